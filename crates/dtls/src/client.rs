@@ -1,0 +1,89 @@
+//! The device's side.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX};
+use crate::error::SetupError;
+use crate::native::{Association, Configuration, Role, Setup};
+use crate::server::{check_bounds, library};
+use crate::session::{Session, patience_ms};
+use crate::suite::Suite;
+
+/// Longest connection id a client may ask for (`MBEDTLS_SSL_CID_IN_LEN_MAX` in our configuration).
+pub const CLIENT_CID_BYTES_MAX: usize = 32;
+
+/// How a client speaks DTLS.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Offered in this order.
+    pub suites: Vec<Suite>,
+    /// `None` does not offer connection ids; `Some` is the id the server shall put into its records, mostly empty.
+    pub cid: Option<Vec<u8>>,
+    /// First and longest wait before a flight of the handshake is sent again (RFC 6347 §4.2.4.1: it doubles).
+    pub handshake_timeout_ms: (u32, u32),
+    /// Longest datagram we send, [`crate::MTU_MIN`] to [`crate::MTU_MAX`].
+    pub mtu: u16,
+    /// Mixed into the random generator, besides the system's entropy.
+    pub seed: [u8; 32],
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            suites: Suite::ALL.to_vec(),
+            cid: Some(Vec::new()),
+            handshake_timeout_ms: (2_000, 32_000),
+            mtu: 1280,
+            seed: [0; 32],
+        }
+    }
+}
+
+/// One identity and its key, from which any number of sessions can be made.
+pub struct Client {
+    configuration: Arc<Configuration>,
+    cid: Option<Vec<u8>>,
+    patience_ms: u64,
+}
+
+impl Client {
+    /// A client that calls itself `identity`.
+    pub fn new(identity: &[u8], key: &Zeroizing<Vec<u8>>, options: &ClientOptions) -> Result<Self, SetupError> {
+        if !(1..=IDENTITY_BYTES_MAX).contains(&identity.len()) {
+            return Err(SetupError::IdentityLength { bytes: identity.len() });
+        }
+        if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
+            return Err(SetupError::KeyLength { bytes: key.len() });
+        }
+        if !(1..=Suite::ALL.len()).contains(&options.suites.len()) {
+            return Err(SetupError::Option { name: "suites" });
+        }
+        let cid_bytes = options.cid.as_ref().map_or(0, Vec::len);
+        if cid_bytes > CLIENT_CID_BYTES_MAX {
+            return Err(SetupError::Option { name: "cid" });
+        }
+        check_bounds(options.handshake_timeout_ms, options.mtu)?;
+        let configuration = Configuration::new(&Setup {
+            role: Role::Client { identity, key },
+            suites: &options.suites,
+            cid_bytes,
+            handshake_timeout_ms: options.handshake_timeout_ms,
+            mtu: options.mtu,
+            seed: &options.seed,
+        })
+        .map_err(library)?;
+        Ok(Self {
+            configuration: Arc::new(configuration),
+            cid: options.cid.clone(),
+            patience_ms: patience_ms(options.handshake_timeout_ms),
+        })
+    }
+
+    /// Begins a handshake: the first flight is put into `out`.
+    pub fn connect(&self, now_ms: u64, out: &mut Vec<Vec<u8>>) -> Result<Session, SetupError> {
+        let association = Association::new(Arc::clone(&self.configuration), self.cid.as_deref()).map_err(library)?;
+        Session::of_client(association, now_ms, now_ms.saturating_add(self.patience_ms), out).map_err(library)
+    }
+}

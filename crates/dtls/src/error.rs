@@ -1,0 +1,109 @@
+//! What can go wrong with a session, and whose fault it is.
+
+use std::fmt;
+
+/// A session is over, or refused what it was asked for. Where TLS asks for a fatal alert, it was already put into the
+/// caller's list of datagrams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer named an identity nobody has a key for; it was told so (RFC 4279 §2, `unknown_psk_identity`).
+    UnknownIdentity {
+        /// The name as the peer sent it, at most [`crate::IDENTITY_BYTES_MAX`] bytes of it.
+        identity: Vec<u8>,
+    },
+    /// The first protected record of the handshake did not decrypt: the two ends hold different keys.
+    WrongKey {
+        /// The name the peer gave; empty on the side of the client.
+        identity: Vec<u8>,
+    },
+    /// The peer offers none of our cipher suites.
+    NoSharedSuite,
+    /// The peer stopped answering during the handshake.
+    HandshakeTimedOut,
+    /// The peer ended the session with a fatal alert.
+    Alert {
+        /// The alert's number in the TLS registry, such as 115 for `unknown_psk_identity`.
+        description: u8,
+    },
+    /// The peer broke the protocol, or the library failed.
+    Fatal {
+        /// Mbed TLS's own error code, negative.
+        code: i32,
+    },
+    /// Only an established session carries data. The session itself is as it was.
+    NotEstablished,
+    /// A record must fit into one datagram. The session itself is as it was.
+    PlaintextTooLong {
+        /// The longest plaintext this session can send.
+        bytes_max: usize,
+    },
+    /// The session ended before this call.
+    Over,
+}
+
+impl SessionError {
+    /// Whether the session goes on in spite of this error.
+    pub fn is_harmless(&self) -> bool {
+        matches!(self, Self::NotEstablished | Self::PlaintextTooLong { .. })
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownIdentity { identity } => {
+                write!(formatter, "unknown identity {:?}", String::from_utf8_lossy(identity))
+            }
+            Self::WrongKey { identity } => write!(formatter, "wrong key for {:?}", String::from_utf8_lossy(identity)),
+            Self::NoSharedSuite => formatter.write_str("no shared cipher suite"),
+            Self::HandshakeTimedOut => formatter.write_str("handshake timed out"),
+            Self::Alert { description } => write!(formatter, "fatal alert {description} from the peer"),
+            Self::Fatal { code } => write!(formatter, "Mbed TLS error -0x{:04x}", code.unsigned_abs()),
+            Self::NotEstablished => formatter.write_str("session not established"),
+            Self::PlaintextTooLong { bytes_max } => write!(formatter, "plaintext longer than {bytes_max} bytes"),
+            Self::Over => formatter.write_str("session is over"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+/// A server, a client or a session could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// An identity must have 1 to [`crate::IDENTITY_BYTES_MAX`] bytes.
+    IdentityLength {
+        /// What was given.
+        bytes: usize,
+    },
+    /// A key must have 1 to [`crate::KEY_BYTES_MAX`] bytes.
+    KeyLength {
+        /// What was given.
+        bytes: usize,
+    },
+    /// An option is outside its bounds.
+    Option {
+        /// Which one.
+        name: &'static str,
+    },
+    /// Mbed TLS refused, most likely for want of memory or of system entropy.
+    Library {
+        /// Mbed TLS's own error code, negative.
+        code: i32,
+    },
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IdentityLength { bytes } => write!(formatter, "an identity cannot have {bytes} bytes"),
+            Self::KeyLength { bytes } => write!(formatter, "a key cannot have {bytes} bytes"),
+            Self::Option { name } => write!(formatter, "{name} is out of bounds"),
+            Self::Library { code } => write!(formatter, "Mbed TLS error -0x{:04x}", code.unsigned_abs()),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}

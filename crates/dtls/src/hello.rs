@@ -1,0 +1,106 @@
+//! A ClientHello as far as a server has to read it before there is a session (RFC 6347 §4.2.1, §4.2.2).
+
+use crate::cookie::{COOKIE_BYTES, Cookie};
+use crate::record::{HANDSHAKE, HEADER_BYTES};
+
+/// Message types.
+const CLIENT_HELLO: u8 = 1;
+const HELLO_VERIFY_REQUEST: u8 = 3;
+
+/// Type (1), length (3), sequence number (2), fragment offset (3), fragment length (3).
+const MESSAGE_HEADER_BYTES: usize = 12;
+
+/// Version (2), length of the cookie (1), cookie.
+const HELLO_VERIFY_BODY_BYTES: usize = 2 + 1 + COOKIE_BYTES;
+
+/// RFC 6347 §4.2.1: the version field of a HelloVerifyRequest says DTLS 1.0 whatever is negotiated later.
+const VERSION_DTLS10: [u8; 2] = [254, 255];
+
+/// The client's random number: with a new one begins a new handshake.
+pub(crate) type Random = [u8; 32];
+
+/// Why a ClientHello is not worth an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HelloRefused {
+    /// Not a ClientHello of epoch 0.
+    NotHello,
+    /// Shorter than its own length fields say, or too short to hold a cookie.
+    Truncated,
+    /// A fragment that does not begin the message, where the cookie stands. The session of that address, if there is
+    /// one, is waiting for it.
+    NotFirstFragment,
+    /// Nothing is wrong with it, but memory is short.
+    NoMemory,
+}
+
+/// Whether a datagram begins with a ClientHello in the clear.
+///
+/// Fragments after the first are ClientHellos too.
+pub fn is_client_hello(datagram: &[u8]) -> bool {
+    datagram.len() > HEADER_BYTES
+        && datagram[0] == HANDSHAKE
+        && datagram[1] == VERSION_DTLS10[0]
+        && datagram[3..5] == [0, 0]
+        && datagram[HEADER_BYTES] == CLIENT_HELLO
+}
+
+/// The beginning of a ClientHello, up to its cookie.
+pub(crate) struct ClientHello<'a> {
+    /// Type, version, epoch and sequence number.
+    record: &'a [u8; 11],
+    message_sequence: [u8; 2],
+    /// Version, random and session id: what the client repeats unchanged with the cookie.
+    pub(crate) parameters: &'a [u8],
+    pub(crate) random: &'a Random,
+    pub(crate) cookie: &'a [u8],
+}
+
+impl<'a> ClientHello<'a> {
+    pub(crate) fn parse(datagram: &'a [u8]) -> Result<Self, HelloRefused> {
+        if !is_client_hello(datagram) {
+            return Err(HelloRefused::NotHello);
+        }
+        let (record, rest) = fixed(datagram)?;
+        let (message_bytes, rest) = fixed(rest)?;
+        let (message, _) = opaque(rest, u16::from_be_bytes(*message_bytes).into())?;
+        let (header, body): (&[u8; MESSAGE_HEADER_BYTES], _) = fixed(message)?;
+        if header[6..9] != [0, 0, 0] {
+            return Err(HelloRefused::NotFirstFragment);
+        }
+        let (_version, rest): (&[u8; 2], _) = fixed(body)?;
+        let (random, rest) = fixed(rest)?;
+        let ([session_id_bytes], rest) = fixed(rest)?;
+        let (_session_id, rest) = opaque(rest, (*session_id_bytes).into())?;
+        let parameters = &body[..body.len() - rest.len()];
+        let ([cookie_bytes], rest) = fixed(rest)?;
+        let (cookie, _suites) = opaque(rest, (*cookie_bytes).into())?;
+        Ok(Self { record, message_sequence: [header[4], header[5]], parameters, random, cookie })
+    }
+
+    /// Appends the HelloVerifyRequest that answers this hello.
+    pub(crate) fn write_hello_verify(&self, cookie: &Cookie, out: &mut Vec<u8>) {
+        const RECORD_LENGTH: u8 = (MESSAGE_HEADER_BYTES + HELLO_VERIFY_BODY_BYTES) as u8;
+        const BODY_LENGTH: [u8; 3] = [0, 0, HELLO_VERIFY_BODY_BYTES as u8];
+
+        // RFC 6347 §4.2.1: the record's number is that of the ClientHello, so that no state is needed.
+        out.extend_from_slice(self.record);
+        out.extend_from_slice(&[0, RECORD_LENGTH]);
+        out.push(HELLO_VERIFY_REQUEST);
+        out.extend_from_slice(&BODY_LENGTH);
+        out.extend_from_slice(&self.message_sequence);
+        out.extend_from_slice(&[0, 0, 0]);
+        out.extend_from_slice(&BODY_LENGTH);
+        out.extend_from_slice(&VERSION_DTLS10);
+        out.push(COOKIE_BYTES as u8);
+        out.extend_from_slice(cookie);
+    }
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), HelloRefused> {
+    bytes.split_first_chunk().ok_or(HelloRefused::Truncated)
+}
+
+fn opaque(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), HelloRefused> {
+    bytes.split_at_checked(length).ok_or(HelloRefused::Truncated)
+}

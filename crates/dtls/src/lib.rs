@@ -1,0 +1,34 @@
+//! DTLS 1.2 with pre-shared keys and connection ids, as a machine without a world.
+//!
+//! Datagrams and the time go in; datagrams, plaintext and the next deadline come out. The cryptography and the record
+//! layer are Mbed TLS; nothing of it shows outside this crate.
+//!
+//! A server answers a first ClientHello with [`Server::handle_hello`], which keeps nothing per peer, and makes a
+//! [`Session`] with [`Server::accept`] only once the peer has returned our cookie. The datagram that carried the cookie
+//! is then fed to the new session like every later one. A device begins with [`Client::connect`].
+//!
+//! Times are milliseconds on the caller's own monotonic clock; where it begins does not matter.
+
+mod buffers;
+mod client;
+mod connection_id;
+mod cookie;
+mod credentials;
+mod error;
+mod hello;
+#[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
+mod native;
+mod record;
+mod server;
+mod session;
+mod suite;
+
+pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};
+pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
+pub use cookie::Hello;
+pub use credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys, NoKeys};
+pub use error::{SessionError, SetupError};
+pub use hello::{HelloRefused, is_client_hello};
+pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};
+pub use session::{Progress, Session};
+pub use suite::Suite;

@@ -1,0 +1,317 @@
+//! The border to C: the only unsafe code of this crate.
+//!
+//! Everything here is a thin safe form of `csrc/shoal_dtls.h`; what it means for a session is decided elsewhere.
+
+use std::ffi::{c_int, c_void};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mbedtls_sys as sys;
+use zeroize::Zeroizing;
+
+use crate::buffers::Buffers;
+use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys};
+use crate::suite::Suite;
+
+const _: () = assert!(KEY_BYTES_MAX == sys::KEY_BYTES_MAX);
+
+/// Mbed TLS's own error code, negative.
+pub(crate) type Code = c_int;
+
+/// What all sessions of a server, or of one client identity, share.
+pub(crate) struct Configuration {
+    raw: NonNull<sys::Config>,
+    pub(crate) cid_bytes: usize,
+}
+
+/// What a configuration is made of.
+pub(crate) struct Setup<'a> {
+    pub(crate) role: Role<'a>,
+    pub(crate) suites: &'a [Suite],
+    pub(crate) cid_bytes: usize,
+    pub(crate) handshake_timeout_ms: (u32, u32),
+    pub(crate) mtu: u16,
+    pub(crate) seed: &'a [u8; sys::SEED_BYTES],
+}
+
+/// Which end of a session, and what only that end has.
+#[derive(Clone, Copy)]
+pub(crate) enum Role<'a> {
+    Server,
+    Client { identity: &'a [u8], key: &'a [u8] },
+}
+
+/// The library fills a static table when a configuration is made; two threads must not do that at once.
+static SETUP: Mutex<()> = Mutex::new(());
+
+impl Configuration {
+    pub(crate) fn new(setup: &Setup<'_>) -> Result<Self, Code> {
+        let suites: Vec<u16> = setup.suites.iter().map(|suite| suite.code()).collect();
+        let (identity, key) = match setup.role {
+            Role::Server => (&[][..], &[][..]),
+            Role::Client { identity, key } => (identity, key),
+        };
+        let options = sys::Options {
+            is_server: matches!(setup.role, Role::Server).into(),
+            cid_bytes: setup.cid_bytes,
+            timeout_first_ms: setup.handshake_timeout_ms.0,
+            timeout_last_ms: setup.handshake_timeout_ms.1,
+            mtu: setup.mtu,
+            suites: suites.as_ptr(),
+            suites_count: suites.len(),
+            seed: setup.seed,
+            identity: identity.as_ptr(),
+            identity_bytes: identity.len(),
+            key: key.as_ptr(),
+            key_bytes: key.len(),
+            send: push_datagram,
+            find_key: matches!(setup.role, Role::Server).then_some(find_key as sys::KeyFn),
+        };
+        let mut raw = ptr::null_mut();
+        let _alone = SETUP.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: every pointer in `options` is valid for its length during the call; the shim copies what it keeps.
+        succeed(unsafe { sys::shoal_config_new(&raw const options, &raw mut raw) })?;
+        let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
+        Ok(Self { raw, cid_bytes: setup.cid_bytes })
+    }
+
+    /// Fills `output` from the configuration's random generator.
+    pub(crate) fn random(&self, output: &mut [u8]) -> Result<(), Code> {
+        // SAFETY: `raw` is alive as long as `self`; the generator has a lock of its own.
+        succeed(unsafe { sys::shoal_config_random(self.raw.as_ptr(), output.as_mut_ptr(), output.len()) })
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        // SAFETY: made by `shoal_config_new` and freed once; every association holds an `Arc` of `self`.
+        unsafe { sys::shoal_config_free(self.raw.as_ptr()) }
+    }
+}
+
+// SAFETY: after `new` the configuration is only read, save for the random generator, which has a lock
+// (`MBEDTLS_THREADING_C`).
+unsafe impl Send for Configuration {}
+// SAFETY: as above.
+unsafe impl Sync for Configuration {}
+
+/// HMAC-SHA256 of `input`.
+pub(crate) fn mac(secret: &[u8], input: &[u8]) -> Result<[u8; sys::MAC_BYTES], Code> {
+    let mut mac = [0; sys::MAC_BYTES];
+    // SAFETY: all pointers are valid for their lengths, and `mac` is as long as the shim writes.
+    let code = unsafe { sys::shoal_mac(secret.as_ptr(), secret.len(), input.as_ptr(), input.len(), &raw mut mac) };
+    succeed(code).map(|()| mac)
+}
+
+/// What a call on a session may reach outside of it.
+pub(crate) struct Outside<'a> {
+    pub(crate) out: &'a mut Vec<Vec<u8>>,
+    pub(crate) keys: &'a mut dyn Keys,
+    /// The identity the peer gave during this call, if it did; cut to [`IDENTITY_BYTES_MAX`].
+    pub(crate) identity: Option<Box<[u8]>>,
+}
+
+/// The library's half of a session.
+pub(crate) struct Association {
+    raw: NonNull<sys::Session>,
+    configuration: Arc<Configuration>,
+}
+
+// SAFETY: the session is used through `&mut self` or read through `&self`, never by two threads at once, and what it
+// shares with others is `Configuration`, which is `Sync`. It keeps no pointer to anything of its thread between calls.
+unsafe impl Send for Association {}
+
+impl Association {
+    /// `cid` must be as long as the configuration says.
+    pub(crate) fn new(configuration: Arc<Configuration>, cid: Option<&[u8]>) -> Result<Self, Code> {
+        if cid.is_some_and(|cid| cid.len() != configuration.cid_bytes) {
+            return Err(BAD_INPUT);
+        }
+        let cid = cid.map_or(ptr::null(), <[u8]>::as_ptr);
+        let mut raw = ptr::null_mut();
+        // SAFETY: `cid` is null or valid for `cid_bytes`; the shim copies it. The configuration outlives the session,
+        // which holds an `Arc` of it.
+        succeed(unsafe { sys::shoal_session_new(configuration.raw.as_ptr(), cid, &raw mut raw) })?;
+        let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
+        Ok(Self { raw, configuration })
+    }
+
+    /// The length of every connection id in the records this end receives.
+    pub(crate) fn cid_bytes(&self) -> usize {
+        self.configuration.cid_bytes
+    }
+
+    /// Begins a client's handshake, or repeats the last flight if the timer has run out.
+    pub(crate) fn resume(&mut self, now_ms: u64, buffers: &mut Buffers, outside: &mut Outside<'_>) -> Result<(), Code> {
+        let session = self.raw.as_ptr();
+        with_call(now_ms, buffers, outside, |call| {
+            // SAFETY: the session is alive and `call` valid, see `with_call`.
+            succeed(unsafe { sys::shoal_session_continue(session, call) })
+        })
+    }
+
+    /// Takes a record, or `None` to go on with the one before; returns the length of the plaintext.
+    pub(crate) fn read(
+        &mut self,
+        now_ms: u64,
+        record: Option<&[u8]>,
+        plaintext: &mut [u8],
+        buffers: &mut Buffers,
+        outside: &mut Outside<'_>,
+    ) -> Result<usize, Code> {
+        let session = self.raw.as_ptr();
+        let (record, record_bytes) = record.map_or((ptr::null(), 0), |record| (record.as_ptr(), record.len()));
+        let (plaintext, capacity) = (plaintext.as_mut_ptr(), plaintext.len());
+        let length = with_call(now_ms, buffers, outside, |call| {
+            // SAFETY: the session is alive and `call` valid, see `with_call`; record and plaintext are valid for their
+            // lengths and do not overlap.
+            unsafe { sys::shoal_session_read(session, call, record, record_bytes, plaintext, capacity) }
+        });
+        usize::try_from(length).map_err(|_| length)
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        plaintext: &[u8],
+        buffers: &mut Buffers,
+        outside: &mut Outside<'_>,
+    ) -> Result<(), Code> {
+        let session = self.raw.as_ptr();
+        with_call(NO_TIMER, buffers, outside, |call| {
+            // SAFETY: the session is alive and `call` valid, see `with_call`; plaintext is valid for its length.
+            succeed(unsafe { sys::shoal_session_write(session, call, plaintext.as_ptr(), plaintext.len()) })
+        })
+    }
+
+    /// Says goodbye to the peer of an established session.
+    pub(crate) fn close(&mut self, buffers: &mut Buffers, outside: &mut Outside<'_>) -> Result<(), Code> {
+        let session = self.raw.as_ptr();
+        with_call(NO_TIMER, buffers, outside, |call| {
+            // SAFETY: the session is alive and `call` valid, see `with_call`.
+            succeed(unsafe { sys::shoal_session_close(session, call) })
+        })
+    }
+
+    /// Gives the buffers back if it can; whether it has none.
+    pub(crate) fn park(&mut self) -> bool {
+        // SAFETY: the session is alive, and no call on it is going on: `&mut self`.
+        unsafe { sys::shoal_session_park(self.raw.as_ptr()) != 0 }
+    }
+
+    pub(crate) fn is_established(&self) -> bool {
+        // SAFETY: the session is alive; the shim only reads.
+        unsafe { sys::shoal_session_is_established(self.raw.as_ptr()) != 0 }
+    }
+
+    pub(crate) fn has_cid(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { sys::shoal_session_has_cid(self.raw.as_ptr()) != 0 }
+    }
+
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        // SAFETY: as above.
+        let code = unsafe { sys::shoal_session_suite(self.raw.as_ptr()) };
+        u16::try_from(code).ok().and_then(Suite::of_code)
+    }
+
+    /// The fatal alert the peer sent, after [`sys::FATAL_ALERT`].
+    pub(crate) fn alert(&self) -> u8 {
+        // SAFETY: as above.
+        unsafe { sys::shoal_session_alert(self.raw.as_ptr()) }.try_into().unwrap_or(u8::MAX)
+    }
+
+    pub(crate) fn newest(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { sys::shoal_session_newest(self.raw.as_ptr()) }
+    }
+
+    /// When [`Association::resume`] is due.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        // SAFETY: as above.
+        unsafe { sys::shoal_session_deadline(self.raw.as_ptr()) }.try_into().ok()
+    }
+
+    /// The longest plaintext that fits into one datagram.
+    pub(crate) fn write_bytes_max(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { sys::shoal_session_write_bytes_max(self.raw.as_ptr()) }.try_into().unwrap_or(0)
+    }
+}
+
+impl Drop for Association {
+    fn drop(&mut self) {
+        // SAFETY: made by `shoal_session_new` and freed once; its configuration is freed after it.
+        unsafe { sys::shoal_session_free(self.raw.as_ptr()) }
+    }
+}
+
+const ALLOC_FAILED: Code = -0x7F00;
+const BAD_INPUT: Code = -0x7100;
+
+/// What `write` and `close` give for the time: neither looks at a timer.
+const NO_TIMER: u64 = 0;
+
+fn succeed(code: Code) -> Result<(), Code> {
+    if code < 0 { Err(code) } else { Ok(()) }
+}
+
+/// Runs `work` with a call structure that is valid while it lasts. `work` must not keep the pointer.
+fn with_call<R>(
+    now_ms: u64,
+    buffers: &mut Buffers,
+    outside: &mut Outside<'_>,
+    work: impl FnOnce(*const sys::Call) -> R,
+) -> R {
+    let call = sys::Call {
+        now_ms,
+        in_buffer: buffers.incoming.as_mut_ptr(),
+        out_buffer: buffers.outgoing.as_mut_ptr(),
+        context: ptr::from_mut(outside).cast(),
+    };
+    work(&raw const call)
+}
+
+/// How long the buffers must be that a call lends.
+pub(crate) fn buffer_bytes() -> (usize, usize) {
+    // SAFETY: these functions return constants.
+    unsafe { (sys::shoal_in_buffer_bytes(), sys::shoal_out_buffer_bytes()) }
+}
+
+/// The longest plaintext that one record can bring.
+pub(crate) fn plaintext_bytes_max() -> usize {
+    // SAFETY: this function returns a constant.
+    unsafe { sys::shoal_plaintext_bytes_max() }
+}
+
+/// `shoal_send_fn`
+unsafe extern "C" fn push_datagram(context: *mut c_void, datagram: *const u8, length: usize) {
+    // SAFETY: `context` is the `Outside` that `with_call` was given and that nobody else uses while C runs; the
+    // datagram is valid for its length.
+    let (outside, datagram) = unsafe { (&mut *context.cast::<Outside<'_>>(), slice::from_raw_parts(datagram, length)) };
+    outside.out.push(datagram.to_vec());
+}
+
+/// `shoal_key_fn`. A panic in `Keys` ends the process here: it must not unwind into C.
+unsafe extern "C" fn find_key(
+    context: *mut c_void,
+    identity: *const u8,
+    length: usize,
+    key: *mut [u8; KEY_BYTES_MAX],
+) -> c_int {
+    // SAFETY: as in `push_datagram`; `key` is a buffer of the shim's that nothing else points to.
+    let (outside, identity, key) =
+        unsafe { (&mut *context.cast::<Outside<'_>>(), slice::from_raw_parts(identity, length), &mut *key) };
+    outside.identity = Some(identity[..length.min(IDENTITY_BYTES_MAX)].into());
+    if length > IDENTITY_BYTES_MAX {
+        return -1;
+    }
+    let found: Option<Zeroizing<Vec<u8>>> = outside.keys.psk(identity);
+    match found {
+        Some(found) if (1..=KEY_BYTES_MAX).contains(&found.len()) => {
+            key[..found.len()].copy_from_slice(&found);
+            c_int::try_from(found.len()).unwrap_or(-1)
+        }
+        _ => -1,
+    }
+}

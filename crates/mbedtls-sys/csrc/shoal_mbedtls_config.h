@@ -1,0 +1,66 @@
+/*
+ * Our whole configuration of Mbed TLS: DTLS 1.2 with pre-shared keys, both
+ * ends. It replaces the stock mbedtls_config.h, so what is not named here is
+ * off: renegotiation, certificates, session tickets, TLS over TCP, every clock
+ * and every socket.
+ */
+#ifndef SHOAL_MBEDTLS_CONFIG_H
+#define SHOAL_MBEDTLS_CONFIG_H
+
+/* Ciphers and hashes. The tables of AES are constants, so that the first
+ * session of a process does not have to build them under the eyes of others. */
+#define MBEDTLS_HAVE_ASM
+#define MBEDTLS_AES_C
+#define MBEDTLS_AES_ROM_TABLES
+#define MBEDTLS_AESNI_C
+#if defined(__aarch64__)
+#define MBEDTLS_AESCE_C
+#endif
+#define MBEDTLS_CCM_C
+#define MBEDTLS_GCM_C
+#define MBEDTLS_CIPHER_C
+#define MBEDTLS_MD_C
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_CTR_DRBG_C
+
+/* The random generator of a configuration is shared by its sessions, and they
+ * may be moved between threads: it has a lock. */
+#define MBEDTLS_THREADING_C
+#define MBEDTLS_THREADING_PTHREAD
+
+/* The protocol. */
+#define MBEDTLS_SSL_TLS_C
+#define MBEDTLS_SSL_CLI_C
+#define MBEDTLS_SSL_SRV_C
+#define MBEDTLS_SSL_PROTO_TLS1_2
+#define MBEDTLS_SSL_PROTO_DTLS
+#define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
+#define MBEDTLS_SSL_ALL_ALERT_MESSAGES
+#define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
+#define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
+#define MBEDTLS_SSL_DTLS_HELLO_VERIFY
+#define MBEDTLS_SSL_DTLS_ANTI_REPLAY
+
+/* RFC 9146, not the draft. The library would pad every record with a
+ * connection id to a multiple of 16: devices pay for each byte they send. */
+#define MBEDTLS_SSL_DTLS_CONNECTION_ID
+#define MBEDTLS_SSL_DTLS_CONNECTION_ID_COMPAT 0
+#define MBEDTLS_SSL_CID_IN_LEN_MAX 32
+#define MBEDTLS_SSL_CID_OUT_LEN_MAX 32
+#define MBEDTLS_SSL_CID_TLS1_3_PADDING_GRANULARITY 1
+
+/* RFC 4279, 5.3: keys of up to 64 bytes. */
+#define MBEDTLS_PSK_MAX_LEN 64
+
+/* The longest record we take. RFC 7252, 4.6 keeps CoAP below 1152 bytes and
+ * we cut answers to fit; the rest is for devices that do not keep to that. */
+#define MBEDTLS_SSL_IN_CONTENT_LEN 4096
+
+/* The longest record we make: bounds the path MTU, which is 1280 by default. */
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 2048
+
+/* Handshake messages that wait for their missing parts, per session. The
+ * messages of a PSK handshake have some 500 bytes together. */
+#define MBEDTLS_SSL_DTLS_MAX_BUFFERING 8192
+
+#endif /* SHOAL_MBEDTLS_CONFIG_H */
