@@ -1,0 +1,112 @@
+//! What a device is told by its owner.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lwm2m::{Definitions, Path, Value};
+use zeroize::Zeroizing;
+
+/// A pre-shared key and the identity it goes by.
+#[derive(Clone)]
+pub struct Credential {
+    /// Said in clear in the handshake.
+    pub identity: Vec<u8>,
+    /// Never said.
+    pub key: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Credential({})", String::from_utf8_lossy(&self.identity))
+    }
+}
+
+/// Who the device is and how it speaks.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its name (`ep`).
+    pub endpoint: String,
+    /// Where its server is.
+    pub server: SocketAddr,
+    /// DTLS with this key; plain CoAP without.
+    pub credential: Option<Credential>,
+    /// Seconds within which it promises to be heard; 0 never expires.
+    pub lifetime_s: u32,
+    /// It listens only for a while after it spoke.
+    pub queue_mode: bool,
+    /// For how long, in queue mode.
+    pub awake_window: Duration,
+    /// Further queries of Register.
+    pub queries: Vec<(String, String)>,
+    /// The enclosure id that goes into the CoAP option of Register and Update.
+    pub enclosure: Option<String>,
+    /// The number of that option.
+    pub enclosure_option: Option<u16>,
+    /// Where message ids, tokens and jitter begin; different for each device and start.
+    pub seed: u64,
+}
+
+/// A value as its owner writes it: JSON, `{"opaque": "<hex>"}` for bytes. Typed by the definition of the resource, by the
+/// JSON itself where there is none.
+pub fn parse_value(definitions: &Definitions, path: &str, json: &[u8]) -> Result<(Path, Value), String> {
+    let parsed = Path::parse(path).map_err(|error| format!("{path:.40}: {error}"))?;
+    if parsed.depth() < 3 {
+        return Err(format!("{path} is not a resource"));
+    }
+    let json: serde_json::Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    if let Some(hex) = json.get("opaque").and_then(serde_json::Value::as_str) {
+        return bytes_of_hex(hex).map(|bytes| (parsed, Value::Opaque(bytes))).ok_or_else(|| "not hex".to_owned());
+    }
+    let value = match definitions.kind(&parsed) {
+        Some(kind) => Value::from_json(&json, kind).map_err(|error| format!("{path}: {error}"))?,
+        None => guessed(&json).ok_or_else(|| format!("{path}: {json} is no value"))?,
+    };
+    Ok((parsed, value))
+}
+
+fn guessed(json: &serde_json::Value) -> Option<Value> {
+    match json {
+        serde_json::Value::Bool(value) => Some(Value::Boolean(*value)),
+        serde_json::Value::String(value) => Some(Value::String(value.clone())),
+        serde_json::Value::Number(value) => {
+            value.as_i64().map(Value::Integer).or_else(|| value.as_f64().map(Value::Float))
+        }
+        _ => None,
+    }
+}
+
+fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes();
+    if !digits.len().is_multiple_of(2) || !hex.is_ascii() {
+        return None;
+    }
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+    use super::*;
+
+    fn value(path: &str, json: &str) -> Result<Value, String> {
+        parse_value(Definitions::embedded(), path, json.as_bytes()).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn values_take_the_type_of_their_definition() {
+        assert_eq!(value("/3/0/9", "87"), Ok(Value::Integer(87)));
+        assert_eq!(value("/3303/0/5700", "9"), Ok(Value::Float(9.0)));
+        assert_eq!(value("/26242/0/2", "1764000000"), Ok(Value::Time(1_764_000_000)));
+        assert!(value("/3/0/9", "\"much\"").is_err());
+    }
+
+    #[test]
+    fn what_is_not_defined_takes_the_type_of_its_json() {
+        assert_eq!(value("/40000/0/1", "true"), Ok(Value::Boolean(true)));
+        assert_eq!(value("/40000/0/1", "1.5"), Ok(Value::Float(1.5)));
+        assert_eq!(value("/40000/0/1", r#"{"opaque":"00ff"}"#), Ok(Value::Opaque(vec![0, 255])));
+        assert!(value("/40000/0/1", "[1]").is_err());
+        assert!(value("/40000/0", "1").is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! How a device gets its registration, keeps it, and comes back.
+
+// A broken arrangement should stop the test where it broke.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod world;
+
+use coap::{Code, option};
+use device::{Config, Event, Value};
+use world::{World, config, path, seconds};
+
+#[test]
+fn a_device_registers_with_all_it_has() {
+    let queries = vec![("farm".to_owned(), "3".to_owned())];
+    let enclosure = Some("north pen".to_owned());
+    let mut world = World::new(Config { queries, enclosure, enclosure_option: Some(65_001), ..config() });
+
+    world.device.power_on(world.now);
+    world.settle();
+
+    let register = &world.server.requests(Code::POST, "/rd")[0];
+    assert_eq!(register.queries, ["ep=oxy-0417", "lt=300", "lwm2m=1.1", "b=U", "farm=3"]);
+    assert_eq!(register.format, Some(coap::content_format::LINK_FORMAT));
+    assert!(register.options.contains(&(65_001, b"north pen".to_vec())));
+    assert!(register.text().starts_with(r#"</>;rt="oma.lwm2m";ct="112 110 11542","#), "{}", register.text());
+    assert!(register.text().contains("</3/0>") && register.text().contains("</3303/0>"), "{}", register.text());
+    assert!(!register.text().contains("</0/"), "keys are nobody's business");
+    assert_eq!(world.events, [Event::Registered]);
+}
+
+#[test]
+fn a_registration_is_renewed_before_it_ends_and_says_only_what_changed() {
+    let mut world = World::registered(config());
+
+    world.advance(seconds(179));
+    assert!(world.server.heard.is_empty());
+    world.advance(seconds(2));
+    world.advance(seconds(180));
+
+    let updates = world.server.requests(Code::POST, "/rd/1");
+    assert_eq!(updates.len(), 2);
+    assert!(updates.iter().all(|update| update.queries.is_empty() && update.payload.is_empty()), "{updates:?}");
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_lifetime_of_zero_is_never_renewed() {
+    let mut world = World::registered(Config { lifetime_s: 0, ..config() });
+
+    world.advance(seconds(7 * 86_400));
+
+    assert!(world.server.heard.is_empty() && world.device.is_registered());
+}
+
+#[test]
+fn an_object_that_comes_is_told_at_once() {
+    let mut world = World::registered(config());
+
+    world.set("/3303/1/5700", Value::Float(8.0));
+
+    let updates = world.server.requests(Code::POST, "/rd/1");
+    assert_eq!(updates.len(), 1);
+    assert!(updates[0].text().contains("</3303/1>") && updates[0].queries.is_empty());
+}
+
+#[test]
+fn a_lifetime_that_the_server_writes_holds_from_the_next_update_on() {
+    let mut world = World::registered(config());
+
+    let answer = world.ask_with(Code::PUT, "/1/0/1", |message| message.content_format(0).payload(&b"60"[..]));
+    let updates = world.server.requests(Code::POST, "/rd/1");
+    assert_eq!((answer.code, updates[0].queries.as_slice()), (Code::CHANGED, &["lt=60".to_owned()][..]));
+    world.advance(seconds(37));
+
+    assert_eq!(world.server.requests(Code::POST, "/rd/1").len(), 2, "36 s later the next one is due");
+}
+
+#[test]
+fn the_update_trigger_triggers_an_update() {
+    let mut world = World::registered(config());
+
+    assert_eq!(world.ask(Code::POST, "/1/0/8").code, Code::CHANGED);
+
+    assert_eq!(world.server.requests(Code::POST, "/rd/1").len(), 1);
+}
+
+#[test]
+fn a_server_that_forgot_the_registration_gets_a_new_one() {
+    let mut world = World::registered(config());
+    world.server.to_update = Some(Code::NOT_FOUND);
+
+    world.advance(seconds(181));
+
+    assert_eq!(world.events, [Event::Unregistered, Event::Registered]);
+    let register = &world.server.requests(Code::POST, "/rd")[0];
+    assert!(register.text().contains("</3/0>"), "all is told anew");
+    world.server.to_update = Some(Code::CHANGED);
+    world.device.update(world.now, Some(5));
+    world.settle();
+    assert_eq!(world.done(5).unwrap().0, Some(Code::CHANGED));
+    assert_eq!(world.server.requests(Code::POST, "/rd/2").len(), 1, "under its new name");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_tried_again_ever_more_patiently() {
+    let mut world = World::new(config());
+    world.server.to_register = None;
+    world.device.power_on(world.now);
+
+    world.advance(seconds(3_600));
+
+    // Five sendings of one message take up to 93 s, then the wait doubles up to a minute.
+    let attempts = world.count(|event| matches!(event, Event::Refused { code: None, .. }));
+    assert!((23..=45).contains(&attempts), "{attempts}");
+    assert!((attempts * 5..=attempts * 5 + 5).contains(&world.datagrams_up), "{}", world.datagrams_up);
+    world.server.to_register = Some(Code::CREATED);
+    world.advance(seconds(170));
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_refusal_is_told_with_its_code_and_its_reason() {
+    let mut world = World::new(config());
+    world.server.to_register = Some(Code::FORBIDDEN);
+    world.device.power_on(world.now);
+
+    world.settle();
+
+    assert_eq!(world.events, [Event::Refused { code: Some(Code::FORBIDDEN), detail: "not today".into() }]);
+    world.server.to_register = Some(Code::CREATED);
+    world.advance(seconds(2));
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_lost_message_is_made_good_by_repetition() {
+    for (up, down) in [(1, 0), (0, 1), (4, 0), (2, 2)] {
+        let mut world = World::new(config());
+        (world.lose_up, world.lose_down) = (up, down);
+        world.device.power_on(world.now);
+
+        world.advance(seconds(93));
+
+        assert!(world.device.is_registered(), "{up} and {down} lost");
+        assert_eq!(world.events, [Event::Registered]);
+    }
+}
+
+#[test]
+fn power_that_is_lost_and_back_makes_a_new_registration() {
+    let mut world = World::registered(config());
+
+    world.device.lose_power();
+    world.advance(seconds(3_600));
+    let silence = world.server.heard.len();
+    world.device.power_on(world.now);
+    world.settle();
+
+    assert_eq!(silence, 0, "not a word");
+    assert_eq!(world.events, [Event::Unregistered, Event::Registered]);
+}
+
+#[test]
+fn a_device_without_power_hears_nothing() {
+    let mut world = World::registered(config());
+    world.device.lose_power();
+
+    let id = world.send(Code::GET, "/3/0/9", |message| message);
+
+    assert_eq!(world.server.answer_to(id), None);
+    assert_eq!(world.device.poll_timeout(), None);
+}
+
+#[test]
+fn a_goodbye_is_said_and_then_there_is_silence_even_if_nobody_heard_it() {
+    for heard in [true, false] {
+        let mut world = World::registered(config());
+        world.is_cut = !heard;
+
+        world.device.deregister(world.now, Some(9));
+        world.advance(seconds(100));
+
+        let datagrams = world.datagrams_up;
+        world.is_cut = false;
+        world.advance(seconds(86_400));
+        assert_eq!(world.datagrams_up, datagrams, "heard: {heard}");
+        assert_eq!(world.done(9).unwrap().0, heard.then_some(Code::DELETED));
+        assert_eq!(world.count(|event| *event == Event::Unregistered), 1);
+        assert_eq!(world.server.requests(Code::DELETE, "/rd/1").len(), usize::from(heard));
+    }
+}
+
+#[test]
+fn a_send_carries_the_values_and_is_answered() {
+    let mut world = World::registered(config());
+
+    world.device.send(world.now, 1, vec![path("/3303/0/5700"), path("/3/0/9")]);
+    world.device.send(world.now, 2, vec![path("/3303/7/5700")]);
+    world.settle();
+
+    let send = &world.server.requests(Code::POST, "/dp")[0];
+    assert_eq!(send.format, Some(coap::content_format::SENML_CBOR));
+    let definitions = device::definitions();
+    let records = lwm2m::codec::decode(112, &lwm2m::Path::ROOT, &send.payload, 0.0, definitions).unwrap();
+    let values: Vec<_> = records.into_iter().map(|record| (record.path.to_string(), record.value)).collect();
+    assert_eq!(values, [("/3303/0/5700".into(), Value::Float(9.0)), ("/3/0/9".into(), Value::Integer(87))]);
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+    assert_eq!(world.done(2), Some((None, "there is nothing at these paths".into(), Vec::new())));
+}
+
+#[test]
+fn readings_wait_for_a_registration_up_to_a_bound_and_none_is_forgotten_without_a_word() {
+    let mut world = World::new(config());
+
+    for number in 1..=70 {
+        world.device.send(world.now, number, vec![path("/3/0/9")]);
+    }
+    world.device.power_on(world.now);
+    world.advance(seconds(1));
+
+    let failed: Vec<u64> = (1..=70).filter(|number| world.done(*number).unwrap().0.is_none()).collect();
+    assert_eq!(failed, [1, 2, 3, 4, 5, 6], "the oldest of 70 make room for the newest 64");
+    assert_eq!(world.server.requests(Code::POST, "/dp").len(), 64);
+}
+
+#[test]
+fn a_send_to_a_server_that_forgot_the_registration_makes_a_new_one() {
+    let mut world = World::registered(config());
+    world.server.to_send = Some(Code::NOT_FOUND);
+
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+
+    assert_eq!(world.done(1).unwrap().0, Some(Code::NOT_FOUND));
+    assert_eq!(world.server.requests(Code::POST, "/rd").len(), 1);
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_sleeping_device_hears_only_in_its_window_and_tells_so_when_it_registers() {
+    let mut world = World::new(Config { queue_mode: true, awake_window: seconds(20), ..config() });
+    world.device.power_on(world.now);
+    world.settle();
+    assert!(world.server.requests(Code::POST, "/rd")[0].queries.contains(&"Q".to_owned()));
+
+    world.advance(seconds(20));
+    let awake = world.send(Code::GET, "/3/0/9", |message| message);
+    world.advance(seconds(21));
+    let asleep = world.send(Code::GET, "/3/0/9", |message| message);
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+    let awake_again = world.send(Code::GET, "/3/0/9", |message| message);
+
+    assert!(world.server.answer_to(awake).is_some());
+    assert_eq!(world.server.answer_to(asleep), None);
+    assert!(world.server.answer_to(awake_again).is_some());
+}
+
+#[test]
+fn a_sleeping_device_stays_awake_while_it_waits_for_an_answer() {
+    let mut world = World::registered(Config { queue_mode: true, awake_window: seconds(1), ..config() });
+    world.lose_up = 1;
+
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.advance(seconds(4));
+
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+}
+
+#[test]
+fn a_claim_of_another_enclosure_is_told_with_an_update() {
+    let mut world = World::registered(Config { enclosure_option: Some(65_001), ..config() });
+
+    world.device.claim(Some("south pen".to_owned()));
+    world.settle();
+
+    let update = &world.server.requests(Code::POST, "/rd/1")[0];
+    assert_eq!(update.options.iter().find(|(number, _)| *number == 65_001).unwrap().1, b"south pen");
+    assert!(update.options.iter().all(|(number, _)| *number != option::URI_QUERY));
+}
