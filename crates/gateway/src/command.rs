@@ -1,0 +1,219 @@
+//! What Python asks of the data plane, and what it gets back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coap::Code;
+use lwm2m::Path;
+use zeroize::Zeroizing;
+
+/// How a device proves who it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Security {
+    /// DTLS with a pre-shared key.
+    Psk {
+        /// The name of the key, sent in the clear.
+        identity: Vec<u8>,
+        /// The key.
+        key: Zeroizing<Vec<u8>>,
+    },
+    /// Nothing: the endpoint name is believed.
+    None,
+}
+
+impl std::fmt::Debug for Security {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Psk { identity, .. } => write!(formatter, "Psk({})", String::from_utf8_lossy(identity)),
+            Self::None => formatter.write_str("None"),
+        }
+    }
+}
+
+/// A device that may register, and what we want of it.
+#[derive(Debug, Clone)]
+pub struct DeviceEntry {
+    /// Our name for it.
+    pub device: String,
+    /// Its own name for itself.
+    pub endpoint: String,
+    /// How it proves that.
+    pub security: Security,
+    /// A JSON fragment that every event about the device carries.
+    pub context: String,
+    /// Paths to observe after each Register, with their attributes as queries; an instance may be `*`.
+    pub observe: Vec<(String, String)>,
+    /// Paths to read after each Register.
+    pub read: Vec<String>,
+    /// How long it listens after it spoke.
+    pub awake_window: Duration,
+    /// What is added to its lifetime; by default a tenth of the lifetime, 247 s at least.
+    pub grace: Option<Duration>,
+    /// RFC 7252 §4.8, ACK_TIMEOUT: how long it may take to acknowledge.
+    pub ack_timeout: Duration,
+}
+
+/// A registration from before a restart.
+#[derive(Debug, Clone)]
+pub struct RestoredRegistration {
+    /// Whose it is.
+    pub device: String,
+    /// Its id, as we gave it out.
+    pub registration: String,
+    /// Seconds the device promised; 0 = for ever.
+    pub lifetime_s: u32,
+    /// `1.0`, `1.1` or `1.2`.
+    pub version: String,
+    /// As registered.
+    pub binding: String,
+    /// Whether the device sleeps.
+    pub queue_mode: bool,
+    /// Registered paths and their versions.
+    pub objects: Vec<(String, Option<String>)>,
+}
+
+/// What we ask a device to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Read a path.
+    Read,
+    /// Replace.
+    Write,
+    /// Change some, keep the rest.
+    WritePartial,
+    /// Execute a resource.
+    Execute,
+    /// Make an object instance.
+    Create,
+    /// Delete an object instance.
+    Delete,
+    /// Which paths are there, with which attributes.
+    Discover,
+    /// When to notify.
+    WriteAttributes,
+    /// Begin an observation.
+    Observe,
+    /// End an observation.
+    CancelObservation,
+}
+
+impl Operation {
+    /// The operation of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "read" => Self::Read,
+            "write" => Self::Write,
+            "write_partial" => Self::WritePartial,
+            "execute" => Self::Execute,
+            "create" => Self::Create,
+            "delete" => Self::Delete,
+            "discover" => Self::Discover,
+            "write_attributes" => Self::WriteAttributes,
+            "observe" => Self::Observe,
+            "cancel_observation" => Self::CancelObservation,
+            _ => return None,
+        })
+    }
+}
+
+/// One request to one device.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The caller's number for it.
+    pub id: u64,
+    /// Which device.
+    pub device: String,
+    /// What.
+    pub operation: Operation,
+    /// Where.
+    pub path: Path,
+    /// With what: JSON, or nothing.
+    pub body: Option<serde_json::Value>,
+    /// After this long it is not worth sending any more.
+    pub expires_in: Duration,
+    /// Whether a sleeping or absent device keeps it waiting.
+    pub wait_for_wake: bool,
+}
+
+/// How a request goes on or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It left; told once, before any other.
+    Sent,
+    /// The device did it.
+    Answered,
+    /// The device refused, or the request made no sense: see `code` and `detail`.
+    Refused,
+    /// The device did not answer.
+    TimedOut,
+    /// Its time passed before it could be sent.
+    Expired,
+    /// The device is not registered, or unknown.
+    Unregistered,
+    /// The caller took it back.
+    Cancelled,
+    /// Too many wait already.
+    TooMany,
+}
+
+impl Outcome {
+    /// The word for it on the other side of the border.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed_out",
+            Self::Expired => "expired",
+            Self::Unregistered => "unregistered",
+            Self::Cancelled => "cancelled",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The caller's number of the request.
+    pub id: u64,
+    /// What happened.
+    pub outcome: Outcome,
+    /// The device's code.
+    pub code: Option<Code>,
+    /// The device's answer as JSON.
+    pub body: Option<Vec<u8>>,
+    /// Why not, in a few words.
+    pub detail: Option<String>,
+    /// From sending to answer.
+    pub trip: Option<Duration>,
+}
+
+impl Answer {
+    pub(crate) fn of(id: u64, outcome: Outcome) -> Self {
+        Self { id, outcome, code: None, body: None, detail: None, trip: None }
+    }
+
+    pub(crate) fn refused(id: u64, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::of(id, Outcome::Refused) }
+    }
+}
+
+/// A registration as it is now.
+#[derive(Debug, Clone)]
+pub struct RegistrationState {
+    /// Whose it is.
+    pub device: Arc<str>,
+    /// The name it registered under.
+    pub endpoint: Arc<str>,
+    /// The registration's id.
+    pub registration: String,
+    /// Seconds promised.
+    pub lifetime_s: u32,
+    /// Whether a request would be sent at once.
+    pub is_awake: bool,
+    /// Where it was heard last, `ip:port`; nothing until it is heard after a restart.
+    pub address: Option<String>,
+    /// Registered paths and their versions.
+    pub objects: Vec<(String, Option<String>)>,
+}

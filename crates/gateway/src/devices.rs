@@ -1,0 +1,412 @@
+//! The devices we know: who they are, what we want of them, and where they are in their life.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use zeroize::Zeroizing;
+
+use crate::command::{DeviceEntry, Security};
+use crate::dialog::Dialog;
+use crate::error::EntryError;
+use crate::limits::{DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, READS_PER_DEVICE_MAX};
+use crate::observations::{Intent, Pattern};
+use crate::peers::PeerKey;
+use crate::registrations::{Registration, RegistrationId};
+use crate::timers::Slot;
+
+/// Where a device stands in the directory.
+pub(crate) type DeviceIndex = u32;
+
+/// One device.
+pub(crate) struct Device {
+    pub(crate) id: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) security: Security,
+    pub(crate) context: Arc<str>,
+    pub(crate) partition: u32,
+    pub(crate) profile: Arc<Profile>,
+    /// Taken in by open enrolment; forgotten with its registration.
+    pub(crate) is_enrolled: bool,
+    /// Where its newest uplink came from.
+    pub(crate) peer: Option<PeerKey>,
+    pub(crate) registration: Option<Box<Registration>>,
+    /// It listens until then, if it sleeps at all.
+    pub(crate) awake_until: Option<Instant>,
+    pub(crate) heard_unix_ms: u64,
+    /// An `awake` event is on its way.
+    pub(crate) is_awake_due: bool,
+    /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
+    pub(crate) formats_refused: u8,
+    pub(crate) dialog: Option<Box<Dialog>>,
+    pub(crate) expiry: Slot,
+    pub(crate) downlink: Slot,
+}
+
+/// What we want of a device; many share one.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Profile {
+    pub(crate) intents: Vec<Intent>,
+    pub(crate) reads: Vec<Pattern>,
+    pub(crate) awake_window: Duration,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) ack_timeout: Duration,
+}
+
+impl Profile {
+    fn parse(entry: &DeviceEntry) -> Result<Self, EntryError> {
+        if entry.observe.len() > OBSERVATIONS_PER_DEVICE_MAX {
+            return Err(EntryError::TooManyPaths { paths_max: OBSERVATIONS_PER_DEVICE_MAX });
+        }
+        if entry.read.len() > READS_PER_DEVICE_MAX {
+            return Err(EntryError::TooManyPaths { paths_max: READS_PER_DEVICE_MAX });
+        }
+        let read = |path: &String| Pattern::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
+        Ok(Self {
+            intents: Intent::parse_all(entry)?,
+            reads: entry.read.iter().map(read).collect::<Result<_, _>>()?,
+            awake_window: entry.awake_window,
+            grace: entry.grace,
+            ack_timeout: entry.ack_timeout,
+        })
+    }
+}
+
+/// What changed by a new entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Put {
+    pub(crate) device: DeviceIndex,
+    /// The credential is another: its session must end.
+    pub(crate) is_credential_new: bool,
+    pub(crate) are_intents_new: bool,
+}
+
+/// All devices, and every way to find one.
+pub(crate) struct Directory {
+    slots: Vec<Option<Box<Device>>>,
+    free: Vec<DeviceIndex>,
+    by_id: HashMap<Arc<str>, DeviceIndex, RandomState>,
+    by_identity: HashMap<Arc<[u8]>, DeviceIndex, RandomState>,
+    /// Devices without a credential only.
+    by_endpoint: HashMap<Arc<str>, DeviceIndex, RandomState>,
+    by_registration: HashMap<RegistrationId, DeviceIndex, RandomState>,
+    /// How many devices with a credential use an endpoint name: it is then closed to those without.
+    credentialed: HashMap<Arc<str>, u32, RandomState>,
+    enrolled: usize,
+}
+
+impl Directory {
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::with_hasher(hasher.clone()),
+            by_identity: HashMap::with_hasher(hasher.clone()),
+            by_endpoint: HashMap::with_hasher(hasher.clone()),
+            by_registration: HashMap::with_hasher(hasher.clone()),
+            credentialed: HashMap::with_hasher(hasher),
+            enrolled: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn get(&self, index: DeviceIndex) -> Option<&Device> {
+        self.slots.get(index as usize)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, index: DeviceIndex) -> Option<&mut Device> {
+        self.slots.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<DeviceIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(crate) fn by_identity(&self, identity: &[u8]) -> Option<DeviceIndex> {
+        self.by_identity.get(identity).copied()
+    }
+
+    /// The device without a credential that has this endpoint.
+    pub(crate) fn by_endpoint(&self, endpoint: &str) -> Option<DeviceIndex> {
+        self.by_endpoint.get(endpoint).copied()
+    }
+
+    pub(crate) fn by_registration(&self, id: RegistrationId) -> Option<DeviceIndex> {
+        self.by_registration.get(&id).copied()
+    }
+
+    /// Whether a device with a credential uses this endpoint.
+    pub(crate) fn needs_credential(&self, endpoint: &str) -> bool {
+        self.credentialed.contains_key(endpoint)
+    }
+
+    /// The key for an identity.
+    pub(crate) fn key(&self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.get(self.by_identity(identity)?)?.security {
+            Security::Psk { key, .. } => Some(key.clone()),
+            Security::None => None,
+        }
+    }
+
+    /// All devices in an order that stays.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = DeviceIndex> + use<> {
+        0..self.slots.len() as DeviceIndex
+    }
+
+    /// Takes a device in, or changes what is known about it.
+    pub(crate) fn put(&mut self, entry: &DeviceEntry, is_enrolled: bool, partition: u32) -> Result<Put, EntryError> {
+        if entry.device.is_empty() || entry.endpoint.is_empty() {
+            return Err(EntryError::NameEmpty);
+        }
+        if !is_fragment(&entry.context) {
+            return Err(EntryError::ContextInvalid);
+        }
+        let profile = Arc::new(Profile::parse(entry)?);
+        let already = self.by_id(&entry.device);
+        self.check_is_free(entry, already)?;
+        match already {
+            Some(index) => Ok(self.replace(index, entry, profile)),
+            None => self.insert(entry, profile, is_enrolled, partition),
+        }
+    }
+
+    /// Two devices must not share what tells them apart.
+    fn check_is_free(&self, entry: &DeviceEntry, already: Option<DeviceIndex>) -> Result<(), EntryError> {
+        let holder = match &entry.security {
+            Security::Psk { identity, .. } => self.by_identity(identity),
+            Security::None => self.by_endpoint(&entry.endpoint),
+        };
+        let Some(other) = holder.filter(|holder| Some(*holder) != already).and_then(|holder| self.get(holder)) else {
+            return Ok(());
+        };
+        let device = other.id.to_string();
+        Err(match entry.security {
+            Security::Psk { .. } => EntryError::IdentityTaken { device },
+            Security::None => EntryError::EndpointTaken { device },
+        })
+    }
+
+    fn insert(
+        &mut self,
+        entry: &DeviceEntry,
+        profile: Arc<Profile>,
+        is_enrolled: bool,
+        partition: u32,
+    ) -> Result<Put, EntryError> {
+        let (count, entries_max) = if is_enrolled { (self.enrolled, ENROLLED_MAX) } else { (self.len(), DEVICES_MAX) };
+        if count >= entries_max {
+            return Err(EntryError::TooMany { entries_max });
+        }
+        self.enrolled += usize::from(is_enrolled);
+        let device = Box::new(Device {
+            id: entry.device.as_str().into(),
+            endpoint: entry.endpoint.as_str().into(),
+            security: entry.security.clone(),
+            context: entry.context.as_str().into(),
+            partition,
+            profile,
+            is_enrolled,
+            peer: None,
+            registration: None,
+            awake_until: None,
+            heard_unix_ms: 0,
+            is_awake_due: false,
+            formats_refused: 0,
+            dialog: None,
+            expiry: None,
+            downlink: None,
+        });
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() as DeviceIndex - 1
+        });
+        self.by_id.insert(Arc::clone(&device.id), index);
+        self.index(index, &device);
+        self.slots[index as usize] = Some(device);
+        Ok(Put { device: index, is_credential_new: false, are_intents_new: false })
+    }
+
+    fn replace(&mut self, index: DeviceIndex, entry: &DeviceEntry, profile: Arc<Profile>) -> Put {
+        let mut put = Put { device: index, is_credential_new: false, are_intents_new: false };
+        let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
+        self.unindex(index, &device);
+        put.is_credential_new = device.security != entry.security;
+        put.are_intents_new = device.profile.intents != profile.intents;
+        // Putting an entry makes an enrolled device an ordinary one.
+        self.enrolled -= usize::from(std::mem::take(&mut device.is_enrolled));
+        device.endpoint = entry.endpoint.as_str().into();
+        device.security = entry.security.clone();
+        device.context = entry.context.as_str().into();
+        device.profile = profile;
+        self.index(index, &device);
+        self.slots[index as usize] = Some(device);
+        put
+    }
+
+    /// Takes a device out. Its timers and its peer are the caller's to end.
+    pub(crate) fn remove(&mut self, index: DeviceIndex) -> Option<Box<Device>> {
+        let device = self.slots.get_mut(index as usize)?.take()?;
+        self.unindex(index, &device);
+        self.by_id.remove(&device.id);
+        if let Some(registration) = &device.registration {
+            self.by_registration.remove(&registration.id);
+        }
+        self.enrolled -= usize::from(device.is_enrolled);
+        self.free.push(index);
+        Some(device)
+    }
+
+    fn index(&mut self, index: DeviceIndex, device: &Device) {
+        match &device.security {
+            Security::Psk { identity, .. } => {
+                self.by_identity.insert(identity.as_slice().into(), index);
+                *self.credentialed.entry(Arc::clone(&device.endpoint)).or_default() += 1;
+            }
+            Security::None => {
+                self.by_endpoint.insert(Arc::clone(&device.endpoint), index);
+            }
+        }
+    }
+
+    fn unindex(&mut self, index: DeviceIndex, device: &Device) {
+        match &device.security {
+            Security::Psk { identity, .. } => {
+                self.by_identity.remove(identity.as_slice());
+                if let Entry::Occupied(mut count) = self.credentialed.entry(Arc::clone(&device.endpoint)) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+            Security::None => {
+                if self.by_endpoint(&device.endpoint) == Some(index) {
+                    self.by_endpoint.remove(&device.endpoint);
+                }
+            }
+        }
+    }
+
+    /// Gives a device its registration; the one it replaces.
+    pub(crate) fn register(
+        &mut self,
+        index: DeviceIndex,
+        registration: Box<Registration>,
+    ) -> Option<Box<Registration>> {
+        let device = self.slots.get_mut(index as usize)?.as_deref_mut()?;
+        self.by_registration.insert(registration.id, index);
+        let replaced = device.registration.replace(registration)?;
+        self.by_registration.remove(&replaced.id);
+        Some(replaced)
+    }
+
+    /// Takes a device's registration away.
+    pub(crate) fn unregister(&mut self, index: DeviceIndex) -> Option<Box<Registration>> {
+        let registration = self.slots.get_mut(index as usize)?.as_deref_mut()?.registration.take()?;
+        self.by_registration.remove(&registration.id);
+        Some(registration)
+    }
+
+    pub(crate) fn registrations(&self) -> usize {
+        self.by_registration.len()
+    }
+}
+
+/// Whether this is what stands between the braces of a JSON object, on one line.
+pub(crate) fn is_fragment(context: &str) -> bool {
+    !context.contains('\n')
+        && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&format!("{{{context}}}")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on should stop
+    use super::*;
+
+    fn directory() -> Directory {
+        Directory::new(RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn entry(device: &str, security: Security) -> DeviceEntry {
+        DeviceEntry {
+            device: device.to_owned(),
+            endpoint: format!("urn:{device}"),
+            security,
+            context: String::new(),
+            observe: Vec::new(),
+            read: Vec::new(),
+            awake_window: Duration::from_secs(93),
+            grace: None,
+            ack_timeout: Duration::from_secs(2),
+        }
+    }
+
+    fn psk(identity: &str) -> Security {
+        Security::Psk { identity: identity.as_bytes().to_vec(), key: Zeroizing::new(vec![7; 16]) }
+    }
+
+    #[test]
+    fn two_devices_do_not_share_what_tells_them_apart() {
+        let mut directory = directory();
+        directory.put(&entry("a", psk("id")), false, 0).unwrap();
+        directory.put(&entry("b", Security::None), false, 0).unwrap();
+
+        let same_identity = directory.put(&entry("c", psk("id")), false, 0);
+        let same_endpoint =
+            directory.put(&DeviceEntry { endpoint: "urn:b".to_owned(), ..entry("d", Security::None) }, false, 0);
+
+        assert_eq!(same_identity.unwrap_err(), EntryError::IdentityTaken { device: "a".to_owned() });
+        assert_eq!(same_endpoint.unwrap_err(), EntryError::EndpointTaken { device: "b".to_owned() });
+        assert_eq!(directory.len(), 2);
+    }
+
+    #[test]
+    fn a_new_credential_replaces_the_old_one_everywhere() {
+        let mut directory = directory();
+        let index = directory.put(&entry("a", psk("old")), false, 0).unwrap().device;
+
+        let put = directory.put(&entry("a", psk("new")), false, 0).unwrap();
+
+        assert!(put.is_credential_new && put.device == index);
+        assert_eq!((directory.by_identity(b"old"), directory.by_identity(b"new")), (None, Some(index)));
+        directory.put(&entry("a", Security::None), false, 0).unwrap();
+        assert_eq!((directory.by_identity(b"new"), directory.by_endpoint("urn:a")), (None, Some(index)));
+        assert!(!directory.needs_credential("urn:a"));
+    }
+
+    #[test]
+    fn a_removed_device_is_found_by_nothing_and_its_place_is_used_again() {
+        let mut directory = directory();
+        let index = directory.put(&entry("a", psk("id")), false, 0).unwrap().device;
+
+        directory.remove(index);
+
+        assert_eq!((directory.by_id("a"), directory.by_identity(b"id"), directory.len()), (None, None, 0));
+        assert!(!directory.needs_credential("urn:a"));
+        assert_eq!(directory.put(&entry("b", Security::None), false, 0).unwrap().device, index);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_taken_changes_nothing() {
+        let mut directory = directory();
+        directory.put(&entry("a", psk("id")), false, 0).unwrap();
+        let wrong = [
+            DeviceEntry { endpoint: String::new(), ..entry("a", psk("x")) },
+            DeviceEntry { context: "not json".to_owned(), ..entry("a", psk("x")) },
+            DeviceEntry { context: "\"a\":1}\n{".to_owned(), ..entry("a", psk("x")) },
+            DeviceEntry { read: vec!["3/0".to_owned()], ..entry("a", psk("x")) },
+            DeviceEntry { observe: vec![("/3/0/9".to_owned(), "often=1".to_owned())], ..entry("a", psk("x")) },
+            DeviceEntry { read: vec!["/3/0".to_owned(); READS_PER_DEVICE_MAX + 1], ..entry("a", psk("x")) },
+        ];
+
+        for entry in wrong {
+            assert!(directory.put(&entry, false, 0).is_err(), "{entry:?}");
+        }
+        assert!(directory.by_identity(b"id").is_some() && directory.by_identity(b"x").is_none());
+    }
+}

@@ -1,0 +1,181 @@
+//! The talk with one device that we began: what waits for it, and what it was asked last.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use coap::exchange::{Requests, Transmission};
+use lwm2m::Path;
+use serde_json::Value as Json;
+
+use crate::command::{Answer, Operation, Outcome, Request};
+use crate::devices::Profile;
+use crate::limits::BODY_BYTES_MAX;
+use crate::observations::{Observation, Rest, Wish};
+use crate::peers::PeerKey;
+
+/// The talk with one device that we began. It belongs to the device and outlives its registrations.
+pub(crate) struct Dialog {
+    pub(crate) requests: Requests<()>,
+    pub(crate) under_way: Option<UnderWay>,
+    /// The caller's, oldest first.
+    pub(crate) waiting: VecDeque<Task>,
+    /// Our own: what follows from a registration.
+    pub(crate) errands: VecDeque<Task>,
+    pub(crate) observations: Vec<Observation>,
+}
+
+/// One thing to do, and how often it was tried.
+pub(crate) struct Task {
+    pub(crate) errand: Errand,
+    pub(crate) sendings: u8,
+    /// Content formats that the device refused for this very thing.
+    pub(crate) formats_refused: u8,
+}
+
+/// What there is to do.
+pub(crate) enum Errand {
+    /// What the caller asked.
+    Asked(Asked),
+    /// Reading a path after a Register.
+    Read(Path),
+    /// Beginning an observation.
+    Observe(Wish),
+    /// Ending one.
+    Cancel(Path),
+    /// Fetching the rest of a notification that does not fit a datagram.
+    Rest(Box<Rest>),
+}
+
+/// A request of the caller.
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) operation: Operation,
+    pub(crate) path: Path,
+    pub(crate) body: Option<Box<Json>>,
+    /// None: it may wait for ever.
+    expires_at: Option<Instant>,
+    pub(crate) waits_for_wake: bool,
+    /// The caller knows that it left.
+    pub(crate) is_sent: bool,
+}
+
+/// The exchange that goes on.
+pub(crate) struct UnderWay {
+    pub(crate) task: Task,
+    pub(crate) peer: PeerKey,
+    pub(crate) format: u16,
+    pub(crate) began_at: Instant,
+}
+
+impl From<Errand> for Task {
+    fn from(errand: Errand) -> Self {
+        Self { errand, sendings: 0, formats_refused: 0 }
+    }
+}
+
+impl Task {
+    /// Whether doing it twice is as good as doing it once: it may be sent again when nobody knows whether it arrived.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match &self.errand {
+            Errand::Asked(asked) => !matches!(asked.operation, Operation::Execute | Operation::Create),
+            _ => true,
+        }
+    }
+}
+
+impl Asked {
+    pub(crate) fn new(now: Instant, request: Request) -> Self {
+        Self {
+            id: request.id,
+            operation: request.operation,
+            path: request.path,
+            body: request.body.map(Box::new),
+            expires_at: now.checked_add(request.expires_in),
+            waits_for_wake: request.wait_for_wake,
+            is_sent: false,
+        }
+    }
+
+    pub(crate) fn has_expired(&self, now: Instant) -> bool {
+        self.expires_at.is_some_and(|when| when <= now)
+    }
+
+    /// The end of one that will not be sent any more. What left once may have been done: nobody answered.
+    pub(crate) fn given_up(&self, outcome: Outcome) -> Answer {
+        Answer::of(self.id, if self.is_sent { Outcome::TimedOut } else { outcome })
+    }
+}
+
+impl Profile {
+    pub(crate) fn transmission(&self) -> Transmission {
+        let body_bytes_max = BODY_BYTES_MAX as u32;
+        Transmission { ack_timeout: self.ack_timeout, nstart: 1, body_bytes_max, ..Transmission::default() }
+    }
+}
+
+impl Dialog {
+    pub(crate) fn new(transmission: Transmission, seed: u64) -> Self {
+        Self {
+            requests: Requests::new(transmission, seed),
+            under_way: None,
+            waiting: VecDeque::new(),
+            errands: VecDeque::new(),
+            observations: Vec::new(),
+        }
+    }
+
+    pub(crate) fn next_id(&mut self) -> u16 {
+        self.requests.next_id()
+    }
+
+    pub(crate) fn under_way(&self) -> Option<&Task> {
+        self.under_way.as_ref().map(|under_way| &under_way.task)
+    }
+
+    /// What comes next: the rest of a notification before the device forgets it, then what the caller asked.
+    pub(crate) fn next(&mut self) -> Option<Task> {
+        if self.errands.front().is_some_and(|task| matches!(task.errand, Errand::Rest(_))) {
+            return self.errands.pop_front();
+        }
+        self.waiting.pop_front().or_else(|| self.errands.pop_front())
+    }
+
+    /// Puts a task back to where it stood: before all others of its kind.
+    pub(crate) fn put_back(&mut self, task: Task) {
+        match task.errand {
+            Errand::Asked(_) => self.waiting.push_front(task),
+            _ => self.errands.push_front(task),
+        }
+    }
+
+    /// Ends the exchange without an answer.
+    pub(crate) fn abandon(&mut self) -> Option<Task> {
+        let under_way = self.under_way.take()?;
+        self.requests.abandon();
+        Some(under_way.task)
+    }
+
+    /// Takes out what was asked and meets the condition.
+    pub(crate) fn take_waiting(&mut self, is_wanted: impl Fn(&Asked) -> bool) -> Vec<Asked> {
+        let mut taken = Vec::new();
+        for task in std::mem::take(&mut self.waiting) {
+            match task.errand {
+                Errand::Asked(asked) if is_wanted(&asked) => taken.push(asked),
+                errand => self.waiting.push_back(Task { errand, ..task }),
+            }
+        }
+        taken
+    }
+
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Asked> {
+        self.waiting.iter().filter_map(|task| match &task.errand {
+            Errand::Asked(asked) => Some(asked),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let expiry = self.waiting().filter_map(|asked| asked.expires_at);
+        self.requests.poll_timeout().into_iter().chain(expiry).min()
+    }
+}

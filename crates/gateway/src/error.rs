@@ -1,0 +1,76 @@
+//! What is wrong with what we were given by our own side.
+
+use std::fmt;
+
+use lwm2m::PathError;
+use lwm2m::attributes::AttributeError;
+
+/// An entry or a file that cannot be taken in. Nothing of it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// A device needs a name and an endpoint.
+    NameEmpty,
+    /// A path to observe or to read that is none.
+    Path {
+        /// As given.
+        path: String,
+        /// What is wrong.
+        error: PathError,
+    },
+    /// Attributes of an observation that no device could take.
+    Attributes {
+        /// As given.
+        attributes: String,
+        /// What is wrong.
+        error: AttributeError,
+    },
+    /// More paths than one device may have.
+    TooManyPaths {
+        /// The bound.
+        paths_max: usize,
+    },
+    /// The context is no JSON fragment of the form `"name":value,...`.
+    ContextInvalid,
+    /// Another device has this identity.
+    IdentityTaken {
+        /// That device.
+        device: String,
+    },
+    /// Another device without credentials has this endpoint.
+    EndpointTaken {
+        /// That device.
+        device: String,
+    },
+    /// More than we hold.
+    TooMany {
+        /// The bound.
+        entries_max: usize,
+    },
+    /// An ETag has 1 to 8 bytes (RFC 7252 §5.10.6).
+    EtagLength {
+        /// What was given.
+        bytes: usize,
+    },
+    /// A registration id that we never gave out.
+    RegistrationInvalid,
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameEmpty => formatter.write_str("device and endpoint must not be empty"),
+            Self::Path { path, error } => write!(formatter, "{path}: {error}"),
+            Self::Attributes { attributes, error } => write!(formatter, "{attributes}: {error}"),
+            Self::TooManyPaths { paths_max } => write!(formatter, "more than {paths_max} paths"),
+            Self::ContextInvalid => formatter.write_str("context is not a JSON fragment"),
+            Self::IdentityTaken { device } => write!(formatter, "device {device} has this identity already"),
+            Self::EndpointTaken { device } => write!(formatter, "device {device} has this endpoint already"),
+            Self::TooMany { entries_max } => write!(formatter, "more than {entries_max}"),
+            Self::EtagLength { bytes } => write!(formatter, "an ETag cannot have {bytes} bytes"),
+            Self::RegistrationInvalid => formatter.write_str("not a registration id"),
+        }
+    }
+}
+
+impl std::error::Error for EntryError {}

@@ -1,0 +1,135 @@
+//! Files for devices: firmware and models, in blocks, without any state per download (RFC 7959 §2.4).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ahash::RandomState;
+use coap::blockwise::{Block, SZX_MAX, serve};
+use coap::{Code, Message, option};
+
+use crate::error::EntryError;
+use crate::gateway::{Gateway, device_event};
+use crate::limits::{DOWNLOAD_EVERY, FILES_MAX};
+use crate::timers::Now;
+use crate::uplink::{Origin, Reply, Response};
+
+/// Where the bytes of a file come from; reading is not our business.
+pub trait Files: Send {
+    /// Fills `buffer` from `offset` on. False when that cannot be done: the device then gets 5.00.
+    fn read(&mut self, path: &str, offset: u64, buffer: &mut [u8]) -> bool;
+}
+
+/// A file a device may fetch.
+#[derive(Debug, Clone)]
+pub struct FileEntry {
+    /// Below `/fw/`, such as a token that only the device was told.
+    pub path: String,
+    /// Changes with the content.
+    pub etag: Vec<u8>,
+    /// Length of the file.
+    pub size: u64,
+    /// Which devices may fetch it.
+    pub devices: Vec<String>,
+}
+
+/// One block of a file as it is answered.
+pub(crate) struct FileBlock {
+    pub(crate) etag: Vec<u8>,
+    pub(crate) block: Block,
+    pub(crate) size: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+struct Shelved {
+    etag: Vec<u8>,
+    size: u64,
+    devices: HashSet<Arc<str>, RandomState>,
+    /// When a device's progress was last told, for those that are downloading.
+    told: HashMap<Arc<str>, Instant, RandomState>,
+}
+
+/// All files there are to fetch.
+pub(crate) struct Shelf {
+    files: HashMap<String, Shelved, RandomState>,
+    reader: Box<dyn Files>,
+    hasher: RandomState,
+}
+
+impl Shelf {
+    pub(crate) fn new(reader: Box<dyn Files>, hasher: RandomState) -> Self {
+        Self { files: HashMap::with_hasher(hasher.clone()), reader, hasher }
+    }
+}
+
+impl Gateway {
+    /// Lets devices fetch a file, or changes who may.
+    pub fn put_file(&mut self, entry: &FileEntry) -> Result<(), EntryError> {
+        if !(1..=8).contains(&entry.etag.len()) {
+            return Err(EntryError::EtagLength { bytes: entry.etag.len() });
+        }
+        let shelf = &mut self.shelf;
+        if shelf.files.len() >= FILES_MAX && !shelf.files.contains_key(&entry.path) {
+            return Err(EntryError::TooMany { entries_max: FILES_MAX });
+        }
+        let mut devices = HashSet::with_hasher(shelf.hasher.clone());
+        devices.extend(entry.devices.iter().map(|device| Arc::from(device.as_str())));
+        let told = HashMap::with_hasher(shelf.hasher.clone());
+        let shelved = Shelved { etag: entry.etag.clone(), size: entry.size, devices, told };
+        shelf.files.insert(entry.path.clone(), shelved);
+        Ok(())
+    }
+
+    /// Nobody may fetch the file any more.
+    pub fn remove_file(&mut self, path: &str) {
+        self.shelf.files.remove(path);
+    }
+
+    /// `GET /fw/<path>`
+    pub(crate) fn serve_file(&mut self, now: Now, origin: &Origin, message: &Message<'_>) -> Reply {
+        let Some(path) = file_path(message) else { return Reply::now(Code::NOT_FOUND) };
+        let Some(device) = origin.device.and_then(|index| self.directory.get(index)) else {
+            return Reply::now(Code::NOT_FOUND);
+        };
+        // Whoever may not fetch a file is not told that it exists.
+        let Some(file) = self.shelf.files.get_mut(&path).filter(|file| file.devices.contains(&device.id)) else {
+            return Reply::now(Code::NOT_FOUND);
+        };
+        // A file that changed in the middle of a download has another ETag, which the device sees in every block.
+        let Some(cut) = serve(file.size, message.block2(), SZX_MAX) else { return Reply::now(Code::BAD_REQUEST) };
+        let mut bytes = vec![0; (cut.range.end - cut.range.start) as usize];
+        if !self.shelf.reader.read(&path, cut.range.start, &mut bytes) {
+            self.stats.file_unreadable += 1;
+            return Reply::now(Code::INTERNAL_SERVER_ERROR);
+        }
+        self.stats.file_blocks += 1;
+        let is_last = cut.range.end == file.size;
+        let told = file.told.get(&device.id);
+        if is_last || told.is_none_or(|told| *told + DOWNLOAD_EVERY <= now.monotonic) {
+            if is_last {
+                file.told.remove(&device.id);
+            } else {
+                file.told.insert(Arc::clone(&device.id), now.monotonic);
+            }
+            let mut event = device_event(&mut self.pages, now, device, "download");
+            event.text("path", &format!("/fw/{path}"));
+            event.number("bytes", cut.range.end);
+            event.number("size", file.size);
+            event.finish();
+        }
+        let block = cut.block.unwrap_or(Block { num: 0, more: false, szx: SZX_MAX });
+        let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
+        Reply::Now(Response { file: Some(Box::new(block)), ..Code::CONTENT.into() })
+    }
+}
+
+fn file_path(message: &Message<'_>) -> Option<String> {
+    let mut path = String::new();
+    for segment in message.values(option::URI_PATH).skip(1) {
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(std::str::from_utf8(segment).ok()?);
+    }
+    (!path.is_empty()).then_some(path)
+}

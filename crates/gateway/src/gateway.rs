@@ -1,0 +1,494 @@
+//! The data plane of one shard: datagrams and the time go in; datagrams, pages of events, answers and the next deadline
+//! come out.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use coap::Code;
+use lwm2m::Definitions;
+
+use crate::command::{Answer, DeviceEntry, RegistrationState};
+use crate::devices::{Device, DeviceIndex, Directory};
+use crate::error::EntryError;
+use crate::files::{Files, Shelf};
+use crate::limits::{AWAKE_WINDOW, EXCHANGE_LIFETIME, SESSION_IDLE, SWEEP_EVERY};
+use crate::outbox::{Outbox, SocketNumber};
+use crate::page::{EventWriter, Page, PageOptions, Pages};
+use crate::peers::{PeerKey, Peers};
+use crate::random::Random;
+use crate::registrations::{ObjectLists, is_awake};
+use crate::security::SecurityLog;
+use crate::sessions::Plaintext;
+use crate::stats::Stats;
+use crate::timers::{Now, Timer, Timers};
+use crate::uplink::{Reply, Response};
+
+/// How a gateway behaves.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// Makes event ids unique over restarts: eight hexadecimal digits.
+    pub boot: String,
+    /// In every connection id.
+    pub node: u16,
+    /// In every connection id and event id.
+    pub shard: u8,
+    /// Over how many partitions devices are spread.
+    pub partitions: u32,
+    /// How long a page waits for more events.
+    pub linger: Duration,
+    /// How often every partition says that it is complete up to now; never if nothing is given.
+    pub heartbeat: Option<Duration>,
+    /// At most one `awake` event per device and this time.
+    pub awake_every: Duration,
+    /// The CoAP option in which a device may claim its enclosure.
+    pub enclosure_option: Option<u16>,
+    /// Events that are not in the log yet, in bytes; beyond this nothing more is taken in.
+    pub uncommitted_bytes_max: usize,
+    /// The context of strangers without a credential; they are refused if nothing is given.
+    pub open_enrolment: Option<String>,
+    /// The grace of those strangers.
+    pub enrolment_grace: Option<Duration>,
+    /// Answers do not wait for the log.
+    pub acknowledge_at_once: bool,
+    /// For everything that must not be guessed.
+    pub seed: [u8; 32],
+    /// Which sockets speak DTLS, by their number.
+    pub secure_sockets: Vec<bool>,
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        Self {
+            boot: "00000000".to_owned(),
+            node: 0,
+            shard: 0,
+            partitions: 1,
+            linger: Duration::from_millis(2),
+            heartbeat: None,
+            awake_every: Duration::from_secs(5),
+            enclosure_option: None,
+            uncommitted_bytes_max: 64 << 20,
+            open_enrolment: None,
+            enrolment_grace: None,
+            acknowledge_at_once: false,
+            seed: [0; 32],
+            secure_sockets: vec![false, true],
+        }
+    }
+}
+
+/// The data plane of one shard.
+///
+/// After any other call, send and clear [`Gateway::outbox`], and drain [`Gateway::poll_page`] and
+/// [`Gateway::poll_answer`]; call [`Gateway::handle_timeout`] no earlier than [`Gateway::poll_timeout`] says. Extra
+/// calls do no harm.
+pub struct Gateway {
+    pub(crate) options: GatewayOptions,
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) directory: Directory,
+    pub(crate) peers: Peers,
+    pub(crate) pages: Pages,
+    pub(crate) timers: Timers,
+    pub(crate) outbox: Outbox,
+    pub(crate) security: SecurityLog,
+    pub(crate) server: dtls::Server,
+    pub(crate) random: Random,
+    pub(crate) object_lists: ObjectLists,
+    pub(crate) shelf: Shelf,
+    pub(crate) answers: VecDeque<Answer>,
+    /// Devices with an `awake` event on its way, in the order of their time.
+    awake: VecDeque<(Instant, DeviceIndex)>,
+    pub(crate) stats: Stats,
+    pub(crate) started: Instant,
+    sweep_at: Instant,
+    heartbeat_at: Option<Instant>,
+    pub(crate) uploading_peers: usize,
+    /// Requests that are not through, by the caller's number.
+    pub(crate) asked: HashMap<u64, DeviceIndex, RandomState>,
+    /// Buffers that are used again and again.
+    pub(crate) encoded: Vec<u8>,
+    pub(crate) datagrams: Vec<Vec<u8>>,
+    pub(crate) plaintext: Plaintext,
+}
+
+impl Gateway {
+    /// A gateway that knows nobody yet.
+    pub fn new(
+        now: Now,
+        options: GatewayOptions,
+        definitions: Arc<Definitions>,
+        files: Box<dyn Files>,
+    ) -> Result<Self, dtls::SetupError> {
+        let mut random = Random::new(options.seed);
+        let hasher =
+            RandomState::with_seeds(random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64());
+        let mut seed = [0; 32];
+        for bytes in seed.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&random.next_u64().to_be_bytes());
+        }
+        let server = dtls::Server::new(&dtls::ServerOptions { seed, ..dtls::ServerOptions::default() })?;
+        let pages = Pages::new(PageOptions {
+            boot: options.boot.clone(),
+            shard: options.shard,
+            partitions: options.partitions,
+            linger: options.linger,
+            uncommitted_bytes_max: options.uncommitted_bytes_max,
+        });
+        Ok(Self {
+            heartbeat_at: options.heartbeat.map(|every| now.monotonic + every),
+            options,
+            definitions,
+            directory: Directory::new(hasher.clone()),
+            peers: Peers::new(hasher.clone()),
+            pages,
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            security: SecurityLog::new(hasher.clone()),
+            server,
+            random,
+            object_lists: ObjectLists::new(hasher.clone()),
+            shelf: Shelf::new(files, hasher.clone()),
+            answers: VecDeque::new(),
+            awake: VecDeque::new(),
+            stats: Stats::default(),
+            started: now.monotonic,
+            sweep_at: now.monotonic + SWEEP_EVERY,
+            uploading_peers: 0,
+            asked: HashMap::with_hasher(hasher),
+            encoded: Vec::new(),
+            datagrams: Vec::new(),
+            plaintext: Plaintext::default(),
+        })
+    }
+
+    /// One datagram that came in on a socket.
+    pub fn handle_datagram(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, datagram: &[u8]) {
+        self.stats.datagrams += 1;
+        if self.options.secure_sockets.get(usize::from(socket)).copied().unwrap_or(false) {
+            self.handle_secure(now, socket, from, datagram);
+        } else {
+            self.handle_clear(now, socket, from, datagram);
+        }
+    }
+
+    /// The events of this page are in the log: its answers may leave.
+    pub fn handle_committed(&mut self, now: Now, page: u64) {
+        for held in self.pages.release(page) {
+            self.deliver(now, held, true);
+        }
+    }
+
+    /// The log refused this page: its answers become 5.03.
+    pub fn handle_refused(&mut self, now: Now, page: u64) {
+        for held in self.pages.release(page) {
+            self.deliver(now, held, false);
+        }
+    }
+
+    /// Everything that is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.pop(now.monotonic) {
+            match timer {
+                Timer::Expiry(device) => {
+                    self.handle_expiry(now, device);
+                    self.forget_enrolled(now, device);
+                }
+                Timer::Downlink(device) => self.handle_downlink(now, device),
+                Timer::Handshake(peer) => self.handle_handshake(now, peer),
+                Timer::Separate(peer) => self.handle_separate(now, peer),
+            }
+        }
+        self.tell_awake(now);
+        self.security.handle_timeout(now, &mut self.pages);
+        self.beat(now);
+        if self.sweep_at <= now.monotonic {
+            self.sweep_at = now.monotonic + SWEEP_EVERY;
+            self.sweep(now);
+        }
+        self.pages.handle_timeout(now.monotonic);
+        self.acknowledge_slow(now);
+    }
+
+    /// When [`Gateway::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Instant {
+        let awake = self.awake.front().map(|(when, _)| *when);
+        [self.timers.next(), self.pages.poll_timeout(), awake, self.security.poll_timeout(), self.heartbeat_at]
+            .into_iter()
+            .flatten()
+            .fold(self.sweep_at, Instant::min)
+    }
+
+    /// Datagrams to send.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// The next page for the log.
+    pub fn poll_page(&mut self) -> Option<Page> {
+        self.pages.poll_page()
+    }
+
+    /// What became of a request.
+    pub fn poll_answer(&mut self) -> Option<Answer> {
+        self.answers.pop_front()
+    }
+
+    /// Seals every page, whatever its age: nothing more is to come.
+    pub fn seal(&mut self) {
+        self.pages.seal_all();
+    }
+
+    /// Takes a device in, or changes what is known about it.
+    pub fn put_device(&mut self, now: Now, entry: &DeviceEntry) -> Result<(), EntryError> {
+        let partition = self.pages.partition_of(&entry.device);
+        let put = self.directory.put(entry, false, partition)?;
+        let index = put.device;
+        if put.is_credential_new
+            && let Some(peer) = self.directory.get(index).and_then(|device| device.peer)
+        {
+            self.end_session(peer);
+        }
+        self.sync_transmission(index);
+        if put.are_intents_new {
+            self.reconcile(now, index);
+            self.pump(now, index);
+        }
+        Ok(())
+    }
+
+    /// Forgets a device and ends its session. What waited for it is refused.
+    pub fn remove_device(&mut self, now: Now, device: &str) {
+        let Some(index) = self.directory.by_id(device) else { return };
+        self.discard(now, index);
+    }
+
+    fn discard(&mut self, now: Now, index: DeviceIndex) {
+        self.end_dialog(now, index);
+        let Some(device) = self.directory.get_mut(index) else { return };
+        self.timers.clear(&mut device.expiry, Timer::Expiry(index));
+        self.timers.clear(&mut device.downlink, Timer::Downlink(index));
+        if let Some(peer) = device.peer.take() {
+            if self.peers.get(peer).is_some_and(|peer| peer.security.is_some()) {
+                self.end_session(peer);
+            } else if let Some(peer) = self.peers.get_mut(peer) {
+                peer.device = None;
+            }
+        }
+        self.directory.remove(index);
+    }
+
+    /// A device of open enrolment lives as long as its registration.
+    pub(crate) fn forget_enrolled(&mut self, now: Now, index: DeviceIndex) {
+        let is_over =
+            self.directory.get(index).is_some_and(|device| device.is_enrolled && device.registration.is_none());
+        if is_over {
+            self.discard(now, index);
+        }
+    }
+
+    /// The registrations of devices whose id comes after `after`, in the order of their ids.
+    pub fn registrations(&self, now: Now, after: &str, limit: usize) -> Vec<RegistrationState> {
+        let mut found: Vec<&Device> = self
+            .directory
+            .indices()
+            .filter_map(|index| self.directory.get(index))
+            .filter(|device| device.registration.is_some() && &*device.id > after)
+            .collect();
+        found.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        found.truncate(limit);
+        let state = |device: &Device| {
+            let registration = device.registration.as_ref()?;
+            Some(RegistrationState {
+                device: Arc::clone(&device.id),
+                endpoint: Arc::clone(&device.endpoint),
+                registration: registration.id.text(),
+                lifetime_s: registration.lifetime_s,
+                is_awake: is_awake(now.monotonic, device),
+                address: registration.address.map(|address| address.to_string()),
+                objects: registration
+                    .objects
+                    .list
+                    .iter()
+                    .map(|(path, version)| (path.to_string(), version.clone()))
+                    .collect(),
+            })
+        };
+        found.into_iter().filter_map(state).collect()
+    }
+
+    /// Everything that was counted, and how much there is of everything.
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        let mut stats = self.stats.entries();
+        stats.extend([
+            ("events", self.pages.events()),
+            ("uncommitted_bytes", self.pages.uncommitted_bytes() as u64),
+            ("devices", self.directory.len() as u64),
+            ("registrations", self.directory.registrations() as u64),
+            ("peers", self.peers.len() as u64),
+            ("sessions", (self.peers.secure() - self.peers.half_open()) as u64),
+            ("half_open", self.peers.half_open() as u64),
+            ("uploading", self.uploading_peers as u64),
+            ("waiting", self.asked.len() as u64),
+            ("timers", self.timers.len() as u64),
+            ("security_dropped", self.security.dropped),
+        ]);
+        stats
+    }
+
+    /// A sign of life: the device listens for a while now.
+    pub(crate) fn heard(&mut self, now: Now, index: DeviceIndex) {
+        let Some(device) = self.directory.get_mut(index) else { return };
+        device.awake_until = now.monotonic.checked_add(device.profile.awake_window);
+        device.heard_unix_ms = now.unix_ms;
+    }
+
+    /// An uplink of which no event told: an `awake` event will, with all that come until then.
+    pub(crate) fn note_awake(&mut self, now: Now, index: DeviceIndex) {
+        let Some(device) = self.directory.get_mut(index) else { return };
+        if device.registration.is_some() && !std::mem::replace(&mut device.is_awake_due, true) {
+            self.awake.push_back((now.monotonic + self.options.awake_every, index));
+        }
+    }
+
+    fn tell_awake(&mut self, now: Now) {
+        while let Some(&(when, index)) = self.awake.front() {
+            if when > now.monotonic {
+                return;
+            }
+            self.awake.pop_front();
+            let Some(device) = self.directory.get_mut(index) else { continue };
+            let is_due = std::mem::replace(&mut device.is_awake_due, false);
+            let Some(registration) = device.registration.as_ref().filter(|_| is_due) else { continue };
+            let mut event = device_event_at(&mut self.pages, now, device.heard_unix_ms, device, "awake");
+            event.text("registration", &registration.id.text());
+            match registration.expires_unix_s() {
+                Some(expires_at) => event.number("expires_at", expires_at),
+                None => event.fragment("\"expires_at\":null"),
+            }
+            event.finish();
+        }
+    }
+
+    /// Every partition says that it is complete up to now.
+    fn beat(&mut self, now: Now) {
+        let (Some(when), Some(every)) = (self.heartbeat_at, self.options.heartbeat) else { return };
+        if when > now.monotonic {
+            return;
+        }
+        self.heartbeat_at = Some(now.monotonic + every);
+        let key: Arc<str> = "".into();
+        for partition in 0..self.pages.partitions() {
+            let mut event = self.pages.begin(now, partition, &key, "heartbeat");
+            event.number("partition", partition);
+            event.finish();
+        }
+    }
+
+    /// Looks at some peers, so that all are seen once in EXCHANGE_LIFETIME, and forgets those nobody needs.
+    fn sweep(&mut self, now: Now) {
+        let count = self.peers.places() / EXCHANGE_LIFETIME.as_secs() as usize + 1;
+        let keys: Vec<PeerKey> = self.peers.sweep(count).collect();
+        for key in keys {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.answers.handle_timeout(now.monotonic);
+            let was_uploading = !peer.uploads.is_idle();
+            peer.uploads.handle_timeout(now.monotonic);
+            self.uploading_peers -= usize::from(was_uploading && peer.uploads.is_idle());
+            let is_registered = peer
+                .device
+                .and_then(|index| self.directory.get(index))
+                .is_some_and(|device| device.registration.is_some() && device.peer == Some(key));
+            let patience = if peer.security.is_some() { SESSION_IDLE } else { EXCHANGE_LIFETIME };
+            let is_unused = peer.answers.is_idle() && peer.uploads.is_idle() && peer.responses.is_idle();
+            if !is_registered && is_unused && peer.heard_at + patience <= now.monotonic {
+                self.remove_peer(key);
+            }
+        }
+    }
+
+    /// RFC 7252 §5.2.2: whoever waits too long for the log learns that we have the request.
+    fn acknowledge_slow(&mut self, now: Now) {
+        while let Some(held) = self.pages.slow(now.monotonic) {
+            // Notifications want nothing but their acknowledgement, which would be a promise here.
+            let waiting: Vec<_> = held
+                .iter_mut()
+                .filter(|held| held.is_confirmable && !held.code.is_empty())
+                .map(|held| {
+                    held.is_acknowledged = true;
+                    (held.peer, held.id, held.token)
+                })
+                .collect();
+            for (key, id, token) in waiting {
+                let acknowledgement = coap::Message::acknowledgement(id);
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.answers.answered(now.monotonic, id, token, &acknowledgement);
+                }
+                self.stats.acknowledged_early += 1;
+                self.post(key, &acknowledgement);
+            }
+        }
+    }
+
+    /// Refuses a request: with an event where we know the device, with a counter else.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Now,
+        device: Option<DeviceIndex>,
+        operation: &str,
+        code: Code,
+        reason: &str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Reply {
+        let detail = detail.into();
+        self.stats.refused += 1;
+        if let Some(device) = device {
+            self.note_refused(now, device, operation, code, reason, &detail);
+        }
+        Reply::Now(Response { diagnostic: Some(detail), ..code.into() })
+    }
+
+    /// Tells that a known device was refused something.
+    pub(crate) fn note_refused(
+        &mut self,
+        now: Now,
+        index: DeviceIndex,
+        operation: &str,
+        code: Code,
+        reason: &str,
+        detail: &str,
+    ) {
+        let Some(device) = self.directory.get(index) else { return };
+        let mut event = device_event(&mut self.pages, now, device, "refused");
+        event.text("operation", operation);
+        event.text("code", &code.to_string());
+        event.text("reason", reason);
+        event.foreign("detail", detail.as_bytes());
+        event.finish();
+    }
+}
+
+/// Begins an event about a device.
+pub(crate) fn device_event<'a>(pages: &'a mut Pages, now: Now, device: &Device, kind: &str) -> EventWriter<'a> {
+    device_event_at(pages, now, now.unix_ms, device, kind)
+}
+
+/// Begins an event about a device that happened at `unix_ms`.
+pub(crate) fn device_event_at<'a>(
+    pages: &'a mut Pages,
+    now: Now,
+    unix_ms: u64,
+    device: &Device,
+    kind: &str,
+) -> EventWriter<'a> {
+    let mut event = pages.begin_at(now, unix_ms, device.partition, &device.id, kind);
+    event.text("device", &device.id);
+    event.fragment(&device.context);
+    event
+}
+
+/// The window of a device whose entry says nothing better.
+pub const AWAKE_WINDOW_DEFAULT: Duration = AWAKE_WINDOW;

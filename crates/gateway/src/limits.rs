@@ -1,0 +1,101 @@
+//! Every bound of the data plane, each with its reason. Nothing that comes from the network decides how much we keep.
+
+use std::time::Duration;
+
+/// Events in one page. One zstd frame of this many is about a megabyte; larger ones compress no better.
+pub const PAGE_EVENTS_MAX: usize = 8_192;
+
+/// Bytes of one page before it is compressed: keeps the largest row of the log, and the pause to write it, small.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// Room given to a new page at once; what a busy partition fills within one linger.
+pub const PAGE_BYTES_RESERVED_MAX: usize = 256 * 1024;
+
+/// RFC 7252 §4.2: a peer repeats a confirmable message after ACK_TIMEOUT (2 s at least). A commit that is slower than
+/// this gets an empty acknowledgement, and the answer follows as a separate response.
+pub const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1_500);
+
+/// What a refused peer is asked to wait: long enough for a store to recover, short for a device that stays awake.
+pub const RETRY_AFTER_S: u32 = 10;
+
+/// Largest body assembled from blocks. The longest Register of the recorded fleets is 9 kB.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Peers of one shard with an unfinished upload (Block1): 32 MiB at the very most (two bodies each).
+pub const UPLOADING_PEERS_MAX: usize = 256;
+
+/// Handshakes that are not finished. A thousand devices coming back in the same second find room; each costs about 20 kB.
+pub const HALF_OPEN_MAX: usize = 2_048;
+
+/// A handshake that takes longer than MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2) will not end.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(93);
+
+/// Established sessions in one shard. A parked session takes about 4 kB.
+pub const SESSIONS_MAX: usize = 250_000;
+
+/// A session nobody used for this long, whose device is not registered, is forgotten: the device makes a new one.
+pub const SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Peers without DTLS that we remember, each with its answers.
+pub const PEERS_MAX: usize = 250_000;
+
+/// RFC 7252 §4.8.2, EXCHANGE_LIFETIME: how long a message id stays in use, and so how long we remember an answer.
+pub const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
+
+/// Grace after a lifetime: no less than one exchange may take, and a tenth of the lifetime for slow radios.
+pub const GRACE_MIN: Duration = EXCHANGE_LIFETIME;
+
+/// Devices we know. An entry is about a kilobyte.
+pub const DEVICES_MAX: usize = 1_000_000;
+
+/// Devices taken in by open enrolment: a stranger can make one with a single datagram.
+pub const ENROLLED_MAX: usize = 100_000;
+
+/// Longest claim in a CoAP option; our own identifiers have 30 characters.
+pub const CLAIM_BYTES_MAX: usize = 64;
+
+/// Longest foreign text (identity, endpoint, detail) that is copied into an event.
+pub const FOREIGN_TEXT_BYTES_MAX: usize = 128;
+
+/// Extra queries of a Register that are kept as attributes of the registration.
+pub const ATTRIBUTES_MAX: usize = 16;
+
+/// Requests waiting for one device; more than a person asks between two wake-ups.
+pub const WAITING_PER_DEVICE_MAX: usize = 32;
+
+/// Requests waiting in one shard.
+pub const WAITING_MAX: usize = 200_000;
+
+/// How often one request is sent to a device that falls asleep or moves under it. A device that answers none of three
+/// wake-ups will not answer the fourth, and others wait behind.
+pub const SENDINGS_MAX: u8 = 3;
+
+/// Notifications of one device whose blocks are still to be fetched; each keeps a kilobyte.
+pub const RESTS_PER_DEVICE_MAX: usize = 4;
+
+/// Observations of one device; wildcards expand no further.
+pub const OBSERVATIONS_PER_DEVICE_MAX: usize = 64;
+
+/// Paths read after each Register.
+pub const READS_PER_DEVICE_MAX: usize = 32;
+
+/// Different object lists that are kept interned; devices of one make share theirs.
+pub const OBJECT_LISTS_MAX: usize = 4_096;
+
+/// Kinds of trouble counted together within a second. The rest of that second is counted without a name.
+pub const SECURITY_EVENTS_MAX: usize = 256;
+
+/// Equal security events within this time are one, with a count.
+pub const SECURITY_EVENTS_EVERY: Duration = Duration::from_secs(1);
+
+/// Files we serve at once; a campaign has a few.
+pub const FILES_MAX: usize = 1_024;
+
+/// Progress of one device's download is told no more often than this.
+pub const DOWNLOAD_EVERY: Duration = Duration::from_secs(1);
+
+/// A device that still shows no awake window of its own listens for MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2) after it spoke.
+pub const AWAKE_WINDOW: Duration = Duration::from_secs(93);
+
+/// How often peers and sessions that fell out of use are looked for.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(1);

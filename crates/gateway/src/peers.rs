@@ -1,0 +1,178 @@
+//! Whom we exchange datagrams with: an address, or a DTLS session that may change its address.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use ahash::RandomState;
+use coap::blockwise::Uploads;
+use coap::exchange::{Answers, Responses};
+use dtls::{ConnectionId, Session};
+
+use crate::devices::DeviceIndex;
+use crate::outbox::SocketNumber;
+use crate::timers::Slot;
+
+/// Names one peer for as long as it lives; a later one in the same place has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PeerKey {
+    pub(crate) index: u32,
+    generation: u32,
+}
+
+/// One peer.
+pub(crate) struct Peer {
+    pub(crate) socket: SocketNumber,
+    pub(crate) address: SocketAddr,
+    /// Without one it speaks in the clear.
+    pub(crate) security: Option<Box<Association>>,
+    /// Whose peer it is, once we know.
+    pub(crate) device: Option<DeviceIndex>,
+    /// What we answered lately, for copies of a request.
+    pub(crate) answers: Answers,
+    /// Its bodies that come in blocks.
+    pub(crate) uploads: Uploads,
+    /// Answers that travel on their own until they are acknowledged.
+    pub(crate) responses: Responses<()>,
+    pub(crate) separate: Slot,
+    pub(crate) heard_at: Instant,
+}
+
+/// A DTLS session and what belongs to it.
+pub(crate) struct Association {
+    pub(crate) session: Session,
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) began_at: Instant,
+    pub(crate) is_established: bool,
+    pub(crate) handshake: Slot,
+}
+
+struct Place {
+    generation: u32,
+    peer: Option<Peer>,
+}
+
+/// All peers of a shard.
+pub(crate) struct Peers {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    by_address: HashMap<(SocketNumber, SocketAddr), u32, RandomState>,
+    by_connection_id: HashMap<ConnectionId, u32, RandomState>,
+    half_open: usize,
+    secure: usize,
+    /// Where the sweep goes on.
+    swept: usize,
+}
+
+impl Peers {
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            by_address: HashMap::with_hasher(hasher.clone()),
+            by_connection_id: HashMap::with_hasher(hasher),
+            half_open: 0,
+            secure: 0,
+            swept: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(crate) fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    pub(crate) fn secure(&self) -> usize {
+        self.secure
+    }
+
+    pub(crate) fn get(&self, key: PeerKey) -> Option<&Peer> {
+        self.places.get(key.index as usize).filter(|place| place.generation == key.generation)?.peer.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?.peer.as_mut()
+    }
+
+    /// The peer in a place, whoever it is now.
+    pub(crate) fn at(&self, index: u32) -> Option<PeerKey> {
+        let place = self.places.get(index as usize)?;
+        place.peer.as_ref().map(|_| PeerKey { index, generation: place.generation })
+    }
+
+    pub(crate) fn by_address(&self, socket: SocketNumber, address: SocketAddr) -> Option<PeerKey> {
+        self.by_address.get(&(socket, address)).and_then(|index| self.at(*index))
+    }
+
+    pub(crate) fn by_connection_id(&self, id: ConnectionId) -> Option<PeerKey> {
+        self.by_connection_id.get(&id).and_then(|index| self.at(*index))
+    }
+
+    /// A new peer at an address; whoever had the address before keeps everything else.
+    pub(crate) fn insert(&mut self, peer: Peer) -> PeerKey {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, peer: None });
+            self.places.len() as u32 - 1
+        });
+        self.by_address.insert((peer.socket, peer.address), index);
+        if let Some(association) = &peer.security {
+            self.by_connection_id.insert(association.connection_id, index);
+            self.half_open += 1;
+            self.secure += 1;
+        }
+        let place = &mut self.places[index as usize];
+        place.peer = Some(peer);
+        PeerKey { index, generation: place.generation }
+    }
+
+    pub(crate) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
+        let place = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?;
+        let peer = place.peer.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(key.index);
+        if self.by_address.get(&(peer.socket, peer.address)) == Some(&key.index) {
+            self.by_address.remove(&(peer.socket, peer.address));
+        }
+        if let Some(association) = &peer.security {
+            self.by_connection_id.remove(&association.connection_id);
+            self.secure -= 1;
+            self.half_open -= usize::from(!association.is_established);
+        }
+        Some(peer)
+    }
+
+    /// The handshake is complete; said once.
+    pub(crate) fn establish(&mut self, key: PeerKey) {
+        if let Some(association) = self.get_mut(key).and_then(|peer| peer.security.as_mut())
+            && !association.is_established
+        {
+            association.is_established = true;
+            self.half_open -= 1;
+        }
+    }
+
+    /// The peer speaks from a new address now (RFC 9146 §6; the caller has checked that it may).
+    pub(crate) fn relocate(&mut self, key: PeerKey, address: SocketAddr) {
+        let Some(peer) = self.get_mut(key) else { return };
+        let (socket, before) = (peer.socket, std::mem::replace(&mut peer.address, address));
+        if self.by_address.get(&(socket, before)) == Some(&key.index) {
+            self.by_address.remove(&(socket, before));
+        }
+        self.by_address.insert((socket, address), key.index);
+    }
+
+    /// The next few places, so that all are looked at once in a while.
+    pub(crate) fn sweep(&mut self, count: usize) -> impl Iterator<Item = PeerKey> + use<'_> {
+        let places = self.places.len();
+        let first = self.swept;
+        self.swept = if places == 0 { 0 } else { (first + count.min(places)) % places };
+        (0..count.min(places)).filter_map(move |step| self.at(((first + step) % places) as u32))
+    }
+
+    pub(crate) fn places(&self) -> usize {
+        self.places.len()
+    }
+}

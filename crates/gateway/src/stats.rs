@@ -1,0 +1,69 @@
+//! Counters: everything that happens often, and everything that is dropped without a word.
+
+macro_rules! counters {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        /// How often what happened since the start.
+        #[derive(Debug, Default, Clone)]
+        pub(crate) struct Stats {
+            $($(#[$meta])* pub(crate) $name: u64,)*
+        }
+
+        impl Stats {
+            /// Name and count of each.
+            pub(crate) fn entries(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    datagrams,
+    /// Not CoAP.
+    malformed,
+    pings,
+    register,
+    update,
+    deregister,
+    expired,
+    send,
+    /// From a device that is not registered.
+    send_unregistered,
+    notify,
+    /// Overtaken by a newer one (RFC 7641 §3.4).
+    notify_late,
+    /// Larger than a datagram, and the rest could not be fetched.
+    notify_broken,
+    /// Neither answer nor notification of ours: reset.
+    unknown_token,
+    /// Acknowledgements and resets of nothing.
+    not_ours,
+    unknown_registration,
+    duplicates,
+    /// Copies of requests whose answer still waits for the log.
+    duplicates_pending,
+    refused,
+    bad_option,
+    /// 5.03, because the log is behind.
+    busy,
+    refused_by_store,
+    /// Empty acknowledgements, because the log was slow.
+    acknowledged_early,
+    handshakes,
+    handshakes_failed,
+    sessions_broken,
+    sessions_full,
+    peers_full,
+    /// Separate answers to peers that acknowledge none.
+    separate_full,
+    hello_dropped,
+    unknown_connection_id,
+    unknown_address,
+    relocated,
+    requests,
+    requests_timed_out,
+    /// Sent once more: the device slept, or came back from somewhere else.
+    requests_repeated,
+    file_blocks,
+    file_unreadable,
+}

@@ -1,0 +1,472 @@
+//! The device speaks first: requests, notifications and answers come in here.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use coap::blockwise::{Block, UploadStep};
+use coap::exchange::{Handled, Seen};
+use coap::message::{Kind, Message, Token};
+use coap::{Code, Encoder, option};
+use lwm2m::Path;
+
+use crate::devices::DeviceIndex;
+use crate::files::FileBlock;
+use crate::gateway::{Gateway, device_event};
+use crate::limits::{BODY_BYTES_MAX, RETRY_AFTER_S, UPLOADING_PEERS_MAX};
+use crate::outbox::SocketNumber;
+use crate::peers::PeerKey;
+use crate::registrations::RegistrationId;
+use crate::timers::Now;
+
+/// Critical options we understand. The number of the enclosure option joins them when it is critical.
+const CRITICAL: [u16; 8] = [
+    option::URI_HOST,
+    option::URI_PORT,
+    option::URI_PATH,
+    option::URI_QUERY,
+    option::ACCEPT,
+    option::BLOCK2,
+    option::BLOCK1,
+    option::IF_NONE_MATCH,
+];
+
+/// Where a message came from, and who that is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) socket: SocketNumber,
+    pub(crate) address: SocketAddr,
+    pub(crate) peer: Option<PeerKey>,
+    pub(crate) device: Option<DeviceIndex>,
+    pub(crate) is_secure: bool,
+}
+
+/// A request with its whole body.
+pub(crate) struct Ask<'a> {
+    pub(crate) origin: Origin,
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) payload: &'a [u8],
+}
+
+/// What to answer, and when.
+pub(crate) enum Reply {
+    Now(Response),
+    /// When the partition's open page is in the log.
+    AfterCommit {
+        partition: u32,
+        peer: PeerKey,
+        response: Response,
+    },
+}
+
+impl Reply {
+    pub(crate) fn now(code: Code) -> Self {
+        Self::Now(code.into())
+    }
+
+    /// Not now: 5.03, and when to try again.
+    pub(crate) fn busy() -> Self {
+        Self::now(Code::SERVICE_UNAVAILABLE)
+    }
+}
+
+/// An answer before it is bytes.
+pub(crate) struct Response {
+    pub(crate) code: Code,
+    /// The registration that the answer is about: its location in a 2.01.
+    pub(crate) location: Option<RegistrationId>,
+    pub(crate) diagnostic: Option<Cow<'static, str>>,
+    pub(crate) block1: Option<Block>,
+    pub(crate) file: Option<Box<FileBlock>>,
+}
+
+impl From<Code> for Response {
+    fn from(code: Code) -> Self {
+        Self { code, location: None, diagnostic: None, block1: None, file: None }
+    }
+}
+
+/// An answer that waits for the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldAnswer {
+    pub(crate) peer: PeerKey,
+    pub(crate) id: u16,
+    pub(crate) token: Token,
+    pub(crate) is_confirmable: bool,
+    /// An empty acknowledgement went out already, because the log is slow.
+    pub(crate) is_acknowledged: bool,
+    /// Empty for a notification, which wants no more than its acknowledgement.
+    pub(crate) code: Code,
+    pub(crate) location: Option<RegistrationId>,
+    pub(crate) block1: Option<Block>,
+}
+
+impl Gateway {
+    /// One CoAP message, in the clear.
+    pub(crate) fn handle_message(&mut self, now: Now, origin: Origin, bytes: &[u8]) {
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(_) => {
+                self.stats.malformed += 1;
+                // RFC 7252 §4.2 allows silence, which is what a stranger gets: its address may be forged.
+                if let (Some(peer), Some(reset)) = (origin.peer, Message::rejection(bytes)) {
+                    self.post(peer, &reset);
+                }
+                return;
+            }
+        };
+        let events_before = self.pages.events();
+        if let Some(device) = origin.device {
+            self.heard(now, device);
+            if let (true, Some(peer)) = (origin.is_secure, origin.peer) {
+                self.bind(now, device, peer);
+            }
+        }
+        if message.code.is_request() {
+            self.handle_request(now, origin, &message);
+        } else if message.is_ping() {
+            self.stats.pings += 1;
+            self.reset(&origin, message.id);
+        } else {
+            self.handle_answer(now, origin, &message);
+        }
+        // Sending what waits is the first act on any uplink; an Update may have told only now who it is.
+        let device = origin.device.or_else(|| {
+            let peer = self.peers.by_address(origin.socket, origin.address).filter(|_| !origin.is_secure)?;
+            self.peers.get(peer)?.device
+        });
+        if let Some(device) = device {
+            self.pump(now, device);
+            if self.pages.events() == events_before {
+                self.note_awake(now, device);
+            }
+        }
+    }
+
+    fn handle_request(&mut self, now: Now, origin: Origin, message: &Message<'_>) {
+        if self.is_copy(now, &origin, message) {
+            return;
+        }
+        let reply = self.decide(now, origin, message);
+        self.answer(now, &origin, message, reply);
+    }
+
+    /// RFC 7252 §4.5: answers every copy of a request alike, and runs the request once.
+    fn is_copy(&mut self, now: Now, origin: &Origin, message: &Message<'_>) -> bool {
+        let Some(key) = origin.peer else { return false };
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        match peer.answers.seen(now.monotonic, message.id, message.token) {
+            // Nothing where the answer should be: what we had of it was lost, and the copy takes its place.
+            Seen::New | Seen::Answered([]) => return false,
+            Seen::Pending => self.stats.duplicates_pending += 1,
+            Seen::Answered(answer) => {
+                self.stats.duplicates += 1;
+                self.encoded.clear();
+                self.encoded.extend_from_slice(answer);
+                self.post_encoded(key);
+            }
+        }
+        true
+    }
+
+    fn decide(&mut self, now: Now, origin: Origin, message: &Message<'_>) -> Reply {
+        if let Some(code) = self.refusal(message) {
+            self.stats.bad_option += 1;
+            return Reply::now(code);
+        }
+        let mut path = message.path();
+        let first = path.next().unwrap_or_default();
+        if first == b"fw" && message.code == Code::GET {
+            return self.serve_file(now, &origin, message);
+        }
+        let is_upload = message.code == Code::POST && matches!(first, b"rd" | b"dp");
+        if !is_upload {
+            return self.route(now, &Ask { origin, message, payload: message.payload });
+        }
+        // Before anything is decoded: whoever is behind must not make it worse.
+        if self.pages.is_full() {
+            self.stats.busy += 1;
+            return Reply::busy();
+        }
+        if message.block1().is_none() {
+            return self.route(now, &Ask { origin, message, payload: message.payload });
+        }
+        self.upload(now, origin, message)
+    }
+
+    fn refusal(&self, message: &Message<'_>) -> Option<Code> {
+        match self.options.enclosure_option {
+            Some(number) => {
+                let mut known = [number; CRITICAL.len() + 1];
+                known[..CRITICAL.len()].copy_from_slice(&CRITICAL);
+                message.refusal(&known)
+            }
+            None => message.refusal(&CRITICAL),
+        }
+    }
+
+    /// One block of a larger request (RFC 7959 §2.5).
+    fn upload(&mut self, now: Now, mut origin: Origin, message: &Message<'_>) -> Reply {
+        let Some(key) = self.peer_of(now, &origin) else { return Reply::busy() };
+        origin.peer = Some(key);
+        let Some(peer) = self.peers.get_mut(key) else { return Reply::busy() };
+        let was_idle = peer.uploads.is_idle();
+        if was_idle && self.uploading_peers >= UPLOADING_PEERS_MAX {
+            self.stats.busy += 1;
+            return Reply::busy();
+        }
+        let step = peer.uploads.handle(now.monotonic, message, BODY_BYTES_MAX);
+        let is_idle = peer.uploads.is_idle();
+        self.uploading_peers = self.uploading_peers + usize::from(was_idle) - usize::from(is_idle);
+        match step {
+            UploadStep::Continue(block) => Reply::Now(Response { block1: Some(block), ..Code::CONTINUE.into() }),
+            UploadStep::Refused { code, block } => Reply::Now(Response { block1: block, ..code.into() }),
+            UploadStep::Whole { body, block } => {
+                let mut reply = self.route(now, &Ask { origin, message, payload: &body });
+                let (Reply::Now(response) | Reply::AfterCommit { response, .. }) = &mut reply;
+                response.block1 = block;
+                reply
+            }
+        }
+    }
+
+    fn route(&mut self, now: Now, ask: &Ask<'_>) -> Reply {
+        let mut path = ask.message.path();
+        let segments = (path.next(), path.next(), path.next());
+        match (ask.message.code, segments) {
+            (Code::POST, (Some(b"dp"), None, None)) => self.take_send(now, ask),
+            (Code::POST, (Some(b"rd"), None, None)) => self.register(now, ask),
+            (Code::POST, (Some(b"rd"), Some(id), None)) => self.update(now, ask, id),
+            (Code::DELETE, (Some(b"rd"), Some(id), None)) => self.deregister(now, ask, id),
+            (_, (Some(b"dp" | b"rd" | b"fw"), _, _)) => Reply::now(Code::METHOD_NOT_ALLOWED),
+            _ => Reply::now(Code::NOT_FOUND),
+        }
+    }
+
+    /// `POST /dp` (OMA LwM2M Core 1.1 §6.4.6): readings, straight into the page.
+    fn take_send(&mut self, now: Now, ask: &Ask<'_>) -> Reply {
+        let (Some(index), Some(peer)) = (ask.origin.device, ask.origin.peer) else {
+            self.stats.send_unregistered += 1;
+            return Reply::now(Code::NOT_FOUND);
+        };
+        let Some(device) = self.directory.get(index).filter(|device| device.registration.is_some()) else {
+            self.stats.send_unregistered += 1;
+            return Reply::now(Code::NOT_FOUND);
+        };
+        let Some(format) = ask.message.content_format() else {
+            let detail = "no content format";
+            return self.refuse(now, Some(index), "send", Code::BAD_REQUEST, "content_format", detail);
+        };
+        let now_s = now.unix_ms as f64 / 1_000.0;
+        let partition = device.partition;
+        let mut event = device_event(&mut self.pages, now, device, "readings");
+        event.fragment("\"via\":\"send\"");
+        let body = event.body();
+        body.extend_from_slice(b",\"readings\":[");
+        let read = lwm2m::codec::readings_json(format, &Path::ROOT, ask.payload, now_s, &self.definitions, body);
+        match read {
+            Ok(1..) => {
+                event.body().push(b']');
+                event.finish();
+            }
+            Ok(0) => {
+                drop(event);
+                return self.refuse(now, Some(index), "send", Code::BAD_REQUEST, "payload_invalid", "no readings");
+            }
+            Err(error) => {
+                drop(event);
+                let detail = error.to_string();
+                return self.refuse(now, Some(index), "send", error.code(), "payload_invalid", detail);
+            }
+        }
+        self.stats.send += 1;
+        Reply::AfterCommit { partition, peer, response: Code::CHANGED.into() }
+    }
+
+    /// Acknowledgements, resets, responses and notifications.
+    fn handle_answer(&mut self, now: Now, origin: Origin, message: &Message<'_>) {
+        let Some(key) = origin.peer else {
+            self.stats.not_ours += 1;
+            return;
+        };
+        if self.peers.get_mut(key).is_some_and(|peer| peer.responses.handle(message) == Handled::Consumed) {
+            self.handle_separate(now, key.index);
+            return;
+        }
+        if let Some(device) = origin.device
+            && self.take_answer(now, device, key, message)
+        {
+            return;
+        }
+        if !message.code.is_response() || message.kind == Kind::Acknowledgement {
+            self.stats.not_ours += 1;
+            return;
+        }
+        if self.is_copy(now, &origin, message) {
+            return;
+        }
+        let is_known = origin.device.is_some_and(|device| self.take_notification(now, device, key, message));
+        if !is_known {
+            // RFC 7641 §3.6: a reset ends an observation that nobody wants any more.
+            self.stats.unknown_token += 1;
+            self.reset(&origin, message.id);
+        }
+    }
+
+    pub(crate) fn reset(&mut self, origin: &Origin, id: u16) {
+        let reset = Message::reset(id);
+        match origin.peer {
+            Some(peer) => self.post(peer, &reset),
+            None => self.outbox.push(origin.socket, origin.address, |out| out.extend_from_slice(&reset)),
+        }
+    }
+
+    /// Sends an answer, or keeps it until its event is in the log.
+    fn answer(&mut self, now: Now, origin: &Origin, message: &Message<'_>, reply: Reply) {
+        match reply {
+            Reply::Now(response) => {
+                let id = self.answer_id(origin.peer, message);
+                self.encoded.clear();
+                encode(&mut self.encoded, message, id, &response);
+                // A refusal of a stranger leaves no trace, and one that is busy invites the same request again.
+                let Some(key) = origin.peer else {
+                    let encoded = &self.encoded;
+                    self.outbox.push(origin.socket, origin.address, |out| out.extend_from_slice(encoded));
+                    return;
+                };
+                // A block of a file is cut anew for every copy (RFC 7252 §4.5 allows it), which saves its kilobyte.
+                if response.code != Code::SERVICE_UNAVAILABLE
+                    && response.file.is_none()
+                    && let Some(peer) = self.peers.get_mut(key)
+                {
+                    peer.answers.answered(now.monotonic, message.id, message.token, &self.encoded);
+                }
+                self.post_encoded(key);
+            }
+            Reply::AfterCommit { partition, peer, response } => {
+                let held = HeldAnswer {
+                    peer,
+                    id: message.id,
+                    token: message.token,
+                    is_confirmable: message.kind == Kind::Confirmable,
+                    is_acknowledged: false,
+                    code: response.code,
+                    location: response.location,
+                    block1: response.block1,
+                };
+                self.hold(now, partition, held);
+            }
+        }
+    }
+
+    /// Keeps an answer until the open page of the partition is in the log.
+    pub(crate) fn hold(&mut self, now: Now, partition: u32, held: HeldAnswer) {
+        if self.options.acknowledge_at_once {
+            self.deliver(now, held, true);
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(held.peer) {
+            peer.answers.pending(now.monotonic, held.id, held.token);
+        }
+        self.pages.hold(partition, held);
+    }
+
+    /// Sends an answer that waited: as it was meant, or 5.03 when the log refused its event.
+    pub(crate) fn deliver(&mut self, now: Now, held: HeldAnswer, is_committed: bool) {
+        let code = if is_committed { held.code } else { Code::SERVICE_UNAVAILABLE };
+        let device = held.location.and_then(|id| self.directory.by_registration(id));
+        if !is_committed {
+            self.stats.refused_by_store += 1;
+            match device {
+                Some(device) if held.code == Code::CREATED => self.revoke_registration(now, device),
+                Some(device) => self.note_unlogged(device),
+                None => {}
+            }
+        }
+        if held.code.is_empty() {
+            self.acknowledge_notification(now, &held, is_committed);
+            return;
+        }
+        let kind = match (held.is_confirmable, held.is_acknowledged) {
+            (true, false) => Kind::Acknowledgement,
+            // RFC 7252 §5.2.2: the answer to what was acknowledged travels on its own.
+            (true, true) => Kind::Confirmable,
+            (false, _) => Kind::NonConfirmable,
+        };
+        let id = if kind == Kind::Acknowledgement { held.id } else { self.fresh_id(held.peer) };
+        let response =
+            Response { location: held.location.filter(|_| is_committed), block1: held.block1, ..code.into() };
+        self.encoded.clear();
+        write_response(Encoder::new(&mut self.encoded, kind, code, id, held.token), &response);
+        if kind == Kind::Confirmable {
+            self.send_separately(now, held.peer);
+        } else {
+            if let Some(peer) = self.peers.get_mut(held.peer) {
+                peer.answers.answered(now.monotonic, held.id, held.token, &self.encoded);
+            }
+            self.post_encoded(held.peer);
+        }
+        if let (true, Code::CREATED, Some(device)) = (is_committed, code, device) {
+            self.begin_dialog(now, device);
+        }
+    }
+
+    pub(crate) fn acknowledge_notification(&mut self, now: Now, held: &HeldAnswer, is_committed: bool) {
+        if !is_committed {
+            // What the log refused is not acknowledged: the device keeps it and sends it again.
+            self.want_again(now, held);
+            return;
+        }
+        if !held.is_confirmable {
+            return;
+        }
+        let acknowledgement = Message::acknowledgement(held.id);
+        if let Some(peer) = self.peers.get_mut(held.peer) {
+            peer.answers.answered(now.monotonic, held.id, held.token, &acknowledgement);
+        }
+        self.post(held.peer, &acknowledgement);
+    }
+
+    /// The id of an answer: the request's own in an acknowledgement, a fresh one else.
+    fn answer_id(&mut self, peer: Option<PeerKey>, message: &Message<'_>) -> u16 {
+        match (message.kind, peer) {
+            (Kind::Confirmable, _) => message.id,
+            (_, Some(peer)) => self.fresh_id(peer),
+            (_, None) => self.random.next_u32() as u16,
+        }
+    }
+}
+
+fn encode(out: &mut Vec<u8>, message: &Message<'_>, id: u16, response: &Response) {
+    write_response(Encoder::answer(out, message, response.code, id), response);
+}
+
+fn write_response(encoder: Encoder<'_>, response: &Response) {
+    // Options in ascending order: ETag 4, Location-Path 8, Max-Age 14, Block2 23, Block1 27, Size2 28.
+    let mut encoder = encoder;
+    if let Some(file) = &response.file {
+        encoder = encoder.option(option::ETAG, &file.etag);
+    }
+    if let (Code::CREATED, Some(id)) = (response.code, response.location) {
+        let mut text = [0; 16];
+        id.write(&mut text);
+        encoder = encoder.option(option::LOCATION_PATH, b"rd").option(option::LOCATION_PATH, &text);
+    }
+    if response.code == Code::SERVICE_UNAVAILABLE {
+        encoder = encoder.uint(option::MAX_AGE, RETRY_AFTER_S);
+    }
+    if let Some(file) = &response.file {
+        encoder = encoder.block2(file.block);
+    }
+    if let Some(block) = response.block1 {
+        encoder = encoder.block1(block);
+    }
+    if let Some(file) = &response.file {
+        encoder = encoder.uint(option::SIZE2, u32::try_from(file.size).unwrap_or(u32::MAX));
+        encoder.payload(&file.bytes);
+        return;
+    }
+    match &response.diagnostic {
+        Some(diagnostic) => encoder.payload(diagnostic.as_bytes()),
+        None => encoder.finish(),
+    }
+}

@@ -1,0 +1,156 @@
+//! Stories of what devices send and fetch.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::time::Duration;
+
+use coap::Code;
+use coap::message::Message;
+use device::{Event, Value};
+use gateway::{FileEntry, Files as _};
+use world::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn file(path: &str, size: u64) -> FileEntry {
+    FileEntry { path: path.to_owned(), etag: b"v1".to_vec(), size, devices: vec!["d1".to_owned()] }
+}
+
+fn done(world: &World, number: u64) -> Option<(Option<Code>, Vec<u8>)> {
+    world.hosts[0].events.iter().find_map(|event| match event {
+        Event::Done { number: this, code, data, .. } if *this == number => Some((*code, data.clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_a_device_sends_is_in_the_log_before_it_is_answered() {
+    let mut world = World::with_registered(options(), &secure_entry(1), secure_config(1));
+    world.log = Log::Hangs;
+    let now = world.now().monotonic;
+
+    world.hosts[0].device.send(now, 1, vec![path("/3303/0/5700"), path("/3/0/15")]);
+    world.run(SECOND);
+    assert_eq!(done(&world, 1), None);
+    world.commit_hanging();
+
+    assert_eq!(done(&world, 1), Some((Some(Code::CHANGED), Vec::new())));
+    assert_eq!(world.readings("send"), ["/3303/0/5700=9.5", "/3/0/15=\"Europe/Oslo\""]);
+    assert_eq!(world.stat("uncommitted_bytes"), 0);
+}
+
+#[test]
+fn a_send_of_many_blocks_arrives_whole() {
+    let mut world = World::with_registered(options(), &entry(1), config(1));
+    for instance in 0..300 {
+        world.set(0, &format!("/3303/{instance}/5700"), Value::Float(f64::from(instance) + 0.25));
+    }
+    world.run(SECOND);
+    let now = world.now().monotonic;
+
+    world.hosts[0].device.send(now, 1, vec![path("/3303")]);
+    world.run(SECOND);
+
+    assert_eq!(done(&world, 1).unwrap().0, Some(Code::CHANGED));
+    assert!(world.readings("send").contains(&"/3303/299/5700=299.25".to_owned()));
+    assert_eq!(world.stat("uploading"), 0);
+}
+
+#[test]
+fn a_send_in_any_format_is_read() {
+    let mut world = World::new(options());
+    world.put(&entry(1));
+    world.say(address(9), register(1, "urn:dev:1"));
+    let json = br#"[{"bn":"/3303/0/","bt":1764000000.5,"n":"5700","v":9.1},{"n":"5701","vs":"Cel"}]"#;
+    // [{-2: "/3303/0/", 0: "5700", 2: 9.5}]
+    let cbor = b"\x81\xa3\x21\x68/3303/0/\x00\x645700\x02\xf9\x48\xc0";
+    let send = |id, format, payload: &[u8]| {
+        message(Code::POST, id).path("/dp").content_format(format).payload(payload.to_vec())
+    };
+
+    let answers = [
+        world.say(address(9), send(2, 110, json)),
+        world.say(address(9), send(3, 112, cbor)),
+        world.say(address(9), send(4, 112, b"\xff\xff")),
+        world.say(address(9), send(5, 9_999, b"?")),
+        world.say(address(9), send(6, 110, b"[]")),
+    ];
+
+    let codes: Vec<Code> = answers.iter().map(|answer| code_of(answer.as_deref()).unwrap()).collect();
+    assert_eq!(
+        codes,
+        [Code::CHANGED, Code::CHANGED, Code::BAD_REQUEST, Code::UNSUPPORTED_CONTENT_FORMAT, Code::BAD_REQUEST]
+    );
+    assert_eq!(world.readings("send"), ["/3303/0/5700=9.1", "/3303/0/5701=\"Cel\"", "/3303/0/5700=9.5"]);
+    assert_eq!(world.events_of("readings")[0]["readings"][0]["time"], 1_764_000_000.5);
+    assert_eq!(world.events_of("refused").len(), 3);
+}
+
+#[test]
+fn a_file_is_fetched_in_blocks_and_its_progress_told() {
+    let mut world = World::with_registered(options(), &secure_entry(1), secure_config(1));
+    world.gateway.put_file(&file("token/image.bin", 10_000)).unwrap();
+    let now = world.now().monotonic;
+
+    world.hosts[0].device.fetch(now, 1, "coaps://gateway/fw/token/image.bin");
+    world.run(SECOND);
+
+    let mut expected = vec![0; 10_000];
+    Shelf.read("", 0, &mut expected);
+    assert_eq!(done(&world, 1), Some((Some(Code::CONTENT), expected)));
+    assert_eq!(world.stat("file_blocks"), 10);
+    let told = world.events_of("download");
+    let progress: Vec<u64> = told.iter().map(|event| event["bytes"].as_u64().unwrap()).collect();
+    assert_eq!(progress, [1_024, 10_000], "the first, and the last; not each");
+    assert_eq!((told[0]["path"].as_str(), told[0]["size"].as_u64()), (Some("/fw/token/image.bin"), Some(10_000)));
+}
+
+#[test]
+fn a_file_is_only_for_those_it_is_meant_for() {
+    let mut world = World::with_registered(options(), &entry(1), config(1));
+    world.gateway.put_file(&FileEntry { devices: vec!["d2".to_owned()], ..file("other", 10) }).unwrap();
+    world.gateway.put_file(&file("gone", 10)).unwrap();
+    world.gateway.put_file(&file("broken", 10)).unwrap();
+    world.gateway.remove_file("gone");
+
+    for (number, name) in [(1, "other"), (2, "gone"), (3, "never")] {
+        let now = world.now().monotonic;
+        world.hosts[0].device.fetch(now, number, &format!("coap://gateway/fw/{name}"));
+        world.run(SECOND);
+        assert_eq!(done(&world, number).unwrap().0, Some(Code::NOT_FOUND), "{name}");
+    }
+    let now = world.now().monotonic;
+    world.hosts[0].device.fetch(now, 4, "coap://gateway/fw/broken");
+    world.run(SECOND);
+
+    assert_eq!(done(&world, 4).unwrap().0, Some(Code::INTERNAL_SERVER_ERROR));
+    assert_eq!(world.stat("file_unreadable"), 1);
+}
+
+#[test]
+fn a_block_beyond_the_end_is_refused() {
+    let mut world = World::with_registered(options(), &entry(1), config(1));
+    world.gateway.put_file(&file("image", 1_500)).unwrap();
+    let ask = |id, num| message(Code::GET, id).path("/fw/image").block2(coap::Block { num, more: false, szx: 6 });
+    let from = world.hosts[0].address;
+    world.hosts[0].address = address(100);
+
+    let last = world.say(from, ask(500, 1)).unwrap();
+    let beyond = world.say(from, ask(501, 2));
+
+    let last = Message::parse(&last).unwrap();
+    assert_eq!((last.payload.len(), last.etag()), (476, Some(&b"v1"[..])));
+    assert_eq!(code_of(beyond.as_deref()), Some(Code::BAD_REQUEST));
+}
+
+#[test]
+fn a_gateway_may_live_in_a_thread_of_its_own() {
+    fn moved<T: Send>(thing: T) -> T {
+        thing
+    }
+
+    let world = moved(World::new(options()).gateway);
+
+    assert!(world.stats().iter().any(|(name, _)| *name == "registrations"));
+}

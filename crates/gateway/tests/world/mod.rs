@@ -1,0 +1,418 @@
+//! A gateway, its devices, a log and a network in one room, on a clock of its own.
+
+// Every test file uses its own part of this. A broken arrangement should stop the test where it broke.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coap::message::{Kind, Message, Token};
+use coap::{Code, MessageBuilder};
+use device::{Config, Credential, Device, Event, Value};
+use gateway::{
+    Answer, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page, Path, Request,
+    Security, SocketNumber,
+};
+use serde_json::Value as Json;
+use zeroize::Zeroizing;
+
+pub const CLEAR: SocketNumber = 0;
+pub const SECURE: SocketNumber = 1;
+pub const KEY: &[u8] = b"sixteen byte key";
+pub const CONTEXT: &str = r#""tenant":"t1","farm":"f1","enclosure":"e1","endpoint":"urn:dev:1""#;
+pub const BEGIN_UNIX_MS: u64 = 1_764_000_000_000;
+pub const LIFETIME_S: u32 = 300;
+
+/// More steps than any story needs, so that one that does not end fails.
+const STEPS_MAX: usize = 200_000;
+
+/// What the log does with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    Commits,
+    Refuses,
+    Hangs,
+}
+
+/// The bytes of every file: a counter, so that a block in the wrong place shows.
+pub struct Shelf;
+
+impl Files for Shelf {
+    fn read(&mut self, path: &str, offset: u64, buffer: &mut [u8]) -> bool {
+        for (at, byte) in buffer.iter_mut().enumerate() {
+            *byte = ((offset + at as u64) / 251) as u8;
+        }
+        path != "broken"
+    }
+}
+
+pub struct Host {
+    pub device: Device,
+    pub address: SocketAddr,
+    pub socket: SocketNumber,
+    pub is_reachable: bool,
+    pub events: Vec<Event>,
+}
+
+pub struct World {
+    pub gateway: Gateway,
+    pub log: Log,
+    pub hosts: Vec<Host>,
+    pub answers: Vec<Answer>,
+    /// Lines in the log, parsed; and as they were.
+    pub events: Vec<Json>,
+    pub lines: Vec<String>,
+    pub pages_hanging: Vec<Page>,
+    /// What came to addresses where no device is.
+    pub inbox: HashMap<SocketAddr, Vec<Vec<u8>>>,
+    /// Every datagram that a device sent.
+    pub uplinks: Vec<(SocketNumber, SocketAddr, Vec<u8>)>,
+    pub downlinks: usize,
+    begin: Instant,
+    elapsed: Duration,
+}
+
+pub fn options() -> GatewayOptions {
+    GatewayOptions { boot: "00c0ffee".to_owned(), seed: [7; 32], partitions: 4, ..GatewayOptions::default() }
+}
+
+pub fn path(text: &str) -> Path {
+    Path::parse(text).unwrap()
+}
+
+pub fn address(number: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, number], 5_000 + u16::from(number)))
+}
+
+/// An entry for a device without a credential.
+pub fn entry(number: u8) -> DeviceEntry {
+    DeviceEntry {
+        device: format!("d{number}"),
+        endpoint: format!("urn:dev:{number}"),
+        security: Security::None,
+        context: CONTEXT.replace("urn:dev:1", &format!("urn:dev:{number}")),
+        observe: Vec::new(),
+        read: Vec::new(),
+        awake_window: Duration::from_secs(20),
+        grace: None,
+        ack_timeout: Duration::from_secs(2),
+    }
+}
+
+pub fn secure_entry(number: u8) -> DeviceEntry {
+    let security = Security::Psk { identity: format!("id{number}").into_bytes(), key: Zeroizing::new(KEY.to_vec()) };
+    DeviceEntry { security, ..entry(number) }
+}
+
+pub fn config(number: u8) -> Config {
+    Config {
+        endpoint: format!("urn:dev:{number}"),
+        server: SocketAddr::from(([192, 0, 2, 200], 5683)),
+        credential: None,
+        lifetime_s: LIFETIME_S,
+        queue_mode: false,
+        awake_window: Duration::from_secs(20),
+        queries: Vec::new(),
+        enclosure: None,
+        enclosure_option: None,
+        seed: 1_000 + u64::from(number),
+    }
+}
+
+pub fn secure_config(number: u8) -> Config {
+    let credential = Credential { identity: format!("id{number}").into_bytes(), key: Zeroizing::new(KEY.to_vec()) };
+    Config { credential: Some(credential), ..config(number) }
+}
+
+pub fn request(id: u64, operation: Operation, at: &str) -> Request {
+    Request {
+        id,
+        device: "d1".to_owned(),
+        operation,
+        path: path(at),
+        body: None,
+        expires_in: Duration::from_secs(3_600),
+        wait_for_wake: true,
+    }
+}
+
+impl World {
+    pub fn new(options: GatewayOptions) -> Self {
+        let begin = Instant::now();
+        let now = Now { monotonic: begin, unix_ms: BEGIN_UNIX_MS };
+        let definitions = Arc::new(Definitions::embedded().clone());
+        let gateway = Gateway::new(now, options, definitions, Box::new(Shelf)).unwrap();
+        Self {
+            gateway,
+            log: Log::Commits,
+            hosts: Vec::new(),
+            answers: Vec::new(),
+            events: Vec::new(),
+            lines: Vec::new(),
+            pages_hanging: Vec::new(),
+            inbox: HashMap::new(),
+            uplinks: Vec::new(),
+            downlinks: 0,
+            begin,
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        Now { monotonic: self.begin + self.elapsed, unix_ms: BEGIN_UNIX_MS + self.elapsed.as_millis() as u64 }
+    }
+
+    /// Adds a device that is switched off, with the usual values.
+    pub fn add(&mut self, config: Config) -> usize {
+        let number = self.hosts.len() as u8 + 1;
+        let socket = if config.credential.is_some() { SECURE } else { CLEAR };
+        let mut device = Device::new(config, device::definitions(), self.now().monotonic);
+        for (at, value) in [
+            ("/3/0/0", Value::String("Testers".to_owned())),
+            ("/3/0/9", Value::Integer(87)),
+            ("/3/0/15", Value::String("Europe/Oslo".to_owned())),
+            ("/3303/0/5700", Value::Float(9.5)),
+            ("/3303/0/5701", Value::String("Cel".to_owned())),
+            ("/3303/1/5700", Value::Float(10.5)),
+            ("/26241/0/0", Value::String("e1".to_owned())),
+        ] {
+            device.set(path(at), value);
+        }
+        let address = address(number);
+        self.hosts.push(Host { device, address, socket, is_reachable: true, events: Vec::new() });
+        self.hosts.len() - 1
+    }
+
+    /// One device, known and registered.
+    pub fn with_registered(options: GatewayOptions, entry: &DeviceEntry, config: Config) -> Self {
+        let mut world = Self::new(options);
+        world.put(entry);
+        world.add(config);
+        world.power_on(0);
+        world.run(Duration::from_secs(1));
+        assert!(world.hosts[0].device.is_registered(), "{:?}", world.hosts[0].events);
+        world
+    }
+
+    pub fn put(&mut self, entry: &DeviceEntry) {
+        let now = self.now();
+        self.gateway.put_device(now, entry).unwrap();
+        self.settle();
+    }
+
+    pub fn power_on(&mut self, host: usize) {
+        let now = self.now().monotonic;
+        self.hosts[host].device.power_on(now);
+        self.settle();
+    }
+
+    pub fn update(&mut self, host: usize) {
+        let now = self.now().monotonic;
+        self.hosts[host].device.update(now, None);
+        self.settle();
+    }
+
+    pub fn set(&mut self, host: usize, at: &str, value: Value) {
+        self.hosts[host].device.set(path(at), value);
+        self.settle();
+    }
+
+    pub fn submit(&mut self, request: Request) {
+        let now = self.now();
+        self.gateway.submit(now, request);
+        self.settle();
+    }
+
+    pub fn cancel(&mut self, id: u64) {
+        let now = self.now();
+        self.gateway.cancel(now, id);
+        self.settle();
+    }
+
+    /// Asks and returns the final answer, which must come within ten seconds.
+    pub fn ask(&mut self, request: Request) -> Answer {
+        let id = request.id;
+        self.submit(request);
+        self.run(Duration::from_secs(10));
+        let outcomes = self.outcomes(id);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome != Outcome::Sent).count(), 1, "{outcomes:?}");
+        self.answers.iter().rfind(|answer| answer.id == id).unwrap().clone()
+    }
+
+    pub fn ask_with(&mut self, id: u64, operation: Operation, at: &str, body: &str) -> Answer {
+        let body = Some(serde_json::from_str(body).unwrap());
+        self.ask(Request { body, ..request(id, operation, at) })
+    }
+
+    pub fn outcomes(&self, id: u64) -> Vec<Outcome> {
+        self.answers.iter().filter(|answer| answer.id == id).map(|answer| answer.outcome).collect()
+    }
+
+    /// A datagram from anywhere.
+    pub fn inject(&mut self, socket: SocketNumber, from: SocketAddr, datagram: &[u8]) {
+        let now = self.now();
+        self.gateway.handle_datagram(now, socket, from, datagram);
+        self.settle();
+    }
+
+    /// A request in the clear from an address of our own; what it was answered at once, if anything.
+    pub fn say(&mut self, from: SocketAddr, message: MessageBuilder<'_>) -> Option<Vec<u8>> {
+        self.inbox.remove(&from);
+        self.inject(CLEAR, from, &message.to_bytes());
+        self.run(Duration::from_millis(10));
+        self.inbox.get(&from).and_then(|datagrams| datagrams.first().cloned())
+    }
+
+    /// Lets time pass; everything that becomes due happens when it is due.
+    pub fn run(&mut self, duration: Duration) {
+        let end = self.elapsed + duration;
+        for _ in 0..STEPS_MAX {
+            self.settle();
+            let due = self.hosts.iter().filter_map(|host| host.device.poll_timeout());
+            let due = due.fold(self.gateway.poll_timeout(), Instant::min);
+            let due = due.saturating_duration_since(self.begin).max(self.elapsed);
+            if due > end {
+                self.elapsed = end;
+                self.settle();
+                return;
+            }
+            self.elapsed = due;
+            let now = self.now();
+            self.gateway.handle_timeout(now);
+            for host in &mut self.hosts {
+                if host.device.poll_timeout().is_some_and(|due| due <= now.monotonic) {
+                    host.device.handle_timeout(now.monotonic);
+                }
+            }
+        }
+        panic!("the story does not end");
+    }
+
+    /// Delivers everything that is under way, at this very moment.
+    pub fn settle(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let mut is_quiet = true;
+            while let Some(page) = self.gateway.poll_page() {
+                is_quiet = false;
+                self.take_page(page);
+            }
+            self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
+            let sent: Vec<(SocketNumber, SocketAddr, Vec<u8>)> =
+                self.gateway.outbox().iter().map(|(socket, to, datagram)| (socket, to, datagram.to_vec())).collect();
+            self.gateway.outbox().clear();
+            let now = self.now();
+            for (socket, to, datagram) in sent {
+                is_quiet = false;
+                self.downlinks += 1;
+                match self.hosts.iter_mut().find(|host| host.address == to && host.socket == socket) {
+                    Some(host) if host.is_reachable => host.device.handle_datagram(now.monotonic, &datagram),
+                    Some(_) => {}
+                    None => self.inbox.entry(to).or_default().push(datagram),
+                }
+            }
+            for host in &mut self.hosts {
+                while let Some(datagram) = host.device.poll_transmit() {
+                    is_quiet = false;
+                    if host.is_reachable {
+                        self.uplinks.push((host.socket, host.address, datagram.clone()));
+                        self.gateway.handle_datagram(now, host.socket, host.address, &datagram);
+                    }
+                }
+                while let Some(event) = host.device.poll_event() {
+                    host.events.push(event);
+                }
+            }
+            if is_quiet {
+                return;
+            }
+        }
+        panic!("the room does not come to rest");
+    }
+
+    fn take_page(&mut self, page: Page) {
+        let now = self.now();
+        match self.log {
+            Log::Hangs => self.pages_hanging.push(page),
+            Log::Refuses => self.gateway.handle_refused(now, page.number),
+            Log::Commits => self.commit(page),
+        }
+    }
+
+    fn commit(&mut self, page: Page) {
+        let mut start = 0;
+        for (end, key) in page.ends.iter().zip(&page.keys) {
+            let line = std::str::from_utf8(&page.body[start..*end as usize]).unwrap();
+            start = *end as usize;
+            assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+            let event: Json = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            if let Some(device) = event.get("device") {
+                assert_eq!(device.as_str(), Some(&**key));
+            }
+            self.events.push(event);
+            self.lines.push(line.to_owned());
+        }
+        assert_eq!(start, page.body.len());
+        let now = self.now();
+        self.gateway.handle_committed(now, page.number);
+    }
+
+    /// The log goes on after it hung.
+    pub fn commit_hanging(&mut self) {
+        self.log = Log::Commits;
+        for page in std::mem::take(&mut self.pages_hanging) {
+            self.commit(page);
+        }
+        self.settle();
+    }
+
+    pub fn events_of(&self, kind: &str) -> Vec<&Json> {
+        self.events.iter().filter(|event| event["type"] == kind).collect()
+    }
+
+    pub fn stat(&self, name: &str) -> u64 {
+        self.gateway.stats().into_iter().find(|(other, _)| *other == name).unwrap().1
+    }
+
+    /// The readings that travelled in this way, as `path=value`.
+    pub fn readings(&self, via: &str) -> Vec<String> {
+        let events = self.events_of("readings").into_iter().filter(|event| event["via"] == via);
+        let readings = events.flat_map(|event| event["readings"].as_array().unwrap().clone());
+        readings.map(|reading| format!("{}={}", reading["path"].as_str().unwrap(), reading["value"])).collect()
+    }
+
+    pub fn observations(&self) -> Vec<String> {
+        let events = self.events_of("observation").into_iter();
+        events
+            .map(|event| format!("{} {}", event["path"].as_str().unwrap(), event["state"].as_str().unwrap()))
+            .collect()
+    }
+}
+
+/// A Register in the clear.
+pub fn register<'a>(id: u16, endpoint: &str) -> MessageBuilder<'a> {
+    [format!("ep={endpoint}"), "lt=300".to_owned(), "lwm2m=1.1".to_owned(), "b=U".to_owned()]
+        .into_iter()
+        .fold(message(Code::POST, id).path("/rd"), |message, query| {
+            message.option(coap::option::URI_QUERY, query.into_bytes())
+        })
+        .content_format(coap::content_format::LINK_FORMAT)
+        .payload(b"</3/0>,</3303/0>".to_vec())
+}
+
+pub fn message<'a>(code: Code, id: u16) -> MessageBuilder<'a> {
+    MessageBuilder::new(Kind::Confirmable, code, id, Token::new(&id.to_be_bytes()).unwrap())
+}
+
+/// The code of a datagram.
+pub fn code_of(datagram: Option<&[u8]>) -> Option<Code> {
+    datagram.map(|datagram| Message::parse(datagram).unwrap().code)
+}
+
+/// `/rd/<id>` of a 2.01.
+pub fn location_of(datagram: &[u8]) -> String {
+    let message = Message::parse(datagram).unwrap();
+    assert_eq!(message.code, Code::CREATED);
+    message.location().map(|segment| format!("/{}", std::str::from_utf8(segment).unwrap())).collect()
+}
