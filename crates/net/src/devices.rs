@@ -1,0 +1,334 @@
+//! Many LwM2M clients in one thread: a UDP socket each, one epoll, one heap of deadlines.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use device::{Config, Device, Event, Path, Value};
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+
+use crate::lock;
+
+/// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
+const DATAGRAM_BYTES_MAX: usize = 4096;
+/// Datagrams taken from one socket before the others get their turn.
+const DATAGRAMS_PER_TURN_MAX: usize = 64;
+/// What happened and was not fetched yet; beyond it the oldest is dropped and counted, so that an owner that sleeps does not
+/// fill the memory. Ten minutes of a thousand devices that report every ten seconds.
+const EVENTS_WAITING_MAX: usize = 65_536;
+/// The thread looks up this often even when nothing is due.
+const NAP_MAX: Duration = Duration::from_secs(1);
+const WAKE: u64 = 0;
+
+/// What a device is told.
+pub enum Order {
+    /// Connect and register.
+    PowerOn,
+    /// Fall silent without a word.
+    LosePower,
+    /// A value changed.
+    Set(Path, Value),
+    /// Send these values; `Done` follows with the number.
+    Send(u64, Vec<Path>),
+    /// Fetch a file; `Done` follows with the number.
+    Fetch(u64, String),
+    /// Renew the registration.
+    Update(u64),
+    /// Say goodbye.
+    Deregister(u64),
+    /// Say that it is in another enclosure.
+    Claim(Option<String>),
+    /// Go on from another source port.
+    Rebind,
+    /// Say goodbye if that can be done at once, and forget the device.
+    Remove,
+}
+
+/// The thread and the way to it.
+pub struct Devices {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    next_handle: AtomicU64,
+    seed: u64,
+}
+
+struct Shared {
+    wake: OwnedFd,
+    inbox: Mutex<Inbox>,
+    outbox: Mutex<Told>,
+    arrived: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inbox {
+    added: Vec<(u64, Box<Device>, UdpSocket)>,
+    orders: Vec<(u64, Order)>,
+    is_closing: bool,
+}
+
+#[derive(Default)]
+struct Told {
+    events: VecDeque<(u64, Event)>,
+    /// Nothing more will come.
+    is_sealed: bool,
+}
+
+struct Running {
+    device: Box<Device>,
+    socket: UdpSocket,
+    server: SocketAddr,
+    due: Option<Instant>,
+}
+
+impl Devices {
+    /// Starts the thread. `seed` is mixed into the ids, tokens and jitter of every device.
+    pub fn start(seed: u64) -> io::Result<Self> {
+        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        let shared = Arc::new(Shared {
+            wake,
+            inbox: Mutex::default(),
+            outbox: Mutex::default(),
+            arrived: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        });
+        let host = Host::new(Arc::clone(&shared))?;
+        let thread = std::thread::Builder::new().name("devices".to_owned()).spawn(move || host.run())?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), next_handle: AtomicU64::new(WAKE + 1), seed })
+    }
+
+    /// Adds a device that is switched off; its handle names it from now on.
+    pub fn add(&self, mut config: Config) -> io::Result<u64> {
+        let socket = bind(config.server)?;
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        config.seed = self.seed.wrapping_add(handle.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let device = Box::new(Device::new(config, device::definitions(), Instant::now()));
+        lock(&self.shared.inbox).added.push((handle, device, socket));
+        self.shared.wake();
+        Ok(handle)
+    }
+
+    /// Tells a device something. Orders are carried out in order; those to a device that is gone are ignored.
+    pub fn order(&self, handle: u64, order: Order) {
+        lock(&self.shared.inbox).orders.push((handle, order));
+        self.shared.wake();
+    }
+
+    /// What happened since the last call, at most `events_max`; waits up to `timeout` for the first.
+    pub fn next_events(&self, events_max: usize, timeout: Duration) -> Vec<(u64, Event)> {
+        let until = Instant::now() + timeout;
+        let mut outbox = lock(&self.shared.outbox);
+        while outbox.events.is_empty() && !outbox.is_sealed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            outbox = self.shared.arrived.wait_timeout(outbox, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let count = outbox.events.len().min(events_max);
+        outbox.events.drain(..count).collect()
+    }
+
+    /// Events that nobody fetched in time.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Ends the thread; devices fall silent, and nobody waits for events any more.
+    pub fn close(&self) {
+        lock(&self.shared.inbox).is_closing = true;
+        self.shared.wake();
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+        lock(&self.shared.outbox).is_sealed = true;
+        self.shared.arrived.notify_all();
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        // A full counter wakes just as well.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn tell(&self, handle: u64, device: &mut Device) {
+        let mut outbox = None;
+        while let Some(event) = device.poll_event() {
+            let Told { events, .. } = &mut **outbox.get_or_insert_with(|| lock(&self.outbox));
+            if events.len() >= EVENTS_WAITING_MAX {
+                events.pop_front();
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            events.push_back((handle, event));
+        }
+        if outbox.is_some() {
+            self.arrived.notify_one();
+        }
+    }
+}
+
+struct Host {
+    shared: Arc<Shared>,
+    epoll: OwnedFd,
+    devices: HashMap<u64, Running>,
+    deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
+}
+
+impl Host {
+    fn new(shared: Arc<Shared>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &shared.wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        Ok(Self { shared, epoll, devices: HashMap::new(), deadlines: BinaryHeap::new() })
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::with_capacity(1024);
+        // One byte more than a device takes shows that a datagram was cut.
+        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+        loop {
+            let (added, orders, is_closing) = {
+                let mut inbox = lock(&self.shared.inbox);
+                (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
+            };
+            for (handle, device, socket) in added {
+                self.add(handle, device, socket);
+            }
+            for (handle, order) in orders {
+                self.carry_out(handle, order);
+            }
+            // After the orders: a goodbye may be among them.
+            if is_closing {
+                return;
+            }
+            self.handle_deadlines();
+            let nap = self.nap();
+            // Interrupted by a signal: the next turn looks again.
+            let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
+            for event in ready.drain(..) {
+                match event.data.u64() {
+                    WAKE => {
+                        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+                    }
+                    handle => self.receive(handle, &mut buffer),
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, handle: u64, device: Box<Device>, socket: UdpSocket) {
+        let Ok(server) = socket.peer_addr() else { return };
+        if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
+            self.devices.insert(handle, Running { device, socket, server, due: None });
+        }
+    }
+
+    fn carry_out(&mut self, handle: u64, order: Order) {
+        let now = Instant::now();
+        let Some(running) = self.devices.get_mut(&handle) else { return };
+        let device = &mut running.device;
+        match order {
+            Order::PowerOn => device.power_on(now),
+            Order::LosePower => device.lose_power(),
+            Order::Set(path, value) => {
+                device.set(path, value);
+            }
+            Order::Send(number, paths) => device.send(now, number, paths),
+            Order::Fetch(number, uri) => device.fetch(now, number, &uri),
+            Order::Update(number) => device.update(now, Some(number)),
+            Order::Deregister(number) => device.deregister(now, Some(number)),
+            Order::Claim(enclosure) => device.claim(enclosure),
+            Order::Rebind => self.rebind(handle),
+            Order::Remove => {
+                device.deregister(now, None);
+                self.flush(handle);
+                self.devices.remove(&handle);
+                return;
+            }
+        }
+        self.flush(handle);
+    }
+
+    fn rebind(&mut self, handle: u64) {
+        let Some(running) = self.devices.get_mut(&handle) else { return };
+        let Ok(socket) = bind(running.server) else { return };
+        if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
+            // The old socket leaves epoll when it is closed.
+            running.socket = socket;
+        }
+    }
+
+    fn receive(&mut self, handle: u64, buffer: &mut [u8]) {
+        let Some(running) = self.devices.get_mut(&handle) else { return };
+        for _ in 0..DATAGRAMS_PER_TURN_MAX {
+            match running.socket.recv(buffer) {
+                Ok(length) if length > DATAGRAM_BYTES_MAX => {}
+                Ok(length) => running.device.handle_datagram(Instant::now(), &buffer[..length]),
+                // Nothing more, or the echo of "port unreachable": both are silence to a device.
+                Err(_) => break,
+            }
+        }
+        self.flush(handle);
+    }
+
+    fn handle_deadlines(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((due, handle))) = self.deadlines.peek().copied()
+            && due <= now
+        {
+            self.deadlines.pop();
+            // A deadline that was moved since stands in the heap a second time.
+            if let Some(running) = self.devices.get_mut(&handle)
+                && running.due == Some(due)
+            {
+                running.due = None;
+                running.device.handle_timeout(now);
+                self.flush(handle);
+            }
+        }
+    }
+
+    /// Sends what it has to say, tells what happened, and notes when it is due next.
+    fn flush(&mut self, handle: u64) {
+        let Some(running) = self.devices.get_mut(&handle) else { return };
+        while let Some(datagram) = running.device.poll_transmit() {
+            // What the network does not take is lost, as any datagram may be.
+            let _ = running.socket.send(&datagram);
+        }
+        self.shared.tell(handle, &mut running.device);
+        let due = running.device.poll_timeout();
+        if due != running.due {
+            running.due = due;
+            self.deadlines.extend(due.map(|due| Reverse((due, handle))));
+        }
+    }
+
+    fn nap(&self) -> Timespec {
+        let due =
+            self.deadlines.peek().map_or(NAP_MAX, |Reverse((due, _))| due.saturating_duration_since(Instant::now()));
+        let nap = due.min(NAP_MAX);
+        Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
+    }
+}
+
+fn bind(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any =
+        if server.is_ipv4() { SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(server)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}

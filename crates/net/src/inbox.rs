@@ -1,0 +1,109 @@
+//! What a shard is told by its owner.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::mpsc::SyncSender;
+
+use gateway::{DeviceEntry, EntryError, FileEntry, RegistrationState, Request, RestoredRegistration};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::lock;
+
+/// What a shard is told. Orders with a `reply` are waited for.
+pub(crate) enum Order {
+    PutDevices {
+        entries: Vec<DeviceEntry>,
+        reply: SyncSender<Vec<(String, EntryError)>>,
+    },
+    RemoveDevices(Vec<String>),
+    Restore {
+        registrations: Vec<RestoredRegistration>,
+        reply: SyncSender<Vec<(String, EntryError)>>,
+    },
+    PutFile {
+        entry: FileEntry,
+        reply: SyncSender<Result<(), EntryError>>,
+    },
+    RemoveFile(String),
+    Submit(Vec<Request>),
+    Cancel(u64),
+    /// These pages are in the log, or were refused by it.
+    Finish {
+        pages: Vec<u64>,
+        is_committed: bool,
+    },
+    Registrations {
+        after: String,
+        limit: usize,
+        reply: SyncSender<Vec<RegistrationState>>,
+    },
+    Stats {
+        reply: SyncSender<Vec<(&'static str, u64)>>,
+    },
+    /// Take nothing more in, hand over what is there; end when the last answer has left.
+    Close {
+        reply: SyncSender<()>,
+    },
+    /// End now.
+    Abandon,
+}
+
+/// Orders on their way to a shard, and the bell that wakes it.
+pub(crate) struct Inbox {
+    bell: OwnedFd,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: Vec<Order>,
+    /// Nobody carries orders out any more.
+    is_closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> io::Result<Self> {
+        let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { bell, waiting: Mutex::default() })
+    }
+
+    /// Orders are carried out in the order of these calls; once the shard has ended, whoever waits for a reply gets none.
+    pub(crate) fn put(&self, order: Order) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.is_closed {
+            return;
+        }
+        waiting.orders.push(order);
+        // The bell was rung for those before, and they were not taken yet.
+        if waiting.orders.len() == 1 {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // A full counter wakes just as well.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+
+    /// Everything that was put. The bell is silent afterwards, until the next is put.
+    pub(crate) fn take(&self) -> Vec<Order> {
+        let mut waiting = lock(&self.waiting);
+        if waiting.orders.is_empty() {
+            return Vec::new();
+        }
+        let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        std::mem::take(&mut waiting.orders)
+    }
+
+    /// The shard has ended.
+    pub(crate) fn close(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.is_closed = true;
+        waiting.orders.clear();
+    }
+
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}

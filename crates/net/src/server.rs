@@ -1,0 +1,268 @@
+//! The server side of the data plane, as its owner sees it.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gateway::{
+    Answer, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, RegistrationState, Request,
+    RestoredRegistration,
+};
+
+use crate::batches::{Batch, Batches};
+use crate::files::OpenFiles;
+use crate::inbox::{Inbox, Order};
+use crate::shard::Shard;
+use crate::udp::{Listener, reason};
+use crate::uri::{Uri, UriError};
+use crate::{clock, lock};
+
+/// Entries that the shard takes in before datagrams get their turn: a few milliseconds.
+const ENTRIES_PER_TURN_MAX: usize = 1_000;
+/// Listeners of one server: two protocols on a few addresses. Their numbers go into one byte.
+const LISTENERS_MAX: usize = 64;
+/// How often somebody who waits for the end looks: an end is rare, and nobody counts the milliseconds.
+const END_LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A server that runs. Dropped without [`Server::close`] it ends at once.
+///
+/// One shard for now; a second needs a directory of which device is on which.
+pub struct Server {
+    inbox: Arc<Inbox>,
+    batches: Arc<Batches>,
+    files: OpenFiles,
+    addresses: Vec<Uri>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Why a server does not run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address that is none.
+    Address(UriError),
+    /// No address at all, or too many.
+    Listeners {
+        /// The bound.
+        listeners_max: usize,
+    },
+    /// Somebody else listens there, or we may not.
+    Bind {
+        /// Where.
+        uri: Uri,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system gives us no thread or descriptor.
+    System(io::Error),
+    /// The DTLS library cannot be set up.
+    Dtls(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(formatter),
+            Self::Listeners { listeners_max } => write!(formatter, "1 to {listeners_max} addresses to listen on"),
+            Self::Bind { uri, error } => write!(formatter, "{uri}: {}", reason(error)),
+            Self::System(error) => error.fmt(formatter),
+            Self::Dtls(error) => write!(formatter, "DTLS: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl StartError {
+    /// The system's own number of the error, where it is the system's.
+    pub fn system_number(&self) -> Option<i32> {
+        match self {
+            Self::Bind { error, .. } | Self::System(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+impl Server {
+    /// Listens on `coap://HOST:PORT` and `coaps://HOST:PORT` (port 0: any that is free) and starts the thread.
+    pub fn start(listen: &[String], mut options: GatewayOptions) -> Result<Self, StartError> {
+        if listen.is_empty() || listen.len() > LISTENERS_MAX {
+            return Err(StartError::Listeners { listeners_max: LISTENERS_MAX });
+        }
+        let uris = listen.iter().map(|text| Uri::parse(text)).collect::<Result<Vec<_>, _>>();
+        let bind = |uri| Listener::bind(uri).map_err(|error| StartError::Bind { uri, error });
+        let listeners =
+            uris.map_err(StartError::Address)?.into_iter().map(bind).collect::<Result<Vec<_>, StartError>>()?;
+        let addresses = listeners.iter().map(Listener::uri).collect::<io::Result<Vec<_>>>()?;
+        rustix::rand::getrandom(&mut options.seed, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)?;
+        options.secure_sockets = listeners.iter().map(Listener::is_secure).collect();
+        let files = OpenFiles::default();
+        let definitions = Arc::new(device::definitions().clone());
+        let gateway = Gateway::new(clock::now(), options, definitions, Box::new(files.clone()))
+            .map_err(|error| StartError::Dtls(error.to_string()))?;
+        let inbox = Arc::new(Inbox::new()?);
+        let batches = Arc::new(Batches::default());
+        let shard = Shard::new(gateway, listeners, Arc::clone(&inbox), Arc::clone(&batches))?;
+        let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(move || shard.run())?;
+        Ok(Self { inbox, batches, files, addresses, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Where it listens, with the ports that were found.
+    pub fn addresses(&self) -> &[Uri] {
+        &self.addresses
+    }
+
+    /// Takes devices in, or changes what is known about them. Answers with those that were refused, and why.
+    pub fn put_devices(&self, entries: Vec<DeviceEntry>) -> Vec<(String, EntryError)> {
+        self.in_turns(entries, |entries, reply| Order::PutDevices { entries, reply })
+    }
+
+    /// Forgets devices and ends their sessions.
+    pub fn remove_devices(&self, devices: Vec<String>) {
+        self.inbox.put(Order::RemoveDevices(devices));
+    }
+
+    /// Takes registrations from before a restart back; those of devices it does not know are passed over.
+    pub fn restore(&self, registrations: Vec<RestoredRegistration>) -> Vec<(String, EntryError)> {
+        self.in_turns(registrations, |registrations, reply| Order::Restore { registrations, reply })
+    }
+
+    /// Lets `devices` fetch `file` under `/fw/<path>`. Its length is the answer.
+    pub fn put_file(&self, path: &str, file: &Path, etag: Vec<u8>, devices: Vec<String>) -> Result<u64, FileError> {
+        let (opened, size) = OpenFiles::open(file).map_err(FileError::Unreadable)?;
+        let entry = FileEntry { path: path.to_owned(), etag, size, devices };
+        match self.ask(|reply| Order::PutFile { entry, reply }) {
+            // A request that comes between the two is told 5.00 and repeated.
+            Some(Ok(())) => self.files.put(path, opened),
+            Some(Err(error)) => return Err(FileError::Refused(error)),
+            None => {}
+        }
+        Ok(size)
+    }
+
+    /// Nobody may fetch the file any more.
+    pub fn remove_file(&self, path: &str) {
+        self.inbox.put(Order::RemoveFile(path.to_owned()));
+        self.files.remove(path);
+    }
+
+    /// Asks devices; what becomes of it comes with the batches.
+    pub fn submit(&self, requests: Vec<Request>) {
+        self.inbox.put(Order::Submit(requests));
+    }
+
+    /// Tells of requests that make no sense, as if a device had refused them: with the batches.
+    pub fn refuse(&self, mut answers: Vec<Answer>) {
+        self.batches.put(&mut Vec::new(), &mut answers);
+    }
+
+    /// Takes a request back.
+    pub fn cancel(&self, id: u64) {
+        self.inbox.put(Order::Cancel(id));
+    }
+
+    /// All that waits, with about `events_max` events at most; waits up to `timeout` for something. Nothing after the
+    /// timeout, and for ever once it is closed and everything was taken.
+    pub fn next_batch(&self, events_max: usize, timeout: Duration) -> Option<Batch> {
+        self.batches.next(events_max, timeout)
+    }
+
+    /// Every batch up to `seq` is in the log: its answers may leave.
+    pub fn committed(&self, seq: u64) {
+        self.finish(self.batches.finish_up_to(seq), true);
+    }
+
+    /// The log refused this one batch: its answers become 5.03, and the devices keep their data.
+    pub fn refused(&self, seq: u64) {
+        self.finish(self.batches.finish(seq), false);
+    }
+
+    fn finish(&self, pages: Vec<u64>, is_committed: bool) {
+        if !pages.is_empty() {
+            self.inbox.put(Order::Finish { pages, is_committed });
+        }
+    }
+
+    /// Registrations of devices whose id comes after `after`, in the order of their ids.
+    pub fn registrations(&self, after: &str, limit: usize) -> Vec<RegistrationState> {
+        let after = after.to_owned();
+        self.ask(|reply| Order::Registrations { after, limit, reply }).unwrap_or_default()
+    }
+
+    /// Everything that was counted.
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        self.ask(|reply| Order::Stats { reply }).unwrap_or_default()
+    }
+
+    /// Takes nothing more in. What is there can still be taken and finished; when it was, the last answers leave, and the
+    /// thread and its sockets are gone. After this call no batch will come that is not there yet.
+    pub fn close(&self) {
+        // No answer: it has ended already.
+        let _ = self.ask(|reply| Order::Close { reply });
+    }
+
+    /// Waits until the end that [`Server::close`] began has come; false if it has not within `timeout`.
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        loop {
+            let mut thread = lock(&self.thread);
+            if thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                if let Some(thread) = thread.take() {
+                    let _ = thread.join();
+                }
+                return true;
+            }
+            drop(thread);
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(END_LOOK_EVERY);
+        }
+    }
+
+    fn in_turns<T, E>(&self, mut entries: Vec<T>, order: impl Fn(Vec<T>, SyncSender<Vec<E>>) -> Order) -> Vec<E> {
+        let mut refused = Vec::new();
+        while !entries.is_empty() {
+            let rest = entries.split_off(entries.len().min(ENTRIES_PER_TURN_MAX));
+            let turn = std::mem::replace(&mut entries, rest);
+            refused.extend(self.ask(|reply| order(turn, reply)).unwrap_or_default());
+        }
+        refused
+    }
+
+    /// Nothing when the thread has ended.
+    fn ask<T>(&self, order: impl FnOnce(SyncSender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = sync_channel(1);
+        self.inbox.put(order(reply));
+        answer.recv().ok()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.inbox.put(Order::Abandon);
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Why a file cannot be fetched by devices.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be opened.
+    Unreadable(io::Error),
+    /// The entry makes no sense.
+    Refused(EntryError),
+}

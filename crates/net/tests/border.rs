@@ -1,0 +1,148 @@
+//! A server and a device over real sockets: what leaves, and when.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
+
+use std::time::{Duration, Instant};
+
+use device::{Config, Credential, Event};
+use gateway::{DeviceEntry, GatewayOptions, Operation, Outcome, Path, Request, Security};
+use net::devices::{Devices, Order};
+use net::{Batch, Server};
+
+const KEY: [u8; 16] = [7; 16];
+/// Far beyond what the loopback takes; a test that fails says so after this.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn server() -> Server {
+    let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], GatewayOptions::default()).unwrap();
+    let refused = server.put_devices(vec![DeviceEntry {
+        device: "dev-1".to_owned(),
+        endpoint: "oxy-0417".to_owned(),
+        security: Security::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() },
+        context: String::new(),
+        observe: Vec::new(),
+        read: Vec::new(),
+        awake_window: Duration::from_secs(93),
+        grace: None,
+        ack_timeout: Duration::from_secs(2),
+    }]);
+    assert!(refused.is_empty(), "{refused:?}");
+    server
+}
+
+fn registering(server: &Server) -> Devices {
+    let devices = Devices::start(1).unwrap();
+    let config = Config {
+        endpoint: "oxy-0417".to_owned(),
+        server: server.addresses()[0].address,
+        credential: Some(Credential { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
+        lifetime_s: 300,
+        queue_mode: false,
+        awake_window: Duration::from_secs(93),
+        queries: Vec::new(),
+        enclosure: None,
+        enclosure_option: None,
+        seed: 0,
+    };
+    let handle = devices.add(config).unwrap();
+    let (path, value) = device::parse_value(device::definitions(), "/3/0/9", b"87").unwrap();
+    devices.order(handle, Order::Set(path, value));
+    devices.order(handle, Order::PowerOn);
+    devices
+}
+
+fn next_batch(server: &Server) -> Batch {
+    server.next_batch(8_192, PATIENCE).unwrap()
+}
+
+fn lines(batch: &Batch) -> Vec<String> {
+    let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+    batch.pages.iter().flat_map(|page| text(&page.body).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn is_registered(devices: &Devices, within: Duration) -> bool {
+    let until = Instant::now() + within;
+    while Instant::now() < until {
+        let left = until.saturating_duration_since(Instant::now());
+        if devices.next_events(1, left).iter().any(|(_, event)| *event == Event::Registered) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_registration_is_answered_when_its_batch_is_committed() {
+    let server = server();
+    let devices = registering(&server);
+
+    let batch = next_batch(&server);
+    assert!(lines(&batch)[0].contains(r#""type":"registered""#));
+    assert!(!is_registered(&devices, Duration::from_millis(50)));
+    server.committed(batch.seq);
+
+    assert!(is_registered(&devices, PATIENCE));
+}
+
+#[test]
+fn an_answer_of_a_device_comes_with_the_batches() {
+    let server = server();
+    let devices = registering(&server);
+    server.committed(next_batch(&server).seq);
+    assert!(is_registered(&devices, PATIENCE));
+
+    server.submit(vec![Request {
+        id: 7,
+        device: "dev-1".to_owned(),
+        operation: Operation::Read,
+        path: Path::parse("/3/0/9").unwrap(),
+        body: None,
+        expires_in: PATIENCE,
+        wait_for_wake: true,
+    }]);
+
+    let answer = loop {
+        let batch = next_batch(&server);
+        server.committed(batch.seq);
+        if let Some(answer) = batch.answers.into_iter().find(|answer| answer.outcome != Outcome::Sent) {
+            break answer;
+        }
+    };
+    assert_eq!((answer.id, answer.outcome), (7, Outcome::Answered));
+}
+
+#[test]
+fn a_closed_server_hands_out_what_it_has_answers_it_and_is_gone() {
+    let server = server();
+    let address = server.addresses()[0].to_string();
+    let devices = registering(&server);
+    let until = Instant::now() + PATIENCE;
+    while !server.stats().contains(&("register", 1)) {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+
+    server.close();
+    assert!(!server.wait_closed(Duration::ZERO));
+    let batch = next_batch(&server);
+    assert!(server.next_batch(8_192, PATIENCE).is_none());
+    server.committed(batch.seq);
+
+    assert!(is_registered(&devices, PATIENCE));
+    assert!(server.wait_closed(PATIENCE));
+    assert!(server.stats().is_empty(), "nobody is there to count");
+    Server::start(&[address], GatewayOptions::default()).unwrap();
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let server = server();
+    let taken = server.addresses()[0].to_string();
+
+    let Err(error) = Server::start(std::slice::from_ref(&taken), GatewayOptions::default()) else {
+        panic!("two listen on one address")
+    };
+
+    assert_eq!(error.to_string(), format!("{taken}: address already in use"));
+    assert_eq!(error.system_number(), Some(98));
+}

@@ -1,0 +1,189 @@
+//! Devices: `DeviceHost` and what goes in and comes out of it.
+
+use std::time::Duration;
+
+use device::{Config, Credential, Event, Path};
+use net::Uri;
+use net::devices::{Devices, Order};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::span;
+
+/// Longest wait of one call: a caller that wants to close must be able to.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Who a device is and how it speaks.
+#[pyclass(frozen, from_py_object)]
+#[derive(Clone)]
+pub struct DeviceConfig {
+    config: Config,
+}
+
+#[pymethods]
+impl DeviceConfig {
+    #[new]
+    #[pyo3(signature = (*, endpoint, server, identity=None, key=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
+    fn new(
+        endpoint: String,
+        server: &str,
+        identity: Option<Vec<u8>>,
+        key: Option<Vec<u8>>,
+        lifetime_s: u32,
+        queue_mode: bool,
+        awake_window_s: f64,
+        queries: Vec<(String, String)>,
+        enclosure: Option<String>,
+        enclosure_option: Option<u16>,
+    ) -> PyResult<Self> {
+        let Uri { is_secure, address } =
+            Uri::parse(server).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let credential = identity.zip(key).map(|(identity, key)| Credential { identity, key: key.into() });
+        if is_secure != credential.is_some() {
+            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// takes none"));
+        }
+        let awake_window = span("awake_window_s", awake_window_s)?;
+        Ok(Self {
+            config: Config {
+                endpoint,
+                server: address,
+                credential,
+                lifetime_s,
+                queue_mode,
+                awake_window,
+                queries,
+                enclosure,
+                enclosure_option,
+                seed: 0,
+            },
+        })
+    }
+}
+
+/// Something that happened to a device.
+#[pyclass(frozen, get_all)]
+pub struct DeviceOccurrence {
+    handle: u64,
+    kind: &'static str,
+    number: Option<u64>,
+    path: Option<String>,
+    value: Option<Py<PyBytes>>,
+    code: Option<String>,
+    detail: Option<String>,
+    data: Option<Py<PyBytes>>,
+    bytes: Option<u64>,
+    size: Option<u64>,
+}
+
+/// A thread with any number of LwM2M clients in it.
+#[pyclass(frozen)]
+pub struct DeviceHost {
+    devices: Devices,
+}
+
+#[pymethods]
+impl DeviceHost {
+    #[new]
+    fn new(seed: u64) -> PyResult<Self> {
+        let devices = Devices::start(seed).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Self { devices })
+    }
+
+    fn add(&self, config: &DeviceConfig) -> PyResult<u64> {
+        self.devices.add(config.config.clone()).map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    fn start(&self, handle: u64) {
+        self.devices.order(handle, Order::PowerOn);
+    }
+
+    fn remove(&self, handle: u64) {
+        self.devices.order(handle, Order::Remove);
+    }
+
+    fn set(&self, handle: u64, path: &str, value: &[u8]) -> PyResult<()> {
+        let (path, value) = device::parse_value(device::definitions(), path, value).map_err(PyValueError::new_err)?;
+        self.devices.order(handle, Order::Set(path, value));
+        Ok(())
+    }
+
+    fn send(&self, handle: u64, number: u64, paths: Vec<String>) -> PyResult<()> {
+        let paths: Result<Vec<Path>, _> = paths.iter().map(|path| Path::parse(path)).collect();
+        let paths = paths.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        self.devices.order(handle, Order::Send(number, paths));
+        Ok(())
+    }
+
+    fn fetch(&self, handle: u64, number: u64, uri: String) {
+        self.devices.order(handle, Order::Fetch(number, uri));
+    }
+
+    fn claim(&self, handle: u64, enclosure: Option<String>) {
+        self.devices.order(handle, Order::Claim(enclosure));
+    }
+
+    fn command(&self, handle: u64, number: u64, word: &str) -> PyResult<()> {
+        let order = match word {
+            "update" => Order::Update(number),
+            "deregister" => Order::Deregister(number),
+            "lose_power" => Order::LosePower,
+            "power_on" => Order::PowerOn,
+            "rebind" => Order::Rebind,
+            _ => return Err(PyValueError::new_err(format!("no command {word:.40}"))),
+        };
+        self.devices.order(handle, order);
+        Ok(())
+    }
+
+    /// What happened; the interpreter is free meanwhile.
+    fn next_occurrences(&self, py: Python<'_>, count_max: usize, timeout_s: f64) -> Vec<DeviceOccurrence> {
+        let timeout = Duration::try_from_secs_f64(timeout_s).unwrap_or_default().min(WAIT_MAX);
+        let events = py.detach(|| self.devices.next_events(count_max, timeout));
+        events.into_iter().map(|(handle, event)| occurrence(py, handle, event)).collect()
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.devices.close());
+    }
+}
+
+fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
+    let mut told = DeviceOccurrence {
+        handle,
+        kind: "done",
+        number: None,
+        path: None,
+        value: None,
+        code: None,
+        detail: None,
+        data: None,
+        bytes: None,
+        size: None,
+    };
+    let json = |json: &[u8]| Some(PyBytes::new(py, json).unbind());
+    match event {
+        Event::Registered => told.kind = "registered",
+        Event::Unregistered => told.kind = "unregistered",
+        Event::Refused { code, detail } => {
+            (told.kind, told.code, told.detail) = ("refused", code.map(|code| code.to_string()), Some(detail));
+        }
+        Event::Written { path, value } => {
+            (told.kind, told.path, told.value) = ("written", Some(path.to_string()), json(&value));
+        }
+        Event::Executed { path, arguments } => {
+            (told.kind, told.path, told.value) = ("executed", Some(path.to_string()), json(&arguments));
+        }
+        Event::Progress { number, bytes, size } => {
+            (told.kind, told.number, told.bytes, told.size) = ("progress", Some(number), Some(bytes), size);
+        }
+        Event::Done { number, code, detail, data } => {
+            (told.number, told.code) = (Some(number), code.map(|code| code.to_string()));
+            (told.detail, told.data) = (Some(detail), json(&data));
+        }
+        // A newer core may know more kinds; an owner that does not ask for them misses nothing.
+        _ => told.kind = "other",
+    }
+    told
+}

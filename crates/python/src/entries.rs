@@ -1,0 +1,130 @@
+//! Devices and registrations, as Python gives them and gets them.
+
+use gateway::Security;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::span;
+
+/// A device that may register, and what we want of it.
+#[pyclass(frozen, from_py_object)]
+#[derive(Clone)]
+pub struct DeviceEntry {
+    pub(crate) entry: gateway::DeviceEntry,
+}
+
+#[pymethods]
+impl DeviceEntry {
+    #[new]
+    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, context="", observe=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
+    fn new(
+        device: String,
+        endpoint: String,
+        security: &str,
+        identity: Option<Vec<u8>>,
+        key: Option<Vec<u8>>,
+        context: &str,
+        observe: Vec<(String, String)>,
+        read: Vec<String>,
+        awake_window_s: f64,
+        grace_s: Option<f64>,
+        ack_timeout_s: f64,
+    ) -> PyResult<Self> {
+        let security = match (security, identity, key) {
+            ("psk", Some(identity), Some(key)) => Security::Psk { identity, key: key.into() },
+            ("none", None, None) => Security::None,
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "{device:.80}: security is \"psk\" with identity and key, or \"none\" without them"
+                )));
+            }
+        };
+        let entry = gateway::DeviceEntry {
+            device,
+            endpoint,
+            security,
+            context: context.to_owned(),
+            observe,
+            read,
+            awake_window: span("awake_window_s", awake_window_s)?,
+            grace: grace_s.map(|seconds| span("grace_s", seconds)).transpose()?,
+            ack_timeout: span("ack_timeout_s", ack_timeout_s)?,
+        };
+        Ok(Self { entry })
+    }
+
+    /// The name of the device.
+    #[getter]
+    fn device(&self) -> &str {
+        &self.entry.device
+    }
+
+    fn __repr__(&self) -> String {
+        format!("DeviceEntry({:?}, {:?}, {:?})", self.entry.device, self.entry.endpoint, self.entry.security)
+    }
+}
+
+/// A registration from before a restart.
+#[pyclass(frozen, from_py_object)]
+#[derive(Clone)]
+pub struct RestoredRegistration {
+    pub(crate) registration: gateway::RestoredRegistration,
+}
+
+#[pymethods]
+impl RestoredRegistration {
+    #[new]
+    #[pyo3(signature = (device, registration, *, lifetime_s, version, binding, queue_mode, objects))]
+    fn new(
+        device: String,
+        registration: String,
+        lifetime_s: u32,
+        version: String,
+        binding: String,
+        queue_mode: bool,
+        objects: Vec<(String, Option<String>)>,
+    ) -> Self {
+        Self {
+            registration: gateway::RestoredRegistration {
+                device,
+                registration,
+                lifetime_s,
+                version,
+                binding,
+                queue_mode,
+                objects,
+            },
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RestoredRegistration({:?}, {:?})", self.registration.device, self.registration.registration)
+    }
+}
+
+/// A registration as it is now.
+#[pyclass(frozen, get_all)]
+pub struct RegistrationState {
+    device: String,
+    endpoint: String,
+    registration: String,
+    lifetime_s: u32,
+    is_awake: bool,
+    address: Option<String>,
+    objects: Vec<(String, Option<String>)>,
+}
+
+impl From<gateway::RegistrationState> for RegistrationState {
+    fn from(state: gateway::RegistrationState) -> Self {
+        Self {
+            device: state.device.to_string(),
+            endpoint: state.endpoint.to_string(),
+            registration: state.registration,
+            lifetime_s: state.lifetime_s,
+            is_awake: state.is_awake,
+            address: state.address,
+            objects: state.objects,
+        }
+    }
+}

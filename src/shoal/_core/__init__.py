@@ -1,0 +1,32 @@
+"""The Rust core, as Python sees it. Only `shoal.lwm2m` may import it.
+
+A package, because import-linter cannot see a bare extension module. What each name means stands in `_native.pyi`.
+"""
+
+from shoal._core._native import (
+    Answer,
+    Batch,
+    DeviceConfig,
+    DeviceEntry,
+    DeviceHost,
+    DeviceOccurrence,
+    Gateway,
+    RegistrationState,
+    RestoredRegistration,
+    decompress,
+    object_definitions,
+)
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "DeviceConfig",
+    "DeviceEntry",
+    "DeviceHost",
+    "DeviceOccurrence",
+    "Gateway",
+    "RegistrationState",
+    "RestoredRegistration",
+    "decompress",
+    "object_definitions",
+]

@@ -1,0 +1,330 @@
+"""The native module: what Python asks of the Rust core, and what comes back. `stubtest` holds it against the build."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Literal, Self, TypeAlias, final
+
+__all__ = [
+    "Answer",
+    "Batch",
+    "DeviceConfig",
+    "DeviceEntry",
+    "DeviceHost",
+    "DeviceOccurrence",
+    "Gateway",
+    "RegistrationState",
+    "RestoredRegistration",
+    "decompress",
+    "object_definitions",
+]
+
+_Operation: TypeAlias = Literal[
+    "read",
+    "write",
+    "write_partial",
+    "execute",
+    "create",
+    "delete",
+    "discover",
+    "write_attributes",
+    "observe",
+    "cancel_observation",
+]
+_Outcome: TypeAlias = Literal[
+    "sent", "answered", "refused", "timed_out", "expired", "unregistered", "cancelled", "too_many"
+]
+_Kind: TypeAlias = Literal["registered", "unregistered", "refused", "written", "executed", "progress", "done", "other"]
+
+def object_definitions() -> bytes:
+    """The newest version of every object this build knows, as a JSON array; its shape is `shoal.lwm2m.objects.Object`."""
+
+def decompress(body: bytes) -> bytes:
+    """The body of a page that `Batch.pages_zstd` packed.
+
+    Raises:
+        ValueError: it is damaged, or holds more than 16 MiB.
+    """
+
+@final
+class DeviceEntry:
+    """A device that may register, and what we want of it.
+
+    `device` is our name for it, `endpoint` its own. `security` is "psk" with identity and key, or "none": then the
+    endpoint is believed. `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device
+    carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), `read` paths to read, both
+    after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
+
+    Raises:
+        ValueError: security and credential do not fit, or a span of time is none.
+    """
+
+    def __new__(
+        cls,
+        device: str,
+        endpoint: str,
+        security: Literal["psk", "none"],
+        *,
+        identity: bytes | None = None,
+        key: bytes | None = None,
+        context: str = "",
+        observe: Sequence[tuple[str, str]] = ...,
+        read: Sequence[str] = ...,
+        awake_window_s: float = 93.0,
+        grace_s: float | None = None,
+        ack_timeout_s: float = 2.0,
+    ) -> Self: ...
+    @property
+    def device(self) -> str:
+        """Our name for it."""
+
+@final
+class RestoredRegistration:
+    """A registration from before a restart, as the events told it. Its lifetime begins anew: the silence was ours."""
+
+    def __new__(
+        cls,
+        device: str,
+        registration: str,
+        *,
+        lifetime_s: int,
+        version: str,
+        binding: str,
+        queue_mode: bool,
+        objects: Sequence[tuple[str, str | None]],
+    ) -> Self: ...
+
+@final
+class RegistrationState:
+    """A registration as it is now."""
+
+    @property
+    def device(self) -> str:
+        """Whose it is."""
+    @property
+    def endpoint(self) -> str:
+        """The name it registered under."""
+    @property
+    def registration(self) -> str:
+        """Its id."""
+    @property
+    def lifetime_s(self) -> int:
+        """Seconds promised; 0 is for ever."""
+    @property
+    def is_awake(self) -> bool:
+        """Whether a request would be sent at once."""
+    @property
+    def address(self) -> str | None:
+        """Where it was when it registered or renewed, `ip:port`; None after a restart until it does."""
+    @property
+    def objects(self) -> list[tuple[str, str | None]]:
+        """Registered paths and their versions."""
+
+@final
+class Answer:
+    """What became of a request: first maybe "sent", then exactly one other outcome."""
+
+    @property
+    def id(self) -> int:
+        """The caller's number of the request."""
+    @property
+    def outcome(self) -> _Outcome:
+        """What happened. "refused" without a code: the request made no sense, and no device has seen it."""
+    @property
+    def code(self) -> str | None:
+        """The device's code, such as "2.05"."""
+    @property
+    def body(self) -> bytes | None:
+        """What the device said, as JSON."""
+    @property
+    def detail(self) -> str | None:
+        """Why not, in a few words."""
+    @property
+    def trip_s(self) -> float | None:
+        """From sending to answer."""
+
+@final
+class Batch:
+    """Everything that waited; what becomes durable together."""
+
+    @property
+    def seq(self) -> int:
+        """Its number, from 1: what `Gateway.committed` wants to hear."""
+    @property
+    def count(self) -> int:
+        """How many events are in it."""
+    def pages(self) -> list[tuple[int, int, bytes]]:
+        """Partition, number of events, and the events: a line of JSON each."""
+    def pages_zstd(self, level: int) -> list[tuple[int, int, bytes]]:
+        """The same, each body one zstd frame. The interpreter is free meanwhile."""
+    def messages(self) -> list[tuple[int, bytes, bytes]]:
+        """Partition, key (the device) and line of every event: for a broker that wants them one by one."""
+    def answers(self) -> list[Answer]:
+        """What became of requests."""
+
+@final
+class Gateway:
+    """The server side of the data plane: its sockets and its thread.
+
+    `listen` are addresses, `coap://127.0.0.1:5683` or `coaps://[::1]:0` (any free port). `boot` makes event ids unique
+    over restarts. Devices are spread over `partitions` by their name. A page of events waits `linger_ms` for more;
+    while more than `uncommitted_bytes_max` bytes are not committed, devices hear 5.03. With `heartbeat_s` every partition
+    says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
+    enclosure. `open_enrolment` is the context of strangers without a credential, which are refused if it is None.
+    With `acknowledge_at_once` answers do not wait for `committed`.
+
+    Raises:
+        OSError: an address is taken or not ours; `strerror` names it.
+        ValueError: a parameter makes no sense.
+    """
+
+    def __new__(
+        cls,
+        listen: Sequence[str],
+        *,
+        boot: str,
+        node: int = 0,
+        partitions: int = 1,
+        linger_ms: float = 2.0,
+        heartbeat_s: float | None = None,
+        awake_every_s: float = 5.0,
+        enclosure_option: int | None = None,
+        uncommitted_bytes_max: int = 67_108_864,
+        open_enrolment: str | None = None,
+        enrolment_grace_s: float | None = None,
+        acknowledge_at_once: bool = False,
+    ) -> Self: ...
+    def addresses(self) -> list[str]:
+        """Where it listens, with the ports that were found."""
+    def put_devices(self, entries: Sequence[DeviceEntry]) -> list[tuple[str, str]]:
+        """Takes devices in, or changes what is known about them. Answers with those that were refused, and why."""
+    def remove_devices(self, devices: Sequence[str]) -> None:
+        """Forgets devices and ends their sessions; requests that wait for them are answered."""
+    def restore(self, registrations: Sequence[RestoredRegistration]) -> list[tuple[str, str]]:
+        """Takes registrations from before a restart back. Answers with those that were refused, and why.
+
+        Those of devices it does not know are passed over: put the devices first.
+        """
+    def put_file(self, path: str, file: str | PathLike[str], etag: bytes, devices: Sequence[str]) -> int:
+        """Lets `devices` fetch `file` as `/fw/<path>`; answers with its size. `etag` has 1 to 8 bytes.
+
+        The file is opened now and stays so: whatever happens to its name, the devices get what was announced.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: the ETag has the wrong length, or there are too many files.
+        """
+    def remove_file(self, path: str) -> None:
+        """Nobody may fetch the file any more."""
+    def submit(self, requests: Sequence[tuple[int, str, _Operation | str, str, bytes | None, float, bool]]) -> None:
+        """Asks devices: (id, device, operation, path, body, expires_in_s, wait_for_wake) each.
+
+        `body` is JSON. With `wait_for_wake` a device that sleeps or is away keeps the request waiting until it expires.
+        What becomes of each, also of one that makes no sense, comes as an `Answer` with its id.
+        """
+    def cancel(self, number: int) -> None:
+        """Takes a request back, as far as that can be done; an `Answer` follows if it was still there."""
+    def next_batch(self, max_events: int, timeout_s: float) -> Batch | None:
+        """All that waits, about `max_events` events at most; waits up to `timeout_s`, with the interpreter free.
+
+        None when nothing came, and for ever after `close` once everything was taken.
+        """
+    def committed(self, seq: int) -> None:
+        """Every batch up to `seq` is stored: its answers leave."""
+    def refused(self, seq: int) -> None:
+        """This one batch could not be stored: its answers become 5.03, and the devices keep their data."""
+    def registrations(self, after: str = "", limit: int = 1000) -> list[RegistrationState]:
+        """Registrations of devices whose name comes after `after`, in the order of their names."""
+    def stats(self) -> dict[str, int]:
+        """Everything that was counted since the start, and how much there is of everything."""
+    def close(self) -> None:
+        """Takes nothing more in. What is there can still be taken and committed; then the last answers leave."""
+    def wait_closed(self, timeout_s: float) -> bool:
+        """Waits until the last answers have left and the sockets are closed; False if that took too long."""
+
+@final
+class DeviceConfig:
+    """Who a device is and how it speaks. `identity` and `key` belong to `coaps://`, and only to it.
+
+    Raises:
+        ValueError: the server is no address, or does not fit the credential.
+    """
+
+    def __new__(
+        cls,
+        *,
+        endpoint: str,
+        server: str,
+        identity: bytes | None = None,
+        key: bytes | None = None,
+        lifetime_s: int = 86_400,
+        queue_mode: bool = False,
+        awake_window_s: float = 93.0,
+        queries: Sequence[tuple[str, str]] = ...,
+        enclosure: str | None = None,
+        enclosure_option: int | None = None,
+    ) -> Self: ...
+
+@final
+class DeviceOccurrence:
+    """Something that happened to a device; which fields are set depends on `kind`."""
+
+    @property
+    def handle(self) -> int:
+        """Which device."""
+    @property
+    def kind(self) -> _Kind:
+        """What happened."""
+    @property
+    def number(self) -> int | None:
+        """The owner's number of the order, of "done" and "progress"."""
+    @property
+    def path(self) -> str | None:
+        """Of "written" and "executed"."""
+    @property
+    def value(self) -> bytes | None:
+        """JSON: the value of "written", the arguments of "executed"."""
+    @property
+    def code(self) -> str | None:
+        """What the server answered, of "done" and "refused"; None when it did not."""
+    @property
+    def detail(self) -> str | None:
+        """Why not, in words."""
+    @property
+    def data(self) -> bytes | None:
+        """What was fetched, of "done"."""
+    @property
+    def bytes(self) -> int | None:
+        """How much is here, of "progress"."""
+    @property
+    def size(self) -> int | None:
+        """How much there is, of "progress", if the server said it."""
+
+@final
+class DeviceHost:
+    """A thread with any number of LwM2M clients in it. Orders are carried out in order; `next_occurrences` tells of them."""
+
+    def __new__(cls, seed: int) -> Self: ...
+    def add(self, config: DeviceConfig) -> int:
+        """Adds a device that is switched off; the handle names it from now on."""
+    def start(self, handle: int) -> None:
+        """Switches it on."""
+    def remove(self, handle: int) -> None:
+        """Says goodbye if that can be done at once, and forgets the device."""
+    def set(self, handle: int, path: str, value: bytes) -> None:
+        """Sets a value: JSON, `{"opaque": "<hex>"}` for bytes.
+
+        Raises:
+            ValueError: no resource, or not of its type.
+        """
+    def send(self, handle: int, number: int, paths: Sequence[str]) -> None:
+        """Sends the values at these paths; "done" follows."""
+    def fetch(self, handle: int, number: int, uri: str) -> None:
+        """Fetches a file; "progress" and "done" follow."""
+    def claim(self, handle: int, enclosure: str | None) -> None:
+        """Says, from the next Update on, that it is in this enclosure."""
+    def command(self, handle: int, number: int, word: str) -> None:
+        """ "update" and "deregister", of which "done" follows; "lose_power", "power_on" and "rebind"."""
+    def next_occurrences(self, count_max: int, timeout_s: float) -> list[DeviceOccurrence]:
+        """What happened since the last call; waits up to `timeout_s` for the first, with the interpreter free."""
+    def close(self) -> None:
+        """Ends the thread; devices fall silent."""

@@ -1,0 +1,49 @@
+"""LwM2M for Python, usable alone: `Server` manages devices, `Device` is one.
+
+    async with lwm2m.Server("coaps://0.0.0.0:5684", credentials=keys) as server:
+        async for event in server.events():
+            if isinstance(event, lwm2m.Registered):
+                battery = await server.read(event.endpoint, "/3/0/9")
+
+Nothing in here knows of farms. The protocol itself runs in the Rust core, in threads of its own; this package is its
+asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
+"""
+
+from shoal.lwm2m.device import Device
+from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.path import Path
+from shoal.lwm2m.server import (
+    Deregistered,
+    Downloaded,
+    Expired,
+    Heard,
+    Observation,
+    Reading,
+    Refused,
+    Registered,
+    Reported,
+    Security,
+    Server,
+    ServerEvent,
+    Updated,
+)
+
+__all__ = [
+    "Deregistered",
+    "Device",
+    "Downloaded",
+    "Expired",
+    "Heard",
+    "Observation",
+    "Path",
+    "Reading",
+    "Refused",
+    "Registered",
+    "Reported",
+    "Security",
+    "Server",
+    "ServerEvent",
+    "Updated",
+    "definition",
+    "resource_at",
+]

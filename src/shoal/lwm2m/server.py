@@ -1,0 +1,368 @@
+"""An LwM2M server in a few lines: events come as an async iterator, operations are awaited.
+
+    async with Server("coaps://127.0.0.1:5684", credentials={"oxy-0417": key}) as server:
+        async for event in server.events():
+            if isinstance(event, Registered):
+                print(await server.read(event.endpoint, "/3/0/9"))
+
+What a device reported counts as acknowledged once the caller asked for the next event: until then its answer waits, and
+when the caller is slower than the devices for long, they are told to come back later (5.03) and keep their data. While a
+request is under way, what arrives is acknowledged at once: no device can be asked before its registration was answered.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import json
+import secrets
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path as FilePath
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import msgspec
+
+from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
+from shoal.lwm2m.path import Path
+
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | dict[str, Scalar]
+
+# Events that wait for a caller who is slow; beyond it devices hear 5.03. A minute of a thousand devices at 10 s.
+EVENTS_WAITING_MAX: Final = 10_000
+# One core call takes at most this many events: a page of the core.
+EVENTS_PER_BATCH_MAX: Final = 8_192
+# An ETag has 1 to 8 bytes (RFC 7252 §5.10.6).
+ETAG_BYTES: Final = 8
+# How long the last answers may take to leave when the server is closed: they are on their way already.
+CLOSING_TAKES_MAX_S: Final = 2.0
+DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    time: datetime
+    endpoint: str = ""
+
+
+class Registered(_Event, frozen=True, kw_only=True, tag="registered"):
+    """A device registered. `objects` are the paths it has, `attributes` what it said beyond the standard's queries."""
+
+    registration: str
+    version: str
+    lifetime_s: int
+    binding: str
+    queue_mode: bool
+    secure: bool
+    address: str
+    objects: list[tuple[str, str | None]] = []
+    attributes: dict[str, str] = {}
+
+
+class Updated(_Event, frozen=True, kw_only=True, tag="updated"):
+    """A registration changed; only what changed is set."""
+
+    registration: str
+    lifetime_s: int | None = None
+    binding: str | None = None
+    address: str | None = None
+    objects: list[tuple[str, str | None]] | None = None
+
+
+class Heard(_Event, frozen=True, kw_only=True, tag="awake"):
+    """A device was heard, and nothing else came of it."""
+
+    registration: str
+
+
+class Deregistered(_Event, frozen=True, kw_only=True, tag="deregistered"):
+    """A device said goodbye."""
+
+    registration: str
+
+
+class Expired(_Event, frozen=True, kw_only=True, tag="expired"):
+    """A device was not heard within its lifetime and grace."""
+
+    registration: str
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A value at a path; `time` is the device's clock in Unix seconds, where it said one."""
+
+    path: str
+    value: Scalar
+    time: float | None = None
+
+
+class Reported(_Event, frozen=True, kw_only=True, tag="readings"):
+    """Readings of a device: `via` is send, notify or read."""
+
+    via: str
+    readings: list[Reading]
+
+
+class Observation(_Event, frozen=True, kw_only=True, tag="observation"):
+    """An observation was established, refused, lost or cancelled."""
+
+    path: str
+    state: str
+    code: str | None = None
+
+
+class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
+    """The server refused what a known device asked."""
+
+    operation: str
+    code: str
+    reason: str
+    detail: str = ""
+
+
+class Downloaded(_Event, frozen=True, kw_only=True, tag="download"):
+    """A device fetches a file: `bytes` of `size` so far. Told once a second at most, and at the end."""
+
+    path: str
+    bytes: int
+    size: int
+
+
+class Security(_Event, frozen=True, kw_only=True, tag="security"):
+    """Somebody was not let in."""
+
+    reason: str
+    identity: str | None = None
+    address: str | None = None
+    count: int = 1
+
+
+ServerEvent: TypeAlias = (
+    Registered | Updated | Heard | Deregistered | Expired | Reported | Observation | Refused | Downloaded | Security
+)
+_DECODER: Final = msgspec.json.Decoder(ServerEvent)
+
+
+class Server:
+    """LwM2M over CoAP and DTLS. `credentials` maps endpoint names (which are the PSK identities) to keys.
+
+    `endpoints` are devices without a credential: they may use `coap://` listeners, and nobody checks who they are.
+    `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
+
+    Raises (on entry):
+        OSError: a listener's address is taken or not ours.
+        Rejected: a device cannot be taken in.
+    """
+
+    def __init__(
+        self,
+        *listen: str,
+        credentials: Mapping[str, bytes] | None = None,
+        endpoints: Sequence[str] = (),
+        observe: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._listen = listen
+        self._observe = tuple(observe)
+        self._known: dict[str, bytes | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
+        # What nobody has taken yet; the last event of a batch carries the batch's number.
+        self._events: deque[tuple[ServerEvent, int | None]] = deque()
+        self._handed_out = 0
+        self._newest = 0
+        self._arrived = asyncio.Event()
+        self._is_over = False
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._ids = itertools.count(1)
+        self._is_closing = threading.Event()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4))
+        try:
+            self.admit(self._known)
+        except BaseException:
+            self._core.close()
+            raise
+        self._thread = threading.Thread(target=self._pump, name="lwm2m-server", daemon=True)
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._core.close)
+        self._is_closing.set()
+        await asyncio.to_thread(self._thread.join)
+        self._core.committed(self._handed_out)
+        # What nobody took was not received: devices hear 5.03 and keep it.
+        for _, number in self._events:
+            if number is not None:
+                self._core.refused(number)
+        self._events.clear()
+        self._is_over = True
+        self._arrived.set()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Unavailable("server", "it was closed"))
+        await asyncio.to_thread(self._core.wait_closed, CLOSING_TAKES_MAX_S)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens: with the port that was found when 0 was asked for."""
+        return self._core.addresses()
+
+    def admit(self, devices: Mapping[str, bytes | None]) -> None:
+        """Lets devices register, by their endpoint names and keys, or changes their keys; None is no credential.
+
+        Raises:
+            Rejected: some cannot be taken in; all others were.
+        """
+        refused = self._core.put_devices([self._entry(name, key) for name, key in devices.items()])
+        if refused:
+            raise Rejected("credentials", "; ".join(f"{device}: {reason}" for device, reason in refused))
+
+    def dismiss(self, *endpoints: str) -> None:
+        """Forgets devices and ends their sessions."""
+        self._core.remove_devices(list(endpoints))
+
+    def serve_file(self, name: str, file: FilePath, endpoints: Sequence[str]) -> str:
+        """Lets these devices fetch a file, with progress as `Downloaded` events; answers with its path, `/fw/<name>`.
+
+        Raises:
+            OSError: the file cannot be read.
+            Rejected: too many files.
+        """
+        with file.open("rb") as opened:
+            etag = hashlib.file_digest(opened, "sha256").digest()[:ETAG_BYTES]
+        try:
+            self._core.put_file(name, file, etag, list(endpoints))
+        except ValueError as error:
+            raise Rejected(name, str(error)) from error
+        return f"/fw/{name}"
+
+    def withdraw_file(self, name: str) -> None:
+        """Nobody may fetch the file any more."""
+        self._core.remove_file(name)
+
+    async def events(self) -> AsyncIterator[ServerEvent]:
+        """What devices do, in order, until the server is closed. One caller at a time."""
+        while not self._is_over:
+            while self._events:
+                event, number = self._events.popleft()
+                self._handed_out = number or self._handed_out
+                yield event
+                if number is not None:
+                    self._core.committed(number)
+            if self._is_over:
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def read(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> Value | dict[str, Value]:
+        """The value of a resource; of an object or an instance a dictionary from paths to values.
+
+        Raises:
+            DeviceFault: the device refused, or did not answer in time.
+            Rejected: no device was asked, because the request makes no sense.
+        """
+        body = await self._ask(endpoint, "read", path, None, timeout)
+        content = {str(item["path"]): item["value"] for item in body.get("content", [])}
+        parsed = Path.parse(path)
+        if parsed.resource_instance is not None or (parsed.resource is not None and list(content) == [str(parsed)]):
+            return content.get(str(parsed))
+        return content
+
+    async def write(self, endpoint: str, path: str, value: Value, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Writes a resource, or several of an instance (`{"1": 60}`), replacing what is there."""
+        if not isinstance(value, dict):
+            body: dict[str, Any] = {"value": value}
+        else:
+            body = {"resources": value} if Path.parse(path).resource is None else {"values": value}
+        await self._ask(endpoint, "write", path, body, timeout)
+
+    async def execute(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, **arguments: str) -> None:
+        """Executes a resource; arguments are named by their digit: `_0="x"`."""
+        body = {"arguments": {name.removeprefix("_"): text for name, text in arguments.items()}} if arguments else None
+        await self._ask(endpoint, "execute", path, body, timeout)
+
+    async def discover(
+        self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT
+    ) -> dict[str, dict[str, str]]:
+        """The paths beneath `path` with their attributes."""
+        body = await self._ask(endpoint, "discover", path, None, timeout)
+        return {str(link["path"]): dict(link.get("attributes") or {}) for link in body.get("links", [])}
+
+    async def observe(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Asks to be told of changes; they come as `Reported` events."""
+        await self._ask(endpoint, "observe", path, None, timeout)
+
+    async def cancel_observation(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Ends an observation."""
+        await self._ask(endpoint, "cancel_observation", path, None, timeout)
+
+    async def _ask(
+        self, endpoint: str, operation: str, path: str, body: dict[str, Any] | None, timeout: timedelta
+    ) -> dict[str, Any]:
+        parsed = Path.parse(path)
+        number = next(self._ids)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._answers[number] = answer
+        # The caller may be in the middle of a batch with the registration of this very device.
+        self._core.committed(self._newest)
+        encoded = None if body is None else json.dumps(body).encode()
+        self._core.submit([(number, endpoint, operation, str(parsed), encoded, timeout.total_seconds(), True)])
+        try:
+            done = await asyncio.wait_for(answer, timeout.total_seconds())
+        except TimeoutError:
+            raise DeviceFault(endpoint, operation, None, "no answer in time") from None
+        finally:
+            del self._answers[number]
+            if answer.cancelled():
+                self._core.cancel(number)
+        if done.outcome == "answered":
+            return dict(json.loads(done.body)) if done.body else {}
+        if done.outcome == "refused" and done.code is None:
+            raise Rejected(path, done.detail or "the request makes no sense")
+        raise DeviceFault(endpoint, operation, done.code, done.detail or done.outcome.replace("_", " "))
+
+    def _pump(self) -> None:
+        """Takes batches from the core until it is closed and empty. Runs in a thread of its own."""
+        while True:
+            batch = self._core.next_batch(EVENTS_PER_BATCH_MAX, 0.25)
+            if batch is not None:
+                events = [_DECODER.decode(line) for _, _, body in batch.pages() for line in body.splitlines()]
+                # The loop was closed without leaving the server.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._take, batch.seq, events, batch.answers())
+            elif self._is_closing.is_set() or self._loop.is_closed():
+                return
+
+    def _take(self, number: int, events: list[ServerEvent], answers: list[Answer]) -> None:
+        for answer in answers:
+            future = self._answers.get(answer.id)
+            if future is not None and not future.done() and answer.outcome != "sent":
+                future.set_result(answer)
+        if not events:
+            return
+        if len(self._events) > EVENTS_WAITING_MAX:
+            self._core.refused(number)
+            return
+        self._newest = number
+        self._events.extend((event, None) for event in events[:-1])
+        self._events.append((events[-1], number))
+        self._arrived.set()
+        if self._answers:
+            self._core.committed(number)
+
+    def _entry(self, name: str, key: bytes | None) -> DeviceEntry:
+        return DeviceEntry(
+            device=name,
+            endpoint=name,
+            security="none" if key is None else "psk",
+            identity=None if key is None else name.encode(),
+            key=key,
+            context=f'"endpoint":{json.dumps(name)}',
+            observe=self._observe,
+        )

@@ -1,0 +1,214 @@
+"""A client for a few lines of Python: it registers, serves its tree, and comes back by itself."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.lwm2m import Device, Registered, Server
+from tests.harness.listener import Listener
+from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
+
+
+async def taken(queue: "asyncio.Queue[Any]") -> Any:
+    return await asyncio.wait_for(queue.get(), PATIENCE.total_seconds())
+
+
+async def test_values_set_before_and_while_it_runs_are_served(device: Device, server: Server) -> None:
+    device.set("/3/0/9", 41)
+    device.set("/3/0/7/1", 3_700)
+
+    assert await server.read("oxy-0417", "/3/0/9") == 41
+    assert await server.read("oxy-0417", "/3/0/7/1") == 3_700
+    assert await server.read("oxy-0417", "/3303/0/5700") == 4.5
+
+
+async def test_a_value_that_is_not_of_its_type_is_rejected(device: Device, server: Server) -> None:
+    with pytest.raises(Rejected):
+        device.set("/3/0/9", "much")
+    with pytest.raises(Rejected):
+        device.set("/3/0", 1)
+
+    assert await server.read("oxy-0417", "/3/0/9") == 87
+
+
+async def test_a_wrong_value_that_was_set_before_does_not_let_it_start(server: Server) -> None:
+    device = sensor(server)
+    device.set("/3/0/9", "much")
+
+    with pytest.raises(Rejected):
+        await device.__aenter__()
+
+    with pytest.raises(Rejected, match="not running"):
+        device.rebind()
+
+
+def test_an_identity_needs_its_key() -> None:
+    with pytest.raises(Rejected):
+        Device("oxy-0417", "coaps://127.0.0.1:5684", identity="oxy-0417")
+
+
+def test_a_claim_by_option_needs_the_number_of_the_option() -> None:
+    with pytest.raises(Rejected):
+        Device("oxy-0417", "coap://127.0.0.1:5683", enclosure="pen-4", enclosure_via="option")
+
+
+async def test_an_enclosure_can_be_said_with_the_registration(server: Server, listener: Listener) -> None:
+    async with Device("buoy-1", server.addresses[1], enclosure="pen-4", enclosure_via="query"):
+        await listener.hears(Registered)
+
+    async with Device("buoy-1", server.addresses[1], enclosure="pen-4") as device:
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/26241/0/0") == "pen-4"
+
+
+async def test_what_a_server_writes_is_told(device: Device, server: Server) -> None:
+    written: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+    device.on_write("/3/0", lambda path, value: written.put_nowait((path, value)))
+
+    await server.write("oxy-0417", "/3/0/14", "+02:00")
+
+    assert await taken(written) == ("/3/0/14", "+02:00")
+
+
+async def test_bytes_that_a_server_writes_are_told_as_bytes(device: Device, server: Server) -> None:
+    written: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+    device.set("/5/0/3", 0)
+    device.on_write("/5", lambda path, value: written.put_nowait((path, value)))
+
+    await server.write("oxy-0417", "/5/0/0", "AP8=")
+
+    assert await taken(written) == ("/5/0/0", b"\x00\xff")
+
+
+async def test_a_handler_may_take_its_time(device: Device, server: Server) -> None:
+    may_go_on = asyncio.Event()
+    done: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+
+    async def reboot(_path: str, arguments: Mapping[str, str]) -> None:
+        await may_go_on.wait()
+        done.put_nowait(arguments)
+
+    device.on_execute("/3/0/4", reboot)
+
+    await server.execute("oxy-0417", "/3/0/4")
+    assert done.empty()
+    may_go_on.set()
+
+    assert await taken(done) == {}
+
+
+async def test_a_handler_that_fails_is_reported_and_stops_nobody_else(device: Device, server: Server) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+
+    def fail(path: str, _value: object) -> None:
+        raise RuntimeError(path)
+
+    device.on_write("/3/0/14", fail)
+    device.on_write("/3/0/14", lambda path, _value: told.put_nowait(path))
+
+    await server.write("oxy-0417", "/3/0/14", "+02:00")
+
+    assert await taken(told) == "/3/0/14"
+    assert [str(context["exception"]) for context in reported] == ["/3/0/14"]
+
+
+async def test_a_new_source_port_needs_no_new_session(device: Device, server: Server, listener: Listener) -> None:
+    first = await listener.hears(Registered)
+
+    device.rebind()
+    await device.send("/3/0/9")
+    await device.update()
+
+    assert await server.read("oxy-0417", "/3/0/9") == 87
+    stats = server._core.stats()
+    assert (stats["handshakes"], stats["register"], stats["relocated"]) == (1, 1, 1)
+    (now,) = server._core.registrations()
+    assert now.registration == first.registration
+    assert now.address != first.address
+
+
+async def test_it_comes_back_after_a_goodbye_when_it_is_switched_on(device: Device, listener: Listener) -> None:
+    await device.deregister()
+    with pytest.raises(Unavailable):
+        await device.registered(timedelta(0))
+
+    device.power_on()
+    await device.registered(PATIENCE)
+
+    one, other = listener.heard(Registered)
+    assert one.registration != other.registration
+
+
+async def test_it_is_not_registered_without_power(device: Device) -> None:
+    device.lose_power()
+
+    with pytest.raises(Unavailable):
+        await device.registered(timedelta(0))
+    with pytest.raises(DeviceFault):
+        await device.update()
+
+
+async def test_it_renews_its_registration_when_it_is_told(device: Device, server: Server) -> None:
+    await device.update()
+
+    assert server._core.stats()["update"] == 1
+
+
+async def test_a_wrong_key_is_said_by_whoever_waits_for_the_registration(server: Server, listener: Listener) -> None:
+    async with sensor(server, key=bytes(16)) as device:
+        await until(lambda: device._refusal != "")
+
+        with pytest.raises(Unavailable) as caught:
+            await device.registered(timedelta(0))
+
+    assert caught.value.reason == device._refusal
+
+
+async def test_what_it_waits_for_fails_when_it_is_stopped(server: Server) -> None:
+    async with sensor(server) as device:  # nobody listens to the server: the registration is never answered
+        sent = asyncio.create_task(device.send("/3/0/9"))
+        await until(lambda: bool(device._waiting))
+
+    with pytest.raises(Unavailable):
+        await sent
+
+
+async def test_it_can_be_started_again_with_the_values_it_had(server: Server, listener: Listener) -> None:
+    device = sensor(server)
+    async with device:
+        await device.registered(PATIENCE)
+        device.set("/3/0/9", 12)
+
+    async with device:
+        await device.registered(PATIENCE)
+
+        assert await server.read("oxy-0417", "/3/0/9") == 12
+
+
+async def test_the_last_device_takes_the_threads_with_it(server: Server, listener: Listener) -> None:
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name == "lwm2m-devices"]
+
+    async with sensor(server), Device("buoy-1", server.addresses[1]):
+        assert len(threads()) == 1
+
+    await until(lambda: threads() == [])
+
+
+async def test_devices_of_two_event_loops_do_not_mix(device: Device, server: Server, listener: Listener) -> None:
+    async def elsewhere() -> None:
+        async with Device("buoy-1", server.addresses[1]) as buoy:
+            await buoy.registered(PATIENCE)
+            await buoy.update()
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+
+    await device.update()
+    assert server._core.stats()["update"] == 2
