@@ -1,0 +1,80 @@
+"""Whose fault an error is, and so what to do next.
+
+Errors carry fields, not sentences: whoever reads one decides on the words.
+"""
+
+from collections.abc import Mapping
+
+
+class ShoalError(Exception):
+    """The root of all errors that Shoal raises on purpose."""
+
+
+class Rejected(ShoalError):
+    """The caller asked for something we will never do. Answer 4xx; do not retry.
+
+    ``subject`` names what is wrong (a field, an object of the field's language), ``reason`` why, as a short clause.
+    ``kind`` is the stable word that an interface turns into its own code (a problem type, an exit status).
+    """
+
+    kind = "invalid"
+
+    def __init__(self, subject: str, reason: str, **facts: str | int | None) -> None:
+        super().__init__(subject, reason)
+        self.subject = subject
+        self.reason = reason
+        self.facts: Mapping[str, str | int | None] = facts
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.reason}"
+
+
+class NotFound(Rejected):
+    """There is no such thing, or the caller may not know of it."""
+
+    kind = "not-found"
+
+
+class Conflict(Rejected):
+    """What was asked contradicts what is there already."""
+
+    kind = "conflict"
+
+
+class Forbidden(Rejected):
+    """The caller is known, and may not do this."""
+
+    kind = "forbidden"
+
+
+class DeviceFault(ShoalError):
+    """A device refused, misbehaved or broke the protocol. Record it against the device.
+
+    ``code`` is the CoAP code it answered with ("4.05"), None when it did not answer in time.
+    """
+
+    def __init__(self, device: str, operation: str, code: str | None, detail: str = "") -> None:
+        super().__init__(device, operation, code, detail)
+        self.device = device
+        self.operation = operation
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.operation} {self.code or 'not answered'} {self.detail}".rstrip()
+
+
+class Unavailable(ShoalError):
+    """A neighbour (broker, database, mail server) is away. Retry later; nothing was lost.
+
+    ``neighbour`` says which, ``remedy`` what an operator can do about it.
+    """
+
+    def __init__(self, neighbour: str, reason: str, remedy: str = "") -> None:
+        super().__init__(neighbour, reason)
+        self.neighbour = neighbour
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.neighbour}: {self.reason}" + (f". {self.remedy}" if self.remedy else "")

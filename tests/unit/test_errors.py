@@ -1,0 +1,32 @@
+"""Errors say whose fault they are."""
+
+from shoal.errors import Conflict, DeviceFault, NotFound, Rejected, Unavailable
+
+
+def test_a_rejection_carries_fields_not_a_sentence() -> None:
+    refused = Conflict("enclosure", "it has devices", devices=3)
+
+    assert isinstance(refused, Rejected)
+    assert (refused.kind, refused.subject, refused.reason, refused.facts["devices"]) == (
+        "conflict",
+        "enclosure",
+        "it has devices",
+        3,
+    )
+    assert str(refused) == "enclosure: it has devices"
+
+
+def test_each_kind_of_rejection_has_its_own_word() -> None:
+    assert Rejected("a", "b").kind == "invalid"
+    assert NotFound("a", "b").kind == "not-found"
+
+
+def test_a_device_fault_says_when_there_was_no_answer() -> None:
+    assert str(DeviceFault("dev-1", "read", None)) == "dev-1: read not answered"
+    assert str(DeviceFault("dev-1", "write", "4.05", "read only")) == "dev-1: write 4.05 read only"
+
+
+def test_an_absent_neighbour_comes_with_a_remedy() -> None:
+    away = Unavailable("SMTP server", "connection refused", "Check smtp_host")
+
+    assert str(away) == "SMTP server: connection refused. Check smtp_host"
