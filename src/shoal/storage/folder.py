@@ -1,0 +1,73 @@
+"""The data folder: everything that Shoal must remember, and one process that may touch it."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from shoal.errors import Unavailable
+
+LOCK: Final = "shoal.lock"
+DATABASE: Final = "shoal.db"
+
+
+class DataFolder:
+    """An open data folder. A second process is refused, because two writers would tear the log apart.
+
+    The lock is the kernel's: it ends with the process, however that ends. The number in the file is for people.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(cls, path: Path) -> "DataFolder":
+        """Creates the folder when it is missing, and takes it.
+
+        Raises:
+            Unavailable: in use, or this user may not write there; with what to do about it.
+        """
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                "data folder",
+                f"{path}: {error.strerror}",
+                "Give the user that runs Shoal the right to write there, or name another folder with --data",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise Unavailable(
+                "data folder",
+                f"{path} is in use by process {holder}",
+                "Stop that one first, or name another folder with --data",
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise Unavailable(
+                "data folder", f"{path}: {error.strerror}", "Use a folder on a local disk, which can be locked"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(path, descriptor)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return database_url(self.path)
+
+    def close(self) -> None:
+        """Lets the next process in. The file stays: removing it would let two in at once."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def database_url(folder: Path) -> str:
+    """Where the database of a data folder is."""
+    return f"sqlite:///{folder.resolve() / DATABASE}"

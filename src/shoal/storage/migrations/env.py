@@ -1,0 +1,33 @@
+"""How Alembic reaches the database; run by Alembic, from `storage/migrate.py`."""
+
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import create_engine, pool
+
+from shoal.storage.tables import Json, Timestamp, metadata
+
+
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """A migration must stay what it was when our types change: it names the plain types of the database."""
+    if kind == "type" and isinstance(item, Timestamp):
+        return "sa.BigInteger()"
+    if kind == "type" and isinstance(item, Json):
+        return "sa.Text()"
+    return False
+
+
+def migrate() -> None:
+    engine = create_engine(str(context.config.get_main_option("sqlalchemy.url")), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        # SQLite cannot alter most of a table: batch mode copies it instead.
+        context.configure(
+            connection=connection, target_metadata=metadata, render_as_batch=True, render_item=render_item
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+migrate()

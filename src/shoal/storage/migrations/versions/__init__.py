@@ -1,0 +1,1 @@
+"""One file for each migration, in their order; alembic finds them by name."""

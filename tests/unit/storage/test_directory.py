@@ -1,0 +1,81 @@
+"""What the gateway knows of devices, and how it learns of changes."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from shoal.storage import directory
+from shoal.storage.database import Database
+from shoal.storage.directory import Conduct, DirectoryEntry
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    opened = await Database.open("sqlite://")
+    yield opened
+    await opened.close()
+
+
+def entry(device: str, **more: object) -> DirectoryEntry:
+    values: dict[str, object] = {
+        "device_id": device,
+        "tenant_id": "ten-1",
+        "farm_id": "frm-1",
+        "enclosure_id": None,
+        "endpoint": f"oxy-{device}",
+        "kind": "oxygen",
+        "security": "psk",
+        "identity": f"id-{device}",
+        "key_encrypted": b"\x01\x02",
+        "profile": Conduct(observe=[("/3303/*/5700", "pmin=60")], read=["/3"]),
+    }
+    return DirectoryEntry(**(values | more))  # type: ignore[arg-type]
+
+
+async def test_the_gateway_asks_for_what_is_newer_than_what_it_has(database: Database) -> None:
+    async with database.transaction() as tx:
+        await directory.put(tx, entry("dev-1"))
+        seen = await directory.put(tx, entry("dev-2"))
+        await directory.put(tx, entry("dev-3"))
+    async with database.transaction() as tx:
+        await directory.put(tx, entry("dev-1", farm_id="frm-2"))
+
+    everything = await directory.changed(database, 0, 10)
+    newer = await directory.changed(database, seen, 10)
+
+    assert [each.device_id for each in everything] == ["dev-2", "dev-3", "dev-1"]
+    assert [(each.device_id, each.farm_id) for each in newer] == [("dev-3", "frm-1"), ("dev-1", "frm-2")]
+    assert newer[0].profile.observe == [("/3303/*/5700", "pmin=60")]
+    assert len(await directory.changed(database, 0, 2)) == 2
+
+
+async def test_a_removed_device_is_told_and_its_identity_is_free(database: Database) -> None:
+    async with database.transaction() as tx:
+        await directory.put(tx, entry("dev-1", identity="same"))
+        await directory.remove(tx, "dev-1")
+        await directory.put(tx, entry("dev-2", identity="same"))
+        removed = await directory.find(tx, "dev-1")
+        unknown = await directory.find(tx, "dev-9")
+
+    assert removed is not None
+    assert (removed.removed, removed.identity, removed.key_encrypted) == (True, None, None)
+    assert unknown is None
+    assert [each.device_id for each in await directory.changed(database, 0, 10)] == ["dev-1", "dev-2"]
+
+
+async def test_an_identity_belongs_to_one_device(database: Database) -> None:
+    async with database.transaction() as tx:
+        await directory.put(tx, entry("dev-1", identity="same"))
+
+    with pytest.raises(IntegrityError):
+        async with database.transaction() as tx:
+            await directory.put(tx, entry("dev-2", identity="same"))
+
+
+async def test_several_devices_may_have_no_identity(database: Database) -> None:
+    async with database.transaction() as tx:
+        for device in ("dev-1", "dev-2"):
+            await directory.put(tx, entry(device, security="none", identity=None, key_encrypted=None))
+
+    assert len(await directory.changed(database, 0, 10)) == 2

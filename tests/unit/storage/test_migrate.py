@@ -1,0 +1,149 @@
+"""Migrations run by themselves, once each."""
+
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Column, MetaData, NullPool, Table, Text, create_engine, func, select
+
+import shoal
+from shoal.storage.database import Database
+from shoal.storage.migrate import MIGRATIONS, upgrade
+from shoal.storage.tables import metadata
+from tests.harness.schema import FILES, draft, import_tables
+
+FIRST = """
+import sqlalchemy as sa
+from alembic import op
+revision = "0001"
+down_revision = None
+def upgrade():
+    op.create_table("pens", sa.Column("id", sa.Text, primary_key=True))
+"""
+SECOND = """
+import sqlalchemy as sa
+from alembic import op
+revision = "0002"
+down_revision = "0001"
+def upgrade():
+    with op.batch_alter_table("pens") as pens:
+        pens.add_column(sa.Column("name", sa.Text, nullable=False, server_default=""))
+"""
+
+
+def migrations(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("versions", "__pycache__"))
+    (folder / "versions").mkdir()
+    return folder
+
+
+def test_an_older_database_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) -> None:
+    folder = migrations(tmp_path)
+    # A percent sign in a path is nothing special, although Alembic's configuration thinks so.
+    path = tmp_path / "100%.db"
+    (folder / "versions" / "0001_first.py").write_text(FIRST)
+    upgrade(f"sqlite:///{path}", folder=folder)
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO pens VALUES ('north')")
+    connection.close()
+
+    (folder / "versions" / "0002_second.py").write_text(SECOND)
+    upgrade(f"sqlite:///{path}", folder=folder)
+    upgrade(f"sqlite:///{path}", folder=folder)
+
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT * FROM pens").fetchall() == [("north", "")]
+    connection.close()
+
+
+@pytest.fixture
+def defined() -> MetaData:
+    """The tables of the product, without those that tests define for themselves."""
+    import_tables()
+    product = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.sorted_tables:
+        if not table.name.startswith("test_"):
+            table.to_metadata(product)
+    return product
+
+
+def schema(path: Path) -> dict[str, list[str]]:
+    """Every table and index with its lines as SQLite keeps them; their order within a table means nothing."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {
+        name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines())
+        for name, sql in rows
+        if name != "alembic_version" and not name.startswith("sqlite_")
+    }
+
+
+def test_a_migrated_database_is_the_one_that_the_code_defines(tmp_path: Path, defined: MetaData) -> None:
+    migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
+    upgrade(f"sqlite:///{migrated}")
+    engine = create_engine(f"sqlite:///{made}", poolclass=NullPool)
+    defined.create_all(engine)
+    engine.dispose()
+
+    assert len(defined.tables) > 20
+    assert schema(migrated) == schema(made)
+
+
+def test_alembic_finds_nothing_left_to_migrate(tmp_path: Path, defined: MetaData) -> None:
+    path = tmp_path / "shoal.db"
+    upgrade(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        left = compare_metadata(context, defined)
+    engine.dispose()
+
+    assert left == []
+
+
+def test_all_tables_are_defined_where_a_draft_looks_for_them() -> None:
+    source = Path(shoal.__file__).parent
+    definers = {
+        path.stem
+        for path in source.rglob("*.py")
+        if "migrations" not in path.parts and re.search(r"^\w+(: Final)? = Table\(", path.read_text(), re.MULTILINE)
+    }
+
+    assert definers <= FILES
+
+
+async def test_a_database_that_was_migrated_is_opened_and_used(tmp_path: Path) -> None:
+    import_tables()
+    url = f"sqlite:///{tmp_path / 'shoal.db'}"
+    for _ in range(2):
+        database = await Database.open(url)
+        async with database.transaction() as tx:
+            assert await tx.scalar(select(func.count()).select_from(metadata.tables["devices"])) == 0
+        await database.close()
+
+
+def test_a_draft_after_the_first_has_the_next_number_and_holds_only_what_is_new(tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    Table("test_new", metadata, Column("id", Text, primary_key=True), Column("word", Text, index=True))
+
+    try:
+        written = draft("new words", folder)
+    finally:
+        metadata.remove(metadata.tables["test_new"])
+
+    text = written.read_text()
+    assert written.name == "0002_new_words.py"
+    assert text.startswith('"""New words."""')
+    assert '"test_new"' in text
+    assert 'op.create_index(op.f("ix_test_new_word"), "test_new", ["word"], unique=False)' in text
+    assert '"devices"' not in text
+    assert "###" not in text
+    upgrade(f"sqlite:///{tmp_path / 'shoal.db'}", folder=folder)
