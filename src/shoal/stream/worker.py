@@ -1,0 +1,320 @@
+"""Runs a room's handler over the stream: read, then in one transaction move the offset, handle, keep.
+
+A batch is kept as a whole or not at all. What cannot be handled is buried on the dead-letter topic with its reason, and
+the rest goes on. Time is judged by the watermark: up to when all of a partition is known to have been handled.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import msgspec
+
+from shoal.clock import Clock
+from shoal.errors import Rejected, Unavailable
+from shoal.events.codec import AnyEvent, decode
+from shoal.events.dead import RecordBuried
+from shoal.events.device import CommandChanged, DeviceRemoved, Heartbeat, PlaceChanged, ProfileChanged
+from shoal.events.topics import DEVICE, Topic
+from shoal.storage import offsets
+from shoal.storage.database import Database, Transaction
+from shoal.storage.offsets import Position
+from shoal.stream.log import Log, OffsetOutOfRange, Record, Slice
+
+logger = logging.getLogger(__name__)
+
+# One transaction: long enough to spread the cost of its commit, short enough to be repeated after a fault.
+RECORDS_PER_BATCH_MAX: Final = 1_000
+# How long a read waits for the first record. Also how late a due timer may be noticed.
+WAIT: Final = timedelta(milliseconds=200)
+# Timers are looked at this often while nothing arrives.
+TIMERS_EVERY: Final = timedelta(seconds=1)
+# The gateway's heartbeat tells that a partition is complete up to then; the next one may be this much later.
+HEARTBEAT_EVERY: Final = timedelta(seconds=5)
+# A neighbour that is away is asked again after the first, at last after the longest of these.
+BACK_OFF: Final = tuple(timedelta(seconds=seconds) for seconds in (0.2, 0.5, 1, 2, 5))
+# Records handled without writing anything cost no commit; after so many the offset is kept all the same, or a quiet
+# partition (nothing but heartbeats) would fall behind retention. Also the most that is handled again after a crash.
+UNKEPT_RECORDS_MAX: Final = 200
+# Looks at the timers in one `drain`: a handler that always finds more to do has a fault.
+LOOKS_PER_DRAIN_MAX: Final = 1_000
+# Longest reason on the dead-letter topic: the text of an exception may hold a whole payload.
+REASON_CHARACTERS_MAX: Final = 500
+
+
+# What others than the gateway write on the device topic: no sign that the gateway was there to hear a device.
+_NOT_BY_THE_GATEWAY: Final = (CommandChanged, DeviceRemoved, PlaceChanged, ProfileChanged)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What a handler gets: events of one partition in order, none when only timers may be due.
+
+    `watermark` is up to when everything is in: judge all timers by it, never by a clock.
+    """
+
+    topic: Topic
+    partition: int
+    events: list[tuple[Record, AnyEvent]]
+    watermark: datetime
+    is_caught_up: bool
+
+
+class Handler(Protocol):
+    """A room's answer to events. It writes in the transaction it is given, and nowhere else."""
+
+    @property
+    def group(self) -> str:
+        """The name under which its offsets are kept; one for each room."""
+        ...
+
+    @property
+    def topics(self) -> Sequence[Topic]:
+        """What it reads."""
+        ...
+
+    async def handle(self, tx: Transaction, batch: Batch) -> None:
+        """Folds the events, fires the timers that are due at the watermark. May be called again with the same batch."""
+        ...
+
+
+class Stuck(Exception):
+    """The handler fails even without a record, so no record is to blame: somebody has to mend it."""
+
+
+class _Fenced(Exception):
+    """Somebody else has moved the offset: whatever this worker was about to write is out of date."""
+
+
+class _Unchanged(Exception):
+    """The handler wrote nothing: there is nothing to keep."""
+
+
+class Lane:
+    """One partition of one topic, and how far the worker has come in it."""
+
+    def __init__(self, topic: Topic, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        # What is kept in the database; None until it was read, and after it turned out to be out of date.
+        self.position: Position | None = None
+        # Where to read on: ahead of the position by records that changed nothing.
+        self.cursor = 0
+        self.heartbeat: datetime | None = None
+        self.watermark: datetime | None = None
+        # The watermark at which the timers were last found to have nothing to do; None when that is not known.
+        self.settled: datetime | None = None
+        self.is_caught_up = False
+
+
+class _Item(msgspec.Struct, frozen=True):
+    """A record with its event, or with the reason why it has none."""
+
+    record: Record
+    event: AnyEvent | None
+    reason: str = ""
+
+
+class Worker:
+    """One handler over all partitions of its topics. Create it when the log has started."""
+
+    def __init__(self, log: Log, database: Database, handler: Handler, clock: Clock) -> None:
+        self._log = log
+        self._database = database
+        self._handler = handler
+        self._clock = clock
+        self.lanes: Final = [Lane(topic, n) for topic in handler.topics for n in range(log.partitions(topic))]
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self.lanes:
+                tasks.create_task(self._run_lane(lane))
+
+    async def drain(self) -> None:
+        """Handles all that is there and fires all that is due by now.
+
+        For tests and rehearsals on a clock of their own; `run` is for everything else.
+        """
+        for lane in self.lanes:
+            lane.settled = None
+        for _ in range(LOOKS_PER_DRAIN_MAX):
+            if not any([await self.step(lane, wait=timedelta()) for lane in self.lanes]):
+                return
+        raise Stuck(self._handler.group)
+
+    async def _run_lane(self, lane: Lane) -> None:
+        failures = 0
+        while True:
+            try:
+                await self.step(lane, wait=WAIT)
+                failures = 0
+            except (Unavailable, Stuck, OffsetOutOfRange) as error:
+                level = logging.WARNING if isinstance(error, Unavailable) else logging.ERROR
+                logger.log(level, "worker.waits", exc_info=error.__cause__, extra=self._names(lane, reason=str(error)))
+                lane.position = None
+                lane.is_caught_up = False
+                await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)].total_seconds())
+                failures += 1
+
+    async def step(self, lane: Lane, *, wait: timedelta) -> bool:
+        """Reads once and handles what it got; whether there was anything to do.
+
+        Raises:
+            Unavailable: the log or the database is away; nothing was lost.
+            OffsetOutOfRange: events are missing; a person must decide.
+            Stuck: the handler fails without a record.
+        """
+        try:
+            held = lane.position or await self._take_up(lane)
+            # Before the read: a record that the read does not see is not older than this.
+            now = self._clock.now()
+            part = await self._log.read(lane.topic, lane.partition, lane.cursor, limit=RECORDS_PER_BATCH_MAX, wait=wait)
+            items = [_decoded(lane.topic, record) for record in part.records]
+            watermark = _watermark(lane, items, part, now)
+            lane.is_caught_up = part.is_caught_up
+            if items and watermark is not None:
+                await self._handle(lane, items, part.next_offset, watermark, is_caught_up=part.is_caught_up)
+                return True
+            if watermark is None or not part.is_caught_up:
+                return False
+            if lane.settled is not None and watermark < lane.settled + TIMERS_EVERY:
+                return False
+            return await self._keep(lane, held, [], part.next_offset, watermark, is_caught_up=True)
+        except _Fenced:
+            logger.warning("worker.fenced", extra=self._names(lane))
+            lane.position = None
+            return False
+
+    async def _take_up(self, lane: Lane) -> Position:
+        """Begins where the database says; a new group begins at the first record there is."""
+        first, _ = await self._log.bounds(lane.topic, lane.partition)
+        held = await offsets.position(self._database, self._handler.group, lane.topic.name, lane.partition, first)
+        lane.position = held
+        lane.cursor = held.next_offset
+        lane.watermark = held.watermark
+        lane.heartbeat = None
+        lane.settled = None
+        return held
+
+    async def _handle(
+        self, lane: Lane, items: Sequence[_Item], next_offset: int, watermark: datetime, *, is_caught_up: bool
+    ) -> None:
+        """Handles a batch; one that fails is halved until the one record is found that must be buried."""
+        assert lane.position is not None  # noqa: S101  # the caller took it up
+        try:
+            await self._keep(lane, lane.position, items, next_offset, watermark, is_caught_up=is_caught_up)
+            return
+        except (Unavailable, _Fenced):
+            raise
+        except Exception as error:  # whatever a handler raises must not stop the stream
+            if len(items) == 1:
+                await self._try_without(lane, watermark)
+                logger.exception("worker.buried", extra=self._names(lane, offset=items[0].record.offset))
+                culprit = _Item(items[0].record, None, f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
+        if len(items) == 1:
+            await self._keep(lane, lane.position, [culprit], next_offset, watermark, is_caught_up=is_caught_up)
+            return
+        middle = len(items) // 2
+        first, second = items[:middle], items[middle:]
+        reached = max(lane.watermark or first[-1].record.time, first[-1].record.time)
+        await self._handle(lane, first, second[0].record.offset, min(reached, watermark), is_caught_up=False)
+        await self._handle(lane, second, next_offset, watermark, is_caught_up=is_caught_up)
+
+    async def _keep(
+        self,
+        lane: Lane,
+        held: Position,
+        items: Sequence[_Item],
+        next_offset: int,
+        watermark: datetime,
+        *,
+        is_caught_up: bool,
+    ) -> bool:
+        """One transaction: the fence, the handler, the dead. Whether anything was written."""
+        events = [(item.record, item.event) for item in items if item.event is not None]
+        batch = Batch(lane.topic, lane.partition, events, watermark, is_caught_up)
+        group = self._handler.group
+        kept = held
+        has_written = True
+        try:
+            async with self._database.transaction() as tx:
+                moved = await offsets.move(tx, group, lane.topic.name, lane.partition, held, next_offset, watermark)
+                if moved is None:
+                    raise _Fenced
+                before = await tx.changes()
+                await self._handler.handle(tx, batch)
+                for item in items:
+                    if item.event is None:
+                        tx.publish(_buried(group, item, self._clock.now()))
+                if await tx.changes() == before and next_offset - held.next_offset < UNKEPT_RECORDS_MAX:
+                    raise _Unchanged
+                kept = moved
+        except _Unchanged:
+            has_written = False
+        lane.position = kept
+        lane.cursor = next_offset
+        lane.watermark = watermark
+        lane.settled = None if has_written or items else watermark
+        return has_written
+
+    async def _try_without(self, lane: Lane, watermark: datetime) -> None:
+        """Handles nothing at this watermark and keeps none of it: if that fails too, no record is to blame."""
+        try:
+            async with self._database.transaction() as tx:
+                await self._handler.handle(tx, Batch(lane.topic, lane.partition, [], watermark, is_caught_up=False))
+                raise _Unchanged
+        except _Unchanged:
+            return
+        except Unavailable:
+            raise
+        except Exception as error:
+            raise Stuck(self._handler.group) from error
+
+    def _names(self, lane: Lane, **more: object) -> dict[str, object]:
+        return {"group": self._handler.group, "topic": lane.topic.name, "partition": lane.partition, **more}
+
+
+def _watermark(lane: Lane, items: Sequence[_Item], part: Slice, now: datetime) -> datetime | None:
+    """Up to when everything is in once these items are handled; None while nothing was ever seen.
+
+    During a backlog that is the time of the last record: by the clock, every device would be silent after a restart.
+    Caught up, it follows the clock; for what the gateway writes only as far as its heartbeats say that it was there.
+    """
+    beats = [item.event.time for item in items if isinstance(item.event, Heartbeat)]
+    lane.heartbeat = max([*beats, lane.heartbeat] if lane.heartbeat else beats, default=None)
+    heard = [item.record.time for item in items if not isinstance(item.event, _NOT_BY_THE_GATEWAY)]
+    known = heard[-1:] + ([lane.watermark] if lane.watermark else [])
+    if part.is_caught_up:
+        if lane.topic is not DEVICE:
+            known.append(now)
+        elif lane.heartbeat is not None:
+            known.append(min(now, lane.heartbeat + HEARTBEAT_EVERY))
+    if not known and items:
+        # Before the gateway was ever there: nobody can have been silent yet.
+        known.append(items[0].record.time)
+    return max(known, default=None)
+
+
+def _decoded(topic: Topic, record: Record) -> _Item:
+    try:
+        return _Item(record, decode(topic, record.value))
+    except Rejected as error:
+        return _Item(record, None, str(error)[:REASON_CHARACTERS_MAX])
+
+
+def _buried(group: str, item: _Item, now: datetime) -> RecordBuried:
+    record = item.record
+    return RecordBuried(
+        # The same record buried twice, by a replay, is the same event.
+        id=f"dead-{group}-{record.topic}-{record.partition}-{record.offset}",
+        time=now,
+        group=group,
+        source=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        source_key=record.key,
+        reason=item.reason,
+        value=record.value,
+    )
