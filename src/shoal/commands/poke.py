@@ -1,0 +1,23 @@
+"""Tells the gateway of this process that there is something new in the queue. A lost poke loses nothing: rows stay."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+
+
+class Poke:
+    """Anybody may call it, one waits for it. Pokes that nobody waited for are remembered as one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def __call__(self) -> None:
+        self._event.set()
+
+    async def wait(self, at_most: timedelta) -> bool:
+        """True once it was poked since the last wait, False when the time passed without."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), at_most.total_seconds())
+        was_poked = self._event.is_set()
+        self._event.clear()
+        return was_poked

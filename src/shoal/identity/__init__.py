@@ -1,0 +1,1 @@
+"""Who asks: people with an email address and a password, and tokens for people and programs."""

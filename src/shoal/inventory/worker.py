@@ -1,0 +1,99 @@
+"""Reads what devices did, and keeps registrations and claims in step with it."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from shoal.errors import Rejected
+from shoal.events.device import AnyDeviceEvent, DeviceEvent, DeviceRegistered, SecurityEvent
+from shoal.events.topics import DEVICE, Topic
+from shoal.ids import DeviceId, TenantId
+from shoal.inventory.claim import claims_of
+from shoal.inventory.device import Kind, Security
+from shoal.inventory.place_store import owners
+from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
+from shoal.inventory.store import Inventory
+from shoal.inventory.telling import publish_place, put_in_directory
+from shoal.inventory.tracking import Track, on_event
+from shoal.storage.database import Transaction
+from shoal.stream.worker import Batch
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "inventory"
+
+
+class InventoryHandler:
+    """Group `inventory` on the topic of devices. Creates devices where a listener is open to unknown ones."""
+
+    group: str = GROUP
+    topics: Sequence[Topic] = (DEVICE,)
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    async def handle(self, tx: Transaction, batch: Batch) -> None:
+        """Folds the events of a batch, device by device in their order, and writes what is different."""
+        events = [event for _, event in batch.events if isinstance(event, DeviceEvent) and event.tenant]
+        if not events:
+            return
+        attributed = await self._attribute(tx, events)
+        wanted: defaultdict[TenantId, set[DeviceId]] = defaultdict(set)
+        for device, event in attributed:
+            wanted[TenantId(event.tenant or "")].add(device)
+        before = await tracks(tx, wanted)
+        # Also what was claimed before: an Update may move the Placement object, and then it is judged again.
+        claimed = {said for _, event in attributed if (said := claims_of(event))}
+        claimed |= {track.dispute.claim.enclosure for track in before.values() if track.dispute.claim}
+        whose = await owners(tx, sorted(claimed))
+
+        after = dict(before)
+        for device, event in attributed:
+            if device in after:
+                after[device], effects = on_event(after[device], event, whose)
+                if effects.is_place_news:
+                    publish_place(tx, after[device].device, event.time, by=None)
+                if effects.tell is not None:
+                    await self._inventory.tell(tx, after[device].device.place, *effects.tell)
+        await keep(tx, before, after)
+        for device, track in after.items():
+            await self._regard_quarantine(tx, before[device], track)
+
+    async def _attribute(
+        self, tx: Transaction, events: Sequence[AnyDeviceEvent]
+    ) -> list[tuple[DeviceId, AnyDeviceEvent]]:
+        """Each event with its device. One that came through open enrolment names a tenant and an endpoint only."""
+        nameless = [event for event in events if event.device is None and not isinstance(event, SecurityEvent)]
+        found: dict[tuple[str, str], DeviceId] = {}
+        by_tenant: defaultdict[str, list[AnyDeviceEvent]] = defaultdict(list)
+        for event in nameless:
+            by_tenant[event.tenant or ""].append(event)
+        for tenant in await known_tenants(tx, sorted(by_tenant)):
+            for endpoint, device in (await self._enrol(tx, TenantId(tenant), by_tenant[tenant])).items():
+                found[tenant, endpoint] = device
+        attributed = (
+            (event.device or found.get((event.tenant or "", event.endpoint or "")), event) for event in events
+        )
+        return [(DeviceId(device), event) for device, event in attributed if device]
+
+    async def _enrol(self, tx: Transaction, tenant: TenantId, events: Sequence[AnyDeviceEvent]) -> dict[str, DeviceId]:
+        """The devices of these endpoints; one that registers and is not there yet is created, without a place."""
+        found = await ids_of_endpoints(tx, tenant, sorted({event.endpoint for event in events if event.endpoint}))
+        for event in events:
+            if isinstance(event, DeviceRegistered) and not event.secure and event.endpoint not in {None, *found}:
+                try:
+                    device = await self._inventory.create_device(
+                        tx, tenant, endpoint=event.endpoint or "", kind=Kind.SENSOR, security=Security.NONE
+                    )
+                except Rejected as error:
+                    # A stranger with a name that cannot be one, or with that of a device that has a credential.
+                    log.warning("enrolment.refused", extra={"tenant": tenant, "reason": str(error)})
+                    continue
+                found[device.endpoint] = device.id
+        return found
+
+    async def _regard_quarantine(self, tx: Transaction, before: Track, after: Track) -> None:
+        """The gateway marks what a quarantined device reports: it must hear when that begins and when it ends."""
+        if before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
+            await put_in_directory(tx, after.device, (await profile_for(tx, after)).settings)

@@ -1,0 +1,293 @@
+"""People log in, programs show tokens; both end when they should, and neither secret lies in the database."""
+
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import update
+
+from shoal.access.policy import Role
+from shoal.errors import Conflict, NotFound, Rejected
+from shoal.identity.login import SESSION_LIFETIME, WINDOW, WRONG_MAX, TooManyAttempts, Unauthenticated
+from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT, users
+from shoal.identity.token import TokenKind
+from shoal.identity.user import User
+from shoal.ids import TenantId, TokenId, UserId
+from tests.harness.installation import Installation
+
+TENANT = TenantId("ten-OURS0000")
+OTHER = TenantId("ten-THEIRS00")
+PASSWORD = "correct horse battery"
+
+
+async def create(shoal: Installation, email: str = "kari@farm.example", role: Role = Role.ADMINISTRATOR) -> User:
+    return await shoal.identity.create_user(TENANT, email=email, name="Kari", role=role, password=PASSWORD)
+
+
+async def test_a_person_logs_in_and_is_known_by_the_token(shoal: Installation) -> None:
+    kari = await create(shoal)
+
+    session, who = await shoal.identity.log_in(" KARI@farm.example", PASSWORD)
+    known = await shoal.identity.authenticate(session.secret)
+
+    assert who == kari
+    assert known.user == kari
+    assert (known.subject.tenant, known.subject.role, known.subject.id, known.subject.name) == (
+        TENANT,
+        Role.ADMINISTRATOR,
+        kari.id,
+        "Kari",
+    )
+    assert (known.token.kind, known.token.expires_at) == (TokenKind.SESSION, shoal.clock.now() + SESSION_LIFETIME)
+
+
+async def test_neither_password_nor_token_is_in_the_database(shoal: Installation) -> None:
+    await create(shoal)
+    session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+    files = [path.read_bytes() for path in shoal.database.path.parent.iterdir()]
+
+    assert any(b"kari@farm.example" in content for content in files)
+    assert not any(PASSWORD.encode() in content for content in files)
+    assert not any(session.secret.encode() in content for content in files)
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [("kari@farm.example", "wrong"), ("ola@farm.example", PASSWORD), ("nobody", PASSWORD), ("kari@farm.example", "")],
+)
+async def test_a_refusal_does_not_tell_what_was_wrong(shoal: Installation, email: str, password: str) -> None:
+    await create(shoal)
+
+    with pytest.raises(Unauthenticated) as caught:
+        await shoal.identity.log_in(email, password)
+
+    assert str(caught.value) == "login: wrong email address or password"
+
+
+async def test_after_five_wrong_passwords_even_the_right_one_must_wait(shoal: Installation) -> None:
+    await create(shoal)
+    await create(shoal, "ola@farm.example")
+    for _ in range(WRONG_MAX):
+        with pytest.raises(Unauthenticated):
+            await shoal.identity.log_in("kari@farm.example", "wrong")
+
+    with pytest.raises(TooManyAttempts) as caught:
+        await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    await shoal.identity.log_in("ola@farm.example", PASSWORD)
+    shoal.clock.advance(caught.value.retry_after)
+    await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+    assert caught.value.retry_after == WINDOW
+
+
+async def test_a_login_makes_up_for_the_wrong_passwords_before_it(shoal: Installation) -> None:
+    await create(shoal)
+    for _ in range(3):
+        for _ in range(WRONG_MAX - 1):
+            with pytest.raises(Unauthenticated):
+                await shoal.identity.log_in("kari@farm.example", "wrong")
+        await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+
+async def test_a_login_ends_after_a_working_day(shoal: Installation) -> None:
+    await create(shoal)
+    session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+    shoal.clock.advance(SESSION_LIFETIME - timedelta(seconds=1))
+    await shoal.identity.authenticate(session.secret)
+    shoal.clock.advance(timedelta(seconds=1))
+    with pytest.raises(Unauthenticated, match="expired"):
+        await shoal.identity.authenticate(session.secret)
+
+
+async def test_logins_that_ended_long_ago_are_forgotten(shoal: Installation) -> None:
+    await create(shoal)
+    old, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    shoal.clock.advance(SESSION_LIFETIME + SESSIONS_KEPT + timedelta(seconds=1))
+
+    await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+    with pytest.raises(Unauthenticated, match="unknown"):
+        await shoal.identity.authenticate(old.secret)
+
+
+async def test_a_revoked_token_counts_no_more_at_once(shoal: Installation) -> None:
+    await create(shoal)
+    session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    async with shoal.database.transaction() as tx:
+        with pytest.raises(NotFound):
+            await shoal.identity.revoke_token(tx, OTHER, session.token.id)
+    await shoal.identity.authenticate(session.secret)
+
+    async with shoal.database.transaction() as tx:
+        revoked = await shoal.identity.revoke_token(tx, TENANT, session.token.id)
+    shoal.clock.advance(timedelta(minutes=1))
+    async with shoal.database.transaction() as tx:
+        again = await shoal.identity.revoke_token(tx, TENANT, session.token.id)
+
+    assert again.revoked_at == revoked.revoked_at
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await shoal.identity.authenticate(session.secret)
+
+
+async def test_a_service_speaks_for_itself(shoal: Installation) -> None:
+    async with shoal.database.transaction() as tx:
+        made = await shoal.identity.create_token(
+            tx, TENANT, name="export", role=Role.VIEWER, expires_at=shoal.clock.now() + timedelta(days=1)
+        )
+
+    known = await shoal.identity.authenticate(made.secret)
+
+    assert known.user is None
+    assert (known.subject.id, known.subject.name, known.subject.role) == (made.token.id, "export", Role.VIEWER)
+    assert [token.id for token in await shoal.identity.tokens(TENANT)] == [made.token.id]
+    assert await shoal.identity.tokens(OTHER) == []
+
+
+async def test_a_persons_own_token_shrinks_with_the_person(shoal: Installation) -> None:
+    await create(shoal, "boss@farm.example")
+    kari = await create(shoal)
+    async with shoal.database.transaction() as tx:
+        made = await shoal.identity.create_token(tx, TENANT, name="script", role=Role.ADMINISTRATOR, user=kari.id)
+        await shoal.identity.change_user(tx, TENANT, kari.id, role=Role.VIEWER)
+
+    known = await shoal.identity.authenticate(made.secret)
+
+    assert (made.token.kind, known.subject.role, known.subject.id) == (TokenKind.PERSONAL, Role.VIEWER, kari.id)
+
+
+async def test_a_token_is_made_only_for_somebody_there_is_and_for_some_time(shoal: Installation) -> None:
+    kari = await create(shoal)
+    async with shoal.database.transaction() as tx:
+        with pytest.raises(Rejected):
+            await shoal.identity.create_token(tx, TENANT, name=" ", role=Role.VIEWER)
+        with pytest.raises(Rejected):
+            await shoal.identity.create_token(tx, TENANT, name="x", role=Role.VIEWER, expires_at=shoal.clock.now())
+        with pytest.raises(NotFound):
+            await shoal.identity.create_token(tx, OTHER, name="x", role=Role.VIEWER, user=kari.id)
+
+    assert await shoal.identity.tokens(TENANT) == []
+
+
+async def test_whoever_is_shut_out_is_out_at_once_and_may_come_back(shoal: Installation) -> None:
+    await create(shoal, "boss@farm.example")
+    kari = await create(shoal)
+    session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    async with shoal.database.transaction() as tx:
+        await shoal.identity.change_user(tx, TENANT, kari.id, is_disabled=True)
+
+    with pytest.raises(Unauthenticated):
+        await shoal.identity.authenticate(session.secret)
+    with pytest.raises(Unauthenticated):
+        await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    async with shoal.database.transaction() as tx:
+        await shoal.identity.change_user(tx, TENANT, kari.id, is_disabled=False)
+    await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+
+async def test_a_new_password_ends_the_logins_but_not_the_programs(shoal: Installation) -> None:
+    kari = await create(shoal)
+    session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    async with shoal.database.transaction() as tx:
+        script = await shoal.identity.create_token(tx, TENANT, name="script", role=Role.VIEWER, user=kari.id)
+
+    await shoal.identity.set_password(TENANT, kari.id, "another password")
+
+    with pytest.raises(Unauthenticated):
+        await shoal.identity.authenticate(session.secret)
+    with pytest.raises(Unauthenticated):
+        await shoal.identity.log_in("kari@farm.example", PASSWORD)
+    await shoal.identity.authenticate(script.secret)
+    await shoal.identity.log_in("kari@farm.example", "another password")
+    with pytest.raises(NotFound):
+        await shoal.identity.set_password(OTHER, kari.id, "another password")
+
+
+async def test_the_last_administrator_stays(shoal: Installation) -> None:
+    kari = await create(shoal)
+
+    async def change(**what: object) -> None:
+        async with shoal.database.transaction() as tx:
+            await shoal.identity.change_user(tx, TENANT, kari.id, **what)  # type: ignore[arg-type]
+
+    for what in ({"role": Role.VIEWER}, {"is_disabled": True}):
+        with pytest.raises(Conflict):
+            await change(**what)
+    assert await shoal.identity.user(TENANT, kari.id) == kari
+
+    await create(shoal, "ola@farm.example")
+    await change(role=Role.VIEWER)
+    assert (await shoal.identity.user(TENANT, kari.id)).role is Role.VIEWER
+
+
+async def test_an_address_belongs_to_one_person_in_the_installation(shoal: Installation) -> None:
+    assert not await shoal.identity.has_users()
+    kari = await create(shoal)
+
+    with pytest.raises(Conflict):
+        await shoal.identity.create_user(
+            OTHER, email="Kari@Farm.example", name="K", role=Role.VIEWER, password=PASSWORD
+        )
+    with pytest.raises(Rejected):
+        await create(shoal, "ola@farm.example ola")
+
+    assert await shoal.identity.has_users()
+    assert await shoal.identity.users(TENANT) == [kari]
+    assert await shoal.identity.users(OTHER) == []
+
+
+async def test_people_are_listed_page_by_page_and_only_the_tenants_own(shoal: Installation) -> None:
+    made = sorted([(await create(shoal, f"{n}@farm.example")).id for n in range(3)])
+
+    first = await shoal.identity.users(TENANT, limit=2)
+    second = await shoal.identity.users(TENANT, after=first[-1].id, limit=2)
+
+    assert [user.id for user in (*first, *second)] == made
+    assert set(await shoal.identity.users_for(TENANT, [*made, UserId("usr-NOBODY00")])) == set(made)
+    assert await shoal.identity.users_for(OTHER, made) == {}
+    with pytest.raises(NotFound):
+        await shoal.identity.user(OTHER, made[0])
+    with pytest.raises(Rejected):
+        await shoal.identity.users(TENANT, limit=501)
+
+
+async def test_tokens_are_listed_page_by_page(shoal: Installation) -> None:
+    async with shoal.database.transaction() as tx:
+        made = sorted(
+            [(await shoal.identity.create_token(tx, TENANT, name=str(n), role=Role.VIEWER)).token.id for n in range(3)]
+        )
+
+    first = await shoal.identity.tokens(TENANT, limit=2)
+    second = await shoal.identity.tokens(TENANT, after=first[-1].id, limit=2)
+
+    assert [token.id for token in (*first, *second)] == made
+    assert await shoal.identity.tokens(TENANT, after=TokenId("tok-ZZZZZZZZ")) == []
+
+
+async def test_reading_does_not_write_more_than_once_a_minute(shoal: Installation) -> None:
+    async with shoal.database.transaction() as tx:
+        made = await shoal.identity.create_token(tx, TENANT, name="export", role=Role.VIEWER)
+    used = []
+    for _ in range(3):
+        await shoal.identity.authenticate(made.secret)
+        [token] = await shoal.identity.tokens(TENANT)
+        used.append(token.last_used_at)
+        shoal.clock.advance(LAST_USED_EVERY / 2)
+
+    assert used[0] == used[1]
+    assert used[2] == used[0] + LAST_USED_EVERY  # type: ignore[operator]  # it was used
+
+
+async def test_a_password_hash_of_yesterday_is_renewed_at_login(shoal: Installation) -> None:
+    kari = await create(shoal)
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    async with shoal.database.transaction() as tx:
+        await tx.execute(update(users).where(users.c.id == kari.id).values(password_hash=weak))
+
+    await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+    async with shoal.database.transaction() as tx:
+        stored = await tx.scalar(users.select().with_only_columns(users.c.password_hash))
+    assert stored != weak
+    assert "m=65536" in stored
