@@ -1,0 +1,163 @@
+"""Makes notifications of alert events, and delivers what is due: the one place here that calls neighbours."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, NoReturn
+
+from shoal.clock import Clock
+from shoal.errors import ShoalError, Unavailable
+from shoal.events.alert import NotificationDue
+from shoal.events.topics import ALERT, Topic
+from shoal.notifications import store
+from shoal.notifications.channel import Channel, Outcome, TryAgain
+from shoal.notifications.delivery import after_outcome
+from shoal.notifications.message import Message, message, message_of_test
+from shoal.notifications.store import Notification
+from shoal.storage.database import Database, Transaction
+from shoal.stream.worker import Batch
+
+log = logging.getLogger(__name__)
+
+# Messages taken at once: sent one after the other within a lease even when each takes its whole time.
+NOTIFICATIONS_PER_LEASE_MAX: Final = 5  # 5 calls of 5 s end before a lease of 30 s does
+# How often the loop looks even when nobody poked it and nothing seemed due: the net under a lost poke.
+LOOK_EVERY: Final = timedelta(seconds=5)
+# The database is away: how long until the next look.
+AWAY_FOR: Final = timedelta(seconds=1)
+
+# The names of a place, for people: tenant, farm, enclosure, device -> "Pen 4, Storholmen".
+PlaceName = Callable[[NotificationDue], Awaitable[str]]
+
+
+class NotificationHandler:
+    """The notifications worker: one handler for `stream.worker.Worker`. `poke` wakes the delivery after the commit."""
+
+    group: Final = "notifications"
+    topics: Final[Sequence[Topic]] = (ALERT,)
+
+    def __init__(self, clock: Clock, poke: Callable[[], None] | None = None) -> None:
+        self._clock = clock
+        self._poke = poke
+
+    async def handle(self, tx: Transaction, batch: Batch) -> None:
+        """Lays out the rows for every message that is due."""
+        has_rows = False
+        for _, event in batch.events:
+            if isinstance(event, NotificationDue):
+                has_rows |= await store.lay_out(tx, event, self._clock.now()) > 0
+        if has_rows and self._poke is not None:
+            tx.after_commit(self._poke)
+
+
+class Delivery:
+    """Delivers notifications until it is cancelled. Any number of them may run: leases keep them apart."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        channels: Sequence[Channel],
+        *,
+        owner: str,
+        base_url: str,
+        place_name: PlaceName | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+        self._owner = owner
+        self._base_url = base_url
+        self._place_name = place_name
+        self._poked = asyncio.Event()
+
+    def poke(self) -> None:
+        """There is something new to deliver."""
+        self._poked.set()
+
+    async def run(self) -> NoReturn:
+        """Delivers what is due, sleeps until something is or somebody pokes."""
+        while True:
+            self._poked.clear()
+            try:
+                wait = LOOK_EVERY if await self.deliver_due() == 0 else timedelta()
+            except Unavailable as error:
+                log.warning("delivery.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
+                wait = AWAY_FOR
+            if wait:
+                wait = min(wait, await self._until_due())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(wait.total_seconds(), 0.05)):
+                        await self._poked.wait()
+
+    async def deliver_due(self) -> int:
+        """Delivers one lease of what is due now; how many notifications that were.
+
+        Raises:
+            Unavailable: the database is away. What was being sent is ambiguous, and settled when its lease ends.
+        """
+        async with self._database.transaction() as tx:
+            leased = await store.lease(tx, self._owner, self._clock.now(), NOTIFICATIONS_PER_LEASE_MAX)
+        for notification in leased:
+            await self._deliver(notification)
+        return len(leased)
+
+    async def _deliver(self, notification: Notification) -> None:
+        async with self._database.transaction() as tx:
+            now = self._clock.now()
+            if notification.contact is not None and not await store.has_contact(tx, notification.contact):
+                await store.drop(tx, self._owner, notification.id, "the contact was removed", now)
+                return
+            attempt = await store.begin_call(tx, self._owner, notification.id, now)
+        if attempt is None:
+            return
+        outcome = await self._send(notification)
+        now = self._clock.now()
+        attempted = after_outcome(notification.id, attempt, notification.created_at, outcome, now)
+        async with self._database.transaction() as tx:
+            await store.settle(tx, self._owner, notification.id, attempt, attempted, now)
+        log.info(
+            "notification.attempted",
+            extra={
+                "notification": notification.id,
+                "channel": notification.channel,
+                "state": attempted.state.value,
+                "attempt": attempt,
+                "answer": attempted.note,
+            },
+        )
+
+    async def _send(self, notification: Notification) -> Outcome:
+        channel = self._channels.get(notification.channel)
+        if channel is None:
+            return TryAgain(f"no {notification.channel} channel is configured")
+        try:
+            return await channel.send(notification.address, await self._message(notification))
+        except Exception as error:  # a fault of ours in one message must not keep the others from going out
+            log.exception("notification.failed", extra={"notification": notification.id})
+            return TryAgain(f"a fault of our own: {type(error).__name__}")
+
+    async def _message(self, notification: Notification) -> Message:
+        due = notification.due
+        if due is None:
+            return message_of_test(notification.id, notification.address, self._base_url)
+        try:
+            place = await self._place_name(due) if self._place_name else _place_ids(due)
+        except ShoalError:
+            # The place may have been deleted meanwhile. The message matters more than its names.
+            place = _place_ids(due)
+        return message(due, notification=notification.id, place=place, base_url=self._base_url)
+
+    async def _until_due(self) -> timedelta:
+        try:
+            async with self._database.transaction() as tx:
+                due_at = await store.next_due(tx)
+        except Unavailable:
+            return AWAY_FOR
+        return LOOK_EVERY if due_at is None else max(due_at - self._clock.now(), timedelta())
+
+
+def _place_ids(due: NotificationDue) -> str:
+    return ", ".join(part for part in (due.enclosure, due.farm) if part) or due.tenant

@@ -1,0 +1,258 @@
+"""The worker of health: over a real log and a real database, judged by what the log has heard."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shoal.clock import FakeClock
+from shoal.events.campaign import UpdateChanged
+from shoal.events.codec import AnyEvent, decode, encode
+from shoal.events.condition import ConditionClosed, ConditionOpened
+from shoal.events.device import AnyDeviceEvent, Heartbeat, SecurityEvent
+from shoal.events.envelope import Event
+from shoal.events.topics import CAMPAIGN, CONDITION, DEVICE, Topic
+from shoal.health import store
+from shoal.health.record import HealthRecord
+from shoal.health.status import Status
+from shoal.health.worker import HealthHandler
+from shoal.storage import directory
+from shoal.storage.database import Database
+from shoal.storage.directory import DirectoryEntry
+from shoal.stream.embedded import EmbeddedLog
+from shoal.stream.log import Entry, PageIn, partition_of
+from shoal.stream.relay import Relay
+from shoal.stream.worker import Worker
+from tests.harness.voices import Voice
+
+NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+PARTITIONS = 2
+
+
+class World:
+    """The topics of two partitions, and the health worker over them."""
+
+    def __init__(self, log: EmbeddedLog, database: Database, clock: FakeClock) -> None:
+        self.log = log
+        self.database = database
+        self.clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        self.worker = Worker(self.log, self.database, HealthHandler(), self.clock)
+
+    async def hear(self, *events: AnyDeviceEvent | UpdateChanged, topic: Topic = DEVICE) -> None:
+        for event in events:
+            await self.log.append(topic, [Entry(event.key, encode(event))])
+        await self.worker.drain()
+
+    async def beat(self) -> None:
+        """A heartbeat in every partition."""
+        for partition in range(PARTITIONS):
+            event = Heartbeat(id=f"hb-{self.clock.now()}", time=self.clock.now(), partition=partition)
+            self.log.append_pages(DEVICE, [PageIn(partition, 1, encode(event) + b"\n")])
+        await self.worker.drain()
+
+    async def live(self, seconds: float) -> None:
+        """So many seconds in which the gateway beats and nobody else is heard."""
+        for _ in range(int(seconds / 5)):
+            self.clock.advance(timedelta(seconds=5))
+            await self.beat()
+
+    async def record(self, device: str = "dev-1") -> HealthRecord:
+        async with self.database.transaction() as tx:
+            return (await store.load(tx, [device]))[device][0]
+
+    async def told(self) -> list[AnyEvent]:
+        await Relay(self.database, self.log).carry()
+        parts = [await self.log.read(CONDITION, n, 0, limit=100, wait=timedelta()) for n in range(PARTITIONS)]
+        return [decode(CONDITION, record.value) for part in parts for record in part.records]
+
+    async def conditions(self) -> list[str]:
+        kinds: dict[type[Event], str] = {ConditionOpened: "opened", ConditionClosed: "closed"}
+        return [
+            f"{kinds[type(event)]} {event.condition}"
+            for event in await self.told()
+            if isinstance(event, ConditionOpened | ConditionClosed)
+        ]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    clock = FakeClock(NOON)
+    log = EmbeddedLog(tmp_path, partitions=PARTITIONS, clock=clock)
+    await log.start()
+    database = await Database.open("sqlite://")
+    yield World(log, database, clock)
+    await database.close()
+    await log.close()
+
+
+async def begin(world: World, device: str = "dev-1") -> Voice:
+    voice = Voice(device)
+    now = world.clock.now()
+    await world.beat()
+    await world.hear(voice.profiled(now, report_every_s=5, grace_s=15), voice.registered(now, lifetime_s=30))
+    return voice
+
+
+async def test_a_device_that_is_not_heard_is_late_then_silent_by_its_timers_alone(world: World) -> None:
+    await begin(world)
+
+    await world.live(60)
+
+    assert await world.conditions() == ["opened late", "opened silent", "closed late"]
+    assert (await world.record()).status is Status.SILENT
+
+
+async def test_without_heartbeats_nobody_is_late_however_long_the_clock_runs(world: World) -> None:
+    await begin(world)
+
+    world.clock.advance(timedelta(hours=3))
+    await world.worker.drain()
+
+    assert await world.conditions() == []
+    assert (await world.record()).judged_at < NOON + timedelta(seconds=15)
+
+
+async def test_what_the_inventory_writes_does_not_stand_for_the_gateway(world: World) -> None:
+    voice = await begin(world)
+
+    world.clock.advance(timedelta(hours=3))
+    await world.hear(voice.profiled(world.clock.now(), report_every_s=5, grace_s=15))
+
+    assert await world.conditions() == []
+
+
+async def test_an_outage_is_remembered_over_a_restart_of_the_worker(world: World) -> None:
+    await begin(world)
+    await world.live(10)
+
+    world.clock.advance(timedelta(minutes=10))
+    world.restart()
+    await world.live(15)
+
+    assert await world.conditions() == []
+    await world.live(60)
+    assert (await world.record()).status is Status.SILENT
+
+
+async def test_an_outage_is_not_made_of_heartbeats_that_were_not_worth_a_write(world: World) -> None:
+    await begin(world)
+
+    await world.live(300)
+
+    async with world.database.transaction() as tx:
+        hearings = await store.load_hearings(tx, {0, 1})
+    assert [hearing.pauses for hearing in hearings.values()] == [(), ()]
+
+
+async def test_an_update_from_another_topic_is_judged_by_the_outages_of_the_devices_partition(world: World) -> None:
+    await begin(world)
+    await world.live(10)
+    world.clock.advance(timedelta(minutes=10))
+    await world.live(5)
+
+    update = UpdateChanged(
+        id="upd-1-done",
+        time=world.clock.now(),
+        update="upd-1",
+        tenant="ten-1",
+        farm="frm-1",
+        device="dev-1",
+        artifact="art-1",
+        name="firmware",
+        version="2.0",
+        state="confirmed",
+        was="installing",
+    )
+    await world.hear(update, topic=CAMPAIGN)
+
+    assert await world.conditions() == []
+    assert (await world.record()).update is not None
+
+
+async def test_an_update_of_a_device_that_nobody_knows_is_passed_over(world: World) -> None:
+    update = UpdateChanged(
+        id="upd-1",
+        time=NOON,
+        update="upd-1",
+        tenant="ten-1",
+        farm=None,
+        device="dev-9",
+        artifact="art-1",
+        name="firmware",
+        version="2.0",
+        state="failed",
+        was=None,
+    )
+
+    await world.hear(update, topic=CAMPAIGN)
+
+    assert await world.told() == []
+
+
+async def test_a_refused_handshake_is_held_against_the_owner_of_the_identity(world: World) -> None:
+    await begin(world)
+    async with world.database.transaction() as tx:
+        entry = DirectoryEntry(
+            device_id="dev-1",
+            tenant_id="ten-1",
+            farm_id="frm-1",
+            enclosure_id="enc-1",
+            endpoint="cam-1",
+            kind="camera",
+            security="psk",
+            identity="psk-1",
+        )
+        await directory.put(tx, entry)
+    await world.live(60)
+    # It comes on another partition than that of the device: nobody knew whose it is.
+    other = next(
+        name for name in map(str, range(99)) if partition_of(name, PARTITIONS) != partition_of("dev-1", PARTITIONS)
+    )
+
+    await world.hear(
+        SecurityEvent(id="s-1", time=world.clock.now(), endpoint=other, identity="psk-1", reason="bad_key"),
+        SecurityEvent(id="s-2", time=world.clock.now(), endpoint=other, identity="psk-9", reason="bad_key"),
+    )
+
+    assert (await world.record()).cause == "handshake_refused"
+    async with world.database.transaction() as tx:
+        [(_, partition)] = (await store.load(tx, ["dev-1"])).values()
+    assert partition == partition_of("dev-1", PARTITIONS)
+
+
+async def test_a_removed_device_is_forgotten_and_what_was_open_is_closed(world: World) -> None:
+    voice = await begin(world)
+    await world.live(60)
+
+    await world.hear(voice.removed(world.clock.now()))
+    await world.live(60)
+
+    assert (await world.conditions())[-1] == "closed silent"
+    async with world.database.transaction() as tx:
+        assert await store.load(tx, ["dev-1"]) == {}
+
+
+async def test_all_timers_that_are_due_fire_in_one_drain(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "TIMERS_PER_PASS_MAX", 2)
+    for number in range(7):
+        await begin(world, f"dev-{number}")
+
+    await world.live(60)
+
+    assert (await world.conditions()).count("opened silent") == 7
+
+
+async def test_replayed_records_tell_nothing_again(world: World) -> None:
+    voice = await begin(world)
+    report = voice.reported(world.clock.now(), {"/3/0/11/0": 8}, path="/3/0/11")
+    await world.hear(report)
+    before = await world.told()
+
+    await world.hear(report, report)
+
+    assert await world.told() == before
+    assert len(before) > 0
