@@ -1,0 +1,208 @@
+"""Artifacts and updates for people: upload, start, look, cancel."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from shoal.campaigns import store
+from shoal.campaigns.artifact import Artifact, ArtifactKind, parse_kind, parse_label
+from shoal.campaigns.conduct import Conductor
+from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.neighbours import Enqueue, FileServer
+from shoal.campaigns.step import Begin, cancelled, step
+from shoal.campaigns.store import UpdatePage
+from shoal.campaigns.update import Update, UpdateState
+from shoal.clock import Clock
+from shoal.errors import NotFound, Rejected
+from shoal.ids import Prefix, new_id
+from shoal.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+
+class Campaigns:
+    """What screens and the API ask about artifacts and updates, and what people do with them."""
+
+    def __init__(
+        self, database: Database, clock: Clock, files: ArtifactFiles, enqueue: Enqueue, server: FileServer
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._files = files
+        self._server = server
+        self._conductor = Conductor(enqueue, server)
+
+    async def add_artifact(
+        self, tenant: str, *, kind: str, name: str, version: str, chunks: AsyncIterator[bytes], by: str | None = None
+    ) -> Artifact:
+        """Takes an artifact in. The same file under the same name and version again is the artifact that is there.
+
+        Raises:
+            Rejected: not a kind, a name or a version; an empty file or one too large.
+            Conflict: this name and version belong to other bytes.
+            Unavailable: the folder or the database is away.
+        """
+        parsed, label, number = parse_kind(kind), parse_label(name, "name"), parse_label(version, "version")
+        kept = await self._files.keep(chunks)
+        artifact = Artifact(
+            id=new_id(Prefix.ARTIFACT),
+            tenant=tenant,
+            kind=parsed,
+            name=label,
+            version=number,
+            size=kept.size,
+            sha256=kept.sha256,
+            created_at=self._clock.now(),
+            by=by,
+        )
+        async with self._database.transaction() as tx:
+            return await store.add_artifact(tx, artifact)
+
+    async def artifacts(self, tenant: str, kind: ArtifactKind | None = None, limit: int = 100) -> Sequence[Artifact]:
+        """Artifacts of a tenant, newest first.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await store.list_artifacts(self._database, tenant, kind, limit)
+
+    async def artifact(self, tenant: str, artifact: str) -> Artifact:
+        """One artifact.
+
+        Raises:
+            NotFound: the tenant has no such artifact.
+            Unavailable: the database is away.
+        """
+        return await store.one_artifact(self._database, tenant, artifact)
+
+    async def start_update(
+        self, tenant: str, device: str, artifact: str, *, delivery: str = "pull", by: str | None = None
+    ) -> Update:
+        """Begins the update of one device; from now on it goes on by itself.
+
+        Raises:
+            NotFound: no such artifact, or a device that was never heard of; or the artifact's bytes are gone.
+            Conflict: another update of this device is running, or the artifact's bytes are damaged.
+            Rejected: a delivery that we do not know.
+            Unavailable: the database is away.
+        """
+        if delivery != "pull":
+            raise Rejected("delivery", "only pull: the device fetches the file from us")
+        chosen = await self.artifact(tenant, artifact)
+        path = await self._files.checked(chosen.sha256)
+        facts = await self.facts(tenant, device)
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            update = Update(
+                id=await store.name(tx, device, artifact, now),
+                tenant=tenant,
+                farm=facts.farm,
+                enclosure=facts.enclosure,
+                device=device,
+                endpoint=facts.endpoint,
+                artifact=chosen.id,
+                kind=chosen.kind,
+                name=chosen.name,
+                version=chosen.version,
+                size=chosen.size,
+                path=chosen.path,
+                by=by,
+                created_at=now,
+                since=now,
+            )
+            partition = await store.partition_of(tx, device)
+            begun = step(update, facts, Begin(), now)
+            update = await self._conductor.carry_out(tx, None, begun, facts, partition, now)
+            tx.after_commit(lambda: self._server.serve(chosen.path, chosen.etag, path, device))
+        return update
+
+    async def updates(
+        self,
+        tenant: str,
+        *,
+        device: str | None = None,
+        farm: str | None = None,
+        states: Sequence[UpdateState] = (),
+        after: str | None = None,
+        limit: int = 50,
+    ) -> UpdatePage:
+        """Updates of a tenant, newest first; `after` is the cursor of the page before.
+
+        Raises:
+            Rejected: the cursor is none of ours.
+            Unavailable: the database is away.
+        """
+        return await store.list_updates(
+            self._database, tenant, device=device, farm=farm, states=states, after=after, limit=limit
+        )
+
+    async def update(self, tenant: str, update: str) -> Update:
+        """One update.
+
+        Raises:
+            NotFound: the tenant has no such update.
+            Unavailable: the database is away.
+        """
+        return await store.one_update(self._database, tenant, update)
+
+    async def cancel_update(self, tenant: str, update: str, by: str | None = None) -> Update:
+        """Stops an update.
+
+        Raises:
+            NotFound: the tenant has no such update.
+            Conflict: it is over, or the device was asked to install already.
+            Unavailable: the database is away.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            known = await store.update_of(tx, tenant, update)
+            found = await store.load_facts(tx, [known.device])
+            facts, partition = found.get(known.device, (DeviceFacts(device=known.device, tenant=tenant), 0))
+            stopped = cancelled(known, by, now)
+            return await self._conductor.carry_out(tx, known, stopped, facts, partition, now)
+
+    async def facts(self, tenant: str, device: str) -> DeviceFacts:
+        """What a device last said that matters for updates: its versions, its battery, whether it is registered.
+
+        Raises:
+            NotFound: nothing was ever heard of it.
+            Unavailable: the database is away.
+        """
+        facts = await store.facts_of(self._database, tenant, device)
+        if facts is None:
+            raise NotFound("device", "nothing was ever heard of it")
+        return facts
+
+    async def counts(self, tenant: str) -> dict[UpdateState, int]:
+        """How many updates of a tenant are in which state.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return await store.counts(self._database, tenant)
+
+    async def serve_all(self) -> int:
+        """Offers every file that a device may be fetching: once at the start, because downloads outlive a restart.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        served = 0
+        paths: dict[str, Path | None] = {}
+        for artifact, device in await store.fetching(self._database):
+            if artifact.sha256 not in paths:
+                paths[artifact.sha256] = await self._path_of(artifact)
+            path = paths[artifact.sha256]
+            if path is not None:
+                self._server.serve(artifact.path, artifact.etag, path, device)
+                served += 1
+        return served
+
+    async def _path_of(self, artifact: Artifact) -> Path | None:
+        """Where its file is; None when it is gone or damaged. Its updates end by their deadlines, the others go on."""
+        try:
+            return await self._files.checked(artifact.sha256)
+        except Rejected as error:
+            log.warning("artifact.not_served", extra={"artifact": artifact.id, "reason": error.reason})
+            return None

@@ -1,0 +1,169 @@
+"""What people do with artifacts and updates."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shoal.campaigns.artifact import ArtifactKind
+from shoal.campaigns.update import Purpose, UpdateState
+from shoal.errors import Conflict, NotFound, Rejected
+from shoal.ids import TenantId
+from shoal.inventory.device import Device, Kind
+from tests.harness.installation import Installation
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def upload(shoal: Installation, tenant: TenantId, content: bytes = b"weights", version: str = "2.1.0") -> str:
+    artifact = await shoal.campaigns.add_artifact(
+        tenant, kind="model", name="fish-count", version=version, chunks=chunks(content), by="usr-1"
+    )
+    return artifact.id
+
+
+async def camera(shoal: Installation, tenant: TenantId, endpoint: str = "cam-1") -> Device:
+    """A camera that campaigns have heard of."""
+    device = await shoal.create_device(tenant, endpoint, kind=Kind.CAMERA)
+    await shoal.settle()
+    return device
+
+
+async def test_an_artifact_is_taken_in_once(shoal: Installation) -> None:
+    tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
+    first = await upload(shoal, tenant)
+
+    artifact = await shoal.campaigns.artifact(tenant, first)
+    assert await upload(shoal, tenant) == first
+    assert await upload(shoal, other) != first
+    assert (artifact.kind, artifact.size, artifact.by) == (ArtifactKind.MODEL, 7, "usr-1")
+    assert shoal.files.path(artifact.sha256).read_bytes() == b"weights"
+    with pytest.raises(Conflict):
+        await upload(shoal, tenant, b"other weights")
+    assert [one.id for one in await shoal.campaigns.artifacts(tenant)] == [first]
+    with pytest.raises(NotFound):
+        await shoal.campaigns.artifact(other, first)
+
+
+@pytest.mark.parametrize("what", [{"kind": "config"}, {"name": ""}, {"version": "2\n"}, {"chunks": chunks()}])
+async def test_what_is_no_artifact_is_refused(shoal: Installation, what: dict[str, object]) -> None:
+    tenant = await shoal.create_tenant()
+    asked = {"kind": "model", "name": "fish-count", "version": "2", "chunks": chunks(b"x")} | what
+    if what.get("version"):
+        asked["version"] = "2\x00"
+
+    with pytest.raises(Rejected):
+        await shoal.campaigns.add_artifact(tenant, **asked)  # type: ignore[arg-type]
+
+    assert await shoal.campaigns.artifacts(tenant) == []
+
+
+async def test_an_update_begins_with_its_file_on_offer_and_the_device_asked(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
+
+    update = await shoal.campaigns.start_update(tenant, device.id, artifact, by="usr-1")
+
+    commands = await shoal.commands.of_device(tenant, device.id)
+    assert (update.state, update.by, update.endpoint, update.version) == (
+        UpdateState.WAITING,
+        "usr-1",
+        "cam-1",
+        "2.1.0",
+    )
+    assert sorted(update.commands.values()) == sorted([Purpose.POLL_STATE, Purpose.POLL, Purpose.POLL_VERSION])
+    assert {command.id for command in commands} == set(update.commands)
+    assert shoal.served[update.path][1].read_bytes() == b"weights"
+    assert shoal.readers == {(update.path, device.id)}
+    assert await shoal.campaigns.update(tenant, update.id) == update
+    assert [one.id for one in (await shoal.campaigns.updates(tenant, device=device.id)).items] == [update.id]
+    assert (await shoal.campaigns.counts(tenant))[UpdateState.WAITING] == 1
+
+
+async def test_an_update_needs_a_device_and_an_artifact_of_the_tenant(shoal: Installation) -> None:
+    tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
+    device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
+    stranger, foreign = await camera(shoal, other), await upload(shoal, other)
+    unheard = await shoal.create_device(tenant, "cam-new")
+
+    for of, with_ in ((stranger, artifact), (device, foreign), (unheard, artifact)):
+        with pytest.raises(NotFound):
+            await shoal.campaigns.start_update(tenant, of.id, with_)
+    with pytest.raises(Rejected):
+        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="push")
+
+    assert (await shoal.campaigns.updates(tenant)).items == []
+    assert shoal.served == {}
+
+
+async def test_a_second_update_of_a_device_is_refused_and_asks_nothing(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
+    await shoal.campaigns.start_update(tenant, device.id, artifact)
+    asked = len(await shoal.commands.of_device(tenant, device.id))
+    newer = await upload(shoal, tenant, b"newer", "2.2.0")
+
+    with pytest.raises(Conflict):
+        await shoal.campaigns.start_update(tenant, device.id, newer)
+
+    assert len(await shoal.commands.of_device(tenant, device.id)) == asked
+    assert len(shoal.served) == 1
+
+
+async def test_a_damaged_or_lost_file_is_not_sent_to_a_device(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
+    path = shoal.files.path((await shoal.campaigns.artifact(tenant, artifact)).sha256)
+
+    path.write_bytes(b"weighty")
+    with pytest.raises(Conflict, match="damaged"):
+        await shoal.campaigns.start_update(tenant, device.id, artifact)
+    path.unlink()
+    with pytest.raises(NotFound):
+        await shoal.campaigns.start_update(tenant, device.id, artifact)
+    await upload(shoal, tenant)
+
+    assert (await shoal.campaigns.start_update(tenant, device.id, artifact)).state is UpdateState.WAITING
+
+
+async def test_after_a_restart_files_of_running_updates_are_on_offer_again(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    updates = []
+    for n in range(3):
+        device = await camera(shoal, tenant, f"cam-{n}")
+        artifact = await upload(shoal, tenant, f"weights {n}".encode(), f"2.{n}")
+        updates.append(await shoal.campaigns.start_update(tenant, device.id, artifact))
+    await shoal.campaigns.cancel_update(tenant, updates[0].id)
+    shoal.served[updates[1].path][1].write_bytes(b"damaged")
+    shoal.served.clear()
+
+    shoal.readers.clear()
+
+    assert await shoal.campaigns.serve_all() == 1
+    assert list(shoal.served) == [updates[2].path]
+    assert shoal.readers == {(updates[2].path, updates[2].device)}
+
+
+async def test_an_update_can_be_stopped_once_by_its_own_tenant(shoal: Installation) -> None:
+    tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
+    device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
+    update = await shoal.campaigns.start_update(tenant, device.id, artifact)
+
+    with pytest.raises(NotFound):
+        await shoal.campaigns.cancel_update(other, update.id)
+    stopped = await shoal.campaigns.cancel_update(tenant, update.id, by="usr-1")
+    with pytest.raises(Conflict):
+        await shoal.campaigns.cancel_update(tenant, update.id, by="usr-1")
+
+    assert (stopped.state, stopped.reason) == (UpdateState.CANCELLED, "by usr-1")
+    assert shoal.readers == set()
+    assert (await shoal.campaigns.updates(tenant, states=[UpdateState.CANCELLED])).items == [stopped]
+
+
+async def test_a_device_that_was_never_heard_of_has_no_facts(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+
+    with pytest.raises(NotFound):
+        await shoal.campaigns.facts(tenant, "dev-NOBODY00")

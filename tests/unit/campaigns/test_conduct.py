@@ -1,0 +1,216 @@
+"""What a step decided is carried out in one transaction: commands, the update, and what others are told."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shoal.campaigns import store
+from shoal.campaigns.artifact import ArtifactKind
+from shoal.campaigns.conduct import TIME_TO_LIVE_MAX, TIME_TO_LIVE_MIN, Conductor
+from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.neighbours import FileServer, Request
+from shoal.campaigns.step import COMMANDS_REMEMBERED_MAX
+from shoal.campaigns.update import Ask, FetchFrom, Purpose, Step, Trigger, Update, UpdateState, moved
+from shoal.errors import Conflict
+from shoal.events.campaign import UpdateChanged
+from shoal.events.topics import CAMPAIGN
+from shoal.storage.database import Transaction
+from tests.harness.installation import START, Installation
+
+FACTS = DeviceFacts(device="dev-1", tenant="ten-1", farm="frm-1", report_every_s=60, secure=True)
+UPDATE = Update(
+    id="cmp-1",
+    tenant="ten-1",
+    farm="frm-1",
+    enclosure=None,
+    device="dev-1",
+    endpoint="cam-1",
+    artifact="art-1",
+    kind=ArtifactKind.MODEL,
+    name="fish-count",
+    version="2.1.0",
+    size=1_000,
+    path="/fw/x",
+    by="usr-1",
+    created_at=START,
+    since=START,
+    deadline=START + timedelta(days=1),
+)
+READ = Ask(Purpose.POLL_STATE, "read", "/5/0/3")
+
+
+class Shelf:
+    """Remembers which device was kept from which file."""
+
+    def __init__(self) -> None:
+        self.withdrawn: list[tuple[str, str]] = []
+
+    def serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
+        raise AssertionError("only who starts an update lays out its file")
+
+    def withdraw(self, path: str, device: str) -> None:
+        self.withdrawn.append((path, device))
+
+    def address(self, facts: DeviceFacts) -> str:
+        return "coaps://192.0.2.1:5684/" if facts.secure else "coap://192.0.2.1"
+
+
+class Queue:
+    """Takes requests and gives each a number; full on demand."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.is_full = False
+
+    async def __call__(self, tx: Transaction, request: Request) -> str:
+        if self.is_full:
+            raise Conflict("dev-1", "32 commands wait for it already")
+        self.requests.append(request)
+        return f"cmd-{len(self.requests)}"
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def conductor(queue: Queue, shelf: Shelf) -> Conductor:
+    return Conductor(queue, FileServer(serve=shelf.serve, withdraw=shelf.withdraw, address=shelf.address))
+
+
+async def carry(
+    shoal: Installation, conductor: Conductor, before: Update | None, step: Step, facts: DeviceFacts = FACTS
+) -> Update:
+    async with shoal.database.transaction() as tx:
+        return await conductor.carry_out(tx, before, step, facts, 0, shoal.clock.now())
+
+
+async def told(shoal: Installation) -> list[UpdateChanged]:
+    return [event for event in await shoal.events(CAMPAIGN) if isinstance(event, UpdateChanged)]
+
+
+async def test_an_update_is_written_with_the_commands_that_it_gave(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE, (READ, FetchFrom())))
+
+    read, write = queue.requests
+    assert update.commands == {"cmd-1": Purpose.POLL_STATE, "cmd-2": Purpose.ADDRESS}
+    assert await store.one_update(shoal.database, "ten-1", "cmp-1") == update
+    assert (read.operation, read.path, read.body, read.by, read.farm) == ("read", "/5/0/3", None, "usr-1", "frm-1")
+    assert (write.operation, write.path, write.body) == ("write", "/5/0/1", {"value": "coaps://192.0.2.1:5684/fw/x"})
+    [event] = await told(shoal)
+    assert (event.state, event.was, event.key, event.size) == ("waiting", None, "cmp-1", 1_000)
+
+
+async def test_the_address_depends_on_how_the_device_is_connected(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    plain = msgspec.structs.replace(FACTS, secure=False)
+
+    await carry(shoal, conductor, None, Step(UPDATE, (FetchFrom(),)), plain)
+
+    assert queue.requests[0].body == {"value": "coap://192.0.2.1/fw/x"}
+
+
+@pytest.mark.parametrize(
+    ("every_s", "poll", "move"),
+    [
+        (60, timedelta(minutes=2), timedelta(minutes=5)),
+        (1, TIME_TO_LIVE_MIN, timedelta(seconds=5)),
+        (20 * 86_400, TIME_TO_LIVE_MAX, TIME_TO_LIVE_MAX),
+    ],
+)
+async def test_a_question_lives_until_the_one_after_next_and_within_what_the_queue_takes(
+    shoal: Installation, conductor: Conductor, queue: Queue, every_s: float, poll: timedelta, move: timedelta
+) -> None:
+    facts = msgspec.structs.replace(FACTS, report_every_s=every_s)
+
+    await carry(shoal, conductor, None, Step(UPDATE, (READ, FetchFrom())), facts)
+
+    assert [request.time_to_live for request in queue.requests] == [poll, move]
+
+
+async def test_a_device_with_too_much_to_do_is_asked_later(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    queue.is_full = True
+
+    update = await carry(shoal, conductor, None, Step(UPDATE, (READ,)))
+
+    assert update.commands == {}
+    assert update.deadline is not None
+
+
+async def test_only_so_many_commands_are_remembered(shoal: Installation, conductor: Conductor) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE, (READ,) * (COMMANDS_REMEMBERED_MAX + 3)))
+
+    assert list(update.commands) == [f"cmd-{n}" for n in range(4, COMMANDS_REMEMBERED_MAX + 4)]
+
+
+async def test_others_hear_of_states_and_of_every_twentieth_part(shoal: Installation, conductor: Conductor) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE))
+    fetching = moved(update, Trigger.BEGIN, START, "", timedelta(minutes=5))
+    update = await carry(shoal, conductor, update, Step(fetching))
+    for done in range(0, 201, 10):
+        update = await carry(shoal, conductor, update, Step(msgspec.structs.replace(update, bytes=done)))
+
+    events = await told(shoal)
+    assert [(event.state, event.was, event.bytes) for event in events] == [
+        ("waiting", None, 0),
+        ("downloading", "waiting", 0),
+        ("downloading", None, 50),
+        ("downloading", None, 100),
+        ("downloading", None, 150),
+        ("downloading", None, 200),
+    ]
+    assert len({event.id for event in events}) == len(events)
+    assert (await store.one_update(shoal.database, "ten-1", "cmp-1")).bytes == 200
+
+
+async def test_what_is_the_same_is_neither_written_nor_told(shoal: Installation, conductor: Conductor) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE))
+    async with shoal.database.transaction() as tx:
+        changes = await tx.changes()
+        await conductor.carry_out(tx, update, Step(update), FACTS, 0, START)
+
+        assert await tx.changes() == changes
+
+
+async def test_the_last_command_of_an_update_that_is_over_is_given_and_forgotten(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE))
+
+    ended = await carry(shoal, conductor, update, Step(moved(update, Trigger.CANCEL, START, "by usr-1"), (READ,)))
+
+    assert len(queue.requests) == 1
+    assert (ended.state, ended.commands) == (UpdateState.CANCELLED, {})
+
+
+async def test_a_file_is_withdrawn_from_the_device_once_the_end_is_kept(
+    shoal: Installation, conductor: Conductor, shelf: Shelf
+) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE))
+    ended = Step(moved(update, Trigger.FAIL, START, "no room"))
+
+    async def end_and_fail() -> None:
+        async with shoal.database.transaction() as tx:
+            await conductor.carry_out(tx, update, ended, FACTS, 0, START)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await end_and_fail()
+    before = list(shelf.withdrawn)
+    await carry(shoal, conductor, update, ended)
+
+    assert before == []
+    assert shelf.withdrawn == [("/fw/x", "dev-1")]
