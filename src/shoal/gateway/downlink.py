@@ -1,0 +1,147 @@
+"""Queued commands go to the core, and what became of them comes back into the queue.
+
+The database is the queue; the core holds what is unfinished and sends it when the device listens. A poke only saves
+waiting: whatever is missed is found at the next look.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from shoal.clock import Clock
+from shoal.commands.command import Command, Operation, State, Trigger, trigger_for
+from shoal.commands.poke import Poke
+from shoal.commands.store import COMMANDS_PER_QUERY_MAX, Commands, Mark
+from shoal.errors import Unavailable
+from shoal.gateway.roster import Roster
+from shoal.lwm2m.dataplane import Answer, DataPlane
+from shoal.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = timedelta(seconds=2)
+AWAY_FOR: Final = timedelta(seconds=1)
+# After a restart nobody knows whether these arrived, and doing them twice is not the same as once.
+NOT_REPEATED: Final = frozenset({Operation.EXECUTE, Operation.CREATE})
+
+# What the core says about a request that never became one, in words for the one who asked.
+_DETAILS: Final = {"unregistered": "not registered", "too_many": "too many requests wait for this device"}
+
+
+class Downlink:
+    """Carries commands down and answers up, for all devices of this process."""
+
+    def __init__(
+        self, core: DataPlane, commands: Commands, database: Database, roster: Roster, clock: Clock, poke: Poke
+    ) -> None:
+        self._core = core
+        self._commands = commands
+        self._database = database
+        self._roster = roster
+        self._clock = clock
+        self._poke = poke
+        self._taken = 0
+        self._held: set[int] = set()
+        self._marks: list[Mark] = []
+
+    @property
+    def held(self) -> int:
+        """Commands that the core has and that are not over."""
+        return len(self._held)
+
+    def told(self, answers: Sequence[Answer]) -> None:
+        """What became of requests. Called in the event loop; written down with the next round."""
+        now = self._clock.now()
+        for answer in answers:
+            if answer.outcome != "sent":
+                self._held.discard(answer.id)
+            self._marks.append(
+                Mark(
+                    number=answer.id,
+                    trigger=trigger_for(answer.outcome),
+                    at=now,
+                    code=answer.code,
+                    detail=answer.detail or _DETAILS.get(answer.outcome, ""),
+                    answer=answer.body,
+                    trip_ms=None if answer.trip_s is None else answer.trip_s * 1_000,
+                )
+            )
+        self._poke()
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        while True:
+            try:
+                await self.carry()
+                wait = LOOK_EVERY
+            except Unavailable as error:
+                log.warning("downlink.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
+                await asyncio.sleep(AWAY_FOR.total_seconds())
+                continue
+            await self._poke.wait(wait)
+
+    async def carry(self) -> None:
+        """One round: answers into the database, calls back what was cancelled, submits what is new.
+
+        Raises:
+            Unavailable: the database is away; nothing was lost, the next round goes on.
+        """
+        await self._write_down()
+        await self._call_back()
+        while waiting := await self._commands.unfinished(self._taken):
+            # A command may be for a device that was created a moment ago.
+            await self._roster.follow()
+            self._submit(waiting)
+            self._taken = waiting[-1].number
+
+    async def _write_down(self) -> None:
+        marks = list(self._marks)
+        if marks:
+            async with self._database.transaction() as tx:
+                await self._commands.mark_all(tx, marks)
+            del self._marks[: len(marks)]
+
+    async def _call_back(self) -> None:
+        held = sorted(self._held)
+        for start in range(0, len(held), COMMANDS_PER_QUERY_MAX):
+            part = held[start : start + COMMANDS_PER_QUERY_MAX]
+            states = await self._commands.states(part)
+            for number in part:
+                state = states.get(number)
+                if state is None or not state.is_unfinished:
+                    self._core.cancel(number)
+                    self._held.discard(number)
+
+    def _submit(self, waiting: Sequence[Command]) -> None:
+        now = self._clock.now()
+        requests = []
+        for command in waiting:
+            left_s = (command.expires_at - now).total_seconds()
+            if left_s <= 0:
+                continue  # the queue itself ends what is overdue
+            if command.state is State.SENT and command.operation in NOT_REPEATED:
+                self._marks.append(
+                    Mark(
+                        number=command.number,
+                        trigger=Trigger.TIME_OUT,
+                        at=now,
+                        detail="sent before a restart; whether the device did it is not known",
+                    )
+                )
+                self._poke()
+                continue
+            requests.append(
+                (
+                    command.number,
+                    str(command.device),
+                    command.operation.value,
+                    command.path,
+                    command.body,
+                    left_s,
+                    command.wait_for_wake,
+                )
+            )
+            self._held.add(command.number)
+        self._core.submit(requests)

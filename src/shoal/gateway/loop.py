@@ -1,0 +1,113 @@
+"""The gateway of this process: the core, and everything that goes in and out of it."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from shoal.clock import Clock
+from shoal.commands.poke import Poke
+from shoal.commands.store import Commands
+from shoal.errors import Unavailable
+from shoal.gateway.downlink import Downlink
+from shoal.gateway.roster import Roster
+from shoal.gateway.shelf import Shelf
+from shoal.gateway.uplink import Uplink
+from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
+from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
+from shoal.stream.log import Log
+from shoal.stream.worker import HEARTBEAT_EVERY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id.
+
+    `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them.
+    """
+
+    listen: Sequence[str]
+    boot: str
+    partitions: int
+    linger: timedelta
+    enclosure_option: int | None = None
+    open_enrolment: str | None = None
+
+
+class Gateway:
+    """Devices on one side, log and database on the other."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        *,
+        database: Database,
+        vault: Vault,
+        stream: Log,
+        commands: Commands,
+        clock: Clock,
+        poke: Poke,
+    ) -> None:
+        """Opens the listeners.
+
+        Raises:
+            Unavailable: an address is taken, or not this machine's.
+        """
+        self.core: Final = _open(options)
+        self.roster: Final = Roster(self.core, database, vault)
+        self.downlink: Final = Downlink(self.core, commands, database, self.roster, clock, poke)
+        self.shelf: Final = Shelf(self.core)
+        self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where devices reach us, as URIs, in the order of the listeners."""
+        return self.core.addresses()
+
+    async def start(self, registrations: Sequence[RestoredRegistration]) -> None:
+        """Takes over who may connect and who was registered before the restart, then begins to carry.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        await self.roster.follow()
+        self.core.restore(list(registrations))
+        self.uplink.start()
+
+    async def run(self) -> None:
+        """Keeps roster and commands in step until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.uplink.run(), name="uplink")
+            tasks.create_task(self.roster.run(), name="roster")
+            tasks.create_task(self.downlink.run(), name="downlink")
+
+    async def close(self) -> None:
+        """Closes the listeners, and stores what devices had said until then."""
+        await asyncio.to_thread(self.core.close)
+        await self.uplink.close()
+
+
+def _open(options: GatewayOptions) -> DataPlane:
+    try:
+        return DataPlane(
+            list(options.listen),
+            boot=options.boot,
+            partitions=options.partitions,
+            linger_ms=options.linger.total_seconds() * 1_000,
+            heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
+            enclosure_option=options.enclosure_option,
+            open_enrolment=None if options.open_enrolment is None else f'"tenant":{json.dumps(options.open_enrolment)}',
+        )
+    except OSError as error:
+        raise Unavailable(
+            "listener", str(error), "Stop what uses that address, or choose another with --listen"
+        ) from error
+
+
+def is_wildcard(uri: str) -> bool:
+    """Whether a listener's address is one that devices cannot use: it stands for all of the machine's."""
+    return urlsplit(uri).hostname in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound

@@ -1,0 +1,88 @@
+"""Who may connect follows the directory: created, changed, removed."""
+
+from datetime import timedelta
+
+import pytest
+
+from shoal.errors import Unavailable
+from shoal.gateway.roster import context
+from shoal.storage import directory
+from shoal.storage.directory import DirectoryEntry
+from tests.harness.site import Site
+
+
+async def test_a_device_may_connect_as_soon_as_it_has_a_key_and_not_before(site: Site) -> None:
+    device = await site.shoal.create_device(site.tenant, "oxy-0101")
+    await site.gateway.roster.follow()
+    assert site.gateway.core.stats()["devices"] == 0
+
+    async with site.shoal.database.transaction() as tx:
+        await site.shoal.credentials.create(tx, site.tenant, device.id)
+    await site.gateway.roster.follow()
+
+    assert site.gateway.core.stats()["devices"] == 1
+
+
+async def test_a_removed_device_is_let_go_and_its_registration_with_it(site: Site) -> None:
+    device = await site.device()
+    async with site.client() as client:
+        await client.registered(timedelta(seconds=20))
+
+        async with site.shoal.database.transaction() as tx:
+            await directory.remove(tx, device.id)
+        await site.gateway.roster.follow()
+
+        stats = site.gateway.core.stats()
+        assert stats["devices"] == 0
+        assert stats["registrations"] == 0
+
+
+async def test_a_new_key_ends_what_the_old_one_opened(site: Site) -> None:
+    device = await site.device()
+    async with site.client() as client:
+        await client.registered(timedelta(seconds=20))
+        async with site.shoal.database.transaction() as tx:
+            await site.shoal.credentials.create(tx, site.tenant, device.id, identity="oxy-0101")
+        await site.gateway.roster.follow()
+
+        assert site.gateway.core.stats()["sessions"] == 0
+
+
+async def test_one_key_that_cannot_be_read_keeps_nobody_else_out(site: Site) -> None:
+    broken = await site.device("oxy-0101")
+    async with site.shoal.database.transaction() as tx:
+        entry = await directory.find(tx, broken.id)
+        assert entry is not None
+        stolen = site.shoal.vault.encrypt(b"0" * 16, "another device")
+        await directory.put(tx, DirectoryEntry(**{**_fields(entry), "key_encrypted": stolen}))
+    await site.device("oxy-0102")
+
+    assert site.gateway.core.stats()["devices"] == 1
+    assert list(site.gateway.roster.refused) == [broken.id]
+    assert "damaged" in site.gateway.roster.refused[broken.id]
+
+
+async def test_the_roster_says_when_the_database_is_away(site: Site) -> None:
+    await site.shoal.database.close()
+    site.shoal.database.path.unlink(missing_ok=True)
+
+    with pytest.raises(Unavailable):
+        await site.gateway.roster.follow()
+
+
+def test_what_events_carry_of_a_device_is_a_piece_of_json_with_what_is_known() -> None:
+    entry = DirectoryEntry(
+        device_id="dev-1",
+        tenant_id="ten-1",
+        farm_id="frm-1",
+        enclosure_id=None,
+        endpoint='Sjø "7"',
+        kind="sensor",
+        security="psk",
+    )
+
+    assert context(entry) == '"tenant":"ten-1","farm":"frm-1","endpoint":"Sjø \\"7\\""'
+
+
+def _fields(entry: DirectoryEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in DirectoryEntry.__struct_fields__}
