@@ -1,0 +1,100 @@
+"""Who asks, and whether they may: a bearer token on every request, a decision of `access` for every route."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AfterValidator
+
+from shoal.access.decision import Place, Subject, require
+from shoal.access.policy import Operation
+from shoal.api.context import HeldRooms
+from shoal.identity.login import Unauthenticated
+from shoal.identity.store import Authenticated
+from shoal.ids import (
+    AlertId,
+    ArtifactId,
+    CampaignId,
+    CommandId,
+    DeviceId,
+    EnclosureId,
+    FarmId,
+    Prefix,
+    TenantId,
+    TokenId,
+    UserId,
+    parse_id,
+)
+from shoal.inventory.profile import ProfileId
+
+_bearer = HTTPBearer(auto_error=False, description="a personal or service token, or that of a login (POST /sessions)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whoever sent this request. Nothing outside their tenant is ever asked of a room."""
+
+    authenticated: Authenticated
+    secret: str
+
+    @property
+    def subject(self) -> Subject:
+        return self.authenticated.subject
+
+    @property
+    def tenant(self) -> TenantId:
+        return self.authenticated.subject.tenant
+
+    @property
+    def name(self) -> str:
+        """What a timeline shows as having done it."""
+        return self.authenticated.subject.name
+
+    def may(self, operation: Operation, place: Place | None = None) -> None:
+        """Nothing when it is allowed there; without a place, everywhere in the tenant.
+
+        Raises:
+            Forbidden: the role does not grant it.
+            NotFound: the place is another tenant's.
+        """
+        require(self.subject, operation, place or Place(tenant=self.tenant))
+
+
+async def asking(
+    request: Request, rooms: HeldRooms, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Asking:
+    """Whoever this request's token speaks for.
+
+    Raises:
+        Unauthenticated: there is none, or it counts no more.
+    """
+    if bearer is None:
+        raise Unauthenticated("token", "none was sent")
+    authenticated = await rooms.identity.authenticate(bearer.credentials)
+    # For "did you mean": only what this tenant has may be named.
+    request.state.tenant = authenticated.subject.tenant
+    return Asking(authenticated, bearer.credentials)
+
+
+HeldAsking: TypeAlias = Annotated[Asking, Depends(asking)]
+
+
+def _id(prefix: Prefix) -> AfterValidator:
+    # MistypedId is no ValueError: it passes through validation as it is, with what was meant.
+    return AfterValidator(lambda raw: parse_id(raw, prefix))
+
+
+# Ids as people type them, in paths, queries and bodies; canonical from here on.
+FarmKey: TypeAlias = Annotated[FarmId, _id(Prefix.FARM)]
+EnclosureKey: TypeAlias = Annotated[EnclosureId, _id(Prefix.ENCLOSURE)]
+DeviceKey: TypeAlias = Annotated[DeviceId, _id(Prefix.DEVICE)]
+CommandKey: TypeAlias = Annotated[CommandId, _id(Prefix.COMMAND)]
+AlertKey: TypeAlias = Annotated[AlertId, _id(Prefix.ALERT)]
+ArtifactKey: TypeAlias = Annotated[ArtifactId, _id(Prefix.ARTIFACT)]
+UpdateKey: TypeAlias = Annotated[CampaignId, _id(Prefix.CAMPAIGN)]
+ProfileKey: TypeAlias = Annotated[ProfileId, _id(Prefix.PROFILE)]
+UserKey: TypeAlias = Annotated[UserId, _id(Prefix.USER)]
+TokenKey: TypeAlias = Annotated[TokenId, _id(Prefix.TOKEN)]
+ContactKey: TypeAlias = Annotated[str, _id(Prefix.CONTACT)]
+TenantKey: TypeAlias = Annotated[TenantId, _id(Prefix.TENANT)]

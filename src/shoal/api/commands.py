@@ -1,0 +1,166 @@
+"""Commands: what was asked of devices, and what became of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, JsonValue
+
+from shoal.access.policy import Operation as Granted
+from shoal.api.access import CommandKey, DeviceKey, HeldAsking
+from shoal.api.context import HeldRooms, Rooms
+from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
+from shoal.commands.command import Command, Operation, State
+from shoal.errors import Rejected
+from shoal.ids import DeviceId, TenantId
+
+router = APIRouter(tags=["commands"])
+
+# A number of a command as text: more digits than any table will have rows.
+_NUMBER_DIGITS_MAX: Final = 18
+
+# What each operation takes; the gateway's words are finer than what can be granted.
+GRANTED: Final[Mapping[Operation, Granted]] = {
+    Operation.READ: Granted.READ,
+    Operation.WRITE: Granted.WRITE,
+    Operation.WRITE_PARTIAL: Granted.WRITE,
+    Operation.WRITE_ATTRIBUTES: Granted.WRITE,
+    Operation.EXECUTE: Granted.EXECUTE,
+    Operation.CREATE: Granted.CREATE,
+    Operation.DELETE: Granted.DELETE,
+    Operation.DISCOVER: Granted.DISCOVER,
+    Operation.OBSERVE: Granted.OBSERVE,
+    Operation.CANCEL_OBSERVATION: Granted.OBSERVE,
+}
+
+
+class CommandShown(BaseModel):
+    """`state` is queued, sent, answered, refused, expired or cancelled.
+
+    `value` is what is to be written, or what was read. `expected_at` is when a device that sleeps is thought to wake.
+    """
+
+    id: str
+    device: str
+    operation: str
+    path: str
+    state: str
+    by: str | None
+    code: str | None
+    detail: str
+    value: JsonValue
+    at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime
+    expected_at: datetime | None
+
+
+@router.get("/commands/{command}")
+async def one(command: CommandKey, asking: HeldAsking, rooms: HeldRooms) -> CommandShown:
+    """How a command fares."""
+    found = await rooms.commands.command(asking.tenant, command)
+    asking.may(Granted.READ, found.place)
+    return command_shown(found, await expected_at(rooms, asking.tenant, found.device))
+
+
+@router.delete("/commands/{command}", status_code=204)
+async def cancel(command: CommandKey, asking: HeldAsking, rooms: HeldRooms) -> None:
+    """Calls back a command that has not left: 409 when it has, or when it is over."""
+    found = await rooms.commands.command(asking.tenant, command)
+    asking.may(GRANTED[found.operation], found.place)
+    async with rooms.database.transaction() as tx:
+        await rooms.commands.cancel(tx, asking.tenant, command)
+
+
+@router.get("/devices/{device}/commands")
+async def of_device(
+    device: DeviceKey,
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    unfinished: Annotated[
+        bool | None, Query(description="only those on their way, or only those that are over")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = ITEMS_USUAL,
+) -> Listed[CommandShown]:
+    """What was asked of a device, newest first."""
+    asking.may(Granted.READ, (await rooms.inventory.device(asking.tenant, device)).place)
+    found = await rooms.commands.of_device(
+        asking.tenant, device, before=_number(cursor), limit=limit, is_unfinished=unfinished
+    )
+    expected = await expected_at(rooms, asking.tenant, device)
+    return Listed(
+        items=[command_shown(command, expected) for command in found],
+        next=str(found[-1].number) if len(found) == limit else None,
+    )
+
+
+async def expected_at(rooms: Rooms, tenant: TenantId, device: DeviceId) -> datetime | None:
+    """When the device is thought to speak next; a moment that has passed promises nothing."""
+    health = (await rooms.health.of(tenant, [device])).get(device)
+    due = health.expected_by if health else None
+    return due if due is not None and due > rooms.clock.now() else None
+
+
+def command_shown(command: Command, expected: datetime | None) -> CommandShown:
+    is_lost = command.state is State.TIMED_OUT
+    return CommandShown(
+        id=command.id,
+        device=command.device,
+        operation=command.operation.value,
+        path=command.path,
+        # To the one who asked both are the same: its time is over, and nothing came back.
+        state=State.EXPIRED.value if is_lost else command.state.value,
+        by=command.by,
+        code=command.code,
+        detail=command.detail or ("the device did not answer" if is_lost else ""),
+        value=_value(command),
+        at=command.created_at,
+        sent_at=command.sent_at,
+        finished_at=command.finished_at,
+        expires_at=command.expires_at,
+        expected_at=expected if command.state is State.QUEUED else None,
+    )
+
+
+def nested(path: str, content: list[dict[str, Any]]) -> JsonValue:
+    """What was read, by what was asked: a value for a resource, an object of values for what has parts."""
+    if len(content) == 1 and content[0]["path"] == path:
+        value: JsonValue = content[0]["value"]
+        return value
+    tree: dict[str, Any] = {}
+    for item in content:
+        parts = str(item["path"]).removeprefix(path).strip("/").split("/")
+        branch = tree
+        for part in parts[:-1]:
+            below = branch.setdefault(part, {})
+            branch = below if isinstance(below, dict) else branch
+        branch[parts[-1]] = item["value"]
+    return tree
+
+
+def answer_of(command: Command) -> dict[str, Any]:
+    """What the device answered, as the gateway understood it; empty when it only said yes."""
+    return {} if command.answer is None else dict(msgspec.json.decode(command.answer))
+
+
+def _value(command: Command) -> JsonValue:
+    if command.state is State.ANSWERED and command.operation is Operation.READ:
+        return nested(command.path, answer_of(command).get("content", []))
+    if command.body is None:
+        return None
+    body: JsonValue = msgspec.json.decode(command.body)
+    if isinstance(body, dict) and len(body) == 1:
+        return next(iter(body.values()))
+    return body
+
+
+def _number(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > _NUMBER_DIGITS_MAX:
+        raise Rejected("cursor", "not one of ours")
+    return int(cursor)

@@ -1,0 +1,215 @@
+"""Devices: created with their key, found, changed, deleted."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
+
+from shoal.access.decision import Place
+from shoal.access.policy import Operation
+from shoal.api.access import Asking, DeviceKey, EnclosureKey, FarmKey, HeldAsking
+from shoal.api.context import HeldRooms, Rooms
+from shoal.api.credentials import SecurityAsked
+from shoal.api.device_shown import DeviceShown, NewSecurityShown, device_shown, devices_shown
+from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag, version_of
+from shoal.api.profiles import profile_named
+from shoal.health.status import Status
+from shoal.ids import DeviceId, Prefix, parse_id
+from shoal.inventory.device import ENDPOINT_BYTES_MAX, Device, Kind, Security
+from shoal.inventory.device_rows import DeviceFilter
+from shoal.inventory.place import NAME_CHARACTERS_MAX
+
+router = APIRouter(prefix="/devices", tags=["devices"])
+
+# A name, an id, or a piece of one.
+Q_CHARACTERS_MAX: Final = 100
+# Rounds in which a page of a status is filled when a name is looked for as well: 10,000 devices at most are looked at.
+ROUNDS_MAX: Final = 20
+
+
+class DeviceAsked(BaseModel):
+    """`profile` is an id, or the key or name of one. Without `security` the device gets a generated pre-shared key."""
+
+    endpoint: str = Field(max_length=ENDPOINT_BYTES_MAX, examples=["s-17"])
+    kind: Kind = Kind.SENSOR
+    name: str | None = Field(None, max_length=2 * NAME_CHARACTERS_MAX)
+    enclosure: EnclosureKey | None = None
+    profile: str | None = Field(None, max_length=NAME_CHARACTERS_MAX)
+    security: SecurityAsked = SecurityAsked()
+
+
+class DeviceChange(BaseModel):
+    """What is left out stays as it is; `enclosure` of null takes the device out of its enclosure."""
+
+    name: str | None = Field(None, max_length=2 * NAME_CHARACTERS_MAX)
+    kind: Kind | None = None
+    profile: str | None = Field(None, max_length=NAME_CHARACTERS_MAX)
+    enclosure: EnclosureKey | None = None
+
+
+class NewDeviceShown(DeviceShown):
+    """A new device. `security.key` is shown this once."""
+
+    security: NewSecurityShown
+
+
+@router.post("", status_code=201)
+async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> NewDeviceShown:
+    """A new device, in an enclosure or in none yet."""
+    asking.may(Operation.ADMINISTER)
+    mode = asked.security.parsed_mode()
+    profile = await profile_named(rooms, asking.tenant, asked.profile)
+    async with rooms.database.transaction() as tx:
+        device = await rooms.inventory.create_device(
+            tx,
+            asking.tenant,
+            endpoint=asked.endpoint,
+            kind=asked.kind,
+            security=mode,
+            enclosure=asked.enclosure,
+            name=asked.name,
+            profile=profile,
+        )
+        key = None
+        if mode is Security.PSK:
+            new = await rooms.credentials.create(
+                tx,
+                asking.tenant,
+                device.id,
+                identity=asked.security.identity,
+                key=asked.security.key_text(),
+                by=asking.name,
+            )
+            key = new.key
+    shown = await device_shown(rooms, device)
+    response.headers["Location"] = f"/api/v1/devices/{device.id}"
+    response.headers.update(etag(device.version))
+    members = shown.model_dump(exclude={"security"})
+    return NewDeviceShown(**members, security=NewSecurityShown(**shown.security.model_dump(), key=key))
+
+
+@router.get("")
+async def several(
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    farm: Annotated[FarmKey | None, Query()] = None,
+    enclosure: Annotated[EnclosureKey | None, Query()] = None,
+    placed: Annotated[bool | None, Query(description="only those in an enclosure, or only those in none")] = None,
+    kind: Kind | None = None,
+    status: Status | None = None,
+    q: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX, description="a piece of endpoint or name")] = None,
+    cursor: Cursor = None,
+    limit: Limit = ITEMS_USUAL,
+) -> Counted[DeviceShown]:
+    """Devices, by endpoint; with `status` by id. `total` counts all that match, where that is cheap."""
+    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm, enclosure=enclosure))
+    wanted = DeviceFilter(farm=farm, enclosure=enclosure, is_placed=placed, kind=kind, q=q)
+    if status is not None:
+        return await _of_status(rooms, asking, status, wanted, cursor, limit)
+    page = await rooms.inventory.devices(asking.tenant, wanted, cursor, limit)
+    return Counted(
+        items=await devices_shown(rooms, asking.tenant, page.items),
+        next=page.next,
+        total=await rooms.inventory.count_devices(asking.tenant, wanted),
+    )
+
+
+@router.get("/{device}")
+async def one(device: DeviceKey, response: Response, asking: HeldAsking, rooms: HeldRooms) -> DeviceShown:
+    """One device, with all that is known of it and what waits for it."""
+    found = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.READ, found.place)
+    response.headers.update(etag(found.version))
+    return await device_shown(rooms, found)
+
+
+@router.patch("/{device}")
+async def change(
+    device: DeviceKey,
+    asked: DeviceChange,
+    response: Response,
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    if_match: IfMatch = None,
+) -> DeviceShown:
+    """Another name, kind, profile or enclosure. A device with a Placement object is told when it is moved."""
+    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    version = version_of(if_match)
+    profile = await profile_named(rooms, asking.tenant, asked.profile)
+    async with rooms.database.transaction() as tx:
+        if asked.name is not None or asked.kind is not None or profile is not None:
+            await rooms.inventory.change_device(
+                tx, asking.tenant, device, name=asked.name, kind=asked.kind, profile=profile, if_version=version
+            )
+            version = None  # seen and used; the move is part of the same change
+        if "enclosure" in asked.model_fields_set:
+            await rooms.inventory.move_device(
+                tx, asking.tenant, device, asked.enclosure, by=asking.name, if_version=version
+            )
+    changed = await rooms.inventory.device(asking.tenant, device)
+    response.headers.update(etag(changed.version))
+    return await device_shown(rooms, changed)
+
+
+@router.delete("/{device}", status_code=204)
+async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
+    """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
+    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    async with rooms.database.transaction() as tx:
+        await rooms.credentials.remove(tx, asking.tenant, device)
+        await rooms.commands.cancel_all(tx, asking.tenant, device)
+        await rooms.inventory.delete_device(tx, asking.tenant, device, version_of(if_match))
+
+
+@router.post("/{device}:{verb}-claim", status_code=204)
+async def settle_claim(
+    device: DeviceKey, verb: Literal["accept", "refuse"], asking: HeldAsking, rooms: HeldRooms
+) -> None:
+    """Settles where a device is: `accept`, the inventory follows; `refuse`, the device is told, if it can be."""
+    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    settle = rooms.inventory.accept_claim if verb == "accept" else rooms.inventory.refuse_claim
+    async with rooms.database.transaction() as tx:
+        await settle(tx, asking.tenant, device, by=asking.name)
+
+
+async def _of_status(
+    rooms: Rooms, asking: Asking, status: Status, wanted: DeviceFilter, cursor: str | None, limit: int
+) -> Counted[DeviceShown]:
+    """A page of the devices of one status. Health finds them, the inventory drops those that do not match."""
+    after = None if cursor is None else DeviceId(parse_id(cursor, Prefix.DEVICE))
+    kind = wanted.kind.value if wanted.kind else None
+    found: list[Device] = []
+    for _ in range(ROUNDS_MAX):
+        ids = [
+            DeviceId(one)
+            for one in await rooms.health.devices_with(
+                asking.tenant, status, farm=wanted.farm, enclosure=wanted.enclosure, kind=kind, after=after, limit=limit
+            )
+        ]
+        known = await rooms.inventory.devices_for(asking.tenant, ids)
+        for one in ids:
+            after = one
+            if one in known and _matches(known[one], wanted):
+                found.append(known[one])
+                if len(found) == limit:
+                    break
+        if len(found) == limit or len(ids) < limit:
+            break
+    is_last = len(found) < limit and len(ids) < limit
+    is_counted = wanted.q is None and wanted.is_placed is None
+    total = None
+    if is_counted:
+        total = await rooms.health.count_devices_with(
+            asking.tenant, status, farm=wanted.farm, enclosure=wanted.enclosure, kind=kind
+        )
+    return Counted(items=await devices_shown(rooms, asking.tenant, found), next=None if is_last else after, total=total)
+
+
+def _matches(device: Device, wanted: DeviceFilter) -> bool:
+    """Whether the inventory sees the device as it was asked for; health may be a moment behind."""
+    if wanted.farm not in {None, device.farm} or wanted.enclosure not in {None, device.enclosure}:
+        return False
+    if wanted.is_placed not in {None, device.enclosure is not None}:
+        return False
+    q = (wanted.q or "").lower()
+    return wanted.kind in {None, device.kind} and (q in device.endpoint.lower() or q in device.name.lower())

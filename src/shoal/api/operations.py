@@ -1,0 +1,110 @@
+"""What operators and their tools ask of a process: is it alive, is it ready, how is it doing. No token, no secrets."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from shoal.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+# A neighbour that does not answer in this time is away, as far as a balancer is concerned.
+PROBE_TIMEOUT_S: Final = 2.0
+
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One family of numbers. `samples` are pairs of labels and value; all have the same labels."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    samples: Sequence[tuple[Mapping[str, str], float]]
+
+
+# Nothing when the neighbour is there, else what is wrong with it in a few words. May raise Unavailable as well.
+Probe: TypeAlias = Callable[[], Awaitable[str | None]]
+Meter: TypeAlias = Callable[[], Awaitable[Iterable[Metric]]]
+
+
+def create_router(*, neighbours: Mapping[str, Probe], meters: Sequence[Meter]) -> APIRouter:
+    """`/healthz`, `/readyz` and `/metrics`.
+
+    Args:
+        neighbours: by name, what this process cannot work without: database, log, gateway.
+        meters: where the numbers come from; `measures.py` makes those of the rooms.
+    """
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> PlainTextResponse:
+        """Alive: the event loop turns. Who does not answer this is to be started anew."""
+        return PlainTextResponse("ok\n")
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        """Ready for work: 200, or 503 with what is away. Nothing is lost meanwhile; work waits."""
+        names = list(neighbours)
+        said = await asyncio.gather(*(_asked(neighbours[name]) for name in names))
+        away = {name: reason for name, reason in zip(names, said, strict=True) if reason is not None}
+        body = {"ready": not away, "away": away, "there": [name for name in names if name not in away]}
+        return JSONResponse(body, status_code=503 if away else 200)
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """All numbers, in the format of Prometheus. A source that fails leaves its own out."""
+        found = await asyncio.gather(*(_measured(meter) for meter in meters))
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Found([_family(metric) for family in found for metric in family]))
+        return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def _asked(probe: Probe) -> str | None:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await probe()
+    except TimeoutError:
+        return f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+    except Unavailable as error:
+        return error.reason
+
+
+async def _measured(meter: Meter) -> Iterable[Metric]:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await meter()
+    except (TimeoutError, Unavailable) as error:
+        log.info("metrics.left_out", extra={"reason": str(error)})
+        return ()
+
+
+class _Found(Collector):
+    """Numbers that are there already: Prometheus' own registry only knows how to ask at once."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Family]:
+        return self._families
+
+
+def _family(metric: Metric) -> Family:
+    labels = list(metric.samples[0][0]) if metric.samples else []
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family: Family = kind(metric.name, metric.help, labels=labels)
+    for said, value in metric.samples:
+        family.add_metric([said[label] for label in labels], value)
+    return family

@@ -1,0 +1,102 @@
+"""Logging in and out, and who is logged in."""
+
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from shoal.access.policy import GRANTS
+from shoal.api.access import HeldAsking
+from shoal.api.context import HeldRooms
+from shoal.errors import Conflict
+from shoal.identity.token import TokenKind
+from shoal.identity.user import EMAIL_BYTES_MAX, PASSWORD_CHARACTERS_MAX, User
+
+# As a person may type it, blanks around it included.
+EMAIL_CHARACTERS_MAX: Final = 2 * EMAIL_BYTES_MAX
+
+router = APIRouter(tags=["access"])
+
+
+class LoginAsked(BaseModel):
+    email: str = Field(max_length=EMAIL_CHARACTERS_MAX)
+    password: str = Field(max_length=PASSWORD_CHARACTERS_MAX, json_schema_extra={"format": "password"})
+
+
+class Person(BaseModel):
+    """A person, or a service that is nobody: then `id` is that of its token, and there is no `email`."""
+
+    id: str
+    name: str
+    email: str | None = None
+
+
+class TenantShown(BaseModel):
+    id: str
+    name: str
+
+
+class Session(BaseModel):
+    """A login. `token` is shown this once; it ends at `expires_at`, or by `DELETE /sessions/current`."""
+
+    token: str
+    user: Person
+    role: str
+    expires_at: datetime
+
+
+class Me(BaseModel):
+    """Who this request's token speaks for, and what that one may do."""
+
+    user: Person
+    role: str
+    operations: list[str]
+    tenant: TenantShown
+    token: str
+    expires_at: datetime | None
+
+
+@router.post("/sessions", status_code=201)
+async def log_in(asked: LoginAsked, rooms: HeldRooms) -> Session:
+    """Logs a person in, by email address and password."""
+    new, user = await rooms.identity.log_in(asked.email, asked.password)
+    assert new.token.expires_at is not None  # noqa: S101  # a login always ends
+    return Session(token=new.secret, user=_person(user), role=user.role.value, expires_at=new.token.expires_at)
+
+
+@router.delete("/sessions/current", status_code=204)
+async def log_out(asking: HeldAsking, rooms: HeldRooms) -> None:
+    """Ends the login of this request's token."""
+    token = asking.authenticated.token
+    if token.kind is not TokenKind.SESSION:
+        raise Conflict(token.id, "is no login; revoke it instead", kind_of_token=token.kind.value)
+    async with rooms.database.transaction() as tx:
+        await rooms.identity.revoke_token(tx, asking.tenant, token.id)
+
+
+@router.get("/me")
+async def me(asking: HeldAsking, rooms: HeldRooms) -> Me:
+    """Who this request's token speaks for."""
+    tenant = await rooms.inventory.tenant(asking.tenant)
+    subject, user = asking.subject, asking.authenticated.user
+    grant = GRANTS.get(subject.role)
+    return Me(
+        user=_person(user) if user else Person(id=subject.id, name=subject.name),
+        role=subject.role.value,
+        operations=sorted(grant.operations) if grant else [],
+        tenant=TenantShown(id=tenant.id, name=tenant.name),
+        token=asking.authenticated.token.id,
+        expires_at=asking.authenticated.token.expires_at,
+    )
+
+
+@router.get("/tenants")
+async def tenants(asking: HeldAsking, rooms: HeldRooms) -> list[TenantShown]:
+    """The tenant that this token belongs to: tenants never see each other."""
+    tenant = await rooms.inventory.tenant(asking.tenant)
+    return [TenantShown(id=tenant.id, name=tenant.name)]
+
+
+def _person(user: User) -> Person:
+    return Person(id=user.id, name=user.name, email=user.email)

@@ -1,0 +1,27 @@
+"""How many may do something at a time."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from shoal.api.seats import Seats
+
+
+def test_there_are_as_many_seats_as_were_said() -> None:
+    seats = Seats(2)
+    with ExitStack() as stack:
+        found = [stack.enter_context(seats.one_more()) for _ in range(3)]
+
+        assert found == [True, True, False]
+        assert seats.taken == 2
+
+    assert seats.taken == 0
+
+
+def test_a_seat_is_free_again_after_whatever_happened_on_it() -> None:
+    seats = Seats(1)
+    with pytest.raises(RuntimeError), seats.one_more():
+        raise RuntimeError
+
+    with seats.one_more() as has_seat:
+        assert has_seat
