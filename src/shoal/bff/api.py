@@ -1,0 +1,219 @@
+"""A typed client of the API (design section 8): the only way this room learns or changes anything."""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from shoal.bff import heard
+from shoal.errors import ShoalError, Unavailable
+
+# One live stream per open browser holds a connection; the pages' own requests are short.
+CONNECTIONS_MAX: Final = 2_000
+CONNECTIONS_KEPT: Final = 50
+# A device that is awake answers within seconds; the API itself gives up on it before this.
+ANSWER_TIMEOUT_S: Final = 40.0
+CONNECT_TIMEOUT_S: Final = 3.0
+# Alerts that need somebody are a short list by design; the rest is a page away.
+ALERTS_PER_PAGE: Final = 100
+# Farms and enclosures of a tenant on one screen: 200 farms with 20 enclosures fit.
+PLACES_PER_PAGE: Final = 5_000
+
+Said = TypeVar("Said")
+
+
+class ProblemAnswered(ShoalError):
+    """The API said no. The problem (RFC 9457) goes on to the page as it is; the page finds the words."""
+
+    def __init__(self, status: int, problem: Mapping[str, JsonValue]) -> None:
+        super().__init__(status, problem)
+        self.status = status
+        self.problem = problem
+
+
+def connect(url: str) -> httpx.AsyncClient:
+    """A client for the API at this address. The caller closes it."""
+    return httpx.AsyncClient(
+        base_url=url,
+        timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_KEPT),
+        # The API is a neighbour. A proxy for the outside world, named in the environment, is not on the way to it.
+        trust_env=False,
+    )
+
+
+class Api:
+    """The API as one person sees it: every call carries the token of their login."""
+
+    def __init__(self, client: httpx.AsyncClient, token: str | None = None) -> None:
+        self._client = client
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    # -- logging in ------------------------------------------------------------------------------------------------
+
+    async def log_in(self, email: str, password: str) -> heard.Session:
+        return await self._send(heard.Session, "POST", "/sessions", body={"email": email, "password": password})
+
+    async def log_out(self) -> None:
+        await self._answer("DELETE", "/sessions/current")
+
+    async def me(self) -> heard.Me:
+        return await self._get(heard.Me, "/me")
+
+    # -- screens ---------------------------------------------------------------------------------------------------
+
+    async def health(self) -> heard.Health:
+        return await self._get(heard.Health, "/health")
+
+    async def coverage(self, farm: str | None = None, enclosure: str | None = None) -> list[heard.Coverage]:
+        query = {"farm": farm, "enclosure": enclosure, "limit": PLACES_PER_PAGE}
+        return (await self._page(heard.Coverage, "/health/coverage", query)).items
+
+    async def pipeline(self) -> heard.Pipeline:
+        return await self._get(heard.Pipeline, "/pipeline")
+
+    async def farms(self) -> list[heard.Farm]:
+        return (await self._page(heard.Farm, "/farms", {"limit": PLACES_PER_PAGE})).items
+
+    async def farm(self, farm: str) -> heard.FarmDetail:
+        return await self._get(heard.FarmDetail, f"/farms/{_id(farm)}")
+
+    async def enclosure(self, enclosure: str) -> heard.Enclosure:
+        return await self._get(heard.Enclosure, f"/enclosures/{_id(enclosure)}")
+
+    async def alerts(
+        self,
+        state: str,
+        farm: str | None = None,
+        device: str | None = None,
+        cursor: str | None = None,
+        limit: int = ALERTS_PER_PAGE,
+    ) -> heard.Page[heard.Alert]:
+        query = {"state": state, "farm": farm, "device": device, "cursor": cursor, "limit": limit}
+        return await self._page(heard.Alert, "/alerts", query)
+
+    async def alert(self, alert: str) -> heard.Alert:
+        return await self._get(heard.Alert, f"/alerts/{_id(alert)}")
+
+    async def devices(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.Device]:
+        return await self._page(heard.Device, "/devices", query)
+
+    async def device(self, device: str) -> heard.Device:
+        return await self._get(heard.Device, f"/devices/{_id(device)}")
+
+    async def objects(self, device: str) -> list[heard.Object]:
+        return (await self._page(heard.Object, f"/devices/{_id(device)}/objects", {})).items
+
+    async def readings(self, device: str, query: Mapping[str, str | int | None]) -> heard.Readings:
+        return await self._get(heard.Readings, f"/devices/{_id(device)}/readings", query)
+
+    async def timeline(
+        self, device: str, cursor: str | None = None, kind: str | None = None
+    ) -> heard.Page[heard.TimelineItem]:
+        query = {"cursor": cursor, "kind": kind}
+        return await self._page(heard.TimelineItem, f"/devices/{_id(device)}/timeline", query)
+
+    async def updates(self, device: str) -> list[heard.Update]:
+        return (await self._page(heard.Update, f"/devices/{_id(device)}/updates", {})).items
+
+    async def artifacts(self) -> list[heard.Artifact]:
+        return (await self._page(heard.Artifact, "/artifacts", {})).items
+
+    async def command(self, command: str) -> heard.Command:
+        return await self._get(heard.Command, f"/commands/{_id(command)}")
+
+    # -- actions ---------------------------------------------------------------------------------------------------
+
+    async def acknowledge(self, alert: str, note: str) -> heard.Alert:
+        return await self._send(heard.Alert, "POST", f"/alerts/{_id(alert)}:acknowledge", body={"note": note})
+
+    async def resolve(self, alert: str, note: str) -> heard.Alert:
+        return await self._send(heard.Alert, "POST", f"/alerts/{_id(alert)}:resolve", body={"note": note})
+
+    async def ask_device(
+        self, method: str, device: str, path: str, body: Mapping[str, JsonValue] | None = None
+    ) -> heard.Answer | heard.Command:
+        """Reads (GET), writes (PUT) or executes (POST) a path: an answer, or a command that waits for the device."""
+        answer = await self._answer(method, f"/devices/{_id(device)}/objects/{_path(path)}", body=body)
+        if answer.status_code == httpx.codes.ACCEPTED:
+            return _read(heard.Command, answer)
+        return _read(heard.Answer, answer) if answer.content else heard.Answer(path=path)
+
+    async def settle_claim(self, device: str, verb: str) -> None:
+        await self._answer("POST", f"/devices/{_id(device)}:{verb}-claim", body={})
+
+    async def start_update(self, device: str, artifact: str, delivery: str) -> heard.Update:
+        body: dict[str, JsonValue] = {"artifact": artifact, "delivery": delivery}
+        return await self._send(heard.Update, "POST", f"/devices/{_id(device)}/updates", body=body)
+
+    async def cancel_update(self, device: str, update: str) -> heard.Update:
+        path = f"/devices/{_id(device)}/updates/{_id(update)}:cancel"
+        return await self._send(heard.Update, "POST", path, body={})
+
+    async def cancel_command(self, command: str) -> None:
+        await self._answer("DELETE", f"/commands/{_id(command)}")
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    async def _get(self, kind: type[Said], path: str, query: Mapping[str, str | int | None] | None = None) -> Said:
+        return _read(kind, await self._answer("GET", path, query))
+
+    async def _send(self, kind: type[Said], method: str, path: str, body: Mapping[str, JsonValue]) -> Said:
+        return _read(kind, await self._answer(method, path, body=body))
+
+    async def _page(self, kind: type[Said], path: str, query: Mapping[str, str | int | None]) -> heard.Page[Said]:
+        answer = await self._answer("GET", path, query)
+        data = answer.json()
+        return _check(heard.Page[kind], {"items": data} if isinstance(data, list) else data)  # type: ignore[valid-type]
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None = None,
+        body: Mapping[str, JsonValue] | None = None,
+    ) -> httpx.Response:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        try:
+            answer = await self._client.request(
+                method, f"/api/v1{path}", params=params, json=body, headers=self._headers
+            )
+        except httpx.TimeoutException as error:
+            raise Unavailable("API", "no answer in time") from error
+        except httpx.TransportError as error:
+            raise Unavailable("API", type(error).__name__) from error
+        if answer.is_error:
+            raise ProblemAnswered(answer.status_code, _problem(answer))
+        return answer
+
+
+def _problem(answer: httpx.Response) -> dict[str, JsonValue]:
+    try:
+        data = answer.json()
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        return data
+    return {"type": "unavailable", "title": "The API did not say what went wrong", "status": answer.status_code}
+
+
+def _read(kind: type[Said], answer: httpx.Response) -> Said:
+    return _check(kind, answer.json())
+
+
+def _check(kind: type[Said], data: object) -> Said:
+    try:
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        raise Unavailable("API", f"answered something else than {kind.__name__}", str(error)) from error
+
+
+def _id(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _path(path: str) -> str:
+    """An LwM2M path inside a URL: numbers and slashes, and nothing that could leave it."""
+    return "/".join(quote(part, safe="") for part in path.strip("/").split("/") if part not in ("", ".", ".."))

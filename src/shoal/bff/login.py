@@ -1,0 +1,81 @@
+"""The way in and out."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from shoal.bff.api import Api, ProblemAnswered
+from shoal.bff.context import Bff, HeldBff, HeldLogin, WritingLogin, cookie_name, same_origin
+from shoal.bff.logins import Login
+from shoal.errors import Unavailable
+
+# Long enough for a passphrase, short enough that hashing it at the API stays cheap.
+PASSWORD_CHARACTERS_MAX: Final = 1_024
+# RFC 5321 §4.5.3.1.3: a path has at most 256 octets.
+EMAIL_CHARACTERS_MAX: Final = 256
+
+router = APIRouter(prefix="/bff")
+
+
+class LoginAsked(BaseModel):
+    email: str = Field(max_length=EMAIL_CHARACTERS_MAX)
+    password: str = Field(max_length=PASSWORD_CHARACTERS_MAX)
+
+
+class Person(BaseModel):
+    """Who is logged in, as the pages know them. `csrf` goes into the header of every write."""
+
+    user: str
+    role: str
+    tenant: str
+    expires_at: datetime
+    csrf: str
+
+
+@router.post("/login", dependencies=[Depends(same_origin)])
+async def log_in(asked: LoginAsked, request: Request, response: Response, bff: HeldBff) -> Person:
+    """Takes an email address and a password to the API and keeps the token."""
+    if before := request.cookies.get(cookie_name(bff.is_secure)):
+        bff.logins.close(before)
+    session = await Api(bff.api).log_in(asked.email, asked.password)
+    login = bff.logins.open(session)
+    response.set_cookie(
+        cookie_name(bff.is_secure),
+        login.id,
+        httponly=True,
+        samesite="lax",
+        secure=bff.is_secure,
+        path="/",
+        max_age=max(0, int((login.expires_at - bff.clock.now()).total_seconds())),
+    )
+    return await _person(bff, login)
+
+
+@router.post("/logout", status_code=204)
+async def log_out(login: WritingLogin, response: Response, bff: HeldBff) -> None:
+    """Ends the login, here and at the API; the cookie is worthless from now on."""
+    bff.logins.close(login.id)
+    # Whoever leaves has left, also when the API is away: its token then ends by itself, and nobody else has it.
+    with suppress(ProblemAnswered, Unavailable):
+        await Api(bff.api, login.token).log_out()
+    response.delete_cookie(cookie_name(bff.is_secure), path="/", secure=bff.is_secure, httponly=True, samesite="lax")
+
+
+@router.get("/me")
+async def me(login: HeldLogin, bff: HeldBff) -> Person:
+    """Who is logged in."""
+    return await _person(bff, login)
+
+
+async def _person(bff: Bff, login: Login) -> Person:
+    known = await Api(bff.api, login.token).me()
+    return Person(
+        user=known.user or login.user,
+        role=known.role or login.role,
+        tenant=known.tenant,
+        expires_at=login.expires_at,
+        csrf=bff.logins.csrf(login),
+    )

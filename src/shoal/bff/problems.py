@@ -1,0 +1,64 @@
+"""Errors to problem+json (RFC 9457), once. The page chooses its words by `type`."""
+
+import logging
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import JsonValue
+
+from shoal.bff.api import ProblemAnswered
+from shoal.errors import Forbidden, NotFound, Rejected, Unavailable
+
+log: Final = logging.getLogger("shoal.bff")
+
+
+class LoggedOut(Rejected):
+    """Nobody is logged in, or no longer."""
+
+    kind = "logged-out"
+
+
+def install(application: FastAPI) -> None:
+    """Teaches the application how each kind of error looks on the wire."""
+    application.add_exception_handler(ProblemAnswered, _answered)
+    application.add_exception_handler(Rejected, _rejected)
+    application.add_exception_handler(Unavailable, _unavailable)
+    application.add_exception_handler(RequestValidationError, _invalid)
+
+
+def problem(status: int, kind: str, title: str, **members: JsonValue) -> JSONResponse:
+    body = {"type": kind, "title": title, "status": status, **members}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+
+
+async def _answered(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemAnswered)  # noqa: S101  # registered for this class
+    return JSONResponse(dict(error.problem), status_code=error.status, media_type="application/problem+json")
+
+
+async def _rejected(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Rejected)  # noqa: S101  # registered for this class
+    match error:
+        case LoggedOut():
+            return problem(401, error.kind, "Nobody is logged in")
+        case Forbidden():
+            return problem(403, error.kind, str(error))
+        case NotFound():
+            return problem(404, error.kind, str(error))
+    return problem(400, error.kind, str(error))
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unavailable)  # noqa: S101  # registered for this class
+    log.warning("api.unavailable", extra={"neighbour": error.neighbour, "reason": error.reason})
+    return problem(503, "unavailable", f"{error.neighbour}: {error.reason}")
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class
+    errors: list[JsonValue] = [
+        {"field": ".".join(str(part) for part in line["loc"]), "says": str(line["msg"])} for line in error.errors()
+    ]
+    return problem(422, "invalid", "Not understood", errors=errors)

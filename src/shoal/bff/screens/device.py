@@ -1,0 +1,222 @@
+"""One device: is it well; if not, why, how do we know, and what can be done now."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic import BaseModel, JsonValue
+
+from shoal.bff import heard
+from shoal.bff.screens.alerts import AlertLine, VerdictShown, verdict_shown
+from shoal.bff.screens.chart import Series
+from shoal.bff.screens.coverage import Cell
+from shoal.bff.screens.devices import DeviceLine, VitalShown, device_line, vital_shown
+
+
+class ClaimShown(BaseModel):
+    """Where the device itself says that it is."""
+
+    enclosure: str
+    enclosure_name: str
+    farm_name: str
+    at: datetime | None
+
+
+class RegistrationShown(BaseModel):
+    version: str
+    lifetime_s: int
+    binding: str
+    is_queue_mode: bool
+    is_secure: bool
+    address: str
+    registered_at: datetime | None
+    expires_at: datetime | None
+
+
+class CommandShown(BaseModel):
+    """Something asked of a device that has not answered yet, or how it ended."""
+
+    id: str
+    operation: str
+    path: str
+    state: str
+    by: str
+    code: str
+    detail: str
+    value: JsonValue
+    expires_at: datetime | None
+    expected_at: datetime | None
+
+
+class DeviceScreen(BaseModel):
+    at: datetime
+    device: DeviceLine
+    model: str
+    verdict: VerdictShown | None
+    claim: ClaimShown | None
+    registration: RegistrationShown | None
+    security_mode: str
+    security_identity: str
+    battery_mv: VitalShown | None
+    free_memory_kb: VitalShown | None
+    series: list[Series]
+    alerts: list[AlertLine]
+    enclosure: Cell | None
+    waiting: list[CommandShown]
+
+
+class UpdateShown(BaseModel):
+    """One update of this device; `is_over` when it will not change by itself."""
+
+    id: str
+    artifact: str
+    kind: str
+    name: str
+    version: str
+    from_version: str
+    state: str
+    was: str | None
+    reason: str
+    deadline: datetime | None
+    bytes: int | None
+    size: int | None
+    started_at: datetime | None
+    changed_at: datetime | None
+    by: str
+    is_over: bool
+
+
+class ArtifactShown(BaseModel):
+    id: str
+    kind: str
+    name: str
+    version: str
+    size: int | None
+
+
+class UpdatesScreen(BaseModel):
+    """What runs, what is on its way, and what this device could be given, the newest first."""
+
+    at: datetime
+    running: str
+    running_model: str
+    updates: list[UpdateShown]
+    artifacts: list[ArtifactShown]
+
+
+# Our Camera Health object: the version of the recognition model that a camera runs.
+MODEL_VERSION_PATH: Final = "/26242/0/7"
+# The states of an update that it does not leave by itself.
+UPDATE_ENDS = frozenset({"confirmed", "failed", "rolled-back", "cancelled", "needs-attention"})
+
+
+def device_screen(
+    at: datetime,
+    device: heard.Device,
+    series: list[Series],
+    alerts: list[AlertLine],
+    enclosure: Cell | None,
+) -> DeviceScreen:
+    claim, registration, security = device.claim, device.registration, device.security
+    return DeviceScreen(
+        at=at,
+        device=device_line(device),
+        model=device.model,
+        verdict=verdict_shown(device.verdict) if device.verdict else None,
+        claim=ClaimShown(
+            enclosure=claim.enclosure,
+            enclosure_name=claim.name or claim.enclosure,
+            farm_name=claim.farm_name,
+            at=claim.at,
+        )
+        if claim
+        else None,
+        registration=_registration(registration) if registration else None,
+        security_mode=security.mode if security else "",
+        security_identity=security.identity if security else "",
+        battery_mv=vital_shown(device.vitals.battery_mv),
+        free_memory_kb=vital_shown(device.vitals.free_memory_kb),
+        series=series,
+        alerts=alerts,
+        enclosure=enclosure,
+        waiting=[command_shown(command) for command in device.waiting],
+    )
+
+
+def _registration(said: heard.Registration) -> RegistrationShown:
+    return RegistrationShown(
+        version=said.version,
+        lifetime_s=said.lifetime_s,
+        binding=said.binding,
+        is_queue_mode=said.queue_mode,
+        is_secure=said.secure,
+        address=said.address,
+        registered_at=said.registered_at,
+        expires_at=said.expires_at,
+    )
+
+
+def command_shown(command: heard.Command) -> CommandShown:
+    return CommandShown(
+        id=command.id,
+        operation=command.operation,
+        path=command.path,
+        state=command.state,
+        by=command.by,
+        code=command.code,
+        detail=command.detail,
+        value=command.value,
+        expires_at=command.expires_at,
+        expected_at=command.expected_at,
+    )
+
+
+def updates_screen(
+    at: datetime,
+    device: heard.Device,
+    tree: Sequence[heard.Object],
+    updates: Sequence[heard.Update],
+    artifacts: Sequence[heard.Artifact],
+) -> UpdatesScreen:
+    running = device.vitals.firmware_version
+    # Sensors recognise nothing; both kinds have firmware.
+    fitting = [said for said in artifacts if said.kind != "model" or device.kind == "camera"]
+    fitting.sort(key=lambda said: said.created_at.timestamp() if said.created_at else 0.0, reverse=True)
+    return UpdatesScreen(
+        at=at,
+        running=str(running.value) if running else "",
+        running_model=_text_at(tree, MODEL_VERSION_PATH),
+        updates=[update_shown(update) for update in updates],
+        artifacts=[
+            ArtifactShown(id=said.id, kind=said.kind, name=said.name, version=said.version, size=said.size)
+            for said in fitting
+        ],
+    )
+
+
+def _text_at(tree: Sequence[heard.Object], path: str) -> str:
+    known = (each for said in tree for instance in said.instances for each in instance.resources if each.path == path)
+    value = next((resource.value for resource in known), None)
+    return "" if value is None else str(value)
+
+
+def update_shown(said: heard.Update) -> UpdateShown:
+    state = said.state.replace(" ", "-").replace("_", "-")
+    return UpdateShown(
+        id=said.id,
+        artifact=said.artifact,
+        kind=said.kind,
+        from_version=said.from_version,
+        name=said.name,
+        version=said.version,
+        state=state,
+        was=said.was,
+        reason=said.reason,
+        deadline=said.deadline,
+        bytes=said.bytes,
+        size=said.size,
+        started_at=said.started_at,
+        changed_at=said.changed_at,
+        by=said.by,
+        is_over=state in UPDATE_ENDS,
+    )

@@ -1,0 +1,354 @@
+"""The API's routes that the pages use (design section 8), over the invented farm. Writes change it; live events tell."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Header, HTTPException, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from tests.unit.bff import fake_farm
+from tests.unit.bff.fake_farm import FakeFarm, Row
+
+EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
+VIEWER_EMAIL, VIEWER_TOKEN = "visitor@nordvik.example", "token-of-visitor"
+PEOPLE = {TOKEN: ("Ida Vik", "operator"), VIEWER_TOKEN: ("Vera Lund", "viewer")}
+
+
+class Live:
+    """What open streams are told."""
+
+    def __init__(self, farm: FakeFarm, heartbeat_s: float) -> None:
+        self.farm = farm
+        self.heartbeat_s = heartbeat_s
+        self.last = 0
+        self.resumed_after: str | None = None
+        self.left = asyncio.Event()  # somebody who listened does no longer
+        self._queues: list[asyncio.Queue[str]] = []
+
+    def tell(self, type_: str, **data: Any) -> None:
+        self.last += 1
+        line = json.dumps({"type": type_, "at": self.farm.clock().isoformat(), **data})
+        for queue in self._queues:
+            queue.put_nowait(f"id: 1-{self.last}\nevent: {type_}\ndata: {line}\n\n")
+
+    async def stream(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._queues.append(queue)
+        try:
+            yield f"id: 1-{self.last}\n: connected\n\n"
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), self.heartbeat_s)
+                except TimeoutError:
+                    yield ": heartbeat\n\n"
+        finally:
+            self._queues.remove(queue)
+            self.left.set()
+
+
+def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
+    api = FastAPI()
+    live = Live(farm, heartbeat_s)
+    api.state.farm, api.state.live = farm, live
+
+    @api.middleware("http")
+    async def token(request: Request, call_next: Any) -> Response:
+        said = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if said not in PEOPLE and not request.url.path.endswith("/sessions"):
+            return problem(401, "unauthenticated", "No valid token")
+        may_change = said not in PEOPLE or PEOPLE[said][1] != "viewer" or request.url.path.endswith("/sessions/current")
+        if request.method != "GET" and not may_change:
+            return problem(403, "forbidden", "Viewers may look, but not change anything")
+        return await call_next(request)  # type: ignore[no-any-return]
+
+    @api.exception_handler(HTTPException)
+    async def wrong(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, "not-found" if error.status_code == 404 else "invalid", str(error.detail))
+
+    _people(api, farm)
+
+    @api.get("/api/v1/pipeline")
+    async def pipeline() -> Row:
+        return {"delayed_since": farm.delayed_since, "heartbeat_at": farm.clock()}
+
+    @api.get("/api/v1/events")
+    async def events(last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+        live.resumed_after = last_event_id
+        return StreamingResponse(live.stream(), media_type="text/event-stream")
+
+    _places(api, farm)
+    _alerts(api, farm, live)
+    _devices(api, farm)
+    _asking(api, farm, live)
+    _deciding(api, farm, live)
+    return api
+
+
+def problem(status: int, kind: str, title: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"type": kind, "title": title, "status": status, **more}, status)
+
+
+def _people(api: FastAPI, farm: FakeFarm) -> None:
+    @api.post("/api/v1/sessions")
+    async def sessions(body: Annotated[Row, Body()]) -> Any:
+        tokens = {EMAIL: TOKEN, VIEWER_EMAIL: VIEWER_TOKEN}
+        if body.get("password") != PASSWORD or body.get("email") not in tokens:
+            return problem(401, "wrong-credentials", "Mail or password is wrong")
+        found = tokens[body["email"]]
+        expires = farm.clock() + timedelta(hours=12)
+        return {"token": found, "user": {"name": PEOPLE[found][0]}, "role": PEOPLE[found][1], "expires_at": expires}
+
+    @api.delete("/api/v1/sessions/current", status_code=204)
+    async def leave(authorization: Annotated[str, Header()]) -> None:
+        farm.left.append(authorization.removeprefix("Bearer "))
+
+    @api.get("/api/v1/me")
+    async def me(authorization: Annotated[str, Header()]) -> Row:
+        name, role = PEOPLE[authorization.removeprefix("Bearer ")]
+        return {"user": {"name": name}, "role": role, "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"}}
+
+
+def _places(api: FastAPI, farm: FakeFarm) -> None:
+    @api.get("/api/v1/health")
+    async def health() -> Row:
+        of = {f["id"]: [d for d in farm.devices if d["place"]["farm"] == f["id"]] for f in farm.farms}
+        return {
+            **fake_farm.counts(farm.devices),
+            "farms": [{"farm": key, **fake_farm.counts(devices)} for key, devices in of.items()],
+        }
+
+    @api.get("/api/v1/health/coverage")
+    async def coverage(farm_id: str | None = None, enclosure: str | None = None, request: Request = None) -> Row:  # type: ignore[assignment]
+        wanted = request.query_params.get("farm")
+        return {
+            "items": [
+                fake_farm.coverage(farm, e)
+                for e in farm.enclosures
+                if wanted in (None, e["farm"]) and enclosure in (None, e["id"])
+            ],
+            "next": None,
+        }
+
+    @api.get("/api/v1/farms")
+    async def farms() -> Row:
+        return {"items": farm.farms, "next": None}
+
+    @api.get("/api/v1/farms/{key}")
+    async def one_farm(key: str) -> Row:
+        found = _find(farm.farms, key)
+        return {**found, "enclosures": [e for e in farm.enclosures if e["farm"] == key]}
+
+
+def _alerts(api: FastAPI, farm: FakeFarm, live: Live) -> None:
+    @api.get("/api/v1/alerts")
+    async def alerts(state: str, device: str | None = None, limit: int = 100, request: Request = None) -> Row:  # type: ignore[assignment]
+        wanted = request.query_params.get("farm")
+        found = [
+            a
+            for a in farm.alerts
+            if a["state"] == state and wanted in (None, a.get("farm")) and device in (None, a.get("device"))
+        ]
+        return {"items": found[:limit], "next": None, "total": len(found)}
+
+    @api.get("/api/v1/alerts/{key}")
+    async def one_alert(key: str) -> Row:
+        return _find(farm.alerts, key)
+
+    @api.post("/api/v1/alerts/{key}:acknowledge")
+    async def acknowledge(key: str, body: Annotated[Row, Body()], authorization: Annotated[str, Header()]) -> Row:
+        name = PEOPLE[authorization.removeprefix("Bearer ")][0]
+        alert = _find(farm.alerts, key)
+        now = farm.clock()
+        alert.update(
+            state="acknowledged",
+            acknowledged_by=name,
+            acknowledged_at=now.isoformat(),
+            note=body["note"],
+            taken_until=(now + timedelta(hours=1)).isoformat(),
+        )
+        _happened(alert, now, "acknowledged", f"{name} acknowledged")
+        live.tell("alert", alert=key, farm=alert.get("farm"))
+        return alert
+
+    @api.post("/api/v1/alerts/{key}:resolve")
+    async def resolve(key: str, body: Annotated[Row, Body()], authorization: Annotated[str, Header()]) -> Row:
+        name = PEOPLE[authorization.removeprefix("Bearer ")][0]
+        alert = _find(farm.alerts, key)
+        now = farm.clock()
+        alert.update(state="resolved", resolved_by=name, resolved_at=now.isoformat(), note=body["note"])
+        _happened(alert, now, "resolved", f"{name} resolved it: {body['note']}")
+        live.tell("alert", alert=key, farm=alert.get("farm"))
+        return alert
+
+
+def _happened(alert: Row, now: datetime, kind: str, says: str) -> None:
+    items = alert.setdefault("timeline", [])
+    items.insert(0, {"id": f"{kind}-{len(items)}", "at": now.isoformat(), "kind": kind, "says": says})
+
+
+def _devices(api: FastAPI, farm: FakeFarm) -> None:
+    @api.get("/api/v1/devices")
+    async def devices(
+        request: Request,
+        status: str | None = None,
+        kind: str | None = None,
+        q: str | None = None,
+        cursor: int = 0,
+        limit: int = 100,
+    ) -> Row:
+        place = request.query_params.get("farm")
+        found = sorted(
+            (
+                d
+                for d in farm.devices
+                if place in (None, d["place"]["farm"])
+                and status in (None, d["status"])
+                and kind in (None, d["kind"])
+                and (q is None or q.lower() in f"{d['endpoint']} {d['id']}".lower())
+            ),
+            key=lambda d: str(d["endpoint"]),
+        )
+        after = cursor + limit
+        return {"items": found[cursor:after], "next": str(after) if after < len(found) else None, "total": len(found)}
+
+    @api.get("/api/v1/devices/{key}")
+    async def one_device(key: str) -> Row:
+        return _find(farm.devices, key)
+
+    @api.get("/api/v1/devices/{key}/objects")
+    async def objects(key: str) -> Row:
+        return {"items": fake_farm.tree(farm, _find(farm.devices, key)), "next": None}
+
+    @api.get("/api/v1/devices/{key}/readings")
+    async def readings(key: str, path: str, to: datetime, points: int, request: Request) -> Row:
+        begins = datetime.fromisoformat(request.query_params["from"])
+        return fake_farm.readings(farm, _find(farm.devices, key), path, begins, to, points)
+
+    @api.get("/api/v1/devices/{key}/timeline")
+    async def timeline(key: str) -> Row:
+        return {"items": fake_farm.timeline(farm, _find(farm.devices, key)), "next": None}
+
+    @api.get("/api/v1/devices/{key}/updates")
+    async def updates(key: str) -> Row:
+        return {"items": farm.updates.get(key, []), "next": None}
+
+    @api.get("/api/v1/artifacts")
+    async def artifacts() -> Row:
+        return {"items": farm.artifacts, "next": None}
+
+    @api.get("/api/v1/commands/{key}")
+    async def command(key: str) -> Row:
+        if key not in farm.commands:
+            raise HTTPException(404, "There is no such command")
+        return farm.commands[key]
+
+
+def _asking(api: FastAPI, farm: FakeFarm, live: Live) -> None:
+    def ask(device: Row, operation: str, path: str, value: Any = None) -> Response:
+        now = farm.clock()
+        if path == "/5/0/2":
+            return JSONResponse(
+                {
+                    "type": "device-refused",
+                    "title": f"{device['endpoint']} refused the {operation}",
+                    "status": 502,
+                    "code": "4.05",
+                    "detail": "method not allowed",
+                },
+                502,
+            )
+        if device["flags"]["asleep"] or device["status"] == "silent":
+            command = {
+                "id": f"cmd-{len(farm.commands):07}",
+                "device": device["id"],
+                "operation": operation,
+                "path": path,
+                "state": "queued",
+                "value": value,
+                "by": "Ida Vik",
+                "expected_at": device["next_expected_at"],
+                "expires_at": (now + timedelta(hours=24)).isoformat(),
+            }
+            farm.commands[str(command["id"])] = command
+            device["waiting"] = [*device["waiting"], command]
+            live.tell("command", device=device["id"])
+            return JSONResponse(command, 202)
+        if operation == "write":
+            farm.written[device["id"], path] = {"value": value, "at": now.isoformat()}
+        known = [r for o in fake_farm.tree(farm, device) for i in o["instances"] for r in i["resources"]]
+        last = next((r["value"] for r in known if r["path"] == path), None)
+        answer = {"path": path, "value": last, "at": now.isoformat(), "source": "device"}
+        live.tell("command", device=device["id"])
+        return JSONResponse(answer)
+
+    @api.get("/api/v1/devices/{key}/objects/{path:path}")
+    async def read(key: str, path: str) -> Response:
+        return ask(_find(farm.devices, key), "read", f"/{path}")
+
+    @api.put("/api/v1/devices/{key}/objects/{path:path}")
+    async def write(key: str, path: str, body: Annotated[Row, Body()]) -> Response:
+        return ask(_find(farm.devices, key), "write", f"/{path}", body["value"])
+
+    @api.post("/api/v1/devices/{key}/objects/{path:path}")
+    async def execute(key: str, path: str) -> Response:
+        return ask(_find(farm.devices, key), "execute", f"/{path}")
+
+    @api.delete("/api/v1/commands/{key}", status_code=204)
+    async def cancel(key: str) -> None:
+        farm.commands[key]["state"] = "cancelled"
+        device = _find(farm.devices, farm.commands[key]["device"])
+        device["waiting"] = [c for c in device["waiting"] if c["id"] != key]
+        live.tell("command", device=device["id"])
+
+
+def _deciding(api: FastAPI, farm: FakeFarm, live: Live) -> None:
+    @api.post("/api/v1/devices/{key}:{verb}-claim", status_code=204)
+    async def settle(key: str, verb: str) -> None:
+        device = _find(farm.devices, key)
+        if verb == "accept":
+            device["place"]["enclosure"] = device["claim"]["enclosure"]
+            device["place"]["names"]["enclosure"] = device["claim"]["name"]
+        device["place"]["state"] = "agreed"
+        live.tell("place", device=key)
+
+    @api.post("/api/v1/devices/{key}/updates", status_code=201)
+    async def start(key: str, body: Annotated[Row, Body()]) -> Row:
+        artifact = _find(farm.artifacts, body["artifact"])
+        now = farm.clock()
+        update = {
+            "id": f"upd-{len(farm.updates.get(key, [])):07}",
+            "artifact": artifact["id"],
+            "kind": artifact["kind"],
+            "name": artifact["name"],
+            "version": artifact["version"],
+            "state": "waiting",
+            "reason": "the device is asleep",
+            "bytes": 0,
+            "size": artifact["size"],
+            "started_at": now.isoformat(),
+            "changed_at": now.isoformat(),
+            "deadline": (now + timedelta(hours=2)).isoformat(),
+            "by": "Ida Vik",
+        }
+        farm.updates.setdefault(key, []).insert(0, update)
+        live.tell("update", device=key)
+        return update
+
+    @api.post("/api/v1/devices/{key}/updates/{update}:cancel")
+    async def stop(key: str, update: str) -> Response:
+        found = _find(farm.updates.get(key, []), update)
+        if found["state"] == "installing":
+            return problem(409, "conflict", "The device was asked to install already")
+        found.update(state="cancelled", reason="Ida Vik stopped it", changed_at=farm.clock().isoformat())
+        live.tell("update", device=key)
+        return JSONResponse(found)
+
+
+def _find(rows: list[Row], key: str) -> Row:
+    for row in rows:
+        if row["id"] == key:
+            return row
+    raise HTTPException(404, f"There is no {key}")

@@ -1,0 +1,78 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shoal.bff import heard
+from shoal.bff.screens import device
+
+NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "is_over"),
+    [
+        ("waiting", "waiting", False),
+        ("downloading", "downloading", False),
+        ("trial", "trial", False),
+        ("confirmed", "confirmed", True),
+        ("rolled back", "rolled-back", True),
+        ("rolled_back", "rolled-back", True),
+        ("needs attention", "needs-attention", True),
+        ("failed", "failed", True),
+    ],
+)
+def test_an_update_is_over_only_when_it_will_not_change_by_itself(said: str, state: str, is_over: bool) -> None:
+    shown = device.update_shown(heard.Update(id="upd-1", state=said))
+
+    assert (shown.state, shown.is_over) == (state, is_over)
+
+
+def test_what_runs_is_what_the_device_said() -> None:
+    heard_of = heard.Device(id="dev-1", vitals=heard.Vitals(firmware_version=heard.Vital(value="2.8.1")))
+
+    assert device.updates_screen(NOW, heard_of, [], [], []).running == "2.8.1"
+    assert device.updates_screen(NOW, heard.Device(id="dev-1"), [], [], []).running == ""
+
+
+def test_a_camera_says_which_model_it_runs() -> None:
+    health = heard.Object.model_validate(
+        {"object": 26242, "instances": [{"instance": 0, "resources": [{"path": "/26242/0/7", "value": "2.1.0"}]}]}
+    )
+
+    assert device.updates_screen(NOW, heard.Device(id="dev-1"), [health], [], []).running_model == "2.1.0"
+    assert device.updates_screen(NOW, heard.Device(id="dev-1"), [], [], []).running_model == ""
+
+
+def test_a_device_is_offered_what_fits_it_the_newest_first() -> None:
+    artifacts = [
+        heard.Artifact(id="old", kind="firmware", created_at=NOW - timedelta(days=9)),
+        heard.Artifact(id="model", kind="model", created_at=NOW - timedelta(days=2)),
+        heard.Artifact(id="new", kind="firmware", created_at=NOW),
+    ]
+
+    def offered(kind: str) -> list[str]:
+        screen = device.updates_screen(NOW, heard.Device(id="dev-1", kind=kind), [], [], artifacts)
+        return [artifact.id for artifact in screen.artifacts]
+
+    assert offered("camera") == ["new", "model", "old"]
+    assert offered("sensor") == ["new", "old"]
+
+
+def test_a_device_that_was_never_heard_has_no_registration_and_no_claim() -> None:
+    screen = device.device_screen(NOW, heard.Device(id="dev-1"), [], [], None)
+
+    assert (screen.registration, screen.claim, screen.verdict, screen.waiting) == (None, None, None, [])
+
+
+def test_a_command_that_waits_says_what_it_is_and_until_when() -> None:
+    waiting = heard.Command(id="cmd-1", operation="write", path="/1/0/3", value=600, by="Kari Moe", expires_at=NOW)
+
+    (shown,) = device.device_screen(NOW, heard.Device(id="dev-1", waiting=[waiting]), [], [], None).waiting
+
+    assert (shown.operation, shown.path, shown.value, shown.by, shown.expires_at) == (
+        "write",
+        "/1/0/3",
+        600,
+        "Kari Moe",
+        NOW,
+    )

@@ -1,0 +1,146 @@
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { deviceNamed, expect, IDA, logIn, test, wellDevice } from "./invented";
+
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+/** A wet glove hits this much; smaller targets are for mice. */
+const TARGET_PX_MIN = 44;
+
+/** Every screen by its name: what to open, and what shows that it is there. */
+const SCREENS: Record<string, (page: Page) => Promise<void>> = {
+  fleet: async (page) => open(page, "/", "Storholmen is dark"),
+  farm: async (page) => {
+    await page.goto("/");
+    await page.getByRole("link", { name: "Storholmen", exact: true }).click();
+    await expect(page.getByRole("heading", { name: "Enclosures" })).toBeVisible();
+  },
+  devices: async (page) => open(page, "/devices", "cam-0422"),
+  "no devices": async (page) => open(page, "/devices?q=nothing", "without the filter"),
+  "a silent device": async (page) => open(page, `/devices/${await deviceNamed(page, "oxy-0417")}`, "Dissolved oxygen"),
+  timeline: async (page) => open(page, `/devices/${await deviceNamed(page, "oxy-0417")}/timeline`, "Battery low"),
+  update: async (page) => {
+    const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+    await open(page, `/devices/${camera.id}/update`, "Install");
+    await page.getByRole("button", { name: /Install lice-detector/ }).click();
+    await expect(page.getByText("waiting").first()).toBeVisible();
+  },
+  "a command that waits": async (page) => {
+    const sensor = await wellDevice(page, { isAsleep: true, kind: "sensor" });
+    await open(page, `/devices/${sensor.id}`, "LwM2M Server");
+    await page.getByRole("searchbox", { name: "Name or path" }).fill("/3/0/9");
+    await page.getByRole("button", { name: "Read Battery Level" }).click();
+    await expect(page.getByText("Queued, waiting for wake-up.")).toBeVisible();
+  },
+  "a write": async (page) => {
+    const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+    await open(page, `/devices/${camera.id}`, "LwM2M Server");
+    await page.getByRole("searchbox", { name: "Name or path" }).fill("Lifetime");
+    await page.getByRole("button", { name: "Write Lifetime" }).click();
+    await page.getByRole("dialog").getByLabel("Lifetime").fill("5");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
+  },
+  alerts: async (page) => open(page, "/alerts", "Needs a person"),
+  "an alert": async (page) => open(page, "/alerts/alr-00A7K2", "Who was told"),
+  "an acknowledge": async (page) => {
+    await open(page, "/alerts/alr-00A7K2", "Who was told");
+    await page
+      .getByRole("article")
+      .getByRole("button", { name: /Acknowledge/ })
+      .click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+  },
+  resolved: async (page) => open(page, "/alerts?state=resolved", "Supply lost, Pen 2"),
+  "not found": async (page) => open(page, "/devices/dev-0000000", "could not be loaded"),
+};
+
+async function open(page: Page, path: string, shows: string): Promise<void> {
+  await page.goto(path);
+  await expect(page.getByText(shows).first()).toBeVisible();
+}
+
+async function expectNoViolation(page: Page): Promise<void> {
+  // Fades last 120 ms; a colour measured in between belongs to nobody.
+  await page.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished)));
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  expect(found).toEqual([]);
+}
+
+for (const [look, options] of Object.entries({
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+  "dark phone": { colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
+} as const)) {
+  test.describe(look, () => {
+    test.use(options);
+
+    test("axe finds nothing at the login", async ({ page }) => {
+      await page.goto("/login");
+      await expect(page.getByRole("heading", { name: "Log in to Shoal" })).toBeVisible();
+
+      await expectNoViolation(page);
+    });
+
+    for (const [name, show] of Object.entries(SCREENS)) {
+      test(`axe finds nothing at ${name}`, async ({ page }) => {
+        await logIn(page, IDA);
+
+        await show(page);
+
+        await expectNoViolation(page);
+      });
+    }
+
+    test("axe finds nothing when all is stale and delayed", async ({ page, farm }) => {
+      await logIn(page);
+      await farm.say("delayed");
+
+      await open(page, "/devices", "Monitoring delayed");
+
+      await expectNoViolation(page);
+    });
+  });
+}
+
+test.describe("a phone", () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  for (const [name, show] of Object.entries(SCREENS)) {
+    test(`fits, and every target can be hit, at ${name}`, async ({ page }) => {
+      await logIn(page, IDA);
+
+      await show(page);
+
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+      expect(await page.evaluate(smallTargets, TARGET_PX_MIN)).toEqual([]);
+    });
+  }
+});
+
+/** What can be pressed and is lower than a finger. Hit-tested, so that a link which fills its row counts as the row. */
+function smallTargets(least: number): string[] {
+  const open = document.querySelector("dialog[open]") ?? document.body;
+  const small: string[] = [];
+  for (const element of open.querySelectorAll("a, button, input, select, summary")) {
+    // Links inside a sentence are as high as the sentence (WCAG 2.2, 2.5.8).
+    if (element.closest("p") || !element.checkVisibility() || getComputedStyle(element).clipPath !== "none") continue;
+    element.scrollIntoView({ block: "center" });
+    const box = element.getBoundingClientRect();
+    const x = box.left + Math.min(box.width / 2, 12);
+    const hits = (y: number) => {
+      const at = document.elementFromPoint(x, y);
+      return at !== null && (element.contains(at) || at.closest("label")?.contains(element) === true);
+    };
+    let top = box.top + box.height / 2;
+    if (!hits(top)) continue; // beneath something else, like the skip link above the page
+    let bottom = top;
+    while (bottom - top < least && (hits(top - 1) || hits(bottom + 1))) {
+      if (hits(top - 1)) top -= 1;
+      if (hits(bottom + 1)) bottom += 1;
+    }
+    if (bottom - top < least - 1) small.push(`${element.textContent?.trim()} ${Math.round(bottom - top)} px`);
+  }
+  return small;
+}

@@ -1,0 +1,169 @@
+import type { Locator, Page } from "@playwright/test";
+import { deviceNamed, expect, logIn, test, wellDevice } from "./invented";
+
+const resource = (page: Page, path: string): Locator =>
+  page.getByRole("listitem").filter({ has: page.getByText(path, { exact: true }) });
+
+test("a read asks the device, and says what it answered and when", async ({ page }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}`);
+
+  await resource(page, "/4/0/2").getByRole("button", { name: "Read Radio Signal Strength" }).click();
+
+  await expect(resource(page, "/4/0/2").getByRole("status")).toContainText(`dBm, from ${camera.name}, just now`);
+});
+
+test("a write is checked before it is sent, and what is shown after is what was read back", async ({ page }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}`);
+  const sent: string[] = [];
+  page.on("request", (request) => request.url().endsWith("/write") && sent.push(request.url()));
+
+  await resource(page, "/1/0/1").getByRole("button", { name: "Write Lifetime" }).click();
+  const field = page.getByRole("dialog").getByLabel("Lifetime");
+  await field.fill("5");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog").getByRole("alert")).toHaveText("This must be between 60 and 86,400.");
+  expect(sent).toEqual([]);
+  await field.fill("600");
+  await page.keyboard.press("Enter");
+
+  await expect(resource(page, "/1/0/1").getByRole("status")).toContainText(`${camera.name} took it.`);
+  await expect(resource(page, "/1/0/1")).toContainText("600\u202fs");
+});
+
+test("what cannot be undone from afar asks for the device's name", async ({ page }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}`);
+
+  await resource(page, "/3/0/5").getByRole("button", { name: "Execute Factory Reset" }).click();
+  const dialog = page.getByRole("dialog");
+  const execute = dialog.getByRole("button", { name: "Execute Factory Reset" });
+  await expect(execute).toHaveAttribute("aria-disabled", "true");
+  await dialog.getByLabel(`Type ${camera.name} to confirm`).fill(camera.name);
+  await execute.click();
+
+  await expect(resource(page, "/3/0/5").getByRole("status")).toContainText(`${camera.name} does it.`);
+});
+
+test("for a device that sleeps the command waits, says until when, and can be withdrawn", async ({ page }) => {
+  await logIn(page);
+  const sensor = await wellDevice(page, { isAsleep: true, kind: "sensor" });
+  await page.goto(`/devices/${sensor.id}`);
+
+  await resource(page, "/3/0/9").getByRole("button", { name: "Read Battery Level" }).click();
+  const said = resource(page, "/3/0/9").getByRole("status");
+  await expect(said).toContainText("Queued, waiting for wake-up.");
+  await expect(said).toContainText(new RegExp(`${sensor.name} wakes in \\d+`));
+  await expect(page.getByRole("list", { name: "Waiting commands" })).toContainText("read /3/0/9");
+  await said.getByRole("button", { name: "Cancel" }).click();
+
+  await expect(page.getByRole("list", { name: "Waiting commands" })).toHaveCount(0);
+});
+
+test("a device that refuses is quoted, and nothing is claimed to have changed", async ({ page }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}`);
+
+  await resource(page, "/5/0/2").getByRole("button", { name: "Execute Update" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Execute Update" }).click();
+
+  await expect(resource(page, "/5/0/2").getByRole("status")).toHaveText(
+    `${camera.name} refused to execute: 4.05 method not allowed. Nothing changed.`,
+  );
+});
+
+test("an update begins with one click, shows how far it is, and says when it cannot be stopped", async ({
+  page,
+  farm,
+}) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}/update`);
+  await expect(page.getByText("Model13")).toBeVisible();
+
+  await page.getByRole("button", { name: "Install lice-detector 14" }).click();
+  const update = page.getByRole("region", { name: "Updates" }).getByRole("listitem").first();
+  await expect(update).toContainText("waiting");
+
+  await farm.say("update", { device: camera.id, state: "downloading", bytes: 4_718_592, reason: "" });
+  await expect(update.getByRole("progressbar")).toHaveAttribute("value", "0.5");
+  await expect(update).toContainText("4.5\u202fMB of 9.0\u202fMB, 50\u202f%");
+  await expect(update.getByRole("button", { name: /Stop/ })).toBeVisible();
+
+  await farm.say("update", { device: camera.id, state: "installing", bytes: 9_437_184 });
+  await expect(update).toContainText("it cannot be stopped now");
+  await expect(update.getByRole("button", { name: /Stop/ })).toHaveCount(0);
+
+  await farm.say("update", { device: camera.id, state: "confirmed" });
+  await expect(update.getByRole("progressbar")).toHaveCount(0);
+  await expect(update).toContainText("confirmed");
+});
+
+test("an update that went wrong says why, and which version was kept", async ({ page, farm }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}/update`);
+  await page.getByRole("button", { name: "Install lice-detector 14" }).click();
+
+  await farm.say("update", { device: camera.id, state: "rolled_back", reason: "The model does not load" });
+
+  const update = page.getByRole("region", { name: "Updates" }).getByRole("listitem").first();
+  await expect(update).toContainText("rolled back");
+  await expect(update).toContainText("The model does not load");
+  await expect(page.getByText("Model13")).toBeVisible();
+});
+
+test("an update can be stopped while it has not begun to install", async ({ page }) => {
+  await logIn(page);
+  const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+  await page.goto(`/devices/${camera.id}/update`);
+  await page.getByRole("button", { name: "Install lice-detector 14" }).click();
+
+  await page.getByRole("button", { name: /Stop/ }).click();
+
+  await expect(page.getByRole("region", { name: "Updates" })).toContainText("cancelled");
+});
+
+test("a silent device says since when, why, how we know and what was ruled out", async ({ page }) => {
+  await logIn(page);
+  await page.goto(`/devices/${await deviceNamed(page, "oxy-0417")}`);
+  const state = page.getByRole("region", { name: "State" });
+
+  await expect(state).toContainText(/Silent for 2\u202fh 4\d\u202fmin/);
+  await expect(state).toContainText("Battery empty");
+  await expect(state).toContainText("Level passed 10 %");
+  await expect(state).toContainText("ruled out");
+  await expect(state).toContainText("Waiting for wake-up write /1/0/3 = 600 by Kari Moe");
+});
+
+test("what a device measured is a line, and a table for those who cannot see it", async ({ page }) => {
+  await logIn(page);
+  await page.goto(`/devices/${await deviceNamed(page, "oxy-0417")}`);
+  const readings = page.getByRole("region", { name: "Readings" });
+
+  await expect(readings.getByRole("img")).toHaveAccessibleName(/^Dissolved oxygen, between .* no readings since/);
+  await page.keyboard.press("3");
+  await expect(page).toHaveURL(/range=7d/);
+  await expect(readings.getByRole("radio", { name: "7 d" })).toBeChecked();
+  await readings.getByText("As a table").click();
+
+  await expect(readings.getByRole("columnheader", { name: "Lowest" })).toBeVisible();
+});
+
+test("a device that says it hangs elsewhere is moved by one click", async ({ page }) => {
+  await logIn(page);
+  const answer = await page.request.get("/bff/screens/devices", { params: { q: "salt", kind: "sensor" } });
+  const { items } = (await answer.json()) as { items: { id: string; place: { state: string } }[] };
+  const disputed = items.find((each) => each.place.state === "mismatch");
+  await page.goto(`/devices/${disputed?.id}`);
+
+  await page.getByRole("button", { name: /Pen 5/ }).click();
+
+  await expect(page.getByRole("region", { name: "Place", exact: true })).toContainText("Pen 5");
+  await expect(page.getByRole("region", { name: "Place", exact: true })).toContainText("the same");
+});

@@ -1,0 +1,39 @@
+import { defineConfig } from "@playwright/test";
+
+/** Debian's package; another browser is named by CHROMIUM. */
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+export default defineConfig({
+  testDir: "e2e",
+  outputDir: "test-results",
+  // Each worker has its own invented farm; two fit a machine with two cores.
+  workers: 2,
+  forbidOnly: true,
+  timeout: 60_000,
+  expect: { timeout: 10_000 },
+  reporter: [["list"]],
+  use: {
+    viewport: { width: 1440, height: 900 },
+    locale: "en-GB",
+    timezoneId: "Europe/Oslo",
+    screenshot: "only-on-failure",
+    launchOptions: {
+      executablePath: CHROMIUM,
+      // Nothing but the pages under test: no sandbox inside a container, no calls home.
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    },
+  },
+  projects: [
+    // Over the invented farm: seconds each.
+    { name: "pages", testIgnore: /(silent-camera|model-update)\.spec\.ts/ },
+    // Over the product itself, with its demo farm: minutes.
+    { name: "product", testMatch: /(silent-camera|model-update)\.spec\.ts/, timeout: 300_000 },
+  ],
+});

@@ -1,0 +1,135 @@
+/** What people do. Each action renews what it changed, and nothing else. */
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { client, said } from "./client";
+import { meQuery } from "./queries";
+
+type Json = string | number | boolean | null | { [name: string]: Json } | Json[];
+
+const renew = (queries: QueryClient, ...keys: string[][]) =>
+  Promise.all(keys.map((queryKey) => queries.invalidateQueries({ queryKey })));
+
+const afterAlert = (queries: QueryClient, alert: string) =>
+  renew(queries, ["alerts"], ["alert", alert], ["fleet"], ["frame"], ["farm"], ["device"]);
+
+/** Why this person may not change anything, or null when they may. The server decides; this only says it early. */
+export function useBlockedBy(): string | null {
+  const { data } = useQuery(meQuery);
+  return data?.role === "viewer" ? "Viewers may look, but not change anything." : null;
+}
+
+export function useAcknowledge() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ alert, note = "" }: { alert: string; note?: string }) =>
+      said(
+        client.POST("/bff/actions/alerts/{alert_id}/acknowledge", {
+          params: { path: { alert_id: alert } },
+          body: { note },
+        }),
+      ),
+    onSettled: (_data, _error, { alert }) => afterAlert(queries, alert),
+  });
+}
+
+export function useResolve() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ alert, note }: { alert: string; note: string }) =>
+      said(
+        client.POST("/bff/actions/alerts/{alert_id}/resolve", {
+          params: { path: { alert_id: alert } },
+          body: { note },
+        }),
+      ),
+    onSettled: (_data, _error, { alert }) => afterAlert(queries, alert),
+  });
+}
+
+export type Asked =
+  | { operation: "read"; path: string }
+  | { operation: "write"; path: string; value: Json }
+  | { operation: "execute"; path: string };
+
+/** Reads, writes or executes. Answers `done`, or `waiting` for the device to wake. */
+export function useAskDevice(device: string) {
+  const queries = useQueryClient();
+  const params = { path: { device_id: device } };
+  return useMutation({
+    mutationFn: (asked: Asked) => {
+      switch (asked.operation) {
+        case "read":
+          return said(client.POST("/bff/actions/devices/{device_id}/read", { params, body: { path: asked.path } }));
+        case "write":
+          return said(
+            client.POST("/bff/actions/devices/{device_id}/write", {
+              params,
+              body: { path: asked.path, value: asked.value },
+            }),
+          );
+        case "execute":
+          return said(client.POST("/bff/actions/devices/{device_id}/execute", { params, body: { path: asked.path } }));
+      }
+    },
+    onSuccess: () => renew(queries, ["device", device]),
+  });
+}
+
+export function useCancelCommand(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (command: string) =>
+      said(client.POST("/bff/actions/commands/{command_id}/cancel", { params: { path: { command_id: command } } })),
+    onSettled: (_data, _error, command) => renew(queries, ["device", device], ["command", command]),
+  });
+}
+
+export function useSettleClaim(device: string) {
+  const queries = useQueryClient();
+  const params = { path: { device_id: device } };
+  return useMutation({
+    mutationFn: (verb: "accept" | "keep") =>
+      said(
+        verb === "accept"
+          ? client.POST("/bff/actions/devices/{device_id}/accept-claim", { params })
+          : client.POST("/bff/actions/devices/{device_id}/refuse-claim", { params }),
+      ),
+    onSettled: () => renew(queries, ["device", device], ["devices"], ["farm"], ["fleet"]),
+  });
+}
+
+export function useStartUpdate(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (artifact: string) =>
+      said(
+        client.POST("/bff/actions/devices/{device_id}/update", {
+          params: { path: { device_id: device } },
+          body: { artifact, delivery: "pull" },
+        }),
+      ),
+    onSettled: () => renew(queries, ["device", device]),
+  });
+}
+
+export function useCancelUpdate(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (update: string) =>
+      said(
+        client.POST("/bff/actions/devices/{device_id}/updates/{update_id}/cancel", {
+          params: { path: { device_id: device, update_id: update } },
+        }),
+      ),
+    onSettled: () => renew(queries, ["device", device]),
+  });
+}
+
+export function useLogOut() {
+  return useMutation({ mutationFn: () => said(client.POST("/bff/logout")) });
+}
+
+export function useLogIn() {
+  return useMutation({
+    mutationFn: (body: { email: string; password: string }) => said(client.POST("/bff/login", { body })),
+  });
+}

@@ -1,0 +1,118 @@
+/** What the screens ask for. State that belongs to the server lives here and nowhere else. */
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { client, rememberCsrf, said } from "./client";
+import type { paths } from "./schema.gen";
+
+export type Range = NonNullable<
+  NonNullable<paths["/bff/screens/devices/{device_id}/readings"]["get"]["parameters"]["query"]>["range"]
+>;
+export type DeviceFilter = {
+  farm?: string | undefined;
+  status?: "new" | "healthy" | "degraded" | "failing" | "silent" | undefined;
+  kind?: string | undefined;
+  q?: string | undefined;
+};
+
+const at = (device: string) => ({ path: { device_id: device } });
+
+export const meQuery = queryOptions({
+  queryKey: ["me"],
+  queryFn: async () => {
+    const me = await said(client.GET("/bff/me"));
+    rememberCsrf(me.csrf);
+    return me;
+  },
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export const frameQuery = queryOptions({
+  queryKey: ["frame"],
+  queryFn: () => said(client.GET("/bff/screens/frame")),
+});
+
+export const fleetQuery = queryOptions({
+  queryKey: ["fleet"],
+  queryFn: () => said(client.GET("/bff/screens/fleet")),
+});
+
+export const farmQuery = (farm: string) =>
+  queryOptions({
+    queryKey: ["farm", farm],
+    queryFn: () => said(client.GET("/bff/screens/farms/{farm_id}", { params: { path: { farm_id: farm } } })),
+  });
+
+export const devicesQuery = (filter: DeviceFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["devices", filter],
+    queryFn: ({ pageParam }) =>
+      said(client.GET("/bff/screens/devices", { params: { query: { ...filter, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const deviceQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}", { params: at(device) })),
+  });
+
+export const objectsQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device, "objects"],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/objects", { params: at(device) })),
+  });
+
+export const readingsQuery = (device: string, path: string, range: Range, points: number) =>
+  queryOptions({
+    queryKey: ["device", device, "readings", path, range, points],
+    queryFn: () =>
+      said(
+        client.GET("/bff/screens/devices/{device_id}/readings", {
+          params: { ...at(device), query: { path, range, points } },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+
+export const timelineQuery = (device: string) =>
+  infiniteQueryOptions({
+    queryKey: ["device", device, "timeline"],
+    queryFn: ({ pageParam }) =>
+      said(
+        client.GET("/bff/screens/devices/{device_id}/timeline", {
+          params: { ...at(device), query: { cursor: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+
+export const updatesQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device, "updates"],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/updates", { params: at(device) })),
+  });
+
+export const commandQuery = (command: string) =>
+  queryOptions({
+    queryKey: ["command", command],
+    queryFn: () =>
+      said(client.GET("/bff/screens/commands/{command_id}", { params: { path: { command_id: command } } })),
+  });
+
+export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ["alerts", state, farm],
+    queryFn: ({ pageParam }) =>
+      said(client.GET("/bff/screens/alerts", { params: { query: { state, farm, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const alertQuery = (alert: string) =>
+  queryOptions({
+    queryKey: ["alert", alert],
+    queryFn: () => said(client.GET("/bff/screens/alerts/{alert_id}", { params: { path: { alert_id: alert } } })),
+  });

@@ -1,0 +1,138 @@
+/** Which address shows which page. Every page is loaded when somebody goes there first. */
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { Problem } from "../api/client";
+import { meQuery } from "../api/queries";
+import { Broken, NotFound } from "./broken";
+import { Layout } from "./layout";
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ component: Outlet, notFoundComponent: NotFound });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search): { next?: string; ended?: boolean } => ({
+    next: text(search.next),
+    ended: search.ended === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => import("../features/login/login-page"), "LoginPage"),
+});
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.queries.ensureQueryData(meQuery);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
+    }
+  },
+  component: Layout,
+  errorComponent: Broken,
+});
+
+const fleet = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  component: lazyRouteComponent(() => import("../features/fleet/fleet-page"), "FleetPage"),
+});
+
+const farm = createRoute({
+  getParentRoute: () => inside,
+  path: "/farms/$farm",
+  component: lazyRouteComponent(() => import("../features/fleet/farm-page"), "FarmPage"),
+});
+
+const STATUSES = ["new", "healthy", "degraded", "failing", "silent"] as const;
+
+const devices = createRoute({
+  getParentRoute: () => inside,
+  path: "/devices",
+  validateSearch: (search): { farm?: string; status?: (typeof STATUSES)[number]; kind?: string; q?: string } => ({
+    farm: text(search.farm),
+    status: STATUSES.find((status) => status === search.status),
+    kind: text(search.kind),
+    q: typeof search.q === "number" ? String(search.q) : text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("../features/devices/devices-page"), "DevicesPage"),
+});
+
+const device = createRoute({
+  getParentRoute: () => inside,
+  path: "/devices/$device",
+  validateSearch: (search): { range?: "6h" | "24h" | "7d" | "30d"; series?: string } => ({
+    range: (["6h", "24h", "7d", "30d"] as const).find((range) => range === search.range),
+    series: text(search.series),
+  }),
+  component: lazyRouteComponent(() => import("../features/devices/device-page"), "DevicePage"),
+});
+
+const deviceObjects = createRoute({
+  getParentRoute: () => device,
+  path: "/",
+  component: lazyRouteComponent(() => import("../features/devices/objects-tab"), "ObjectsTab"),
+});
+
+const deviceTimeline = createRoute({
+  getParentRoute: () => device,
+  path: "/timeline",
+  component: lazyRouteComponent(() => import("../features/devices/timeline-tab"), "TimelineTab"),
+});
+
+const deviceUpdate = createRoute({
+  getParentRoute: () => device,
+  path: "/update",
+  component: lazyRouteComponent(() => import("../features/devices/update-tab"), "UpdateTab"),
+});
+
+const alerts = createRoute({
+  getParentRoute: () => inside,
+  path: "/alerts",
+  validateSearch: (search): { state?: "resolved"; farm?: string; severity?: string } => ({
+    state: search.state === "resolved" ? "resolved" : undefined,
+    farm: text(search.farm),
+    severity: text(search.severity),
+  }),
+  component: lazyRouteComponent(() => import("../features/alerts/inbox-page"), "InboxPage"),
+});
+
+const alert = createRoute({
+  getParentRoute: () => alerts,
+  path: "/$alert",
+});
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+const tree = root.addChildren([
+  login,
+  inside.addChildren([
+    fleet,
+    farm,
+    devices,
+    device.addChildren([deviceObjects, deviceTimeline, deviceUpdate]),
+    alerts.addChildren([alert]),
+  ]),
+]);
+
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultErrorComponent: Broken,
+    // Until a page's code is there the frame stands; a lone "loading" would only flicker.
+    defaultPendingMs: 500,
+  });
+}

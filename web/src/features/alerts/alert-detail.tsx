@@ -1,0 +1,277 @@
+/** One alert: verdict and evidence, who was told, what happened, and what one can do. */
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { useAcknowledge, useBlockedBy, useResolve } from "../../api/actions";
+import { type Shown, why } from "../../api/client";
+import { alertQuery } from "../../api/queries";
+import { Ahead, Span, Time } from "../../ui/age";
+import { Button } from "../../ui/button";
+import { useNow } from "../../ui/clock";
+import { Dialog, DialogActions } from "../../ui/dialog";
+import { Evidence } from "../../ui/evidence";
+import { TextField } from "../../ui/field";
+import { useFreshness } from "../../ui/freshness";
+import { Icon } from "../../ui/icon";
+import { useKeys } from "../../ui/keys";
+import { Failed, Skeleton } from "../../ui/notice";
+import { SeverityBar, SeverityTag } from "../../ui/severity";
+import { Timeline } from "../../ui/timeline";
+import { capital, clockTime, moment, until } from "../../ui/words";
+import css from "./detail.module.css";
+
+type Screen = Shown["AlertScreen"];
+
+export function AlertDetail({ alert }: { alert: string }) {
+  const { data, error, isError, refetch, dataUpdatedAt } = useQuery(alertQuery(alert));
+  return (
+    <article className={`card ${css.detail}`} aria-label="Alert in front" aria-busy={!data && !isError}>
+      <Link to="/alerts" search={true} className={`${css.back} phone`}>
+        <Icon name="back" /> Alerts
+      </Link>
+      {isError && (
+        <Failed
+          what="This alert could not be loaded"
+          why={why(error)}
+          dataFrom={data ? clockTime(new Date(dataUpdatedAt)) : null}
+          onRetry={() => void refetch()}
+        />
+      )}
+      {data ? <Whole screen={data} /> : !isError && <Skeleton rows={6} height={56} label="Loading the alert" />}
+    </article>
+  );
+}
+
+function Whole({ screen }: { screen: Screen }) {
+  const { alert, verdict } = screen;
+  return (
+    <>
+      <div className={css.verdict}>
+        <SeverityBar look={alert.look} />
+        <div className={css.inside}>
+          <div className="row">
+            <SeverityTag severity={alert.severity} look={alert.look} />
+            <code className="muted">#{alert.code}</code>
+            <span className="space" />
+            <Since alert={alert} />
+          </div>
+          <h2 className={css.headline}>{alert.headline}</h2>
+          <Where place={alert.place} />
+          <p className={css.says}>{verdict.says || capital(verdict.cause.replaceAll("-", " "))}</p>
+          <Evidence evidence={verdict.evidence} ruledOut={verdict.ruled_out} />
+        </div>
+      </div>
+      <Acts screen={screen} />
+      <div className={css.rest}>
+        <Told told={screen.told} />
+        {screen.timeline.length > 0 && (
+          <section aria-label="What happened">
+            <h3>What happened</h3>
+            <Timeline items={screen.timeline} />
+          </section>
+        )}
+      </div>
+    </>
+  );
+}
+
+function Since({ alert }: { alert: Shown["AlertLine"] }) {
+  const now = useNow(60_000);
+  const opened = new Date(alert.opened_at);
+  return (
+    <span className="small muted">
+      since <Time at={opened} text={moment(opened, now)} />
+      {alert.state !== "resolved" && (
+        <>
+          , <Span since={opened} />
+        </>
+      )}
+    </span>
+  );
+}
+
+function Where({ place }: { place: Shown["AlertPlace"] }) {
+  return (
+    <p className={css.where}>
+      {place.farm && (
+        <Link to="/farms/$farm" params={{ farm: place.farm }} hash={place.enclosure ?? ""}>
+          {[place.farm_name || place.farm, place.enclosure_name].filter(Boolean).join(", ")}
+        </Link>
+      )}
+      {place.device && (
+        <Link to="/devices/$device" params={{ device: place.device }}>
+          {place.endpoint || place.device}
+        </Link>
+      )}
+    </p>
+  );
+}
+
+function Acts({ screen }: { screen: Screen }) {
+  const { alert } = screen;
+  const [isAsked, setAsked] = useState<"acknowledge" | "resolve" | null>(null);
+  const acknowledge = useAcknowledge();
+  const resolve = useResolve();
+  const notAllowed = useBlockedBy();
+  const { isStale } = useFreshness();
+  const now = useNow(60_000);
+  const blockedBy = notAllowed ?? (isStale ? "The data may be old: wait until Shoal is live again." : null);
+  const canAcknowledge = alert.state === "open" && blockedBy === null && !acknowledge.isPending;
+  useKeys({ a: () => canAcknowledge && setAsked("acknowledge") });
+  if (alert.state === "resolved") {
+    return (
+      <div className={css.acts}>
+        <p>
+          Resolved by <b>{alert.resolved_by || "itself: the condition is over"}</b>
+          {alert.resolved_at && ` at ${moment(new Date(alert.resolved_at), now)}`}
+          {screen.note && `: ${screen.note}`}
+        </p>
+      </div>
+    );
+  }
+  return (
+    <div className={css.acts}>
+      {alert.state === "acknowledged" && (
+        <p className={css.taken}>
+          Taken by <b>{alert.taken_by || "somebody"}</b>
+          {alert.taken_until && ` until ${until(new Date(alert.taken_until), now)}`}
+          {screen.note && <span className="muted">: {screen.note}</span>}
+        </p>
+      )}
+      <div className={css.buttons}>
+        {alert.state === "open" && (
+          <Button
+            look="primary"
+            blockedBy={blockedBy}
+            isBusy={acknowledge.isPending}
+            onClick={() => setAsked("acknowledge")}
+          >
+            {acknowledge.isPending ? "Taking it" : "Acknowledge"} <kbd>A</kbd>
+          </Button>
+        )}
+        <Button blockedBy={blockedBy} isBusy={resolve.isPending} onClick={() => setAsked("resolve")}>
+          Resolve
+        </Button>
+      </div>
+      {blockedBy && <p className="small muted">{blockedBy}</p>}
+      {acknowledge.isError && <Wrong>Not acknowledged {why(acknowledge.error)}</Wrong>}
+      {resolve.isError && <Wrong>Not resolved {why(resolve.error)}</Wrong>}
+      {isAsked === "acknowledge" && (
+        <NoteDialog
+          title={`Take #${alert.code}`}
+          says="Nobody else is called while you have it."
+          label="Note for the others (may be empty)"
+          act="Acknowledge"
+          onClose={() => setAsked(null)}
+          onSend={(note) => acknowledge.mutate({ alert: alert.id, note })}
+        />
+      )}
+      {isAsked === "resolve" && (
+        <NoteDialog
+          title={`Resolve #${alert.code}`}
+          says="If the condition still holds, the alert comes back by itself."
+          label="What was done"
+          act="Resolve"
+          isRequired
+          onClose={() => setAsked(null)}
+          onSend={(note) => resolve.mutate({ alert: alert.id, note })}
+        />
+      )}
+    </div>
+  );
+}
+
+function Wrong({ children }: { children: React.ReactNode }) {
+  return (
+    <p className={css.wrong} role="alert">
+      {children}
+    </p>
+  );
+}
+
+function NoteDialog({
+  title,
+  says,
+  label,
+  act,
+  isRequired = false,
+  onClose,
+  onSend,
+}: {
+  title: string;
+  says: string;
+  label: string;
+  act: string;
+  isRequired?: boolean;
+  onClose: () => void;
+  onSend: (note: string) => void;
+}) {
+  const [note, setNote] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onClose();
+    onSend(note.trim());
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit} className={css.form}>
+        <p className="muted">{says}</p>
+        <TextField
+          label={label}
+          value={note}
+          required={isRequired}
+          maxLength={1000}
+          autoComplete="off"
+          onChange={(event) => setNote(event.target.value)}
+        />
+        <DialogActions>
+          <Button onClick={onClose}>Leave it</Button>
+          <Button look="primary" type="submit">
+            {act}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+function Told({ told }: { told: Shown["ToldLine"][] }) {
+  const now = useNow();
+  return (
+    <section aria-label="Who was told">
+      <h3>Who was told, what is next</h3>
+      {told.length === 0 && <p className="muted">Nobody is told about this one: no escalation policy covers it.</p>}
+      <ol className={css.ladder}>
+        {told.map((line) => {
+          const isAhead = line.state === "waiting";
+          return (
+            <li key={`${line.to}${line.channel}${line.at}`} className={isAhead ? css.ahead : css.past}>
+              {line.at && <Time at={line.at} text={moment(new Date(line.at), now)} className={css.when} />}
+              <b>{line.to || "unknown"}</b> <span className="muted">{channel(line.channel)}</span>{" "}
+              <span className={line.state === "failed" ? css.failed : isAhead ? css.next : "muted"}>
+                {isAhead ? line.at ? <Ahead at={line.at} /> : "waiting" : stateOf(line.state)}
+              </span>
+              {line.detail && <span className="muted">: {line.detail}</span>}
+            </li>
+          );
+        })}
+      </ol>
+    </section>
+  );
+}
+
+function channel(name: string): string {
+  return name === "sms" ? "SMS" : name;
+}
+
+/** "Sent" is all we know until the other side says more. */
+function stateOf(state: string): string {
+  switch (state) {
+    case "failed":
+      return "not delivered";
+    case "dropped":
+      return "no longer needed";
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,138 @@
+/** The state as a sentence: what, since when, why, how we know, what comes next. */
+import { useCancelCommand } from "../../api/actions";
+import { type Shown, why } from "../../api/client";
+import { Ahead, Span, Time } from "../../ui/age";
+import { Button } from "../../ui/button";
+import { useNow } from "../../ui/clock";
+import { Evidence } from "../../ui/evidence";
+import { useFreshness } from "../../ui/freshness";
+import { Pill, StatusIcon } from "../../ui/status";
+import { capital, moment, until } from "../../ui/words";
+import css from "./device.module.css";
+
+type Screen = Shown["DeviceScreen"];
+
+export function DeviceState({ screen }: { screen: Screen }) {
+  const { device, verdict } = screen;
+  const { isStale } = useFreshness();
+  const look =
+    isStale || device.is_stale ? "stale" : device.status === "healthy" && device.is_asleep ? "asleep" : device.status;
+  return (
+    <section
+      className={`card ${css.state}`}
+      style={{ borderLeftColor: `var(--${look === "new" ? "accent" : look})` }}
+      aria-label="State"
+    >
+      <div className={css.stateHead}>
+        <StatusIcon status={device.status} isAsleep={device.is_asleep} isStale={device.is_stale} size={24} />
+        <p className={css.headline}>
+          <Headline device={device} />
+        </p>
+        {verdict && device.status !== "healthy" && (
+          <Pill status={device.status}>{verdict.says || capital(device.cause)}</Pill>
+        )}
+        <span className="space" />
+        <Heard device={device} />
+      </div>
+      {verdict && <Evidence evidence={verdict.evidence} ruledOut={verdict.ruled_out} />}
+      {!verdict && device.status !== "healthy" && device.status !== "new" && (
+        <p className="muted">The cause is unknown; nothing was checked yet.</p>
+      )}
+      <Next screen={screen} />
+    </section>
+  );
+}
+
+function Headline({ device }: { device: Shown["DeviceLine"] }) {
+  const since = device.since ?? device.last_heard_at;
+  switch (device.status) {
+    case "silent":
+      return since ? (
+        <>
+          Silent for <Span since={since} />
+        </>
+      ) : (
+        <>Silent</>
+      );
+    case "failing":
+      return since ? (
+        <>
+          Failing for <Span since={since} />
+        </>
+      ) : (
+        <>Failing</>
+      );
+    case "degraded":
+      return since ? (
+        <>
+          Degraded for <Span since={since} />
+        </>
+      ) : (
+        <>Degraded</>
+      );
+    case "new":
+      return <>New: never heard yet</>;
+    case "healthy":
+      return device.is_asleep ? <>Asleep as planned</> : <>Healthy</>;
+  }
+}
+
+function Heard({ device }: { device: Shown["DeviceLine"] }) {
+  const now = useNow();
+  if (!device.last_heard_at) return <span className={css.heard}>never heard</span>;
+  const heard = new Date(device.last_heard_at);
+  const expected = device.next_expected_at ? new Date(device.next_expected_at) : null;
+  const isLate = expected !== null && expected.getTime() < now;
+  return (
+    <span className={css.heard}>
+      last heard <Time at={heard} text={moment(heard, now)} />
+      {expected && isLate && (
+        <>
+          , due by <Time at={expected} text={moment(expected, now)} />
+        </>
+      )}
+      {expected && !isLate && (
+        <>
+          , {device.is_asleep ? "wakes" : "expected"} <Ahead at={expected} />
+        </>
+      )}
+    </span>
+  );
+}
+
+function Next({ screen }: { screen: Screen }) {
+  if (screen.waiting.length === 0) return null;
+  return (
+    <ul className={css.next} aria-label="Waiting commands">
+      {screen.waiting.map((command) => (
+        <Waiting key={command.id} command={command} device={screen.device.id} />
+      ))}
+    </ul>
+  );
+}
+
+function Waiting({ command, device }: { command: Shown["CommandShown"]; device: string }) {
+  const cancel = useCancelCommand(device);
+  const now = useNow(60_000);
+  return (
+    <li>
+      <p>
+        <b>Waiting for wake-up</b>{" "}
+        <span className="muted">
+          {command.operation} <code>{command.path}</code>
+          {command.value !== null && command.operation === "write" && <> = {String(command.value)}</>}
+          {command.by && ` by ${command.by}`}
+          {command.expires_at && `, expires ${until(new Date(command.expires_at), now)}`}
+          {cancel.isError && <span role="alert"> Not cancelled {why(cancel.error)}</span>}
+        </span>
+      </p>
+      <Button look="mini" isBusy={cancel.isPending} onClick={() => cancel.mutate(command.id)}>
+        Cancel
+        <span className="sr">
+          {" "}
+          {command.operation} {command.path}
+        </span>
+      </Button>
+    </li>
+  );
+}

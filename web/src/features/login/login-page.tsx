@@ -1,0 +1,88 @@
+/** Who are you? Nothing of the application is loaded before this is answered. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useRouter, useSearch } from "@tanstack/react-router";
+import { type FormEvent, useEffect, useState } from "react";
+import { useLogIn } from "../../api/actions";
+import { Problem, rememberCsrf, why } from "../../api/client";
+import { meQuery } from "../../api/queries";
+import { Button } from "../../ui/button";
+import { TextField } from "../../ui/field";
+import { Mark } from "../../ui/icon";
+import css from "./login.module.css";
+
+export function LoginPage() {
+  const { next, ended } = useSearch({ from: "/login" });
+  const logIn = useLogIn();
+  const queries = useQueryClient();
+  const router = useRouter();
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  useEffect(() => {
+    document.title = "Log in · Shoal";
+  }, []);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    logIn.mutate(
+      { email, password },
+      {
+        onSuccess: (me) => {
+          rememberCsrf(me.csrf);
+          queries.setQueryData(meQuery.queryKey, me);
+          router.history.push(inside(next));
+        },
+      },
+    );
+  };
+  return (
+    <main className={css.page}>
+      <form className={`card ${css.card}`} onSubmit={submit}>
+        <div className={css.head}>
+          <Mark size={40} />
+          <h1>Log in to Shoal</h1>
+        </div>
+        {ended && !logIn.isError && (
+          <p className={css.note}>You were logged out. Log in again and you return to where you were.</p>
+        )}
+        <TextField
+          label="Email"
+          type="email"
+          name="email"
+          autoComplete="username"
+          required
+          autoFocus
+          value={email}
+          onChange={(event) => setEmail(event.target.value)}
+        />
+        <TextField
+          label="Password"
+          type="password"
+          name="password"
+          autoComplete="current-password"
+          required
+          value={password}
+          onChange={(event) => setPassword(event.target.value)}
+        />
+        {logIn.isError && (
+          <p className={css.wrong} role="alert">
+            {refusal(logIn.error)}
+          </p>
+        )}
+        <Button type="submit" look="primary" isBusy={logIn.isPending}>
+          {logIn.isPending ? "Logging in" : "Log in"}
+        </Button>
+      </form>
+    </main>
+  );
+}
+
+/** The same words for both, so that nobody learns who exists. */
+function refusal(error: unknown): string {
+  if (error instanceof Problem && error.status === 401) return "Email or password is wrong.";
+  if (error instanceof Problem && error.status === 429) return "Too many tries. Wait a minute, then try again.";
+  return `Nobody could be logged in ${why(error)}`;
+}
+
+/** Only ever back into the application: `//elsewhere` is another site. */
+export function inside(next: string | undefined): string {
+  return next?.startsWith("/") && !next.startsWith("//") && !next.startsWith("/\\") ? next : "/";
+}

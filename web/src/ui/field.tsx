@@ -1,0 +1,72 @@
+/** A labelled field, with what is wrong with it beneath. */
+import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from "react";
+import css from "./field.module.css";
+
+type Shared = { label: string; hint?: ReactNode; wrong?: string | null };
+
+export function TextField({ label, hint, wrong = null, ...rest }: Shared & InputHTMLAttributes<HTMLInputElement>) {
+  const id = useId();
+  const note = useId();
+  return (
+    <div className={css.field}>
+      <label htmlFor={id}>{label}</label>
+      <input
+        {...rest}
+        id={id}
+        className={css.control}
+        aria-invalid={wrong !== null || undefined}
+        aria-describedby={hint || wrong ? note : undefined}
+      />
+      <Note id={note} hint={hint} wrong={wrong} />
+    </div>
+  );
+}
+
+export function SelectField({
+  label,
+  hint,
+  wrong = null,
+  children,
+  ...rest
+}: Shared & SelectHTMLAttributes<HTMLSelectElement>) {
+  const id = useId();
+  const note = useId();
+  return (
+    <div className={css.field}>
+      <label htmlFor={id}>{label}</label>
+      <select {...rest} id={id} className={css.control} aria-describedby={hint || wrong ? note : undefined}>
+        {children}
+      </select>
+      <Note id={note} hint={hint} wrong={wrong} />
+    </div>
+  );
+}
+
+/** A choice in a filter row: the label stands inside the frame. */
+export function FilterSelect({
+  label,
+  children,
+  ...rest
+}: { label: string } & SelectHTMLAttributes<HTMLSelectElement>) {
+  return (
+    <label className={css.chip}>
+      <span>{label}</span>
+      <select {...rest}>{children}</select>
+    </label>
+  );
+}
+
+function Note({ id, hint, wrong }: { id: string; hint: ReactNode; wrong: string | null }) {
+  if (wrong) {
+    return (
+      <p id={id} className={css.wrong} role="alert">
+        {wrong}
+      </p>
+    );
+  }
+  return hint ? (
+    <p id={id} className="small muted">
+      {hint}
+    </p>
+  ) : null;
+}
