@@ -1,0 +1,196 @@
+"""What has to be there before anybody can use Shoal: a tenant, a person who may log in, tokens for programs."""
+
+import contextlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from shoal.access.policy import Role
+from shoal.clock import Clock, SystemClock
+from shoal.errors import NotFound, Rejected, Unavailable
+from shoal.identity.login import Unauthenticated
+from shoal.identity.store import Identity
+from shoal.ids import Prefix, TenantId, TokenId, parse_id
+from shoal.inventory.place import Tenant
+from shoal.inventory.store import Inventory
+from shoal.settings import Settings
+from shoal.storage.database import Database
+from shoal.storage.folder import DATABASE, database_url
+
+ROLES: Final = tuple(role.value for role in Role)
+FIRST_TENANT: Final = "Main"
+ADMINISTRATOR_EMAIL: Final = "admin@shoal.example"
+# Read from a terminal once and typed into a browser: 60 random bits in four groups.
+PASSWORD_GROUPS: Final = 4
+_LETTERS: Final = "abcdefghjkmnpqrstvwxyz23456789"
+DEMO_FILE: Final = "demo-login.json"
+# The demo's own token: for as long as somebody may leave a demo running.
+DEMO_TOKEN_LIFETIME: Final = timedelta(days=90)
+# All tenants of an installation that the command line looks through for a name.
+TENANTS_LOOKED_AT_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How the first administrator logs in: shown once, at the first start."""
+
+    email: str
+    password: str
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The login and the token of a demo."""
+
+    email: str
+    password: str
+    token: str
+
+
+async def tenant_named(database: Database, inventory: Inventory, name: str) -> Tenant:
+    """The tenant of that name, made when it is missing."""
+    found = await _tenant_named(inventory, name)
+    if found is not None:
+        return found
+    async with database.transaction() as tx:
+        return await inventory.create_tenant(tx, name)
+
+
+async def any_tenant(database: Database, inventory: Inventory) -> Tenant:
+    """The oldest tenant, made when there is none."""
+    page = await inventory.tenants(limit=1)
+    return page.items[0] if page.items else await tenant_named(database, inventory, FIRST_TENANT)
+
+
+async def first_administrator(identity: Identity, tenant: TenantId) -> Login | None:
+    """Makes the first person of the installation; None when there is somebody already."""
+    if await identity.has_users():
+        return None
+    login = Login(ADMINISTRATOR_EMAIL, new_password())
+    await identity.create_user(
+        tenant, email=login.email, name="Administrator", role=Role.ADMINISTRATOR, password=login.password
+    )
+    return login
+
+
+def new_password() -> str:
+    """A password that a person can type."""
+    groups = ("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(PASSWORD_GROUPS))
+    return "-".join(groups)
+
+
+async def demo_access(
+    folder: Path, identity: Identity, database: Database, clock: Clock, first: Login | None
+) -> Access:
+    """How people and programs get into the demo: the same at each start, in a file that only its owner can read.
+
+    Raises:
+        Unavailable: there are people already, and the file with their login is gone.
+    """
+    file = folder / DEMO_FILE
+    if file.exists() and first is None:
+        access = msgspec.json.decode(file.read_bytes(), type=Access)
+        with contextlib.suppress(Unauthenticated):
+            return msgspec.structs.replace(access, token=await _living(identity, access.token))
+        return await _remembered(file, identity, database, clock, access.email, access.password)
+    if first is None:
+        raise Unavailable("demo", f"{file} is gone, and with it the login", "Begin again with --fresh")
+    return await _remembered(file, identity, database, clock, first.email, first.password)
+
+
+async def _living(identity: Identity, secret: str) -> str:
+    await identity.authenticate(secret)
+    return secret
+
+
+async def _remembered(
+    file: Path, identity: Identity, database: Database, clock: Clock, email: str, password: str
+) -> Access:
+    _, user = await identity.log_in(email, password)
+    async with database.transaction() as tx:
+        token = await identity.create_token(
+            tx,
+            user.tenant,
+            name="demo",
+            role=Role.ADMINISTRATOR,
+            expires_at=clock.now() + DEMO_TOKEN_LIFETIME,
+        )
+    access = Access(email=email, password=password, token=token.secret)
+    new = file.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_bytes(msgspec.json.encode(access))
+    new.replace(file)
+    return access
+
+
+async def create_token(settings: Settings, name: str, role: str, tenant: str | None) -> str:
+    """Makes a token, also while Shoal runs on the same data folder; its secret.
+
+    Raises:
+        Rejected: a role or a name that is none; several tenants and none named; no data folder yet.
+        NotFound: no such tenant.
+    """
+    database = await _existing(settings.data)
+    try:
+        clock = SystemClock()
+        owner = await _tenant(Inventory(database, clock), tenant)
+        async with database.transaction() as tx:
+            token = await Identity(database, clock).create_token(tx, owner, name=name, role=Role(role))
+        return token.secret
+    finally:
+        await database.close()
+
+
+async def revoke_token(settings: Settings, token: str) -> None:
+    """Ends a token at once.
+
+    Raises:
+        Rejected: not an id of a token.
+        NotFound: no such token.
+    """
+    wanted = TokenId(parse_id(token, Prefix.TOKEN))
+    database = await _existing(settings.data)
+    try:
+        clock = SystemClock()
+        identity = Identity(database, clock)
+        for tenant in (await Inventory(database, clock).tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
+            try:
+                async with database.transaction() as tx:
+                    await identity.revoke_token(tx, tenant.id, wanted)
+            except NotFound:
+                continue
+            return
+        raise NotFound(token, "no such token")
+    finally:
+        await database.close()
+
+
+async def _existing(folder: Path) -> Database:
+    """The database of a data folder, which must be there: a typing error must not make a new one."""
+    if not (folder / DATABASE).is_file():
+        raise Rejected("data", f"there is no Shoal in {folder}; start `shoal up` there first, or name another --data")
+    return await Database.open(database_url(folder))
+
+
+async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:
+    if wanted is not None:
+        found = await _tenant_named(inventory, wanted)
+        if found is None:
+            raise NotFound(wanted, "no such tenant")
+        return found.id
+    tenants = (await inventory.tenants(limit=2)).items
+    if len(tenants) > 1:
+        raise Rejected("tenant", "there are several: name one with --tenant")
+    if not tenants:
+        raise Rejected("tenant", "there is none yet: start `shoal up` on this folder first")
+    return tenants[0].id
+
+
+async def _tenant_named(inventory: Inventory, wanted: str) -> Tenant | None:
+    for tenant in (await inventory.tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
+        if wanted in {tenant.name, tenant.id}:
+            return tenant
+    return None

@@ -1,0 +1,113 @@
+"""What one room needs of another, where they do not know each other: small adapters, put in by the composition."""
+
+import json
+import socket
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from shoal.access.decision import Place
+from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.neighbours import Enqueue, Request
+from shoal.commands.command import Operation
+from shoal.commands.store import Commands
+from shoal.errors import NotFound
+from shoal.events.alert import NotificationDue
+from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
+from shoal.inventory.store import Inventory, TellEnclosure
+from shoal.notifications.email import MailSecurity, MailSettings
+from shoal.notifications.worker import PlaceName
+from shoal.settings import Settings
+from shoal.storage.database import Transaction
+
+# A device that is told its enclosure may sleep for long; after that a person has looked anyway.
+TELL_FOR: Final = timedelta(days=7)
+
+
+def queue_for_inventory(commands: Commands) -> TellEnclosure:
+    """How the inventory tells a device its enclosure: a write that waits until it listens."""
+
+    async def tell(tx: Transaction, place: Place, path: str, enclosure: EnclosureId) -> None:
+        body = json.dumps({"value": enclosure}).encode()
+        await commands.enqueue(
+            tx, place, Operation.WRITE, path, body=body, time_to_live=TELL_FOR, by=None, wait_for_wake=True
+        )
+
+    return tell
+
+
+def queue_for_campaigns(commands: Commands) -> Enqueue:
+    """How campaigns ask devices."""
+
+    async def enqueue(tx: Transaction, request: Request) -> str:
+        place = Place(
+            tenant=TenantId(request.tenant),
+            farm=None if request.farm is None else FarmId(request.farm),
+            enclosure=None if request.enclosure is None else EnclosureId(request.enclosure),
+            device=DeviceId(request.device),
+        )
+        command = await commands.enqueue(
+            tx,
+            place,
+            Operation(request.operation),
+            request.path,
+            body=None if request.body is None else json.dumps(request.body).encode(),
+            time_to_live=request.time_to_live,
+            by=request.by,
+            wait_for_wake=True,
+        )
+        return command.id
+
+    return enqueue
+
+
+def file_address(listeners: Sequence[str], public: str | None) -> Callable[[DeviceFacts], str]:
+    """Under which URI a device fetches files: over the kind of listener that it registered with.
+
+    `public` is how devices reach us from outside, where that is not the listener's own address.
+    """
+
+    def address(facts: DeviceFacts) -> str:
+        scheme = "coaps" if facts.secure else "coap"
+        if public is not None and urlsplit(public).scheme == scheme:
+            return public
+        found = next((uri for uri in listeners if urlsplit(uri).scheme == scheme), listeners[0])
+        parts = urlsplit(found)
+        # An address that stands for all of the machine's is none that a device could ask.
+        host = socket.getfqdn() if parts.hostname in {"0.0.0.0", "::"} else parts.hostname  # noqa: S104  # compared
+        return f"{parts.scheme}://{f'[{host}]' if ':' in (host or '') else host}:{parts.port}"
+
+    return address
+
+
+def mail_settings(settings: Settings) -> MailSettings | None:
+    """Where mail goes out; None while no server is named: then it waits."""
+    if settings.smtp_host is None:
+        return None
+    return MailSettings(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        security=MailSecurity(settings.smtp_security),
+        username=settings.smtp_user,
+        password=None if settings.smtp_password is None else settings.smtp_password.get_secret_value(),
+    )
+
+
+def place_names(inventory: Inventory) -> PlaceName:
+    """The place of an alert in words: "Pen 4, Storholmen"."""
+
+    async def name(due: NotificationDue) -> str:
+        tenant = TenantId(due.tenant)
+        try:
+            if due.enclosure:
+                enclosure = await inventory.enclosure(tenant, EnclosureId(due.enclosure))
+                return f"{enclosure.name}, {enclosure.farm_name}"
+            if due.farm:
+                return (await inventory.farm(tenant, FarmId(due.farm))).name
+            return (await inventory.tenant(tenant)).name
+        except NotFound:
+            return due.enclosure or due.farm or due.tenant
+
+    return name

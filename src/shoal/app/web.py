@@ -1,0 +1,125 @@
+"""Pages and API over HTTP(S): one address for both, and one of its own, on loopback, between the two."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shoal.errors import Unavailable
+
+# Browsers hold a live stream open for ever: it is cut after this, all other answers are short.
+GOODBYE_S: Final = 2
+BACKLOG_MAX: Final = 2_048
+# Answered by the API's application even where the pages have the root.
+OPERATIONS: Final = ("/healthz", "/readyz", "/metrics")
+
+
+class Doorman:
+    """Sends a request to the API or to the pages, by its path."""
+
+    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_api = path == "/api" or path.startswith("/api/") or path in OPERATIONS
+        await (self._api if is_api else self._pages)(scope, receive, send)
+
+
+class Settled:
+    """Answers a change only when those who have to know of it do: a device that was just created may connect at once."""
+
+    def __init__(self, application: ASGIApp, settle: Callable[[], Awaitable[object]]) -> None:
+        self._application = application
+        self._settle = settle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") in {None, "GET", "HEAD", "OPTIONS"}:
+            await self._application(scope, receive, send)
+            return
+
+        async def settled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Away for a moment: the change is kept all the same, and followed as soon as that is possible.
+                with contextlib.suppress(Unavailable):
+                    await self._settle()
+            await send(message)
+
+        await self._application(scope, receive, settled)
+
+
+class WebServer:
+    """One application on one address."""
+
+    def __init__(
+        self, application: ASGIApp, address: socket.socket, *, cert: Path | None = None, key: Path | None = None
+    ) -> None:
+        self._socket = address
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=GOODBYE_S,
+                ssl_certfile=cert,
+                ssl_keyfile=key,
+                backlog=BACKLOG_MAX,
+            )
+        )
+
+    async def run(self) -> None:
+        """Serves until it is cancelled, then lets go of whoever is still connected."""
+        serving = asyncio.create_task(self._server.serve([self._socket]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self._server.should_exit = True
+            await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(address: str) -> socket.socket:
+    """A socket that listens at HOST:PORT; port 0 is any free one.
+
+    Raises:
+        Unavailable: taken, or not this machine's; says so in words.
+    """
+    parts = urlsplit(f"//{address}")
+    host, port = parts.hostname or "", parts.port or 0
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind(where)
+            opened.listen(BACKLOG_MAX)
+        except OSError:
+            opened.close()
+            raise
+    except OSError as error:
+        raise Unavailable(
+            "web", f"{address}: {error.strerror or error}", "Stop what uses that address, or choose another with --web"
+        ) from error
+    return opened
+
+
+def url_of(listening: socket.socket, scheme: str = "http") -> str:
+    """The URL of a listening socket."""
+    host, port = listening.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,0 +1,173 @@
+"""The command line: `shoal demo`, `shoal up`, `shoal token`.
+
+Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
+a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from shoal import __version__
+from shoal.app import first_start
+from shoal.app.composition import Running, up
+from shoal.demo import run
+from shoal.errors import Rejected, ShoalError
+from shoal.settings import Settings, load
+
+# RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
+DEMO_ENCLOSURE_OPTION = 65_308
+DEMO_TENANT = "Demo"
+
+# The settings that have a flag of their own; all others come from the environment or the file.
+FLAGS = (
+    "data",
+    "web",
+    "open_enrolment",
+    "tls_cert",
+    "tls_key",
+    "allow_plain_http",
+    "enclosure_option",
+    "kafka",
+    "log_level",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the command `shoal`."""
+    given = parser().parse_args(arguments)
+    try:
+        code = asyncio.run(given.run(given))
+    except KeyboardInterrupt:
+        code = 130
+    except Rejected as error:
+        print(f"shoal: {error}", file=sys.stderr)
+        code = 2
+    except ShoalError as error:
+        print(f"shoal: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their help."""
+    top = argparse.ArgumentParser(
+        prog="shoal",
+        description="Device management for farms: sensors and cameras over LwM2M, their health, alerts and updates.",
+        epilog="Settings come from these options, then from SHOAL_* in the environment, then from shoal.toml.",
+    )
+    top.add_argument("--version", action="version", version=f"shoal {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="a farm with 24 devices that report, on http://127.0.0.1:8080/")
+    _serving(demo)
+    demo.set_defaults(run=_demo)
+
+    up = commands.add_parser("up", help="all of Shoal in one process")
+    _serving(up)
+    up.set_defaults(run=_up)
+
+    token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
+    create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
+    create.add_argument("name", metavar="NAME", help="what it is for; shown in lists and in the audit log")
+    create.add_argument("--role", required=True, choices=first_start.ROLES, help="what it may do")
+    create.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
+    _common(create)
+    create.set_defaults(run=_token_create)
+    revoke = token.add_parser("revoke", help="end a token at once")
+    revoke.add_argument("token", metavar="TOK-ID", help="its id, as the API's list of tokens shows it")
+    _common(revoke)
+    revoke.set_defaults(run=_token_revoke)
+    return top
+
+
+def _serving(command: argparse.ArgumentParser) -> None:
+    _common(command)
+    fields = Settings.model_fields
+    command.add_argument(
+        "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given again and again"
+    )
+    command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
+    command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
+    command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
+    command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
+    command.add_argument("--kafka", metavar="HOST:PORT", help=fields["kafka"].description)
+    command.add_argument("--tls-cert", type=Path, metavar="FILE", help=fields["tls_cert"].description)
+    command.add_argument("--tls-key", type=Path, metavar="FILE", help=fields["tls_key"].description)
+    command.add_argument(
+        "--allow-plain-http", action="store_const", const=True, help=fields["allow_plain_http"].description
+    )
+    command.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, metavar="FOLDER", help=Settings.model_fields["data"].description)
+    command.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings (default: ./shoal.toml)")
+
+
+def _settings(given: argparse.Namespace, **defaults: Any) -> Settings:
+    values = defaults | {name: value for name in FLAGS if (value := getattr(given, name, None)) is not None}
+    if listen := getattr(given, "listen", None):
+        values["listen"] = tuple(listen)
+    return load(values, given.config)
+
+
+async def _up(given: argparse.Namespace) -> int:
+    return await up(_settings(given), _say_up, fresh=given.fresh)
+
+
+async def _say_up(running: Running) -> None:
+    _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}")
+    if running.login is not None:
+        _say(f"First login, shown this once: {running.login.email}  {running.login.password}")
+    _say("Tokens for programs: shoal token create NAME --role administrator", "Ctrl-C stops it.")
+
+
+async def _demo(given: argparse.Namespace) -> int:
+    settings = _settings(given, enclosure_option=DEMO_ENCLOSURE_OPTION)
+    option = settings.enclosure_option or DEMO_ENCLOSURE_OPTION
+
+    async def farm(running: Running) -> None:
+        access = await first_start.demo_access(
+            running.folder, running.identity, running.database, running.clock, running.login
+        )
+        _say("Setting the demo farm up ...")
+        known = await run.prepare(running.api, access.token, running.folder)
+        _say(
+            "",
+            f"  Shoal's demo farm is up: {running.pages}/",
+            "",
+            f"  login      {access.email}",
+            f"  password   {access.password}",
+            f"  API token  {access.token}",
+            f"  API        {running.pages}/api/v1/devices   (OpenAPI: /api/v1/openapi.json)",
+            f"  devices    {', '.join(running.coap)}",
+            "",
+            "  24 devices report every 5 s. Within two minutes a battery runs low, a camera goes silent and a sensor",
+            f"  claims another enclosure. Data: {running.folder} (--fresh begins again). Ctrl-C stops all of it.",
+            "",
+        )
+        await run.live(known, running.coap[0], option)
+
+    return await up(settings, farm, fresh=given.fresh, tenant=DEMO_TENANT)
+
+
+async def _token_create(given: argparse.Namespace) -> int:
+    _say(await first_start.create_token(_settings(given), given.name, given.role, given.tenant))
+    return 0
+
+
+async def _token_revoke(given: argparse.Namespace) -> int:
+    await first_start.revoke_token(_settings(given), given.token)
+    return 0
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Which application answers, on which address, and when a change is answered."""
+
+import asyncio
+import contextlib
+import socket
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
+
+from shoal.app.web import Doorman, Settled, WebServer, listen, url_of
+from shoal.errors import Unavailable
+
+
+def said(text: str) -> ASGIApp:
+    return PlainTextResponse(text)
+
+
+def asking(application: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://shoal")
+
+
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [
+        ("/api/v1/devices", "api"),
+        ("/api", "api"),
+        ("/healthz", "api"),
+        ("/readyz", "api"),
+        ("/metrics", "api"),
+        ("/", "pages"),
+        ("/apiary", "pages"),
+        ("/bff/live", "pages"),
+        ("/devices/dev-1", "pages"),
+    ],
+)
+async def test_the_path_decides_who_answers(path: str, who: str) -> None:
+    async with asking(Doorman(said("api"), said("pages"))) as client:
+        assert (await client.get(path)).text == who
+
+
+async def test_a_change_is_answered_when_those_who_must_know_know_and_a_look_at_once() -> None:
+    settled: list[str] = []
+
+    async def settle() -> None:
+        settled.append("yes")
+
+    async with asking(Settled(said("done"), settle)) as client:
+        await client.get("/api/v1/devices")
+        assert settled == []
+
+        await client.post("/api/v1/devices")
+        assert settled == ["yes"]
+
+
+async def test_a_change_is_answered_also_when_those_who_must_know_are_away() -> None:
+    async def away() -> None:
+        raise Unavailable("database", "locked")
+
+    async with asking(Settled(said("done"), away)) as client:
+        assert (await client.post("/api/v1/devices")).text == "done"
+
+
+async def test_a_server_serves_until_it_is_cancelled_and_frees_its_port() -> None:
+    opened = listen("127.0.0.1:0")
+    url = url_of(opened)
+    serving = asyncio.create_task(WebServer(said("hello"), opened).run())
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(url)).text == "hello"
+
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+    listen(url.removeprefix("http://")).close()
+
+
+def test_a_taken_address_is_named_with_what_to_do() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+
+        with pytest.raises(Unavailable, match=f"{taken}: Address already in use") as refused:
+            listen(taken)
+
+    assert "--web" in refused.value.remedy
+
+
+def test_an_ipv6_address_is_a_url_in_brackets() -> None:
+    with listen("[::1]:0") as opened:
+        assert url_of(opened, "https").startswith("https://[::1]:")
