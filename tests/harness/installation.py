@@ -1,0 +1,188 @@
+"""The rooms of one Shoal over one database and one embedded log, on a clock that stands still until it is told.
+
+What the composition root does in the product is done here by hand: who wires rooms together can read it here. There is no
+gateway: `hear` appends what one would have written, `firmware_device.py` plays its downlink.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from shoal.access.decision import Place
+from shoal.campaigns.campaigns import Campaigns
+from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.neighbours import FileServer, Request
+from shoal.campaigns.worker import CampaignHandler
+from shoal.clock import FakeClock
+from shoal.commands.command import Operation
+from shoal.commands.store import Commands
+from shoal.commands.worker import Expiry
+from shoal.credentials.store import Credentials
+from shoal.events.codec import AnyEvent, decode, encode
+from shoal.events.device import DeviceEvent, Heartbeat
+from shoal.events.topics import DEVICE, Topic
+from shoal.identity.store import Identity
+from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
+from shoal.inventory.device import Device, Kind, Security
+from shoal.inventory.store import Inventory
+from shoal.inventory.worker import InventoryHandler
+from shoal.lwm2m.dataplane import decompress
+from shoal.storage.database import Database, Transaction
+from shoal.storage.secrets import Vault
+from shoal.stream.embedded import EmbeddedLog
+from shoal.stream.log import Entry
+from shoal.stream.relay import Relay
+from shoal.stream.worker import Worker
+
+START: Final = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
+# How long a device may take to hear that it hangs in another enclosure.
+TELL_WITHIN: Final = timedelta(days=1)
+
+
+class Installation:
+    """One Shoal without sockets. `told` are the commands that the inventory gave, `served` the files for devices."""
+
+    def __init__(self, folder: Path, log: EmbeddedLog, database: Database, clock: FakeClock) -> None:
+        self.folder = folder
+        self.log = log
+        self.database = database
+        self.clock = clock
+        self.pokes = 0
+        self.served: dict[str, tuple[bytes, Path]] = {}
+        # Which device may fetch which of them now.
+        self.readers: set[tuple[str, str]] = set()
+        self.vault = Vault(bytes(range(32)))
+        self.commands = Commands(database, clock, self._poke)
+        self.expiry = Expiry(self.commands, database, clock)
+        self.inventory = Inventory(database, clock, tell=self._tell)
+        self.credentials = Credentials(database, self.vault, clock)
+        self.identity = Identity(database, clock)
+        self.files = ArtifactFiles(folder / "artifacts")
+        server = FileServer(serve=self._serve, withdraw=self._withdraw, address=_address)
+        self.campaigns = Campaigns(database, clock, self.files, self._enqueue, server)
+        self.relay = Relay(database, log)
+        self.workers = [
+            Worker(log, database, InventoryHandler(self.inventory), clock),
+            Worker(log, database, CampaignHandler(self._enqueue, server), clock),
+        ]
+
+    # -- what people do ----------------------------------------------------------------------------------------------
+
+    async def create_tenant(self, name: str = "Nordlaks") -> TenantId:
+        async with self.database.transaction() as tx:
+            return (await self.inventory.create_tenant(tx, name)).id
+
+    async def create_farm(self, tenant: TenantId, name: str = "Storholmen") -> FarmId:
+        async with self.database.transaction() as tx:
+            return (await self.inventory.create_farm(tx, tenant, name)).id
+
+    async def create_enclosure(self, tenant: TenantId, farm: FarmId, name: str = "Pen 1") -> EnclosureId:
+        async with self.database.transaction() as tx:
+            return (await self.inventory.create_enclosure(tx, tenant, farm, name, "pen")).id
+
+    async def create_device(
+        self,
+        tenant: TenantId,
+        endpoint: str = "oxy-0101",
+        enclosure: EnclosureId | None = None,
+        kind: Kind = Kind.SENSOR,
+        security: Security = Security.PSK,
+    ) -> Device:
+        async with self.database.transaction() as tx:
+            return await self.inventory.create_device(
+                tx, tenant, endpoint=endpoint, kind=kind, security=security, enclosure=enclosure
+            )
+
+    # -- what devices do ---------------------------------------------------------------------------------------------
+
+    async def hear(self, *events: DeviceEvent) -> None:
+        """Appends what a gateway would have written."""
+        for event in events:
+            await self.log.append(DEVICE, [Entry(event.key, encode(event))])
+
+    async def settle(self) -> None:
+        """Until nothing is left to do at this moment."""
+        while True:
+            for worker in self.workers:
+                await worker.drain()
+            if not await self.relay.carry():
+                return
+
+    async def advance(self, by: timedelta) -> None:
+        """Time passes; the gateway says that it was there."""
+        self.clock.advance(by)
+        now = self.clock.now()
+        await self.hear(Heartbeat(id=f"heartbeat-{now.isoformat()}", time=now, partition=0))
+        await self.settle()
+
+    async def events(self, topic: Topic = DEVICE) -> list[AnyEvent]:
+        """All that stands in the log by now, heartbeats left out; what waits in the outbox is carried first."""
+        await self.relay.carry()
+        part = await self.log.read(topic, 0, 0, limit=10_000, wait=timedelta())
+        events = [decode(topic, record.value) for record in part.records]
+        return [event for event in events if not isinstance(event, Heartbeat)]
+
+    # -- how the rooms are wired -------------------------------------------------------------------------------------
+
+    def _poke(self) -> None:
+        self.pokes += 1
+
+    async def _tell(self, tx: Transaction, place: Place, path: str, enclosure: EnclosureId) -> None:
+        await self.commands.enqueue(
+            tx,
+            place,
+            Operation.WRITE,
+            path,
+            body=msgspec.json.encode({"value": enclosure}),
+            time_to_live=TELL_WITHIN,
+            by=None,
+            wait_for_wake=True,
+        )
+
+    async def _enqueue(self, tx: Transaction, request: Request) -> str:
+        command = await self.commands.enqueue(
+            tx,
+            Place(
+                tenant=TenantId(request.tenant),
+                farm=None if request.farm is None else FarmId(request.farm),
+                enclosure=None if request.enclosure is None else EnclosureId(request.enclosure),
+                device=DeviceId(request.device),
+            ),
+            Operation(request.operation),
+            request.path,
+            body=None if request.body is None else msgspec.json.encode(request.body),
+            time_to_live=request.time_to_live,
+            by=request.by,
+            wait_for_wake=True,
+        )
+        return command.id
+
+    def _serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
+        self.served[path] = (etag, file)
+        self.readers.add((path, device))
+
+    def _withdraw(self, path: str, device: str) -> None:
+        self.readers.discard((path, device))
+
+
+def _address(facts: DeviceFacts) -> str:
+    return "coaps://127.0.0.1:5684" if facts.secure else "coap://127.0.0.1:5683"
+
+
+@asynccontextmanager
+async def installation(folder: Path, url: str = "sqlite://") -> AsyncIterator[Installation]:
+    """An installation in this folder; with the same folder and a file as its database it goes on where it was."""
+    clock = FakeClock(START)
+    log = EmbeddedLog(folder, partitions=1, decompress=decompress, clock=clock)
+    await log.start()
+    database = await Database.open(url, migrate=False)
+    try:
+        yield Installation(folder, log, database, clock)
+    finally:
+        await database.close()
+        await log.close()

@@ -1,0 +1,124 @@
+"""Third-party clients as child processes."""
+
+import asyncio
+import hashlib
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCES: Final = ROOT / "tests" / "interop" / "leshan"
+BUILT: Final = ROOT / ".build" / "leshan"
+# A JVM on a busy two-core machine, a DTLS handshake and a registration.
+PATIENCE_S: Final = 60
+
+
+def build_leshan() -> Path:
+    """Compiles the headless Leshan client once; returns the folder with all its jars."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.rglob("*.*")) if path.is_file()))
+    done = BUILT / "made-from"
+    if done.exists() and done.read_text() == digest.hexdigest():
+        return BUILT / "jars"
+    # Jars of an older version would stand on the class path beside the new ones.
+    shutil.rmtree(BUILT, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(SOURCES / "pom.xml"), f"-DbuildDirectory={BUILT}/maven", "package"]
+    copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={BUILT}/jars"]
+    result = subprocess.run([*command, *copy], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise RuntimeError(
+            f"The Leshan client could not be built (Maven and Java 17 are needed):\n{result.stdout[-4000:]}"
+        )
+    for jar in (BUILT / "maven").glob("leshan-peer-*.jar"):
+        jar.replace(BUILT / "jars" / jar.name)
+    done.write_text(digest.hexdigest())
+    return BUILT / "jars"
+
+
+class LeshanPeer:
+    """A running Leshan client: lines in, lines out."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said: list[str] = []
+
+    async def says(self, *beginnings: str) -> str:
+        """Waits until the client says a line that begins like one of these; returns the line."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                line = (await self._process.stdout.readline()).decode().strip()
+                if not line and self._process.stdout.at_eof():
+                    raise AssertionError(f"the client ended before it said {beginnings}; it said {self.said}")
+                self.said.append(line)
+                if line.startswith(beginnings):
+                    return line
+
+    async def tell(self, line: str) -> None:
+        """Gives the client an order."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
+
+    async def stop(self) -> None:
+        """Lets the client de-register and end; ends it when it does not."""
+        if self._process.returncode is not None:
+            return
+        try:
+            async with asyncio.timeout(10):
+                await self.tell("stop")
+                await self._process.wait()
+        except (TimeoutError, ConnectionError):
+            self._process.kill()
+            await self._process.wait()
+
+
+@asynccontextmanager
+async def leshan(
+    uri: str,
+    endpoint: str,
+    *,
+    lifetime_s: int = 60,
+    identity: str = "-",
+    key_hex: str = "-",
+    connection_id_length: int | None = 6,
+    formats: Sequence[str] = (),
+    queue_mode: bool = False,
+    **queries: str,
+) -> AsyncIterator[LeshanPeer]:
+    """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names."""
+    jars = await asyncio.to_thread(build_leshan)
+    process = await asyncio.create_subprocess_exec(
+        "java",
+        "-Xmx128m",
+        # Quick to start: it lives for seconds.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        *([f"-Dformats={','.join(formats)}"] if formats else []),
+        f"-Dqueue={str(queue_mode).lower()}",
+        "-cp",
+        f"{jars}/*",
+        "shoal.interop.LeshanPeer",
+        uri,
+        endpoint,
+        str(lifetime_s),
+        identity,
+        key_hex,
+        "-" if connection_id_length is None else str(connection_id_length),
+        *(f"{name}={value}" for name, value in queries.items()),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=BUILT,
+    )
+    peer = LeshanPeer(process)
+    try:
+        yield peer
+    finally:
+        await peer.stop()
+
+
+if __name__ == "__main__":
+    build_leshan()

@@ -1,0 +1,153 @@
+package shoal.interop;
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.eclipse.californium.elements.config.Configuration;
+import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.leshan.client.LeshanClient;
+import org.eclipse.leshan.client.LeshanClientBuilder;
+import org.eclipse.leshan.client.engine.DefaultRegistrationEngineFactory;
+import org.eclipse.leshan.client.object.Security;
+import org.eclipse.leshan.client.object.Server;
+import org.eclipse.leshan.client.resource.ObjectsInitializer;
+import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.core.LwM2mId;
+import org.eclipse.leshan.core.model.ObjectLoader;
+import org.eclipse.leshan.core.model.ObjectModel;
+import org.eclipse.leshan.core.model.StaticModel;
+import org.eclipse.leshan.core.node.codec.DefaultLwM2mDecoder;
+import org.eclipse.leshan.core.node.codec.DefaultLwM2mEncoder;
+import org.eclipse.leshan.core.node.codec.LwM2mValueChecker;
+import org.eclipse.leshan.core.node.codec.NodeDecoder;
+import org.eclipse.leshan.core.node.codec.NodeEncoder;
+import org.eclipse.leshan.core.request.BindingMode;
+import org.eclipse.leshan.core.request.ContentFormat;
+import org.eclipse.leshan.core.response.SendResponse;
+import org.eclipse.leshan.transport.californium.client.endpoint.CaliforniumClientEndpointsProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientProtocolProvider;
+import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
+
+/**
+ * A headless LwM2M client on Leshan's client library.
+ *
+ * <p>Arguments: server URI, endpoint, lifetime in seconds, PSK identity or "-", key in hex or "-", length of the
+ * connection id or "-", further query parameters as name=value. System properties: "formats", the only content formats
+ * it speaks ("TLV,SENML_JSON"; all by default), and "queue", whether it sleeps between updates. Then it obeys lines on
+ * standard input ("value 21.5", "send SENML_CBOR /3303/0/5700", "update", "stop") and tells on standard output what
+ * happened, a line each.
+ */
+public final class LeshanPeer {
+    private static final int SERVER_ID = 123;
+
+    private LeshanPeer() {}
+
+    public static void main(String[] arguments) throws Exception {
+        String uri = arguments[0];
+        String endpoint = arguments[1];
+        int lifetime = Integer.parseInt(arguments[2]);
+        boolean secure = !arguments[3].equals("-");
+
+        List<ObjectModel> models = new ArrayList<>(ObjectLoader.loadDefault());
+        models.add(Thermometer.MODEL);
+        ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
+        objects.setInstancesForObject(
+                LwM2mId.SECURITY,
+                secure
+                        ? Security.psk(
+                                uri,
+                                SERVER_ID,
+                                arguments[3].getBytes(StandardCharsets.UTF_8),
+                                HexFormat.of().parseHex(arguments[4]))
+                        : Security.noSec(uri, SERVER_ID));
+        objects.setInstancesForObject(
+                LwM2mId.SERVER, new Server(SERVER_ID, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U));
+        objects.setInstancesForObject(LwM2mId.DEVICE, new PeerDevice());
+        Thermometer thermometer = new Thermometer();
+        objects.setInstancesForObject(Thermometer.OBJECT, thermometer);
+
+        LeshanClientBuilder builder = new LeshanClientBuilder(endpoint);
+        builder.setObjects(objects.createAll());
+        builder.setEndpointsProviders(endpoints(arguments[5]));
+        builder.setAdditionalAttributes(queries(arguments));
+        String formats = System.getProperty("formats");
+        if (formats != null) {
+            speakOnly(builder, Stream.of(formats.split(",")).map(ContentFormat::fromName).collect(Collectors.toSet()));
+        }
+        DefaultRegistrationEngineFactory engine = new DefaultRegistrationEngineFactory();
+        engine.setCommunicationPeriod(lifetime * 1000 / 2);
+        engine.setReconnectOnUpdate(false);
+        engine.setQueueMode(Boolean.getBoolean("queue"));
+        builder.setRegistrationEngineFactory(engine);
+
+        LeshanClient client = builder.build();
+        client.addObserver(new Narrator());
+        client.start();
+        obey(client, thermometer);
+        client.destroy(true);
+        System.exit(0);
+    }
+
+    /** What it cannot encode it does not announce, and answers with 4.06. */
+    private static void speakOnly(LeshanClientBuilder builder, Set<ContentFormat> formats) {
+        Map<ContentFormat, NodeEncoder> encoders = DefaultLwM2mEncoder.getDefaultNodeEncoders(false);
+        Map<ContentFormat, NodeDecoder> decoders = DefaultLwM2mDecoder.getDefaultNodeDecoders(false);
+        encoders.keySet().retainAll(formats);
+        decoders.keySet().retainAll(formats);
+        builder.setEncoder(new DefaultLwM2mEncoder(encoders, Map.of(), new LwM2mValueChecker()));
+        builder.setDecoder(new DefaultLwM2mDecoder(decoders));
+    }
+
+    private static CaliforniumClientEndpointsProvider endpoints(String connectionIdLength) {
+        CaliforniumClientEndpointsProvider.Builder builder = new CaliforniumClientEndpointsProvider.Builder(
+                new CoapClientProtocolProvider(), new CoapsClientProtocolProvider());
+        Configuration configuration = builder.createDefaultConfiguration();
+        configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
+        configuration.setTransient(DtlsConfig.DTLS_CONNECTION_ID_LENGTH);
+        configuration.set(
+                DtlsConfig.DTLS_CONNECTION_ID_LENGTH,
+                connectionIdLength.equals("-") ? null : Integer.valueOf(connectionIdLength));
+        builder.setConfiguration(configuration);
+        return builder.build();
+    }
+
+    private static Map<String, String> queries(String[] arguments) {
+        Map<String, String> queries = new HashMap<>();
+        for (int i = 6; i < arguments.length; i++) {
+            String[] pair = arguments[i].split("=", 2);
+            queries.put(pair[0], pair[1]);
+        }
+        return queries;
+    }
+
+    private static void obey(LeshanClient client, Thermometer thermometer) throws Exception {
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            String[] words = line.trim().split(" ");
+            switch (words[0]) {
+                case "value" -> thermometer.show(Double.parseDouble(words[1]));
+                case "update" -> client.triggerRegistrationUpdate();
+                case "send" -> send(client, ContentFormat.fromName(words[1]), words[2]);
+                case "stop" -> {
+                    return;
+                }
+                default -> Narrator.say("unknown " + words[0]);
+            }
+        }
+    }
+
+    private static void send(LeshanClient client, ContentFormat format, String path) throws Exception {
+        LwM2mServer server = client.getRegisteredServers().values().iterator().next();
+        SendResponse response = client.getSendService().sendData(server, format, List.of(path), 10_000);
+        Narrator.say("sent " + (response == null ? "no-answer" : response.getCode().getName()));
+    }
+}
