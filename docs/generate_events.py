@@ -1,4 +1,4 @@
-"""Writes docs/events.md from src/shoal/events: `python docs/generate_events.py` after a change to an event."""
+"""Writes docs/events.md from src/shoal/events: `python docs/generate_events.py` after a change to an event."""  # noqa: INP001  # a script
 
 import inspect
 import re

@@ -134,7 +134,7 @@ async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(tmp_path:
                 await shoal.start()
             await advance(reporters)
 
-        # They were registered all the time: nobody had to be told to come back.
+        # Not only the log has it all: the rooms have caught up with it.
         for reporter in reporters[:3]:
             device = await shoal.get(f"/devices/{reporter.id}")
             assert device["registration"] is not None

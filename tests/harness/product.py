@@ -132,7 +132,11 @@ class Product:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-        return await asyncio.to_thread(self._process.wait, PATIENCE_S)
+        try:
+            return await asyncio.to_thread(self._process.wait, PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"shoal does not end when it is asked to:\n{self.log.read_text()[-4000:]}") from None
 
     async def _is_ready(self) -> bool:
         try:

@@ -1,5 +1,6 @@
 //! What a shard is told by its owner.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
@@ -23,6 +24,7 @@ pub(crate) enum Order {
     },
     PutFile {
         entry: FileEntry,
+        file: File,
         reply: SyncSender<Result<(), EntryError>>,
     },
     RemoveFile(String),

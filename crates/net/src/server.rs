@@ -34,7 +34,6 @@ const END_LOOK_EVERY: Duration = Duration::from_millis(5);
 pub struct Server {
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
-    files: OpenFiles,
     addresses: Vec<Uri>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -112,9 +111,9 @@ impl Server {
             .map_err(|error| StartError::Dtls(error.to_string()))?;
         let inbox = Arc::new(Inbox::new()?);
         let batches = Arc::new(Batches::default());
-        let shard = Shard::new(gateway, listeners, Arc::clone(&inbox), Arc::clone(&batches))?;
+        let shard = Shard::new(gateway, files, listeners, Arc::clone(&inbox), Arc::clone(&batches))?;
         let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(move || shard.run())?;
-        Ok(Self { inbox, batches, files, addresses, thread: Mutex::new(Some(thread)) })
+        Ok(Self { inbox, batches, addresses, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where it listens, with the ports that were found.
@@ -141,19 +140,16 @@ impl Server {
     pub fn put_file(&self, path: &str, file: &Path, etag: Vec<u8>, devices: Vec<String>) -> Result<u64, FileError> {
         let (opened, size) = OpenFiles::open(file).map_err(FileError::Unreadable)?;
         let entry = FileEntry { path: path.to_owned(), etag, size, devices };
-        match self.ask(|reply| Order::PutFile { entry, reply }) {
-            // A request that comes between the two is told 5.00 and repeated.
-            Some(Ok(())) => self.files.put(path, opened),
-            Some(Err(error)) => return Err(FileError::Refused(error)),
-            None => {}
+        match self.ask(|reply| Order::PutFile { entry, file: opened, reply }) {
+            Some(Err(error)) => Err(FileError::Refused(error)),
+            // No answer: the server has ended, and with it everything it would serve.
+            Some(Ok(())) | None => Ok(size),
         }
-        Ok(size)
     }
 
     /// Nobody may fetch the file any more.
     pub fn remove_file(&self, path: &str) {
         self.inbox.put(Order::RemoveFile(path.to_owned()));
-        self.files.remove(path);
     }
 
     /// Asks devices; what becomes of it comes with the batches.

@@ -11,6 +11,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::batches::Batches;
 use crate::clock;
+use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
 use crate::udp::{Listener, Losses, send_all};
 
@@ -23,6 +24,7 @@ const READY_MAX: usize = 32;
 
 pub(crate) struct Shard {
     gateway: Gateway,
+    files: OpenFiles,
     listeners: Vec<Listener>,
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
@@ -47,6 +49,7 @@ enum Phase {
 impl Shard {
     pub(crate) fn new(
         gateway: Gateway,
+        files: OpenFiles,
         listeners: Vec<Listener>,
         inbox: Arc<Inbox>,
         batches: Arc<Batches>,
@@ -58,6 +61,7 @@ impl Shard {
         }
         Ok(Self {
             gateway,
+            files,
             listeners,
             inbox,
             batches,
@@ -169,10 +173,17 @@ impl Shard {
                 });
                 let _ = reply.send(refused.collect());
             }
-            Order::PutFile { entry, reply } => {
-                let _ = reply.send(self.gateway.put_file(&entry));
+            Order::PutFile { entry, file, reply } => {
+                let put = self.gateway.put_file(&entry);
+                if put.is_ok() {
+                    self.files.put(&entry.path, file);
+                }
+                let _ = reply.send(put);
             }
-            Order::RemoveFile(path) => self.gateway.remove_file(&path),
+            Order::RemoveFile(path) => {
+                self.gateway.remove_file(&path);
+                self.files.remove(&path);
+            }
             Order::Submit(requests) => requests.into_iter().for_each(|request| self.gateway.submit(now, request)),
             Order::Cancel(id) => self.gateway.cancel(now, id),
         }

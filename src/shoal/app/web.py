@@ -15,6 +15,7 @@ from shoal.errors import Unavailable
 
 # Browsers hold a live stream open for ever: it is cut after this, all other answers are short.
 GOODBYE_S: Final = 2
+# Connections that wait to be taken: a page that everybody opens at once.
 BACKLOG_MAX: Final = 2_048
 # Answered by the API's application even where the pages have the root.
 OPERATIONS: Final = ("/healthz", "/readyz", "/metrics")

@@ -22,6 +22,9 @@ from shoal.storage.secrets import Vault
 from shoal.stream.log import Log
 from shoal.stream.worker import HEARTBEAT_EVERY
 
+# How long the last answers may take to leave when the gateway is closed: only the network card is in their way.
+CLOSING_TAKES_MAX_S: Final = 2.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
@@ -89,6 +92,8 @@ class Gateway:
         """Closes the listeners, and stores what devices had said until then."""
         await asyncio.to_thread(self.core.close)
         await self.uplink.close()
+        # The answers to what was stored last are on their way; a process that ends now would take them with it.
+        await asyncio.to_thread(self.core.wait_closed, CLOSING_TAKES_MAX_S)
 
 
 def _open(options: GatewayOptions) -> DataPlane:

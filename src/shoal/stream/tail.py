@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 # Events that wait for a slow watcher; then reading waits for it. A live page is behind after a second of these anyway.
 WAITING_EVENTS_MAX: Final = 1_000
+# One read: a burst of a farm, small enough to be decoded between two other things.
 RECORDS_PER_READ_MAX: Final = 500
 WAIT: Final = timedelta(seconds=5)
 BACK_OFF: Final = timedelta(seconds=1)

@@ -27,7 +27,7 @@ from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.inventory.device import Device
 from shoal.notifications.store import Notifications
 from shoal.notifications.worker import NotificationHandler
-from shoal.stream.worker import Worker
+from shoal.stream.worker import HEARTBEAT_EVERY, Worker
 from tests.harness.installation import Installation
 
 PASSWORD: Final = "saltwater and salmon"
@@ -104,6 +104,8 @@ class Company:
             changes=self.changes,
             operations=operations,
         )
+        # As often as a gateway says that it is there.
+        self.heartbeat = HEARTBEAT_EVERY
         self.tenant = TenantId("")
         self.farm = FarmId("")
         self.enclosure = EnclosureId("")
@@ -149,9 +151,12 @@ class Company:
 
     async def device(self, endpoint: str = "oxy-0101", enclosure: EnclosureId | None = None) -> Device:
         """A device in an enclosure that never connected."""
-        device = await self.installation.create_device(self.tenant, endpoint, enclosure or self.enclosure)
+        device = await self._created(endpoint, enclosure)
         await self.installation.settle()
         return device
+
+    async def _created(self, endpoint: str, enclosure: EnclosureId | None = None) -> Device:
+        return await self.installation.create_device(self.tenant, endpoint, enclosure or self.enclosure)
 
     async def registered(
         self,
@@ -162,7 +167,21 @@ class Company:
         **said: Any,
     ) -> Device:
         """A device that registered just now."""
-        device = await self.device(endpoint)
+        device = await self._created(endpoint)
+        # The others hear of the device before it speaks.
+        await self.installation.relay.carry()
+        await self.registered_again(device, queue_mode=queue_mode, objects=objects, **said)
+        return device
+
+    async def registered_again(
+        self,
+        device: Device,
+        *,
+        queue_mode: bool = False,
+        objects: tuple[str, ...] = ("/1/0", "/3/0", "/3303/0"),
+        **said: Any,
+    ) -> None:
+        """A known device registers now."""
         await self.hear(
             DeviceRegistered(
                 **self.head(device, "registered"),
@@ -177,7 +196,6 @@ class Company:
                 **said,
             )
         )
-        return device
 
     async def reports(self, device: Device, values: Mapping[str, float | str | bool]) -> None:
         """The device sends some readings now."""

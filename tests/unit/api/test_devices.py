@@ -317,8 +317,8 @@ async def test_a_viewer_changes_no_device(company: Company, viewer: httpx.AsyncC
 async def test_a_silent_device_says_why(company: Company, admin: httpx.AsyncClient) -> None:
     device = await company.registered()
     # In steps of a heartbeat that comes in time: a longer gap would be an outage of ours.
-    for _ in range(40):
-        await company.installation.advance(timedelta(seconds=25))
+    for _ in range(60):
+        await company.installation.advance(timedelta(seconds=10))
 
     said = heard.Device.model_validate((await admin.get(f"/devices/{device.id}")).json())
 

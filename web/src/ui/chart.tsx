@@ -84,7 +84,7 @@ export function Chart(props: ChartProps) {
   );
 }
 
-function summary({ name, unit, points, gaps }: ChartProps): string {
+export function summary({ name, unit, points, gaps }: ChartProps): string {
   const last = points.at(-1);
   if (!last) return `${name}: no readings`;
   const low = Math.min(...points.map((point) => point.min));
@@ -168,13 +168,13 @@ function edge(): uPlot.Series {
 }
 
 /** A little air above and below, so that a steady value is a line in the middle and not a mountain range. */
-function room(low: number | null, high: number | null): [number, number] {
+export function room(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
   const span = Math.max(high - low, Math.abs(high) * 0.05, 0.5);
   return [low - span * 0.12, high + span * 0.12];
 }
 
-function tickText(seconds: number, span: number): string {
+export function tickText(seconds: number, span: number): string {
   const at = new Date(seconds * 1000);
   if (span <= 2 * 86_400) return clockTime(at);
   return at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });

@@ -92,7 +92,7 @@ function Since({ alert }: { alert: Shown["AlertLine"] }) {
 
 function Where({ place }: { place: Shown["AlertPlace"] }) {
   return (
-    <p className={css.where}>
+    <div className={css.where}>
       {place.farm && (
         <Link to="/farms/$farm" params={{ farm: place.farm }} hash={place.enclosure ?? ""}>
           {[place.farm_name || place.farm, place.enclosure_name].filter(Boolean).join(", ")}
@@ -103,7 +103,7 @@ function Where({ place }: { place: Shown["AlertPlace"] }) {
           {place.endpoint || place.device}
         </Link>
       )}
-    </p>
+    </div>
   );
 }
 
@@ -240,7 +240,7 @@ function Told({ told }: { told: Shown["ToldLine"][] }) {
   return (
     <section aria-label="Who was told">
       <h3>Who was told, what is next</h3>
-      {told.length === 0 && <p className="muted">Nobody is told about this one: no escalation policy covers it.</p>}
+      {told.length === 0 && <p className="muted">Nobody was sent a message about this one.</p>}
       <ol className={css.ladder}>
         {told.map((line) => {
           const isAhead = line.state === "waiting";

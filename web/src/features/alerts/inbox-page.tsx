@@ -1,6 +1,7 @@
 /** What needs me, who knows already, what happens next? A list, and beside it the alert in front. */
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 import { type Shown, why } from "../../api/client";
 import { alertsQuery } from "../../api/queries";
 import { Age, Span } from "../../ui/age";
@@ -27,7 +28,7 @@ export function InboxPage() {
   const first = query.data?.pages[0];
   const groups = grouped(query.data, search.severity);
   const order = [...groups.needs, ...groups.taken, ...groups.resolved].map((line) => line.id);
-  const inFront = chosen ?? order[0] ?? null;
+  const inFront = useInFront(chosen, order);
   useMoveKeys(order, inFront);
   const openTotal = total(first?.needs_person, first?.taken);
   return (
@@ -70,6 +71,14 @@ export function InboxPage() {
       </Page>
     </div>
   );
+}
+
+/** The alert that is read: the one of the address, or the first; and that one stays when the list moves around it. */
+function useInFront(chosen: string | undefined, order: string[]): string | null {
+  const [held, setHeld] = useState<string | null>(null);
+  const inFront = chosen ?? order.find((id) => id === held) ?? order[0] ?? null;
+  useEffect(() => setHeld(inFront), [inFront]);
+  return inFront;
 }
 
 function total(...groups: (Shown["AlertGroup"] | undefined)[]): number | null {

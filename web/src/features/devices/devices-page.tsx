@@ -217,36 +217,38 @@ function Rows({
     if (hasMore && lastIndex >= rows.length - AHEAD) loadMore();
   }, [hasMore, lastIndex, rows.length, loadMore]);
   return (
-    <div
-      className={`card ${css.table} ${isOld ? css.old : ""}`}
-      role="table"
-      aria-label="Devices"
-      aria-rowcount={(total ?? -2) + 1 || -1}
-      aria-busy={isOld}
-    >
-      <div className={css.head} role="rowgroup">
-        <div role="row" className={css.cells}>
-          {["State", "Name", "Place", "Cause", "Last heard", "Battery", "Signal", "Firmware"].map((name) => (
-            <span key={name} role="columnheader">
-              {name}
-            </span>
-          ))}
+    <>
+      <div
+        className={`card ${css.table} ${isOld ? css.old : ""}`}
+        role="table"
+        aria-label="Devices"
+        aria-rowcount={(total ?? -2) + 1 || -1}
+        aria-busy={isOld}
+      >
+        <div className={css.head} role="rowgroup">
+          <div role="row" className={css.cells}>
+            {["State", "Name", "Place", "Cause", "Last heard", "Battery", "Signal", "Firmware"].map((name) => (
+              <span key={name} role="columnheader">
+                {name}
+              </span>
+            ))}
+          </div>
         </div>
-      </div>
-      <div ref={list} role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
-        {items.map((item) => {
-          const device = rows[item.index];
-          return device ? (
-            <Row key={device.id} device={device} index={item.index} top={item.start - margin} height={item.size} />
-          ) : null;
-        })}
+        <div ref={list} role="rowgroup" style={{ height: virtual.getTotalSize(), position: "relative" }}>
+          {items.map((item) => {
+            const device = rows[item.index];
+            return device ? (
+              <Row key={device.id} device={device} index={item.index} top={item.start - margin} height={item.size} />
+            ) : null;
+          })}
+        </div>
       </div>
       {hasMore && (
         <p className={css.loading} role="status">
           Loading more
         </p>
       )}
-    </div>
+    </>
   );
 }
 

@@ -1,0 +1,32 @@
+"""Who was not let in, and why."""
+
+import httpx
+
+from shoal.events.device import RequestRefused, SecurityEvent
+from tests.unit.api.company import Company
+
+
+async def test_refused_handshakes_and_requests_are_listed_newest_first(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.registered()
+    await company.hear(SecurityEvent(**company.head(device, "security"), reason="bad_key", address="192.0.2.7:1"))
+    company.clock.advance(company.heartbeat)
+    await company.hear(
+        RequestRefused(**company.head(device, "refused"), operation="send", code="4.03", reason="not_registered")
+    )
+
+    first = (await admin.get("/security-events", params={"limit": 1})).json()
+    second = (await admin.get("/security-events", params={"limit": 5, "cursor": first["next"]})).json()
+
+    assert [one["kind"] for one in (*first["items"], *second["items"])] == ["refused", "security"]
+    assert (second["items"][0]["device"], second["items"][0]["endpoint"]) == (device.id, "oxy-0101")
+    assert "bad key" in second["items"][0]["says"]
+    assert second["next"] is None
+
+
+async def test_another_tenant_sees_none_of_ours(company: Company, stranger: httpx.AsyncClient) -> None:
+    device = await company.registered()
+    await company.hear(SecurityEvent(**company.head(device, "security"), reason="bad_key"))
+
+    assert (await stranger.get("/security-events")).json()["items"] == []
