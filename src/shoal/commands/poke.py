@@ -16,8 +16,10 @@ class Poke:
 
     async def wait(self, at_most: timedelta) -> bool:
         """True once it was poked since the last wait, False when the time passed without."""
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the poke, and the waiter lives on.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), at_most.total_seconds())
+            async with asyncio.timeout(at_most.total_seconds()):
+                await self._event.wait()
         was_poked = self._event.is_set()
         self._event.clear()
         return was_poked

@@ -7,7 +7,7 @@ import pytest
 from shoal.api.access import Asking
 from shoal.api.answers import Reach, ask, parse_span, reach_of
 from shoal.api.problems import NoAnswer
-from shoal.commands.command import Operation, State, Trigger
+from shoal.commands.command import Command, Operation, State, Trigger
 from shoal.commands.store import Mark
 from shoal.errors import Conflict
 from shoal.inventory.presence import EndedBy, Registration
@@ -88,15 +88,14 @@ async def test_a_command_that_ended_without_an_answer_is_told_as_that(
     device = await company.registered()
     who = await asking(company)
 
-    async def end(command: object) -> None:
-        [found] = await company.commands.unfinished(0)
+    async def end(command: Command) -> None:
         async with company.installation.database.transaction() as tx:
-            await company.commands.mark(tx, Mark(number=found.number, trigger=trigger, at=company.clock.now()))
+            await company.commands.mark(tx, Mark(number=command.number, trigger=trigger, at=company.clock.now()))
 
     company.gateway.answer = end  # type: ignore[method-assign]
 
     with pytest.raises(error):
-        await ask(company.rooms, who, device, Operation.READ, "/3/0/9", None, None)
+        await ask(company.rooms, who, await company.current(device), Operation.READ, "/3/0/9", None, None)
 
 
 async def test_a_device_in_its_window_is_waited_for_a_little_and_the_command_stands(company: Company) -> None:

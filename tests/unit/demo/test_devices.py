@@ -109,10 +109,14 @@ class Mooring:
         file.write_bytes(content)
         return self.server.addresses[0] + self.server.serve_file("model", file, [self.name])
 
-    async def shows(self, path: str, value: object) -> None:
-        """Waits until the camera reports the value."""
+    async def shows(self, path: str, value: object, since: int = 0) -> None:
+        """Waits until the camera reports the value, after so many reports."""
         await self.listener.hears(
-            Reported, lambda event: any((each.path, each.value) == (path, value) for each in event.readings)
+            Reported,
+            lambda event: (
+                event in self.listener.heard(Reported)[since:]
+                and any((each.path, each.value) == (path, value) for each in event.readings)
+            ),
         )
 
     async def installs(self) -> None:
@@ -194,7 +198,9 @@ async def test_an_empty_address_resets_the_camera(mooring: Mooring, tmp_path: Pa
     await mooring.server.write(mooring.name, "/5/0/1", uri)
     await mooring.shows(STATE, 2)
 
+    reports = len(mooring.listener.heard(Reported))
     await mooring.server.write(mooring.name, "/5/0/1", "")
+    await mooring.shows(STATE, 0, since=reports)
 
     assert (await mooring.read(STATE), await mooring.read(RESULT)) == (0, 0)
 

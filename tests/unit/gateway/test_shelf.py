@@ -31,7 +31,7 @@ async def test_only_the_device_that_is_updated_can_fetch_the_file(site: Site, tm
             await first.fetch(uri)
 
 
-async def test_a_file_stays_until_the_last_of_its_devices_is_done(site: Site, tmp_path: Path) -> None:
+async def test_a_file_stays_for_the_others_and_is_gone_for_whom_it_is_withdrawn(site: Site, tmp_path: Path) -> None:
     first, second = await site.device("cam-0101"), await site.device("cam-0102")
     (tmp_path / "package").write_bytes(PACKAGE)
     for device in (first, second, second):
@@ -40,9 +40,13 @@ async def test_a_file_stays_until_the_last_of_its_devices_is_done(site: Site, tm
     site.gateway.shelf.withdraw("/fw/abc", first.id)
     site.gateway.shelf.withdraw("/fw/never-served", first.id)
 
-    async with site.client("cam-0102") as client:
-        await client.registered(REGISTERED_WITHIN)
-        assert await client.fetch(f"{site.gateway.addresses[0]}/fw/abc") == PACKAGE
+    uri = f"{site.gateway.addresses[0]}/fw/abc"
+    async with site.client("cam-0101") as done, site.client("cam-0102") as going_on:
+        await done.registered(REGISTERED_WITHIN)
+        await going_on.registered(REGISTERED_WITHIN)
+        assert await going_on.fetch(uri) == PACKAGE
+        with pytest.raises(DeviceFault, match=r"4\.04"):
+            await done.fetch(uri)
 
 
 async def test_a_file_that_is_not_there_is_not_offered(site: Site, tmp_path: Path) -> None:

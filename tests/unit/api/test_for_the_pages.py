@@ -1,0 +1,105 @@
+"""The pages' own client, against the real API: the two cannot drift apart."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from shoal.access.policy import Role
+from shoal.bff import heard
+from shoal.bff.api import Api, ProblemAnswered
+from shoal.events.device import Claim
+from tests.unit.api.company import PASSWORD, Company
+
+
+@pytest.fixture
+async def client(company: Company) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(company.application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def pages(company: Company, client: httpx.AsyncClient) -> Api:
+    await company.installation.identity.create_user(
+        company.tenant, email="ida@nordvik.example", name="Ida Vik", role=Role.ADMINISTRATOR, password=PASSWORD
+    )
+    session = await Api(client).log_in("ida@nordvik.example", PASSWORD)
+    return Api(client, session.token)
+
+
+async def test_every_screen_finds_its_parts(company: Company, pages: Api) -> None:
+    device = await company.registered(objects=("/3/0", "/5/0", "/3303/0"))
+    await company.reports(device, {"/3/0/9": 87, "/3303/0/5700": 9.1})
+    now = company.clock.now().isoformat()
+
+    assert (await pages.me()).tenant == "Nordvik Seafarms"
+    assert (await pages.health()).devices == 1
+    assert [one.enclosure for one in await pages.coverage(farm=company.farm)] == [company.enclosure]
+    assert (await pages.pipeline()).delayed_since is None
+    assert [farm.id for farm in await pages.farms()] == [company.farm]
+    assert (await pages.farm(company.farm)).enclosures[0].id == company.enclosure
+    assert (await pages.enclosure(company.enclosure)).farm == company.farm
+    assert (await pages.alerts("open", farm=company.farm, device=device.id)).total == 0
+    assert (await pages.devices({"farm": company.farm, "status": "healthy", "q": "oxy", "limit": 100})).total is None
+    assert (await pages.devices({"limit": 100})).total == 1
+    assert (await pages.device(device.id)).endpoint == "oxy-0101"
+    assert [one.object for one in await pages.objects(device.id)] == [3, 5, 3303]
+    query = {"path": "/3303/0/5700", "from": "2026-10-31T00:00:00+00:00", "to": now, "points": 700}
+    assert (await pages.readings(device.id, query)).path == "/3303/0/5700"
+    assert (await pages.timeline(device.id)).items
+    assert await pages.updates(device.id) == []
+    assert await pages.artifacts() == []
+
+
+async def test_what_people_do_to_a_device_that_listens_is_done(company: Company, pages: Api) -> None:
+    device = await company.registered()
+    company.gateway.answers["read", "/3/0/9"] = {"content": [{"path": "/3/0/9", "value": 87, "type": "integer"}]}
+    company.gateway.answers["write", "/1/0/3"] = {}
+    company.gateway.answers["execute", "/3/0/4"] = {}
+
+    read = await pages.ask_device("GET", device.id, "/3/0/9")
+    written = await pages.ask_device("PUT", device.id, "/1/0/3", {"value": 600})
+    executed = await pages.ask_device("POST", device.id, "/3/0/4", {})
+
+    assert isinstance(read, heard.Answer)
+    assert isinstance(written, heard.Answer)
+    assert isinstance(executed, heard.Answer)
+    assert (read.value, read.source, written.value) == (87, "device", 600)
+
+
+async def test_what_people_do_to_a_sleeper_waits_and_can_be_called_back(company: Company, pages: Api) -> None:
+    device = await company.registered(queue_mode=True)
+    await company.falls_asleep()
+
+    waiting = await pages.ask_device("PUT", device.id, "/1/0/3", {"value": 600})
+    assert isinstance(waiting, heard.Command)
+    shown = await pages.device(device.id)
+    await pages.cancel_command(waiting.id)
+
+    assert [(one.id, one.value, one.by) for one in shown.waiting] == [(waiting.id, 600, "Ida Vik")]
+    assert (await pages.command(waiting.id)).state == "cancelled"
+    assert (await pages.device(device.id)).waiting == []
+
+
+async def test_a_claim_is_settled(company: Company, pages: Api) -> None:
+    other = await company.installation.create_enclosure(company.tenant, company.farm, "Pen 2")
+    device = await company.registered(claim=Claim(enclosure=other, via="option"))
+
+    await pages.settle_claim(device.id, "accept")
+
+    assert (await pages.device(device.id)).place.enclosure == other
+
+
+async def test_a_problem_reaches_the_page_as_it_is(company: Company, pages: Api) -> None:
+    device = await company.registered()
+    company.gateway.answers["read", "/5/0/2"] = ("4.05", "method not allowed")
+
+    with pytest.raises(ProblemAnswered) as refused:
+        await pages.ask_device("GET", device.id, "/5/0/2")
+    with pytest.raises(ProblemAnswered) as missing:
+        await pages.device("dev-00000000")
+
+    assert (refused.value.status, refused.value.problem["type"]) == (502, "device-refused")
+    assert refused.value.problem["code"] == "4.05"
+    assert (missing.value.status, missing.value.problem["type"]) == (404, "not-found")
