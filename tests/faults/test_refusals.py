@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
 from shoal.errors import Unavailable
 from shoal.lwm2m import Device
@@ -23,9 +24,14 @@ KEY: Final = bytes(range(16))
 HANDSHAKE_GIVEN_UP_S: Final = 150
 
 
-@pytest.fixture
-async def shoal(tmp_path: Path) -> AsyncIterator[Product]:
-    async with product(tmp_path / "data") as running:
+# One loop for the module, as one Shoal stands for all of it: each test uses names of its own, and counts from where it
+# began.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shoal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    async with product(tmp_path_factory.mktemp("refusals") / "data") as running:
         yield running
 
 
@@ -34,10 +40,10 @@ async def create_device(shoal: Product, endpoint: str, **more: str) -> str:
     return str((await shoal.post("/devices", {"endpoint": endpoint, "security": security, **more}))["id"])
 
 
-async def must_still_serve(shoal: Product) -> None:
+async def must_still_serve(shoal: Product, name: str) -> None:
     """A device that may come in comes in, and is heard."""
-    await create_device(shoal, "welcome")
-    async with Device("welcome", shoal.coaps, identity="welcome", key=KEY) as device:
+    await create_device(shoal, name)
+    async with Device(name, shoal.coaps, identity=name, key=KEY) as device:
         device.set("/3303/0/5700", 8.5)
         await device.registered(timedelta(seconds=60))
         await device.send("/3303/0/5700")
@@ -66,10 +72,11 @@ async def test_garbage_leaves_nothing_behind(shoal: Product) -> None:
     for each in sockets:
         each.close()
 
-    await must_still_serve(shoal)
+    await must_still_serve(shoal, "after-garbage")
     after = await shoal.metrics()
+    # The one more is the device that came in.
     assert after["sessions"] - before["sessions"] <= 1
-    assert after["half_open"] == before["half_open"] == 0
+    assert after["half_open"] <= before["half_open"]
     assert after["peers"] - before["peers"] <= 1
     assert after["uploading"] == after["waiting"] == 0
     # It was counted, not passed over in silence.
@@ -80,21 +87,22 @@ async def test_garbage_leaves_nothing_behind(shoal: Product) -> None:
 @pytest.mark.timeout(400)
 async def test_half_handshakes_are_few_and_are_given_up(shoal: Product) -> None:
     await create_device(shoal, "half")
+    before = await shoal.metrics()
     async with AsyncExitStack() as stack:
         for carries in (1, 2) * 20:
             router = await stack.enter_async_context(nat(shoal.coaps, carries=carries))
             await stack.enter_async_context(Device("half", router.uri, identity="half", key=KEY))
         # A hello without a cookie costs no state; one with a cookie does, for a while.
-        held = await shoal.until(lambda: _some_half_open(shoal))
+        held = await shoal.until(lambda: _more_half_open(shoal, before))
         assert held <= 20
-        await must_still_serve(shoal)
+        await must_still_serve(shoal, "after-halves")
 
     await shoal.until(lambda: _none_half_open(shoal), within_s=HANDSHAKE_GIVEN_UP_S)
-    assert (await shoal.metrics())["sessions"] <= 1
+    assert (await shoal.metrics())["sessions"] - before["sessions"] <= 1
 
 
-async def _some_half_open(shoal: Product) -> int:
-    return int((await shoal.metrics())["half_open"])
+async def _more_half_open(shoal: Product, before: dict[str, float]) -> int:
+    return int((await shoal.metrics())["half_open"] - before["half_open"])
 
 
 async def _none_half_open(shoal: Product) -> bool:
@@ -110,17 +118,19 @@ async def test_a_wrong_key_is_found_on_the_timeline_and_in_the_security_log(shoa
             await intruder.registered(timedelta(seconds=1))
 
     assert line["detail"]["reason"] == "wrong_key"
-    logged = await _first(shoal, "/security-events")
-    assert (logged["device"], logged["endpoint"], logged["kind"]) == (device, "oxy-1", "security")
+    logged = (await shoal.get("/security-events"))["items"]
+    assert ("oxy-1", device) in {
+        (event["endpoint"], event["device"]) for event in logged if event["kind"] == "security"
+    }
     shown = await shoal.get(f"/devices/{device}")
     assert (shown["registration"], shown["status"]) == (None, "new")
 
 
 async def test_the_name_of_another_device_is_refused_and_told(shoal: Product) -> None:
-    device = await create_device(shoal, "oxy-1")
-    other = await create_device(shoal, "oxy-2")
+    device = await create_device(shoal, "oxy-2")
+    other = await create_device(shoal, "oxy-3")
 
-    async with Device("oxy-2", shoal.coaps, identity="oxy-1", key=KEY):
+    async with Device("oxy-3", shoal.coaps, identity="oxy-2", key=KEY):
         line = await shoal.until(lambda: _first(shoal, f"/devices/{device}/timeline", kind="security"))
 
     assert line["detail"]["reason"] == "endpoint_mismatch"
@@ -137,9 +147,10 @@ async def test_strangers_are_counted_and_leave_nothing_else(shoal: Product) -> N
         await shoal.until(lambda: _failed_handshakes(shoal, before, 30))
 
     after = await shoal.metrics()
-    assert (after["devices"], after["registrations"], after["sessions"]) == (0, 0, 0)
-    assert (await shoal.get("/devices"))["items"] == []
-    await must_still_serve(shoal)
+    for held in ("devices", "registrations", "sessions"):
+        assert after[held] <= before[held]
+    assert (await shoal.get("/devices", q="stranger"))["items"] == []
+    await must_still_serve(shoal, "after-strangers")
 
 
 async def _failed_handshakes(shoal: Product, before: dict[str, float], count: int) -> bool:
@@ -198,8 +209,8 @@ async def test_a_broker_that_does_not_answer(tmp_path: Path) -> None:
     assert "Check that the brokers run" in ended.complaint
 
 
-async def test_a_second_one_on_the_same_folder(shoal: Product, tmp_path: Path) -> None:
-    ended = await start_in_vain(tmp_path)
+async def test_a_second_one_on_the_same_folder(shoal: Product) -> None:
+    ended = await start_in_vain(shoal.folder.parent)
 
     assert str(shoal.folder) in ended.complaint
     assert str(shoal.pid) in ended.complaint

@@ -1,36 +1,39 @@
 """Eclipse Leshan's client against the whole product, as an operator and an integrator see it."""
 
+import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.harness.peers import LeshanPeer, leshan
 from tests.harness.product import Product, product
 
-pytestmark = [pytest.mark.leshan, pytest.mark.timeout(400)]
+# One loop for the module, as one Shoal stands for all of it: each test has a device of its own.
+pytestmark = [pytest.mark.leshan, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="module")]
 
-NAME: Final = "leshan-1"
+NAMES: Final = (f"leshan-{number}" for number in itertools.count(1))
 TEMPERATURE: Final = "/3303/0/5700"
 
 
 class Site:
     """A farm with two enclosures, and a device in the first."""
 
-    def __init__(self, shoal: Product) -> None:
+    def __init__(self, shoal: Product, name: str) -> None:
         self.shoal = shoal
+        self.name = name
         self.enclosures: list[str] = []
         self.device = ""
         self.key = ""
 
     async def prepare(self, **more: str) -> None:
-        farm = await self.shoal.post("/farms", {"name": "North"})
+        farm = await self.shoal.post("/farms", {"name": f"Farm of {self.name}"})
         for name in ("Pen 4", "Pen 5"):
             made = await self.shoal.post(f"/farms/{farm['id']}/enclosures", {"name": name, "kind": "pen"})
             self.enclosures.append(made["id"])
-        asked = {"endpoint": NAME, "kind": "sensor", "enclosure": self.enclosures[0], **more}
+        asked = {"endpoint": self.name, "kind": "sensor", "enclosure": self.enclosures[0], **more}
         device = await self.shoal.post("/devices", asked)
         self.device, self.key = device["id"], device["security"]["key"]
 
@@ -51,17 +54,22 @@ class Site:
         return [line["kind"] for line in lines]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shoal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    async with product(tmp_path_factory.mktemp("leshan") / "data") as running:
+        yield running
+
+
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with product(tmp_path / "data") as shoal:
-        yield Site(shoal)
+def site(shoal: Product) -> Site:
+    return Site(shoal, next(NAMES))
 
 
 async def test_it_appears_with_live_values_where_the_operator_put_it(site: Site) -> None:
     await site.prepare()
     pen = site.enclosures[0]
     uri = site.shoal.coaps
-    async with leshan(uri, NAME, identity=NAME, key_hex=site.key, enclosure=pen) as peer:
+    async with leshan(uri, site.name, identity=site.name, key_hex=site.key, enclosure=pen) as peer:
         await peer.says("registered")
 
         listed = await site.shoal.until(lambda: _registered_in(site, pen))
@@ -122,7 +130,7 @@ async def _watch(site: Site, peer: LeshanPeer) -> None:
 async def test_one_that_says_it_hangs_elsewhere_is_told_and_stays_where_it_was(site: Site) -> None:
     await site.prepare()
     first, second = site.enclosures
-    async with leshan(site.shoal.coaps, NAME, identity=NAME, key_hex=site.key, enclosure=second) as peer:
+    async with leshan(site.shoal.coaps, site.name, identity=site.name, key_hex=site.key, enclosure=second) as peer:
         await peer.says("registered")
 
         shown = await site.shoal.until(lambda: _with_place_state(site, "mismatch"))
@@ -137,20 +145,22 @@ async def test_one_that_says_it_hangs_elsewhere_is_told_and_stays_where_it_was(s
 async def test_with_a_wrong_key_or_the_wrong_name_it_never_appears(site: Site) -> None:
     await site.prepare()
     uri = site.shoal.coaps
-    async with leshan(uri, NAME, identity=NAME, key_hex="00" * 16) as peer:
+    async with leshan(uri, site.name, identity=site.name, key_hex="00" * 16) as peer:
         await peer.says("refused", "timeout")
         await site.shoal.until(lambda: _has_line(site, "security"))
-    async with leshan(uri, "leshan-2", identity=NAME, key_hex=site.key) as peer:
+    async with leshan(uri, "somebody-else", identity=site.name, key_hex=site.key) as peer:
         assert await peer.says("refused") == "refused BAD_REQUEST"
 
     assert (await site.shown())["registration"] is None
-    assert (await site.shoal.get("/devices"))["total"] == 1
+    assert (await site.shoal.get("/devices", q="somebody-else"))["items"] == []
 
 
 async def test_what_is_asked_of_one_that_sleeps_waits_until_it_wakes(site: Site) -> None:
     # The demonstration's profile has an awake window of two seconds.
     await site.prepare(profile="demo")
-    async with leshan(site.shoal.coaps, NAME, identity=NAME, key_hex=site.key, queue_mode=True, lifetime_s=600) as peer:
+    async with leshan(
+        site.shoal.coaps, site.name, identity=site.name, key_hex=site.key, queue_mode=True, lifetime_s=600
+    ) as peer:
         await peer.says("registered")
         shown = await site.shoal.until(lambda: _asleep(site))
         assert shown["registration"]["queue_mode"]
@@ -168,7 +178,9 @@ async def test_what_is_asked_of_one_that_sleeps_waits_until_it_wakes(site: Site)
 
 async def _registered_in(site: Site, enclosure: str) -> Any:
     items = (await site.shoal.get("/devices", enclosure=enclosure))["items"]
-    return next((item for item in items if item["endpoint"] == NAME and item["registration"] and item["claim"]), None)
+    return next(
+        (item for item in items if item["endpoint"] == site.name and item["registration"] and item["claim"]), None
+    )
 
 
 async def _is_gone(site: Site) -> bool:

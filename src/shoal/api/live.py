@@ -1,6 +1,6 @@
 """Changes as server-sent events (WHATWG HTML §9.2): resumable, with heartbeats, of the caller's tenant only."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -46,7 +46,7 @@ async def events(
 
 async def stream(
     rooms: Rooms, asking: Asking, watcher: Watcher, heartbeat: timedelta = HEARTBEAT
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The lines of one stream, until the caller leaves or the token counts no more."""
     with rooms.changes.watching():
         looked_s = rooms.clock.monotonic_s()

@@ -18,6 +18,8 @@ AWAKE_WINDOW_S: Final = 93.0
 ACK_TIMEOUT_S: Final = 2.0
 # As many as the core keeps observations of one device without wildcards.
 PATHS_MAX: Final = 64
+# As many as the core reads after each Register.
+READS_MAX: Final = 32
 # A year: nobody waits longer for a report.
 SECONDS_MAX: Final = 366 * 86_400.0
 
@@ -80,19 +82,25 @@ def check_settings(settings: ProfileSettings) -> ProfileSettings:
             raise Rejected(name, f"{value}, expected more than 0 and at most {SECONDS_MAX:.0f}")
     if not 0 <= settings.battery_high <= settings.battery_warning <= 100:
         raise Rejected("battery_high", "not between 0 and battery_warning, or that is above 100")
-    if len(settings.observe) + len(settings.read) > PATHS_MAX:
+    if not any(intent.path == ENCLOSURE_ANYWHERE for intent in settings.observe):
+        settings = msgspec.structs.replace(settings, observe=(*settings.observe, Observe(ENCLOSURE_ANYWHERE)))
+    if len(settings.observe) > PATHS_MAX:
         raise Rejected("observe", f"more than {PATHS_MAX} paths")
+    if len(settings.read) > READS_MAX:
+        raise Rejected("read", f"more than {READS_MAX} paths")
     for path in (*(intent.path for intent in settings.observe), *settings.read):
         _check_path(path)
-    if any(intent.path == ENCLOSURE_ANYWHERE for intent in settings.observe):
-        return settings
-    return msgspec.structs.replace(settings, observe=(*settings.observe, Observe(ENCLOSURE_ANYWHERE)))
+    return settings
 
 
 def _check_path(path: str) -> None:
     parts = path.split("/")
     is_path = parts[0] == "" and 2 <= len(parts) <= 5 and parts[1].isdecimal() and parts[1].isascii()
-    if not is_path or not all(part == "*" or (part.isascii() and part.isdecimal()) for part in parts[2:]):
+    # `*` stands for every instance, and for nothing else.
+    is_instance = [position == 2 and part == "*" for position, part in enumerate(parts)]
+    if not is_path or not all(
+        is_any or (part.isascii() and part.isdecimal()) for is_any, part in zip(is_instance[2:], parts[2:], strict=True)
+    ):
         raise Rejected("path", f"{path[:40]!r} is not like /3303/*/5700")
 
 

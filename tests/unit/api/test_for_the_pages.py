@@ -45,7 +45,12 @@ async def test_every_screen_finds_its_parts(company: Company, pages: Api) -> Non
     assert (await pages.devices({"limit": 100})).total == 1
     assert (await pages.device(device.id)).endpoint == "oxy-0101"
     assert [one.object for one in await pages.objects(device.id)] == [3, 5, 3303]
-    query = {"path": "/3303/0/5700", "from": "2026-10-31T00:00:00+00:00", "to": now, "points": 700}
+    query: dict[str, str | int | None] = {
+        "path": "/3303/0/5700",
+        "from": "2026-10-31T00:00:00+00:00",
+        "to": now,
+        "points": 700,
+    }
     assert (await pages.readings(device.id, query)).path == "/3303/0/5700"
     assert (await pages.timeline(device.id)).items
     assert await pages.updates(device.id) == []

@@ -5,7 +5,7 @@ import pytest
 
 from shoal.errors import Rejected
 from shoal.inventory.claim import ENCLOSURE_ANYWHERE
-from shoal.inventory.profile import BUILT_IN, PATHS_MAX, Observe, ProfileSettings, check_settings
+from shoal.inventory.profile import BUILT_IN, PATHS_MAX, READS_MAX, Observe, ProfileSettings, check_settings
 
 PLAIN = ProfileSettings(report_every_s=60, lifetime_s=300)
 
@@ -49,7 +49,7 @@ def test_a_lifetime_of_zero_and_no_grace_are_allowed() -> None:
     check_settings(msgspec.structs.replace(PLAIN, lifetime_s=0, grace_s=0))
 
 
-@pytest.mark.parametrize("path", ["", "3303", "/", "/x", "/3303/-1", "/3303/0/5700/1/2", "/*", "//", "/³"])
+@pytest.mark.parametrize("path", ["", "3303", "/", "/x", "/3303/0/*", "/3303/*/*", "/3303/-1", "/3303/0/5700/1/2", "/*", "//", "/³"])
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(Rejected):
         check_settings(msgspec.structs.replace(PLAIN, observe=(Observe(path),)))
@@ -63,7 +63,11 @@ def test_a_path_may_leave_the_instance_open(path: str) -> None:
 
 
 def test_a_profile_observes_no_more_than_a_device_can_bear() -> None:
-    many = tuple(Observe(f"/3303/{instance}/5700") for instance in range(PATHS_MAX + 1))
+    # The enclosure that a device claims is observed as well.
+    most = tuple(Observe(f"/3303/{instance}/5700") for instance in range(PATHS_MAX - 1))
+    reads = tuple(f"/3303/{instance}" for instance in range(READS_MAX + 1))
 
-    with pytest.raises(Rejected):
-        check_settings(msgspec.structs.replace(PLAIN, observe=many))
+    assert len(check_settings(msgspec.structs.replace(PLAIN, observe=most, read=reads[1:])).observe) == PATHS_MAX
+    for more in ({"observe": (*most, Observe("/3/0/9"))}, {"read": reads}):
+        with pytest.raises(Rejected):
+            check_settings(msgspec.structs.replace(PLAIN, **more))

@@ -1,0 +1,167 @@
+//! Stories of single messages: what exactly we ask, and what becomes of every kind of answer.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::time::Duration;
+
+use coap::content_format::{SENML_JSON, TLV};
+use coap::message::Message;
+use coap::{Code, MessageBuilder};
+use gateway::{Operation, Outcome};
+use world::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A client of our own hand, registered in the clear, that answers what it is asked.
+struct ByHand {
+    world: World,
+    from: std::net::SocketAddr,
+}
+
+impl ByHand {
+    fn register(version: &str, links: &str) -> Self {
+        let mut world = World::new(options());
+        world.put(&entry(1));
+        let from = address(9);
+        let register = ["ep=urn:dev:1", "b=U"]
+            .into_iter()
+            .chain((!version.is_empty()).then_some(version))
+            .fold(message(Code::POST, 1).path("/rd"), |message, query| {
+                message.option(coap::option::URI_QUERY, query.as_bytes().to_vec())
+            })
+            .content_format(coap::content_format::LINK_FORMAT)
+            .payload(links.as_bytes().to_vec());
+        assert_eq!(code_of(world.say(from, register).as_deref()), Some(Code::CREATED));
+        world.inbox.clear();
+        Self { world, from }
+    }
+
+    /// The request that reached the client.
+    fn asked(&mut self) -> Vec<u8> {
+        self.world.inbox.remove(&self.from).unwrap().remove(0)
+    }
+
+    fn answer(&mut self, asked: &[u8], code: Code, format: Option<u16>, payload: &[u8]) {
+        let request = Message::parse(asked).unwrap();
+        let mut answer = MessageBuilder::answer(&request, code, 0);
+        if let Some(format) = format {
+            answer = answer.content_format(format);
+        }
+        self.world.inject(CLEAR, self.from, &answer.payload(payload.to_vec()).to_bytes());
+    }
+}
+
+#[test]
+fn a_client_of_1_0_is_spoken_to_in_tlv() {
+    let mut client = ByHand::register("lwm2m=1.0", "</3/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let asked = client.asked();
+    assert_eq!(Message::parse(&asked).unwrap().accept(), Some(TLV));
+    client.answer(&asked, Code::CONTENT, Some(TLV), &[0xc1, 9, 64]);
+
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    client.world.run(SECOND);
+    assert_eq!(client.world.readings("read"), ["/3/0/9=64"]);
+}
+
+#[test]
+fn a_format_that_the_device_refuses_is_left_and_remembered_once_another_serves() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let first = client.asked();
+    client.answer(&first, Code::NOT_ACCEPTABLE, None, b"");
+    let second = client.asked();
+    assert_eq!(Message::parse(&second).unwrap().accept(), Some(SENML_JSON));
+    client.answer(&second, Code::CONTENT, Some(SENML_JSON), br#"[{"bn":"/3/0/","n":"9","v":64}]"#);
+    client.world.submit(request(2, Operation::Read, "/3/0/9"));
+    let third = client.asked();
+
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    assert_eq!(Message::parse(&third).unwrap().accept(), Some(SENML_JSON), "remembered");
+}
+
+#[test]
+fn a_device_that_refuses_every_format_has_the_last_word_and_nothing_is_remembered() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let mut formats = Vec::new();
+    while client.world.outcomes(1).len() < 2 {
+        let asked = client.asked();
+        formats.push(Message::parse(&asked).unwrap().accept().unwrap());
+        client.answer(&asked, Code::NOT_ACCEPTABLE, None, b"");
+    }
+    client.world.submit(request(2, Operation::Read, "/3/0/9"));
+    let again = client.asked();
+
+    assert_eq!(formats, [112, 110, 11542, 0]);
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Refused]);
+    assert_eq!(Message::parse(&again).unwrap().accept(), Some(112));
+}
+
+#[test]
+fn a_separate_response_is_taken_and_acknowledged() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let asked = client.asked();
+    let (id, token) = Message::parse(&asked).map(|request| (request.id, request.token)).unwrap();
+
+    client.world.inject(CLEAR, client.from, &Message::acknowledgement(id));
+    client.world.run(40 * SECOND);
+    assert!(!client.world.inbox.contains_key(&client.from), "not repeated once it is acknowledged");
+    let response = MessageBuilder::new(coap::Kind::Confirmable, Code::CONTENT, 555, token)
+        .content_format(SENML_JSON)
+        .payload(br#"[{"n":"/3/0/9","v":64}]"#.to_vec());
+    client.world.inject(CLEAR, client.from, &response.to_bytes());
+
+    assert_eq!(client.asked(), Message::acknowledgement(555));
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+}
+
+#[test]
+fn the_diagnostic_of_a_device_is_shown() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+    client.world.submit(request(1, Operation::Execute, "/3/0/4"));
+
+    let asked = client.asked();
+    client.answer(&asked, Code::METHOD_NOT_ALLOWED, None, b"not while feeding");
+
+    let answer = client.world.answers.last().unwrap();
+    assert_eq!((answer.outcome, answer.detail.as_deref()), (Outcome::Refused, Some("not while feeding")));
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_refused_with_the_reason() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+
+    let asked = client.asked();
+    client.answer(&asked, Code::CONTENT, Some(SENML_JSON), b"[{");
+
+    let answer = client.world.answers.last().unwrap();
+    assert_eq!((answer.outcome, answer.code), (Outcome::Refused, Some(Code::CONTENT)));
+    assert!(answer.detail.is_some());
+}
+
+#[test]
+fn a_client_in_the_clear_that_comes_back_from_another_port_gets_what_waits() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let location = {
+        let now = client.world.now();
+        format!("/rd/{}", client.world.gateway.registrations(now, "", 1)[0].registration)
+    };
+    client.world.run(SECOND);
+    client.world.inbox.clear();
+
+    client.from = address(10);
+    client.world.inject(CLEAR, client.from, &message(Code::POST, 2).path(&location).to_bytes());
+    client.world.run(Duration::from_millis(50));
+
+    let sent = &client.world.inbox[&address(10)];
+    let codes: Vec<Code> = sent.iter().map(|datagram| Message::parse(datagram).unwrap().code).collect();
+    assert!(codes.contains(&Code::GET) && codes.contains(&Code::CHANGED), "{codes:?}");
+}
