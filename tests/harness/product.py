@@ -88,16 +88,16 @@ class Product:
         )
         return made.stdout.strip()
 
-    async def get(self, path: str, **parameters: str) -> Any:
+    async def get(self, path: str, /, **parameters: str) -> Any:
         """What the API answers, which must be 200."""
         answer = await self.api.get(path, params=parameters)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        assert answer.status_code == httpx.codes.OK, f"{answer.status_code}: {answer.text}"
         return answer.json()
 
     async def post(self, path: str, body: object = None, expected: int = 201) -> Any:
         """What the API answers to a POST."""
         answer = await self.api.post(path, json=body)
-        assert answer.status_code == expected, answer.text
+        assert answer.status_code == expected, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
     async def until(self, holds: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:

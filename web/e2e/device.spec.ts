@@ -109,10 +109,11 @@ test("an update that went wrong says why, and which version was kept", async ({ 
   const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
   await page.goto(`/devices/${camera.id}/update`);
   await page.getByRole("button", { name: "Install lice-detector 14" }).click();
+  const update = page.getByRole("region", { name: "Updates" }).getByRole("listitem").first();
+  await expect(update).toContainText("waiting");
 
   await farm.say("update", { device: camera.id, state: "rolled_back", reason: "The model does not load" });
 
-  const update = page.getByRole("region", { name: "Updates" }).getByRole("listitem").first();
   await expect(update).toContainText("rolled back");
   await expect(update).toContainText("The model does not load");
   await expect(page.getByText("Model13")).toBeVisible();

@@ -12,6 +12,7 @@ from shoal.api.context import HeldRooms
 from shoal.api.history import moment_of
 from shoal.api.paging import Cursor, Listed
 from shoal.history.store import LINES_MAX
+from shoal.history.timeline import NOBODY
 from shoal.ids import DeviceId
 from shoal.inventory.paging import cursor_after
 
@@ -25,7 +26,7 @@ class SecurityEventShown(BaseModel):
     id: str
     at: datetime
     kind: str
-    device: str
+    device: str | None
     endpoint: str | None
     says: str
     detail: dict[str, Any]
@@ -38,17 +39,24 @@ async def security_events(
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=LINES_MAX)] = 50,
 ) -> Listed[SecurityEventShown]:
-    """Refused handshakes and requests of the tenant's devices, newest first."""
+    """Refused handshakes and requests of the tenant's devices, newest first; `device` is null for a stranger.
+
+    Strangers belong to nobody: they are told where there is one tenant, and otherwise only counted (`/metrics`).
+    """
     asking.may(Operation.READ)
-    lines = await rooms.history.timeline_of_tenant(asking.tenant, KINDS, moment_of(cursor), limit)
-    devices = await rooms.inventory.devices_for(asking.tenant, sorted({DeviceId(device) for device, _ in lines}))
+    is_alone = len((await rooms.inventory.tenants(limit=2)).items) == 1
+    lines = await rooms.history.timeline_of_tenant(
+        asking.tenant, KINDS, moment_of(cursor), limit, with_strangers=is_alone
+    )
+    known = sorted({DeviceId(device) for device, _ in lines if device != NOBODY})
+    devices = await rooms.inventory.devices_for(asking.tenant, known)
     return Listed(
         items=[
             SecurityEventShown(
                 id=line.id,
                 at=line.time,
                 kind=line.kind,
-                device=device,
+                device=None if device == NOBODY else device,
                 endpoint=devices[DeviceId(device)].endpoint if device in devices else None,
                 says=line.says,
                 detail=line.detail,

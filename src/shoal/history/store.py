@@ -23,6 +23,7 @@ from sqlalchemy import (
 from shoal.errors import Rejected
 from shoal.events.device import Scalar
 from shoal.history.readings import Sample
+from shoal.history.timeline import NOBODY
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
 from shoal.storage.tables import milliseconds, moment
 
@@ -34,6 +35,8 @@ LAST_VALUES_MAX: Final = 1_000
 LINES_MAX: Final = 200
 # Rows deleted in one transaction: some 10 ms, so that nobody waits long for the writer.
 FORGOTTEN_ROWS_MAX: Final = 5_000
+# Lines about strangers that are kept, the newest: how much they knock must not decide how much we keep.
+STRANGERS_LINES_MAX: Final = 10_000
 # Until a farm has seen every season once, and can compare.
 READINGS_KEPT: Final = timedelta(days=400)
 TIMELINE_KEPT: Final = timedelta(days=400)
@@ -188,13 +191,23 @@ class History:
             return [TimelineLine(*row) for row in await connection.execute(query)]
 
     async def timeline_of_tenant(
-        self, tenant: str, kinds: Collection[str], before: tuple[datetime, str] | None, limit: int
+        self,
+        tenant: str,
+        kinds: Collection[str],
+        before: tuple[datetime, str] | None,
+        limit: int,
+        *,
+        with_strangers: bool = False,
     ) -> list[tuple[str, TimelineLine]]:
-        """Lines of some kinds of all devices of a tenant, each with its device, newest first."""
+        """Lines of some kinds of all devices of a tenant, each with its device, newest first.
+
+        With those of strangers, whose device is "", when asked for.
+        """
         columns = timeline.c
+        whose = [tenant, NOBODY] if with_strangers else [tenant]
         query = (
             select(columns.device_id, columns.id, columns.time, columns.kind, columns.says, columns.detail)
-            .where(columns.tenant_id == tenant, columns.kind.in_(kinds))
+            .where(columns.tenant_id.in_(whose), columns.kind.in_(kinds))
             .order_by(columns.time.desc(), columns.id.desc())
             .limit(min(limit, LINES_MAX))
         )
@@ -254,6 +267,10 @@ async def _forget_device(tx: Transaction, device: str) -> int:
 async def _forget_old(tx: Transaction, now: datetime) -> int:
     piece = select(timeline.c.id).where(timeline.c.time < now - TIMELINE_KEPT).limit(FORGOTTEN_ROWS_MAX)
     lines = (await tx.execute(delete(timeline).where(timeline.c.id.in_(piece)))).rowcount
+    of_strangers = select(timeline.c.id).where(timeline.c.tenant_id == NOBODY)
+    newest_first = of_strangers.order_by(timeline.c.time.desc(), timeline.c.id.desc())
+    piece = newest_first.offset(STRANGERS_LINES_MAX).limit(FORGOTTEN_ROWS_MAX)
+    lines += (await tx.execute(delete(timeline).where(timeline.c.id.in_(piece)))).rowcount
     # Readings are ordered by device: going through `last_values` finds the old ones of each path without a scan.
     columns = readings.c
     key = [columns.device_id, columns.path, columns.time]

@@ -44,11 +44,17 @@ class Line(msgspec.Struct, frozen=True):
     detail: Mapping[str, str | int | bool | None] = {}
 
 
+# Tenant and device of what nobody can be blamed for: an unknown identity knocked.
+NOBODY: Final = ""
+
+
 def line(event: AnyEvent) -> Line | None:
     """What to tell of an event; None when it says nothing to people, or cannot be attributed."""
     match event:
         case DeviceEvent(device=str(device), tenant=str(tenant)):
             told = _of_registration(event) or _of_device(event)
+        case SecurityEvent(device=None):
+            return Line(NOBODY, NOBODY, *_not_let_in(event))
         case ConditionEvent(device=device, tenant=tenant):
             told = _of_condition(event)
         case StatusChanged(device=device, tenant=tenant):
@@ -90,9 +96,7 @@ def _of_device(event: DeviceEvent) -> _Told | None:
             says = f"We refused its {event.operation}: {_words(event.reason)}"
             return "refused", says, {"code": event.code, "detail": event.detail, "address": event.address}
         case SecurityEvent():
-            times = f", {event.count} times" if event.count > 1 else ""
-            detail = {"reason": event.reason, "address": event.address, "count": event.count}
-            return "security", f"Not let in: {_words(event.reason)}{times}", detail
+            return _not_let_in(event)
         case CommandChanged():
             return _command(event)
         case PlaceChanged():
@@ -101,6 +105,14 @@ def _of_device(event: DeviceEvent) -> _Told | None:
             return "profile", f"Its profile is now {event.profile}", {"profile": event.profile}
         case _:
             return None
+
+
+def _not_let_in(event: SecurityEvent) -> _Told:
+    said = event.identity or event.endpoint
+    who = f" {said!r}" if event.device is None and said else ""
+    times = f", {event.count} times" if event.count > 1 else ""
+    detail = {"reason": event.reason, "identity": event.identity, "address": event.address, "count": event.count}
+    return "security", f"Not let in: {_words(event.reason)}{who}{times}", detail
 
 
 def _registered(event: DeviceRegistered) -> _Told:

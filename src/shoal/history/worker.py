@@ -18,7 +18,7 @@ from shoal.history.store import (
     write_samples,
     write_timeline,
 )
-from shoal.history.timeline import line
+from shoal.history.timeline import NOBODY, line
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # How often to look for what is too old; a day's worth is then deleted in small pieces.
 FORGET_EVERY: Final = timedelta(hours=1)
+# A flood of strangers is told by a few of them; the counters of the gateway tell how many there were.
+STRANGERS_PER_BATCH_MAX: Final = 16
 # Between two pieces others get their turn at the database.
 PIECES_PAUSE: Final = timedelta(milliseconds=50)
 
@@ -43,9 +45,12 @@ class HistoryHandler:
         await write_samples(tx, distinct(taken))
         await write_last_values(tx, newest(taken))
         rows: list[dict[str, object]] = []
+        strangers = 0
         for _, event in batch.events:
             told = line(event)
-            if told is not None:
+            if told is not None and told.device == NOBODY:
+                strangers += 1
+            if told is not None and (told.device != NOBODY or strangers <= STRANGERS_PER_BATCH_MAX):
                 rows.append(
                     {
                         "id": event.id,

@@ -114,8 +114,10 @@ def _observing(report_every_s: int, *values: str) -> tuple[Observe, ...]:
 _WATER: Final = ("/3300/*/5700", "/3303/*/5700", "/3327/*/5700")
 # Frames per second and stream state of our Camera Health object.
 _CAMERA: Final = ("/26242/*/0", "/26242/*/4")
-# Read after each Register: the device itself, its radio, its firmware and model.
-_READ: Final = ("/3/0", "/4/0", "/5/0")
+# Units and application types: what a generic sensor measures stands nowhere else, and it never changes.
+_DESCRIPTIONS: Final = ("/3300/*/5701", "/3300/*/5750", "/3303/*/5701", "/3327/*/5701")
+# Read after each Register: the device itself, its radio, its firmware and model, what it measures.
+_READ: Final = ("/3/0", "/4/0", "/5/0", *_DESCRIPTIONS)
 
 BATTERY_SENSOR: Final = "battery-sensor"
 MAINS_SENSOR: Final = "mains-sensor"

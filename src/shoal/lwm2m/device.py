@@ -160,7 +160,8 @@ class Device:
             Unavailable: not within the time.
         """
         try:
-            await asyncio.wait_for(self._registered.wait(), timeout.total_seconds())
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._registered.wait()
         except TimeoutError as error:
             reason = self._refusal or "the registration was not accepted in time"
             raise Unavailable("server", reason, "Check address, endpoint and key") from error

@@ -314,7 +314,8 @@ class Server:
         encoded = None if body is None else json.dumps(body).encode()
         self._core.submit([(number, endpoint, operation, str(parsed), encoded, timeout.total_seconds(), True)])
         try:
-            done = await asyncio.wait_for(answer, timeout.total_seconds())
+            async with asyncio.timeout(timeout.total_seconds()):
+                done = await answer
         except TimeoutError:
             raise DeviceFault(endpoint, operation, None, "no answer in time") from None
         finally:

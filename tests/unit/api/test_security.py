@@ -30,3 +30,19 @@ async def test_another_tenant_sees_none_of_ours(company: Company, stranger: http
     await company.hear(SecurityEvent(**company.head(device, "security"), reason="bad_key"))
 
     assert (await stranger.get("/security-events")).json()["items"] == []
+
+
+async def test_strangers_are_told_to_the_only_tenant_and_to_none_of_several(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    await company.hear(
+        SecurityEvent(id="s-1", time=company.clock.now(), reason="unknown_identity", identity="who", count=3)
+    )
+
+    (told,) = (await admin.get("/security-events")).json()["items"]
+    assert (told["device"], told["endpoint"]) == (None, None)
+    assert told["says"] == "Not let in: unknown identity 'who', 3 times"
+
+    stranger = await company.stranger()
+    assert (await admin.get("/security-events")).json()["items"] == []
+    assert (await stranger.get("/security-events")).json()["items"] == []

@@ -10,10 +10,13 @@ import pytest
 from shoal.clock import FakeClock
 from shoal.errors import Unavailable
 from shoal.events.codec import encode
+from shoal.events.device import SecurityEvent
 from shoal.events.envelope import Event
+from shoal.events.topics import DEVICE
+from shoal.history import store as store_module
 from shoal.history import worker as worker_module
 from shoal.history.store import History
-from shoal.history.worker import HistoryHandler, forget_now_and_then
+from shoal.history.worker import STRANGERS_PER_BATCH_MAX, HistoryHandler, forget_now_and_then
 from shoal.storage.database import Database
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
@@ -114,3 +117,29 @@ async def test_forgetting_goes_on_after_the_database_was_away(world: World, monk
     running.cancel()
 
     assert asked[:2] == ["away", "there"]
+
+
+async def test_a_flood_of_strangers_is_told_by_a_few_of_them(world: World) -> None:
+    flood = [
+        SecurityEvent(id=f"s-{number}", time=NOON, endpoint="same", reason="unknown_identity", identity=f"i-{number}")
+        for number in range(3 * STRANGERS_PER_BATCH_MAX)
+    ]
+
+    await world.log.append(DEVICE, [Entry("same", encode(event)) for event in flood])
+    await world.worker.drain()
+
+    told = await world.history.timeline_of_tenant("ten-1", ["security"], None, 200, with_strangers=True)
+    assert len(told) == STRANGERS_PER_BATCH_MAX
+    assert await world.history.timeline_of_tenant("ten-1", ["security"], None, 200) == []
+
+
+async def test_of_strangers_only_the_newest_lines_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "STRANGERS_LINES_MAX", 2)
+    for minute in range(4):
+        await world.hear(SecurityEvent(id=f"s-{minute}", time=at(60 * minute), reason="unknown_identity"))
+
+    while await world.history.forget(NOON):
+        pass
+
+    told = await world.history.timeline_of_tenant("ten-1", ["security"], None, 200, with_strangers=True)
+    assert [line.id for _, line in told] == ["s-3", "s-2"]

@@ -49,7 +49,9 @@ def test_a_lifetime_of_zero_and_no_grace_are_allowed() -> None:
     check_settings(msgspec.structs.replace(PLAIN, lifetime_s=0, grace_s=0))
 
 
-@pytest.mark.parametrize("path", ["", "3303", "/", "/x", "/3303/0/*", "/3303/*/*", "/3303/-1", "/3303/0/5700/1/2", "/*", "//", "/³"])
+@pytest.mark.parametrize(
+    "path", ["", "3303", "/", "/x", "/3303/0/*", "/3303/*/*", "/3303/-1", "/3303/0/5700/1/2", "/*", "//", "/³"]
+)
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(Rejected):
         check_settings(msgspec.structs.replace(PLAIN, observe=(Observe(path),)))
