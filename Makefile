@@ -14,6 +14,8 @@ NPM = PATH="$(CURDIR)/$(BUILD)/node/bin:$$PATH" npm
 CARGO_FLAGS ?= --locked
 # Where Cargo caches what it compiled: inside the checkout, so that a second run is short.
 export CARGO_TARGET_DIR ?= $(CURDIR)/$(BUILD)/cargo
+# Every start of `shoal` would compile all of Python's modules anew, and the tests start it often.
+unexport PYTHONDONTWRITEBYTECODE
 # The extension module takes Python's symbols from the interpreter that loads it.
 export PYO3_BUILD_EXTENSION_MODULE := 1
 
@@ -42,7 +44,7 @@ $(BUILD)/python.stamp: requirements/bootstrap.txt requirements/dev.txt | tools
 	@mkdir -p $(BUILD)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt || { echo "Could not fetch Python packages. Is the network there? Behind a mirror, set PIP_INDEX_URL and UV_INDEX_URL." >&2; exit 1; }
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/bootstrap.txt requirements/dev.txt
 	@echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/shoal-checkout.pth"
 	@printf '#!%s/python\nfrom shoal.cli import main\nmain()\n' "$(CURDIR)/$(BIN)" > $(BIN)/shoal && chmod +x $(BIN)/shoal
 	@touch $@
@@ -66,10 +68,12 @@ $(BUILD)/web.stamp: $(BUILD)/npm.stamp $(WEB_SOURCES)
 	@touch $@
 
 $(BUILD)/core.stamp: $(BUILD)/python.stamp $(RUST_SOURCES)
+	@# What is edited while this builds has to be built again: the stamp tells when it began.
+	@touch $@.begun
 	$(call say,[4/4] Rust core (the first time takes a few minutes))
 	@cargo build $(CARGO_FLAGS) --release -p shoal-python
 	@cp $(CARGO_TARGET_DIR)/release/lib_native.so src/shoal/_core/_native.abi3.so.new && mv src/shoal/_core/_native.abi3.so.new src/shoal/_core/_native.abi3.so
-	@touch $@
+	@mv $@.begun $@
 
 .PHONY: build
 build: $(BUILD)/web.stamp $(BUILD)/core.stamp ## everything that `shoal` needs, from source

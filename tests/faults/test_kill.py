@@ -133,11 +133,11 @@ async def test_nothing_acknowledged_is_lost_however_often_it_is_killed(tmp_path:
                 shoal.kill()
                 await shoal.start()
             await advance(reporters)
+            for reporter in reporters[:3]:
+                await shoal.until(lambda reporter=reporter: _is_registered(shoal, reporter))
 
         # Not only the log has it all: the rooms have caught up with it.
         for reporter in reporters[:3]:
-            device = await shoal.get(f"/devices/{reporter.id}")
-            assert device["registration"] is not None
             await shoal.until(lambda reporter=reporter: _charted_all(shoal, reporter))
 
     must_hold(await stored(tmp_path / "data"), reporters)
@@ -157,3 +157,7 @@ async def test_devices_with_sessions_go_on_by_themselves_after_a_kill(tmp_path: 
 
 async def _charted_all(shoal: Product, reporter: Reporter) -> bool:
     return await charted(shoal, reporter) >= len(reporter.acknowledged)
+
+
+async def _is_registered(shoal: Product, reporter: Reporter) -> bool:
+    return (await shoal.get(f"/devices/{reporter.id}"))["registration"] is not None
