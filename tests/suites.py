@@ -51,7 +51,9 @@ RUST = Suite(
     (("cargo", "test", "--locked", "--workspace", "--exclude", "shoal-python"),),
     counts=r"(\d+) passed; 0 failed",
 )
-UNIT = Suite("unit", ((*PYTEST, "tests/unit"),))
+# Apart, so that the lanes end together: every test of the API has a whole installation behind it.
+API = Suite("api", ((*PYTEST, "tests/unit/api"),))
+UNIT = Suite("unit", ((*PYTEST, "tests/unit", "--ignore", "tests/unit/api"),))
 PROPERTY = Suite("property", ((*PYTEST, "tests/property", "-m", "not kafka"),))
 KAFKA = Suite("kafka", ((*PYTEST, "tests/property", "-m", "kafka"),))
 STORIES = Suite("stories", ((*PYTEST, "tests/stories"),))
@@ -66,7 +68,7 @@ WEB = Suite(
 BROWSER = Suite("browser", (("npm", "run", "--silent", "e2e"),), folder=ROOT / "web")
 
 # The longest first, so that the lanes end together.
-SUITES = (FAULTS, RUST, CHECK, INTEROP, UNIT, STORIES, BROWSER, KAFKA, WEB, PROPERTY)
+SUITES = (BROWSER, RUST, UNIT, CHECK, API, FAULTS, INTEROP, STORIES, KAFKA, WEB, PROPERTY)
 
 # Commands the suites need, with the Debian package that brings each.
 PACKAGES = (("chromium", "chromium"), ("javac", "openjdk-17-jdk-headless"), ("mvn", "maven"))

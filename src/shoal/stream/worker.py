@@ -124,6 +124,7 @@ class Worker:
         self._database = database
         self._handler = handler
         self._clock = clock
+        self._drained_at: datetime | None = None
         self.lanes: Final = [Lane(topic, n) for topic in handler.topics for n in range(log.partitions(topic))]
 
     async def run(self) -> None:
@@ -137,8 +138,12 @@ class Worker:
 
         For tests and rehearsals on a clock of their own; `run` is for everything else.
         """
-        for lane in self.lanes:
-            lane.settled = None
+        now = self._clock.now()
+        if now != self._drained_at:
+            # Something may be due that was not, however little time has passed.
+            for lane in self.lanes:
+                lane.settled = None
+        self._drained_at = now
         for _ in range(LOOKS_PER_DRAIN_MAX):
             if not any([await self.step(lane, wait=timedelta()) for lane in self.lanes]):
                 return
