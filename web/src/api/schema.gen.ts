@@ -1934,7 +1934,7 @@ export interface operations {
             query: {
                 path: string;
                 points?: number;
-                range?: "6h" | "24h" | "7d" | "30d";
+                range?: "1h" | "6h" | "24h" | "7d" | "30d";
             };
             header?: never;
             path: {

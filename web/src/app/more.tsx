@@ -20,7 +20,7 @@ const KEYS = [
   ["g d", "devices"],
   ["j k", "next, previous alert"],
   ["a", "acknowledge the alert in front"],
-  ["1 to 4", "range of the chart"],
+  ["1 to 5", "range of the chart"],
   ["?", "this list"],
 ] as const;
 

@@ -69,8 +69,8 @@ const devices = createRoute({
 const device = createRoute({
   getParentRoute: () => inside,
   path: "/devices/$device",
-  validateSearch: (search): { range?: "6h" | "24h" | "7d" | "30d"; series?: string } => ({
-    range: (["6h", "24h", "7d", "30d"] as const).find((range) => range === search.range),
+  validateSearch: (search): { range?: "1h" | "6h" | "24h" | "7d" | "30d"; series?: string } => ({
+    range: (["1h", "6h", "24h", "7d", "30d"] as const).find((range) => range === search.range),
     series: text(search.series),
   }),
   component: lazyRouteComponent(() => import("../features/devices/device-page"), "DevicePage"),

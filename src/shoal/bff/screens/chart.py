@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from shoal.bff import heard
 
-Range: TypeAlias = Literal["6h", "24h", "7d", "30d"]
+Range: TypeAlias = Literal["1h", "6h", "24h", "7d", "30d"]
 RANGES: Final[dict[Range, timedelta]] = {
+    "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
@@ -23,6 +24,9 @@ POINTS_MAX: Final = 2_000
 GAP_PERIODS: Final = 2.5
 # LwM2M objects of the OMA registry that measure have their value in this resource (3300 and its kin).
 SENSOR_VALUE: Final = 5700
+# Its unit and what it is for, in its own words.
+SENSOR_UNIT: Final = 5701
+SENSOR_APPLICATION: Final = 5750
 BATTERY_PATH: Final = "/3/0/9"
 SIGNAL_PATH: Final = "/4/0/2"
 
@@ -66,7 +70,9 @@ class ReadingsScreen(BaseModel):
 def series_of(objects: Sequence[heard.Object]) -> list[Series]:
     """What a device measures first, its battery and its radio after."""
     found = [(said, resource) for said in objects for instance in said.instances for resource in instance.resources]
-    measured = [_series(said.name, resource) for said, resource in found if resource.path.endswith(f"/{SENSOR_VALUE}")]
+    measured = [
+        _sensor(said.name, instance) for said in objects for instance in said.instances if _of(instance, SENSOR_VALUE)
+    ]
     vital = [
         _series(resource.name, resource)
         for path in (BATTERY_PATH, SIGNAL_PATH)
@@ -75,6 +81,22 @@ def series_of(objects: Sequence[heard.Object]) -> list[Series]:
         if resource.path == path and resource.value is not None
     ]
     return [*measured, *vital]
+
+
+def _sensor(object_name: str, instance: heard.Instance) -> Series:
+    """What a sensor measures as it says so itself, where it does: a generic one has no other name and no other unit."""
+    value, unit, application = (_of(instance, number) for number in (SENSOR_VALUE, SENSOR_UNIT, SENSOR_APPLICATION))
+    assert value is not None  # noqa: S101  # the caller has looked
+    series = _series(_text(application) or object_name, value)
+    return series.model_copy(update={"unit": _text(unit) or series.unit})
+
+
+def _of(instance: heard.Instance, number: int) -> heard.Resource | None:
+    return next((resource for resource in instance.resources if resource.path.endswith(f"/{number}")), None)
+
+
+def _text(resource: heard.Resource | None) -> str:
+    return resource.value if resource is not None and isinstance(resource.value, str) else ""
 
 
 def _series(name: str, resource: heard.Resource) -> Series:

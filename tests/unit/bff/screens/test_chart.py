@@ -87,3 +87,23 @@ def test_a_camera_on_mains_has_no_chart_of_its_battery() -> None:
     )
 
     assert chart.series_of([camera]) == []
+
+
+def test_a_generic_sensor_is_called_what_it_says_that_it_measures() -> None:
+    def resource(number: int, value: object) -> heard.Resource:
+        return heard.Resource(path=f"/3300/0/{number}", name="Sensor Value", units="", value=value)
+
+    told = [resource(5700, 32.3), resource(5701, "PSU"), resource(5750, "Salinity")]
+    silent = [resource(5700, 32.3), resource(5701, None)]
+
+    series = chart.series_of(
+        [
+            heard.Object(object=3300, name="Generic Sensor", instances=[heard.Instance(instance=0, resources=said)])
+            for said in (told, silent)
+        ]
+    )
+
+    assert [(one.name, one.unit, one.value) for one in series] == [
+        ("Salinity", "PSU", 32.3),
+        ("Generic Sensor", "", 32.3),
+    ]

@@ -1,4 +1,4 @@
-/** What a device measured. Range and series are in the address; the keys 1 to 4 set the range. */
+/** What a device measured. Range and series are in the address; the keys 1 to 5 set the range. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
@@ -13,6 +13,7 @@ import { clockTime, quantity, unitWord } from "../../ui/words";
 import css from "./device.module.css";
 
 const RANGES: [Range, string][] = [
+  ["1h", "1 h"],
   ["6h", "6 h"],
   ["24h", "24 h"],
   ["7d", "7 d"],
@@ -22,10 +23,21 @@ const HEIGHT = 232;
 /** Widths are rounded to this, so that a window that is dragged does not ask for readings at every pixel. */
 const WIDTH_STEP = 200;
 
-export function DeviceChart({ device, series }: { device: string; series: Shown["Series"][] }) {
+/** Whoever renews this often reports by the minute: a day of that is a line without a shape. */
+const OFTEN_LIFETIME_S = 600;
+
+export function DeviceChart({
+  device,
+  series,
+  lifetimeS,
+}: {
+  device: string;
+  series: Shown["Series"][];
+  lifetimeS: number | undefined;
+}) {
   const search = useSearch({ from: "/inside/devices/$device" });
   const navigate = useNavigate();
-  const range = search.range ?? "24h";
+  const range = search.range ?? (lifetimeS !== undefined && lifetimeS <= OFTEN_LIFETIME_S ? "1h" : "24h");
   const chosen = series.find((each) => each.path === search.series) ?? series[0];
   const set = (change: { range?: Range; series?: string }) =>
     void navigate({

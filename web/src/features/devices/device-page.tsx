@@ -93,7 +93,7 @@ function Whole({ screen }: { screen: Shown["DeviceScreen"] }) {
           <AlertsBeside alerts={screen.alerts} />
         </div>
         <Vitals screen={screen} />
-        <DeviceChart device={screen.device.id} series={screen.series} />
+        <DeviceChart device={screen.device.id} series={screen.series} lifetimeS={screen.registration?.lifetime_s} />
         <Tabs device={screen.device.id} />
         <Outlet />
       </div>
