@@ -411,6 +411,7 @@ class Summing:
 
     group = "parity"
     topics = (DEVICE,)
+    timed = (DEVICE,)
 
     def __init__(self) -> None:
         self.kept = 0

@@ -28,7 +28,7 @@ async def test_an_accepted_claim_moves_the_device_and_ends_the_alert(farm: Farm)
 
     [alert] = (await farm.alerts.list(farm.tenant)).items
     assert (alert.condition, alert.severity, alert.enclosure) == ("place_mismatch", Severity.WARNING, listed)
-    assert alert.verdict.says == f"It says it is in {real}, but it is listed in {listed}."
+    assert alert.verdict.says == "It says it is in Pen 3, but it is listed in Pen 2."
     assert farm.mail.subjects == [f"Warning: tmp-0201 says it is somewhere else (#{alert.code})"]
     assert (await farm.health_of(probe)).status is Status.DEGRADED
 

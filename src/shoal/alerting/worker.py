@@ -21,6 +21,7 @@ class AlertHandler:
 
     group: Final = "alerts"
     topics: Final[Sequence[Topic]] = (CONDITION,)
+    timed: Final[Sequence[Topic]] = ()
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Follows each condition with its alert. Conditions are few: one after the other."""

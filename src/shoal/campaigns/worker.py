@@ -46,6 +46,7 @@ class CampaignHandler:
 
     group: Final = "campaigns"
     topics: Final[Sequence[Topic]] = (DEVICE,)
+    timed: Final[Sequence[Topic]] = (DEVICE,)
 
     def __init__(self, enqueue: Enqueue, server: FileServer) -> None:
         self._conductor = Conductor(enqueue, server)

@@ -154,11 +154,14 @@ class CommandChanged(DeviceEvent, frozen=True, kw_only=True, tag="command"):
 class PlaceChanged(DeviceEvent, frozen=True, kw_only=True, tag="place"):
     """The inventory moved a device, or settled or opened a dispute about where it is.
 
-    `state` is agreed, mismatch (another enclosure of the same tenant), unknown or foreign (quarantined).
+    `state` is agreed, mismatch (another enclosure of the same tenant), unknown or foreign (quarantined). The names are
+    those of the tenant's own enclosures.
     """
 
     state: str
     claimed: str | None = None
+    claimed_name: str | None = None
+    enclosure_name: str | None = None
     by: str | None = None
 
 

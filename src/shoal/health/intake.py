@@ -222,7 +222,13 @@ def _disputed(record: HealthRecord, event: PlaceChanged) -> HealthRecord:
     if event.state == "agreed":
         known = None
     elif known is None or (known.state, known.claimed) != (event.state, event.claimed):
-        known = PlaceDispute(state=event.state, claimed=event.claimed, since=event.time)
+        known = PlaceDispute(
+            state=event.state,
+            claimed=event.claimed,
+            claimed_name=event.claimed_name,
+            enclosure_name=event.enclosure_name,
+            since=event.time,
+        )
     return replace(record, dispute=known, disputed_at=event.time)
 
 

@@ -61,10 +61,12 @@ class Refusals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceDispute(msgspec.Struct, frozen=True, kw_only=True):
-    """The device says it is somewhere else than the inventory says."""
+    """The device says it is somewhere else than the inventory says. Names are those of the tenant's own enclosures."""
 
     state: str
     claimed: str | None
+    claimed_name: str | None = None
+    enclosure_name: str | None = None
     since: datetime
 
 

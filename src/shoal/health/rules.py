@@ -232,9 +232,10 @@ def _place(record: HealthRecord) -> Iterator[Finding]:
     dispute = record.dispute
     if dispute is None:
         return
-    claimed = dispute.claimed or "nowhere"
+    claimed = dispute.claimed_name or dispute.claimed or "nowhere"
+    listed = dispute.enclosure_name or record.enclosure or "no enclosure"
     says = {
-        "mismatch": f"It says it is in {claimed}, but it is listed in {record.enclosure or 'no enclosure'}.",
+        "mismatch": f"It says it is in {claimed}, but it is listed in {listed}.",
         "unknown": f"It says it is in {claimed}, which does not exist.",
         "foreign": f"It says it is in {claimed}, which is not yours. Its readings are kept apart.",
     }.get(dispute.state, f"It says it is in {claimed}.")

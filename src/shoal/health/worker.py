@@ -32,6 +32,7 @@ class HealthHandler:
 
     group: Final = "health"
     topics: Final[Sequence[Topic]] = (DEVICE, CAMPAIGN)
+    timed: Final[Sequence[Topic]] = (DEVICE,)
 
     def __init__(self) -> None:
         self._remembered: dict[int, PartitionHearing] = {}

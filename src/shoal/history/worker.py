@@ -37,6 +37,7 @@ class HistoryHandler:
 
     group: Final = "history"
     topics: Final[Sequence[Topic]] = (DEVICE, CONDITION, ALERT, CAMPAIGN)
+    timed: Final[Sequence[Topic]] = ()
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         taken = [

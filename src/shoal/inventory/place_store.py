@@ -291,6 +291,13 @@ async def owners(tx: Transaction, claimed: Sequence[str]) -> dict[str, TenantId]
     return {row.id: TenantId(row.tenant_id) for row in await tx.rows(query)}
 
 
+async def name_of(tx: Transaction, tenant: TenantId, claimed: str) -> str | None:
+    """What an enclosure is called, if it is one of the tenant's own."""
+    query = select(enclosures.c.name).where(enclosures.c.tenant_id == tenant, enclosures.c.id == claimed)
+    name: str | None = await tx.scalar(query)
+    return name
+
+
 def profile_of(row: Row[Any]) -> Profile:
     """A row of the table of profiles."""
     return Profile(

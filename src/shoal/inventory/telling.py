@@ -78,6 +78,8 @@ def publish_place(tx: Transaction, device: Device, at: datetime, by: str | None)
             endpoint=device.endpoint,
             state=device.place_state.value,
             claimed=device.claim.enclosure if device.claim else None,
+            claimed_name=device.claim.enclosure_name if device.claim else None,
+            enclosure_name=device.enclosure_name,
             by=by,
         )
     )

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from shoal.errors import Rejected
@@ -10,8 +11,8 @@ from shoal.events.device import AnyDeviceEvent, DeviceEvent, DeviceRegistered, S
 from shoal.events.topics import DEVICE, Topic
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.claim import claims_of
-from shoal.inventory.device import Kind, Security
-from shoal.inventory.place_store import owners
+from shoal.inventory.device import Device, Kind, Security
+from shoal.inventory.place_store import name_of, owners
 from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
 from shoal.inventory.store import Inventory
 from shoal.inventory.telling import publish_place, put_in_directory
@@ -29,6 +30,7 @@ class InventoryHandler:
 
     group: str = GROUP
     topics: Sequence[Topic] = (DEVICE,)
+    timed: Sequence[Topic] = ()
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -53,7 +55,7 @@ class InventoryHandler:
             if device in after:
                 after[device], effects = on_event(after[device], event, whose)
                 if effects.is_place_news:
-                    publish_place(tx, after[device].device, event.time, by=None)
+                    publish_place(tx, await _named(tx, after[device].device), event.time, by=None)
                 if effects.tell is not None:
                     await self._inventory.tell(tx, after[device].device.place, *effects.tell)
         await keep(tx, before, after)
@@ -97,3 +99,11 @@ class InventoryHandler:
         """The gateway marks what a quarantined device reports: it must hear when that begins and when it ends."""
         if before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
             await put_in_directory(tx, after.device, (await profile_for(tx, after)).settings)
+
+
+async def _named(tx: Transaction, device: Device) -> Device:
+    """The device with the name of the enclosure that it claims, where that is the tenant's own."""
+    if device.claim is None:
+        return device
+    name = await name_of(tx, device.tenant, device.claim.enclosure)
+    return replace(device, claim=replace(device.claim, enclosure_name=name))

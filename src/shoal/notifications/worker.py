@@ -37,6 +37,7 @@ class NotificationHandler:
 
     group: Final = "notifications"
     topics: Final[Sequence[Topic]] = (ALERT,)
+    timed: Final[Sequence[Topic]] = ()
 
     def __init__(self, clock: Clock, poke: Callable[[], None] | None = None) -> None:
         self._clock = clock

@@ -74,6 +74,11 @@ class Handler(Protocol):
         """What it reads."""
         ...
 
+    @property
+    def timed(self) -> Sequence[Topic]:
+        """Those of them whose watermark makes something due. On the others it is called only when something came."""
+        ...
+
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Folds the events, fires the timers that are due at the watermark. May be called again with the same batch."""
         ...
@@ -182,7 +187,7 @@ class Worker:
             if items and watermark is not None:
                 await self._handle(lane, items, part.next_offset, watermark, is_caught_up=part.is_caught_up)
                 return True
-            if watermark is None or not part.is_caught_up:
+            if watermark is None or not part.is_caught_up or lane.topic not in self._handler.timed:
                 return False
             if lane.settled is not None and watermark < lane.settled + TIMERS_EVERY:
                 return False

@@ -25,7 +25,7 @@ async def test_the_key_that_the_gateway_has_stays(shoal: Installation) -> None:
     assert after.key_encrypted is not None
     assert after.version > before.version
     assert after.profile.report_every_s == 60
-    assert after.profile.read == ["/3/0", "/4/0", "/5/0"]
+    assert after.profile.read == list(BUILT_IN[MAINS_CAMERA][1].read)
 
 
 async def test_readings_of_a_quarantined_device_count_for_no_enclosure(shoal: Installation) -> None:

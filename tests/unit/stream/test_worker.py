@@ -34,6 +34,7 @@ class Counter:
 
     def __init__(self, topics: Sequence[Topic] = (DEVICE,)) -> None:
         self.topics = topics
+        self.timed = topics
         self.batches: list[Batch] = []
         self.poison: set[str] = set()
         self.before: Callable[[Batch], None] = lambda _batch: None
@@ -459,3 +460,20 @@ async def test_a_handler_that_always_finds_more_to_do_is_told_apart(
 
     with pytest.raises(Stuck):
         await world.worker(Timed(due=1_000)).drain()
+
+
+async def test_a_handler_without_timers_is_left_in_peace_while_nothing_comes(world: World) -> None:
+    await world.append(world.removed("a"), world.heartbeat())
+    handler = Counter()
+    handler.timed = ()
+    worker = world.worker(handler)
+    await worker.drain()
+
+    world.clock.advance(timedelta(minutes=1))
+    await world.append(world.heartbeat())
+    await worker.drain()
+    world.clock.advance(timedelta(minutes=1))
+    await worker.drain()
+
+    assert all(batch.events for batch in handler.batches)
+    assert len(handler.batches) == 2
