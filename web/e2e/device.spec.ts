@@ -148,7 +148,7 @@ test("what a device measured is a line, and a table for those who cannot see it"
   const readings = page.getByRole("region", { name: "Readings" });
 
   await expect(readings.getByRole("img")).toHaveAccessibleName(/^Dissolved oxygen, between .* no readings since/);
-  await page.keyboard.press("3");
+  await page.keyboard.press("4");
   await expect(page).toHaveURL(/range=7d/);
   await expect(readings.getByRole("radio", { name: "7 d" })).toBeChecked();
   await readings.getByText("As a table").click();
