@@ -67,12 +67,12 @@ async def test_a_camera_gets_a_new_model_with_one_click_and_another_one_is_seen_
 
     async def ended(camera: Any) -> Any:
         updates = await farm.get(f"/devices/{camera['id']}/updates")
-        return updates["items"][0] if updates["items"][0]["state"] in {"confirmed", "failed"} else None
+        return updates["items"][0] if updates["items"][0]["state"] in {"confirmed", "failed", "rolled_back"} else None
 
     confirmed = await farm.until(lambda: ended(good), STORY_S)
     failed = await farm.until(lambda: ended(bad), STORY_S)
     assert confirmed["state"] == "confirmed"
-    assert failed["state"] == "failed"
+    assert failed["state"] == "rolled_back"
     assert "2.0.3" in failed["reason"]
 
 

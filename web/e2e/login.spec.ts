@@ -74,3 +74,11 @@ test("whoever logs out has left, also for the back button", async ({ page }) => 
   await expect(page.getByRole("heading", { name: "Log in to Shoal" })).toBeVisible();
   await expect(page.getByText("Storholmen")).toHaveCount(0);
 });
+
+test("whoever comes for the first time is not told that they were logged out", async ({ page }) => {
+  await page.goto("/");
+
+  await expect(page.getByRole("heading", { name: "Log in to Shoal" })).toBeVisible();
+  await expect(page).toHaveURL(/\/login$/);
+  await expect(page.getByText("You were logged out")).toHaveCount(0);
+});

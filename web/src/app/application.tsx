@@ -2,6 +2,7 @@
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { Problem } from "../api/client";
+import { meQuery } from "../api/queries";
 import { makeRouter } from "./router";
 
 /** Without a stream (it reconnects by itself) this is the oldest a page gets while somebody looks at it. */
@@ -15,7 +16,10 @@ function toLogin(error: unknown): void {
 }
 
 const queries = new QueryClient({
-  queryCache: new QueryCache({ onError: toLogin }),
+  queryCache: new QueryCache({
+    // Who asks who they are and is nobody yet was not logged out: the router shows them the way in.
+    onError: (error, query) => query.queryKey[0] !== meQuery.queryKey[0] && toLogin(error),
+  }),
   mutationCache: new MutationCache({ onError: toLogin }),
   defaultOptions: {
     queries: {
