@@ -80,6 +80,7 @@ def run(suite: Suite) -> tuple[Suite, bool, int, float]:
     """Runs one suite to its end or to its first failing command."""
     began = time.monotonic()
     environment = os.environ | {"PATH": f"{NODE}:{BIN}:{os.environ['PATH']}", "PYO3_BUILD_EXTENSION_MODULE": "1"}
+    environment["NO_COLOR"] = "1"  # the counts are read from the output
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # many tests start a process: compiling anew would be most of it
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / f"{suite.name}.log"
