@@ -28,7 +28,7 @@ test("the fleet's worst alert is taken by one click", async ({ page }) => {
 
   await page.getByRole("button", { name: "Acknowledge Storholmen is dark" }).click();
 
-  await expect(page.getByText("2 need a person")).toBeVisible();
+  await expect(page.getByRole("region", { name: "What is wrong now" }).getByText("2 need a person")).toBeVisible();
   await expect(page.getByText("3 taken")).toBeVisible();
 });
 
