@@ -8,6 +8,8 @@ export default defineConfig({
   outputDir: "test-results",
   // Another suite runs beside this one on the other of two cores.
   workers: 1,
+  // A browser on a busy machine may miss a beat; what fails twice is broken, and what failed once is listed as flaky.
+  retries: 1,
   forbidOnly: true,
   timeout: 60_000,
   expect: { timeout: 10_000 },
