@@ -152,7 +152,11 @@ function useStream(): Stream {
   const router = useRouter();
   const [live, setLive] = useState<Live | null>(null);
   useEffect(() => {
-    const made = new Live(queries, () => void router.navigate({ to: "/login", search: { ended: true } }));
+    const made = new Live(queries, () => {
+      // A request may have found out first, and be on the way there already.
+      const here = router.state.location;
+      if (here.pathname !== "/login") void router.navigate({ to: "/login", search: { next: here.href, ended: true } });
+    });
     setLive(made);
     return () => made.close();
   }, [queries, router]);
