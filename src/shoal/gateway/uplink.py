@@ -53,7 +53,8 @@ class Uplink:
     async def close(self) -> None:
         """Takes what the core still holds, then ends. The core was told to close before."""
         self._closing.set()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():  # not when the start failed before it
+            await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         try:

@@ -76,3 +76,8 @@ async def test_what_was_said_last_is_stored_before_the_gateway_is_closed(site: S
     await site.gateway.close()
 
     assert len(await site.heard(device.id, "deregistered")) == 1
+
+
+async def test_a_gateway_that_was_never_started_closes_without_a_word(site: Site) -> None:
+    """What failed before the start is what the operator must read, not that there was nothing to close."""
+    await another(site, "coaps://127.0.0.1:0").close()
