@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import shutil
 import signal
@@ -66,8 +65,6 @@ from shoal.stream.log import Log
 from shoal.stream.relay import Relay
 from shoal.stream.worker import Handler, Worker
 
-log = logging.getLogger(__name__)
-
 ASSETS: Final = Path(__file__).parents[1] / "bff" / "assets"
 # What `--fresh` deletes: only what Shoal made, in case the folder is somebody's home.
 OURS: Final = ("shoal.db*", "log.db*", "master.key", "artifacts", "demo*.json")
@@ -85,7 +82,6 @@ class Running:
     api: str
     coap: Sequence[str]
     login: Login | None
-    tenant: Tenant
     folder: Path
     database: Database
     identity: Identity
@@ -282,10 +278,11 @@ class _Shoal:
     async def run(self, beside: Beside) -> None:
         """Works until it is cancelled. Whatever fails that should not takes the process with it."""
         rooms = self._rooms
-        changes = Changes(rooms.stream, Health(rooms.database, rooms.clock))
+        health = Health(rooms.database, rooms.clock)
+        changes = Changes(rooms.stream, health)
         workers = [Worker(rooms.stream, rooms.database, handler, rooms.clock) for handler in rooms.handlers]
         relay = Relay(rooms.database, rooms.stream)
-        api = web.Settled(self._api(changes, relay), rooms.gateway.roster.follow)
+        api = web.Settled(self._api(changes, relay, health), rooms.gateway.roster.follow)
         # The pages ask the API over loopback, TLS or not: what leaves this machine goes through the outer address.
         inner = web.listen("127.0.0.1:0")
         self._opened.callback(inner.close)
@@ -318,9 +315,8 @@ class _Shoal:
             login = await first_start.first_administrator(rooms.identity, self._tenant.id)
             tasks.create_task(beside(self._running(web.url_of(inner), login)), name="beside")
 
-    def _api(self, changes: Changes, relay: Relay) -> FastAPI:
+    def _api(self, changes: Changes, relay: Relay, health: Health) -> FastAPI:
         rooms = self._rooms
-        health = Health(rooms.database, rooms.clock)
         return create_api(
             database=rooms.database,
             clock=rooms.clock,
@@ -344,7 +340,6 @@ class _Shoal:
             api=api,
             coap=rooms.gateway.addresses,
             login=login,
-            tenant=self._tenant,
             folder=self._folder,
             database=rooms.database,
             identity=rooms.identity,

@@ -52,7 +52,7 @@ class Access(msgspec.Struct, frozen=True):
 
 async def tenant_named(database: Database, inventory: Inventory, name: str) -> Tenant:
     """The tenant of that name, made when it is missing."""
-    found = await _tenant_named(inventory, name)
+    found = await _found(inventory, name)
     if found is not None:
         return found
     async with database.transaction() as tx:
@@ -60,7 +60,7 @@ async def tenant_named(database: Database, inventory: Inventory, name: str) -> T
 
 
 async def any_tenant(database: Database, inventory: Inventory) -> Tenant:
-    """The oldest tenant, made when there is none."""
+    """A tenant that is there, the only one as a rule; made when there is none."""
     page = await inventory.tenants(limit=1)
     return page.items[0] if page.items else await tenant_named(database, inventory, FIRST_TENANT)
 
@@ -177,7 +177,7 @@ async def _existing(folder: Path) -> Database:
 
 async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:
     if wanted is not None:
-        found = await _tenant_named(inventory, wanted)
+        found = await _found(inventory, wanted)
         if found is None:
             raise NotFound(wanted, "no such tenant")
         return found.id
@@ -189,7 +189,7 @@ async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:
     return tenants[0].id
 
 
-async def _tenant_named(inventory: Inventory, wanted: str) -> Tenant | None:
+async def _found(inventory: Inventory, wanted: str) -> Tenant | None:
     for tenant in (await inventory.tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
         if wanted in {tenant.name, tenant.id}:
             return tenant

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from shoal.clock import Clock
 from shoal.commands.poke import Poke
@@ -111,8 +110,3 @@ def _open(options: GatewayOptions) -> DataPlane:
         raise Unavailable(
             "listener", str(error), "Stop what uses that address, or choose another with --listen"
         ) from error
-
-
-def is_wildcard(uri: str) -> bool:
-    """Whether a listener's address is one that devices cannot use: it stands for all of the machine's."""
-    return urlsplit(uri).hostname in {"0.0.0.0", "::"}  # noqa: S104  # compared, not bound
