@@ -57,7 +57,7 @@ from shoal.notifications.store import Notifications
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.settings import Settings
 from shoal.storage.database import Database
-from shoal.storage.folder import DataFolder
+from shoal.storage.folder import DATABASE, DataFolder
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.kafka import KafkaConfig, KafkaLog
@@ -66,8 +66,9 @@ from shoal.stream.relay import Relay
 from shoal.stream.worker import Handler, Worker
 
 ASSETS: Final = Path(__file__).parents[1] / "bff" / "assets"
-# What `--fresh` deletes: only what Shoal made, in case the folder is somebody's home.
-OURS: Final = ("shoal.db*", "log.db*", "master.key", "artifacts", "demo*.json")
+# What `--fresh` deletes, and only where a database of ours says that the folder is ours: it may be somebody's home. The
+# databases go last, so that a deletion that was interrupted is taken up by the next one.
+OURS: Final = ("master.key", "artifacts", "demo*.json", "log.db*", f"{DATABASE}*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
     `tenant` is the name of the tenant that must be there; by default any will do.
 
     Raises:
-        Unavailable: an address is taken, the data folder is in use or damaged, the broker is away; nothing was changed.
+        Unavailable: an address is taken, the data folder is in use or damaged, the broker is away.
     """
     logs.set_up(settings.log_level)
     loop = asyncio.get_running_loop()
@@ -388,6 +389,8 @@ def _log(settings: Settings, folder: Path, clock: Clock) -> Log:
 
 def _forget(folder: Path) -> None:
     """Deletes what Shoal made in the folder, and nothing else."""
+    if not any(folder.glob(f"{DATABASE}*")):
+        return
     for pattern in OURS:
         for path in folder.glob(pattern):
             if path.is_dir():

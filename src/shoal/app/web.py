@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -47,7 +48,8 @@ class Settled:
             return
 
         async def settled(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            # What was refused changed nothing: a stranger's requests must not cost a look at the database each.
+            if message["type"] == "http.response.start" and message["status"] < HTTPStatus.BAD_REQUEST:
                 # Away for a moment: the change is kept all the same, and followed as soon as that is possible.
                 with contextlib.suppress(Unavailable):
                     await self._settle()

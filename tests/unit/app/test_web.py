@@ -54,6 +54,18 @@ async def test_a_change_is_answered_when_those_who_must_know_know_and_a_look_at_
         assert settled == ["yes"]
 
 
+async def test_what_was_refused_makes_nobody_look_for_changes() -> None:
+    settled: list[str] = []
+
+    async def settle() -> None:
+        settled.append("yes")
+
+    async with asking(Settled(PlainTextResponse("who?", status_code=401), settle)) as client:
+        assert (await client.post("/api/v1/devices")).status_code == 401
+
+    assert settled == []
+
+
 async def test_a_change_is_answered_also_when_those_who_must_know_are_away() -> None:
     async def away() -> None:
         raise Unavailable("database", "locked")
