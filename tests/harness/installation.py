@@ -10,16 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from shoal.access.decision import Place
+from shoal.app.neighbours import queue_for_campaigns, queue_for_inventory
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
-from shoal.campaigns.neighbours import FileServer, Request
+from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
-from shoal.commands.command import Operation
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
 from shoal.credentials.store import Credentials
@@ -27,12 +24,12 @@ from shoal.events.codec import AnyEvent, decode, encode
 from shoal.events.device import DeviceEvent, Heartbeat
 from shoal.events.topics import DEVICE, Topic
 from shoal.identity.store import Identity
-from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
+from shoal.ids import EnclosureId, FarmId, TenantId
 from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.lwm2m.dataplane import decompress
-from shoal.storage.database import Database, Transaction
+from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
@@ -40,8 +37,6 @@ from shoal.stream.relay import Relay
 from shoal.stream.worker import Worker
 
 START: Final = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
-# How long a device may take to hear that it hangs in another enclosure.
-TELL_WITHIN: Final = timedelta(days=1)
 
 
 class Installation:
@@ -59,16 +54,17 @@ class Installation:
         self.vault = Vault(bytes(range(32)))
         self.commands = Commands(database, clock, self._poke)
         self.expiry = Expiry(self.commands, database, clock)
-        self.inventory = Inventory(database, clock, tell=self._tell)
+        self.inventory = Inventory(database, clock, tell=queue_for_inventory(self.commands))
         self.credentials = Credentials(database, self.vault, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(serve=self._serve, withdraw=self._withdraw, address=_address)
-        self.campaigns = Campaigns(database, clock, self.files, self._enqueue, server)
+        enqueue = queue_for_campaigns(self.commands)
+        self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)
         self.workers = [
             Worker(log, database, InventoryHandler(self.inventory), clock),
-            Worker(log, database, CampaignHandler(self._enqueue, server), clock),
+            Worker(log, database, CampaignHandler(enqueue, server), clock),
         ]
 
     # -- what people do ----------------------------------------------------------------------------------------------
@@ -131,36 +127,6 @@ class Installation:
 
     def _poke(self) -> None:
         self.pokes += 1
-
-    async def _tell(self, tx: Transaction, place: Place, path: str, enclosure: EnclosureId) -> None:
-        await self.commands.enqueue(
-            tx,
-            place,
-            Operation.WRITE,
-            path,
-            body=msgspec.json.encode({"value": enclosure}),
-            time_to_live=TELL_WITHIN,
-            by=None,
-            wait_for_wake=True,
-        )
-
-    async def _enqueue(self, tx: Transaction, request: Request) -> str:
-        command = await self.commands.enqueue(
-            tx,
-            Place(
-                tenant=TenantId(request.tenant),
-                farm=None if request.farm is None else FarmId(request.farm),
-                enclosure=None if request.enclosure is None else EnclosureId(request.enclosure),
-                device=DeviceId(request.device),
-            ),
-            Operation(request.operation),
-            request.path,
-            body=None if request.body is None else msgspec.json.encode(request.body),
-            time_to_live=request.time_to_live,
-            by=request.by,
-            wait_for_wake=True,
-        )
-        return command.id
 
     def _serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
         self.served[path] = (etag, file)

@@ -1,11 +1,12 @@
 """What one room needs of another, where they do not know each other: small adapters, put in by the composition."""
 
-import json
 import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from shoal.access.decision import Place
 from shoal.campaigns.facts import DeviceFacts
@@ -29,7 +30,7 @@ def queue_for_inventory(commands: Commands) -> TellEnclosure:
     """How the inventory tells a device its enclosure: a write that waits until it listens."""
 
     async def tell(tx: Transaction, place: Place, path: str, enclosure: EnclosureId) -> None:
-        body = json.dumps({"value": enclosure}).encode()
+        body = msgspec.json.encode({"value": enclosure})
         await commands.enqueue(
             tx, place, Operation.WRITE, path, body=body, time_to_live=TELL_FOR, by=None, wait_for_wake=True
         )
@@ -52,7 +53,7 @@ def queue_for_campaigns(commands: Commands) -> Enqueue:
             place,
             Operation(request.operation),
             request.path,
-            body=None if request.body is None else json.dumps(request.body).encode(),
+            body=None if request.body is None else msgspec.json.encode(request.body),
             time_to_live=request.time_to_live,
             by=request.by,
             wait_for_wake=True,

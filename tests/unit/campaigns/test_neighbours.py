@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from shoal.app.neighbours import queue_for_campaigns
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.neighbours import FileServer, Request
 from shoal.commands.command import Operation
@@ -22,7 +23,7 @@ async def test_a_request_becomes_a_command_at_its_place(shoal: Installation) -> 
         by="usr-1",
     )
     async with shoal.database.transaction() as tx:
-        command = await shoal._enqueue(tx, request)
+        command = await queue_for_campaigns(shoal.commands)(tx, request)
 
     [queued] = await shoal.commands.unfinished(0)
     assert queued.id == command
