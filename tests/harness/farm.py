@@ -36,6 +36,7 @@ from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import PageIn, partition_of
 from shoal.stream.relay import Relay
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 from tests.harness.mail import MailServer
 from tests.harness.voices import Voice
 
@@ -202,7 +203,7 @@ async def farm(folder: Path) -> AsyncIterator[Farm]:
     log = EmbeddedLog(folder, partitions=PARTITIONS, clock=clock)
     mail = MailServer()
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     mail.start()
     try:
         running = Farm(folder, clock, log, database, mail)

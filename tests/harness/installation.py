@@ -35,6 +35,7 @@ from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.relay import Relay
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 
 START: Final = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 
@@ -52,7 +53,8 @@ class Installation:
         # Which device may fetch which of them now.
         self.readers: set[tuple[str, str]] = set()
         self.vault = Vault(bytes(range(32)))
-        self.commands = Commands(database, clock, self._poke)
+        self.commands = Commands(database, clock)
+        self.commands.on_change(self._count)
         self.expiry = Expiry(self.commands, database, clock)
         self.inventory = Inventory(database, clock, tell=queue_for_inventory(self.commands))
         self.credentials = Credentials(database, self.vault, clock)
@@ -125,7 +127,7 @@ class Installation:
 
     # -- how the rooms are wired -------------------------------------------------------------------------------------
 
-    def _poke(self) -> None:
+    def _count(self) -> None:
         self.pokes += 1
 
     def _serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
@@ -141,12 +143,12 @@ def _address(facts: DeviceFacts) -> str:
 
 
 @asynccontextmanager
-async def installation(folder: Path, url: str = "sqlite://") -> AsyncIterator[Installation]:
-    """An installation in this folder; with the same folder and a file as its database it goes on where it was."""
+async def installation(folder: Path, url: str | None = None) -> AsyncIterator[Installation]:
+    """An installation in this folder; with the same folder and the same database it goes on where it was."""
     clock = FakeClock(START)
     log = EmbeddedLog(folder, partitions=1, decompress=decompress, clock=clock)
     await log.start()
-    database = await Database.open(url, migrate=False)
+    database = await (fresh_database() if url is None else Database.open(url, migrate=False))
     try:
         yield Installation(folder, log, database, clock)
     finally:

@@ -13,7 +13,6 @@ import msgspec
 
 from shoal.clock import SystemClock
 from shoal.commands.command import Command, Operation
-from shoal.commands.poke import Poke
 from shoal.commands.store import Commands
 from shoal.gateway.loop import Gateway, GatewayOptions
 from shoal.ids import DeviceId, TenantId
@@ -98,8 +97,8 @@ class Site:
 async def site(folder: Path) -> AsyncIterator[Site]:
     """A gateway that runs over a fresh installation."""
     async with installation(folder) as shoal:
-        clock, poke = SystemClock(), Poke()
-        commands = Commands(shoal.database, clock, poke)
+        clock = SystemClock()
+        commands = Commands(shoal.database, clock)
         gateway = Gateway(
             GatewayOptions(
                 listen=("coaps://127.0.0.1:0",),
@@ -112,7 +111,6 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             stream=shoal.log,
             commands=commands,
             clock=clock,
-            poke=poke,
         )
         await gateway.start([])
         working = asyncio.create_task(gateway.run())

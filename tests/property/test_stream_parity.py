@@ -28,6 +28,7 @@ from shoal.stream.kafka import KafkaConfig, KafkaLog
 from shoal.stream.log import Entry, Log, OffsetOutOfRange, PageIn, Record, Slice, partition_of
 from shoal.stream.worker import Batch, Worker
 from tests.harness.broker import Broker
+from tests.harness.databases import fresh_database
 
 PARTITIONS: Final = 2
 NO_WAIT: Final = timedelta()
@@ -434,7 +435,7 @@ class Summing:
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

@@ -35,7 +35,6 @@ from shoal.campaigns.files import ArtifactFiles
 from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock, SystemClock
-from shoal.commands.poke import Poke
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
 from shoal.credentials.store import Credentials
@@ -169,8 +168,7 @@ async def _open(settings: Settings, opened: contextlib.AsyncExitStack, *, fresh:
     opened.push_async_callback(stream.close)
     await stream.start()
 
-    poke = Poke()
-    commands = Commands(database, clock, poke)
+    commands = Commands(database, clock)
     inventory = Inventory(database, clock, tell=queue_for_inventory(commands))
     ours = await _tenant(database, inventory, tenant)
     gateway = Gateway(
@@ -180,7 +178,6 @@ async def _open(settings: Settings, opened: contextlib.AsyncExitStack, *, fresh:
         stream=stream,
         commands=commands,
         clock=clock,
-        poke=poke,
     )
     opened.push_async_callback(gateway.close)
     rooms = _rooms(settings, folder.path, database, stream, clock, vault, inventory, commands, gateway)

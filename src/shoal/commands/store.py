@@ -88,19 +88,21 @@ class Mark:
 
 
 class Commands:
-    """What was asked of devices. `poke` is called after each commit that changes what the gateway has to do."""
+    """What was asked of devices."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
-        poke: Callable[[], None] = lambda: None,
         draw: Callable[[Prefix], str] = new_id,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._poke = poke
         self._draw = draw
+
+    def on_change(self, poke: Callable[[], None]) -> None:
+        """Calls `poke` whenever the gateway has something to do. It may be lost: look now and then all the same."""
+        self._database.on(commands.name, poke)
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -151,13 +153,14 @@ class Commands:
 
     async def cancel(self, tx: Transaction, tenant: TenantId, command: CommandId) -> Command:
         """Calls back a command that has not left. Raises NotFound, Conflict when it has, or when it is over."""
-        rows = await tx.rows(select(commands).where(commands.c.tenant_id == tenant, commands.c.id == command))
+        query = select(commands).where(commands.c.tenant_id == tenant, commands.c.id == command)
+        rows = await tx.rows(query.with_for_update())
         if not rows:
             raise NotFound(command, "no such command")
         found = _command(rows[0])
         check_cancel(found)
         marked = await self.mark(tx, Mark(number=found.number, trigger=Trigger.CANCEL, at=self._clock.now()))
-        tx.after_commit(self._poke)
+        tx.poke(commands.name)
         return marked or found
 
     async def cancel_all(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> int:
@@ -167,7 +170,7 @@ class Commands:
         marks = [
             Mark(number=row.number, trigger=Trigger.CANCEL, at=now, detail="the device was removed") for row in rows
         ]
-        tx.after_commit(self._poke)
+        tx.poke(commands.name)
         return len(await self.mark_all(tx, marks))
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -231,7 +234,8 @@ class Commands:
         found: dict[int, Command] = {}
         for start in range(0, len(numbers), COMMANDS_PER_QUERY_MAX):
             part = numbers[start : start + COMMANDS_PER_QUERY_MAX]
-            rows = await tx.rows(select(commands).where(commands.c.number.in_(part)))
+            query = select(commands).where(commands.c.number.in_(part)).order_by(commands.c.number)
+            rows = await tx.rows(query.with_for_update())
             found.update((row.number, _command(row)) for row in rows)
         changed: dict[int, Command] = {}
         for mark in marks:
@@ -280,11 +284,13 @@ class Commands:
             "expires_at": now + asked.time_to_live,
             "detail": "",
         }
+        # The gateway follows the queue by its numbers.
+        await tx.in_order(commands.name)
         result = await tx.execute(insert(commands).values(**values))
         number = result.inserted_primary_key[0] if result.inserted_primary_key else 0
         command = _command((await tx.rows(select(commands).where(commands.c.number == number)))[0])
         tx.publish(_event(command, now))
-        tx.after_commit(self._poke)
+        tx.poke(commands.name)
         return command
 
     async def _fresh_id(self, tx: Transaction) -> CommandId:

@@ -33,15 +33,14 @@ _DETAILS: Final = {"unregistered": "not registered", "too_many": "too many reque
 class Downlink:
     """Carries commands down and answers up, for all devices of this process."""
 
-    def __init__(
-        self, core: DataPlane, commands: Commands, database: Database, roster: Roster, clock: Clock, poke: Poke
-    ) -> None:
+    def __init__(self, core: DataPlane, commands: Commands, database: Database, roster: Roster, clock: Clock) -> None:
         self._core = core
         self._commands = commands
         self._database = database
         self._roster = roster
         self._clock = clock
-        self._poke = poke
+        self._poke = Poke()
+        commands.on_change(self._poke)
         self._taken = 0
         self._held: set[int] = set()
         self._marks: list[Mark] = []

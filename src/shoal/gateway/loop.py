@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Final
 
 from shoal.clock import Clock
-from shoal.commands.poke import Poke
 from shoal.commands.store import Commands
 from shoal.errors import Unavailable
 from shoal.gateway.downlink import Downlink
@@ -52,7 +51,6 @@ class Gateway:
         stream: Log,
         commands: Commands,
         clock: Clock,
-        poke: Poke,
     ) -> None:
         """Opens the listeners.
 
@@ -61,7 +59,7 @@ class Gateway:
         """
         self.core: Final = _open(options)
         self.roster: Final = Roster(self.core, database, vault)
-        self.downlink: Final = Downlink(self.core, commands, database, self.roster, clock, poke)
+        self.downlink: Final = Downlink(self.core, commands, database, self.roster, clock)
         self.shelf: Final = Shelf(self.core)
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
 

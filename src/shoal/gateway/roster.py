@@ -34,7 +34,7 @@ class Roster:
         self.version = 0
         # Devices that the core would not take, and why: shown with the pipeline, and logged once for each change.
         self.refused: dict[str, str] = {}
-        database.on_outbox(self._poked.set)
+        database.on(directory.device_directory.name, self._poked.set)
 
     async def follow(self) -> int:
         """Takes over what changed since the last call; how many devices that were.

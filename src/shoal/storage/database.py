@@ -1,25 +1,35 @@
-"""The database: one writer at a time, many readers, and the outbox that keeps a change and its event together."""
+"""The database: units of work, readers that see one state, and the outbox that keeps a change and its event together.
+
+It is a SQLite file with one writer at a time, or a PostgreSQL database that several processes write at once. What differs
+is in `sqlite.py` and `postgres.py`; everything above is written for both.
+"""
 
 import asyncio
 import contextlib
 import logging
-import tempfile
+import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Executable, Row, Table, delete, func, insert, make_url, select, text
+from sqlalchemy import URL, Executable, Row, Table, delete, func, insert, make_url, select
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.expression import ColumnElement
 
-from shoal.errors import Rejected, Unavailable
+from shoal.errors import Conflict, Rejected
 from shoal.events.envelope import Event
 from shoal.storage import migrate as migrations
-from shoal.storage import sqlite
 from shoal.storage.outbox import OutboxRow, outbox_events, row_of
+from shoal.storage.postgres import PostgresEngine
+from shoal.storage.sqlite import SqliteEngine
 from shoal.storage.tables import AutoId, Json, Timestamp, metadata
 
 __all__ = ["AutoId", "Database", "Json", "Timestamp", "Transaction", "metadata", "upsert"]
@@ -27,25 +37,29 @@ __all__ = ["AutoId", "Database", "Json", "Timestamp", "Transaction", "metadata",
 log = logging.getLogger(__name__)
 
 Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
+Engine = SqliteEngine | PostgresEngine
 
 # SQLite takes at most 32,766 parameters in a statement; rows go in pieces that stay below it with 32 columns each.
 ROWS_PER_STATEMENT_MAX: Final = 1_000
-
-# A whole check reads the whole file: a second for this much. Damage in a larger one shows when it is read.
-CHECKED_BYTES_MAX: Final = 256 << 20
 
 
 class Transaction:
     """One unit of work: all of it is kept, or nothing. Events published in it leave after it was kept."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, engine: Engine) -> None:
         self.connection = connection
+        self._engine = engine
         self._events: list[Event] = []
         self._callbacks: list[Callable[[], None]] = []
+        self._changed = 0
+        self.pokes: set[str] = set()
 
     async def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Runs a statement; with a list of parameters once for each of them."""
-        return await self.connection.execute(statement, parameters)
+        result = await self.connection.execute(statement, parameters)
+        if isinstance(statement, UpdateBase) and result.rowcount != 0:  # -1: the driver does not know
+            self._changed += 1
+        return result
 
     async def scalar(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> Any:
         """The first column of the first row, None when there is none."""
@@ -63,19 +77,33 @@ class Transaction:
         """Calls back once this transaction is kept; not at all when it is not."""
         self._callbacks.append(callback)
 
-    async def changes(self) -> int:
-        """A number that rises with each row changed, event published or callback asked for."""
-        rows = await self.connection.scalar(text(sqlite.changes_statement()))
-        return int(rows or 0) + len(self._events) + len(self._callbacks)
+    def poke(self, table: str) -> None:
+        """Tells whoever waits for something new in that table, in any process, once this transaction is kept.
 
-    async def flush(self) -> bool:
-        """Writes the published events; True when there were any. The database calls it before it commits."""
-        if not self._events:
-            return False
-        now = datetime.now(UTC)
-        await self.connection.execute(insert(outbox_events), [row_of(event, now) for event in self._events])
-        self._events.clear()
-        return True
+        A poke may be lost: whoever waits for one looks by itself, too.
+        """
+        self.pokes.add(table)
+
+    async def in_order(self, name: str) -> None:
+        """From here to the commit this transaction is alone with that name, so numbers drawn here are kept in order.
+
+        Whoever follows a table by its rising numbers would else miss one that was drawn early and kept late.
+        """
+        await self._engine.in_order(self.connection, name)
+
+    @property
+    def changes(self) -> int:
+        """A number that rises with each statement that changed a row, each event published, each callback asked for."""
+        return self._changed + len(self._events) + len(self._callbacks)
+
+    async def flush(self) -> None:
+        """Writes what was published and tells who is poked. The database calls it before it commits."""
+        if self._events:
+            await self.in_order(outbox_events.name)
+            now = datetime.now(UTC)
+            await self.connection.execute(insert(outbox_events), [row_of(event, now) for event in self._events])
+            self._events.clear()
+            self.poke(outbox_events.name)
 
     def committed(self) -> None:
         """Runs what waited for the commit. A callback that fails must not undo what is already kept."""
@@ -87,80 +115,100 @@ class Transaction:
 
 
 class Database:
-    """One SQLite file. `sqlite://` is a private one that vanishes when it is closed (tests, rehearsals)."""
+    """Where Shoal keeps what it knows. `where` is its place as people write it, without a password."""
 
-    def __init__(self, path: Path, writer: AsyncEngine, readers: AsyncEngine, private: Path | None) -> None:
-        self.path = path
-        self._writer = writer
-        self._readers = readers
-        self._private = private
-        self._writing = asyncio.Lock()
-        self._outbox_listeners: list[Callable[[], None]] = []
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.where = str(engine.path) if isinstance(engine, SqliteEngine) else engine.where
+        self._writing = asyncio.Lock() if engine.has_one_writer else None
+        self._waiting: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        # Marks our own notices: what this process changed it has told itself already.
+        self._process = secrets.token_hex(4)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True) -> "Database":
-        """Opens `sqlite:////path/shoal.db`, creates it when missing, brings its tables up to date.
+        """Opens `sqlite:////path/shoal.db` or `postgresql://user@host/name`, and brings its tables up to date.
 
-        Without `migrate`, and for a private database, the tables are made as the code says: there is no past to keep.
+        A SQLite file is created when it is missing; `sqlite://` is a private one that vanishes when it is closed.
+        Without `migrate`, and for a private one, the tables are made as the code says: there is no past to keep.
 
         Raises:
-            Unavailable: damaged, locked, not writable; with what to do about it.
+            Unavailable: away, damaged, locked, not writable; with what to do about it.
             Rejected: not a URL of a database that we support.
         """
-        path, folder = _path_of(url)
-        if migrate and folder is None:
-            await asyncio.to_thread(_upgrade, path)
-        database = cls(path, sqlite.writer(path, is_durable=folder is None), sqlite.readers(path), folder)
+        engine = _engine_of(url)
         try:
-            with _translated(path):
-                async with database._writer.connect() as connection:
-                    if path.stat().st_size <= CHECKED_BYTES_MAX:
-                        damage = await connection.scalar(text("PRAGMA quick_check(1)"))
-                        if damage != "ok":
-                            raise sqlite.damaged(path)
-                    if not migrate or folder is not None:
+            with _translated(engine):
+                if migrate and not engine.is_private:
+                    await asyncio.to_thread(migrations.upgrade, engine.writers.url)
+                await engine.check()
+                if not migrate or engine.is_private:
+                    async with engine.writers.begin() as connection:
                         await connection.run_sync(metadata.create_all)
-                        await connection.commit()
         except BaseException:
-            await database.close()
+            await engine.close()
             raise
+        database = cls(engine)
+        engine.listen(database._heard)  # our own
         return database
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A unit of work. Others wait: keep it short, and never wait for the outside world in it."""
-        has_events = False
-        async with self._writing:
-            with _translated(self.path):
-                async with self._writer.begin() as connection:
-                    transaction = Transaction(connection)
+        """A unit of work. Others may wait for it: keep it short, and never wait for the outside world in it.
+
+        Raises:
+            Unavailable: the database is away, or two writers met; nothing was changed.
+            Conflict: a unique value was taken by somebody else a moment ago.
+        """
+        async with self._writing or contextlib.nullcontext():
+            with _translated(self._engine):
+                async with self._engine.writers.begin() as connection:
+                    transaction = Transaction(connection, self._engine)
                     yield transaction
-                    has_events = await transaction.flush()
+                    await transaction.flush()
+                    await self._engine.notify(
+                        connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)]
+                    )
         transaction.committed()
-        if has_events:
-            for poke in self._outbox_listeners:
-                poke()
+        for name in transaction.pokes:
+            self._poke(name)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one state of the database from its first query to its last."""
-        with _translated(self.path):
-            async with self._readers.connect() as connection:
+        with _translated(self._engine):
+            async with self._engine.readers.connect() as connection:
                 yield connection
+
+    @contextlib.asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[bool]:
+        """Whether nobody else, in any process, is inside this with the same name. Does not wait."""
+        if self._engine.has_one_writer:
+            yield True
+            return
+        with _translated(self._engine):
+            async with self._engine.writers.begin() as connection:
+                yield await self._engine.alone(connection, name)
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._readers.dispose()
-        await self._writer.dispose()
-        if self._private is not None:
-            for child in self._private.iterdir():
-                child.unlink()
-            self._private.rmdir()
-            self._private = None
+        await self._engine.close()
 
-    def on_outbox(self, poke: Callable[[], None]) -> None:
-        """Calls `poke` after each transaction that published something."""
-        self._outbox_listeners.append(poke)
+    def on(self, table: str, poke: Callable[[], None]) -> None:
+        """Calls `poke` after each transaction, of any process, that poked for this table."""
+        self._waiting[table].append(poke)
+
+    def _heard(self, notice: str) -> None:
+        name, _, process = notice.partition(" ")
+        if not name:
+            for known in list(self._waiting):
+                self._poke(known)
+        elif process != self._process:
+            self._poke(name)
+
+    def _poke(self, name: str) -> None:
+        for poke in self._waiting.get(name, ()):
+            poke()
 
     async def outbox(self, limit: int) -> list[OutboxRow]:
         """The oldest events that wait for the stream, in order."""
@@ -197,37 +245,58 @@ async def upsert(
         return
     ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in index_elements))
     columns = [name for name in ordered[0] if name not in index_elements] if update is None else list(update)
-    statement = sqlite.upsert_statement(table, index_elements, columns, where)
+    statement = _upsert_statement(tx.connection.dialect.name, table, index_elements, columns, where)
     for start in range(0, len(ordered), ROWS_PER_STATEMENT_MAX):
         await tx.execute(statement, ordered[start : start + ROWS_PER_STATEMENT_MAX])
 
 
-def _path_of(url: str) -> tuple[Path, Path | None]:
-    """The file, and the folder to remove with it when the database is private."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise Rejected("database", f"{parsed.get_backend_name()} is not supported", supported="sqlite")
-    if parsed.database in {None, "", ":memory:"}:
-        # A real file even so: only then readers and the writer behave as they do in production.
-        folder = Path(tempfile.mkdtemp(prefix="shoal-"))
-        return folder / "shoal.db", folder
-    path = Path(str(parsed.database))
-    if not path.parent.is_dir():
-        raise Unavailable("database", f"{path.parent} is not a folder", "Create it, or name another data folder")
-    return path, None
+def _upsert_statement(
+    dialect: str,
+    table: Table,
+    index_elements: Sequence[str],
+    update: Iterable[str],
+    where: Callable[[Any], ColumnElement[bool]] | None,
+) -> Executable:
+    """INSERT .. ON CONFLICT: update these columns, or leave the row alone when there are none."""
+    # Both have the same face, but no type in common that says so.
+    statement: Any = (postgresql_dialect if dialect == "postgresql" else sqlite_dialect).insert(table)
+    changes = {name: statement.excluded[name] for name in update}
+    conditioned: Executable = (
+        statement.on_conflict_do_update(
+            index_elements=list(index_elements),
+            set_=changes,
+            where=None if where is None else where(statement.excluded),
+        )
+        if changes
+        else statement.on_conflict_do_nothing(index_elements=list(index_elements))
+    )
+    return conditioned
 
 
-def _upgrade(path: Path) -> None:
-    with _translated(path):
-        migrations.upgrade(f"sqlite:///{path}")
+def _engine_of(url: str) -> Engine:
+    try:
+        parsed: URL = make_url(url)
+    except ArgumentError as error:
+        # The text may hold a password.
+        raise Rejected("database", "not of the form postgresql://USER@HOST/NAME") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            is_private = parsed.database in {None, "", ":memory:"}
+            return SqliteEngine(None if is_private else Path(str(parsed.database)))
+        case "postgresql":
+            return PostgresEngine(parsed)
+        case other:
+            raise Rejected("database", f"{other} is not supported", supported="sqlite, postgresql")
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        away = sqlite.unavailable(error, path)
-        if away is None:
-            raise
-        raise away from error
+    except (DBAPIError, PoolTimeoutError) as error:
+        away = engine.unavailable(error)
+        if away is not None:
+            raise away from error
+        if engine.is_taken(error):
+            raise Conflict("value", "somebody else took it a moment ago: look again") from error
+        raise

@@ -9,11 +9,12 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import URL, make_url
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def upgrade(url: str, *, folder: Path = MIGRATIONS) -> None:
+def upgrade(url: str | URL, *, folder: Path = MIGRATIONS) -> None:
     """Runs all migrations that this database has not seen. Blocks: call it before anything else is open."""
     command.upgrade(_config(url, folder), "head")
 
@@ -28,11 +29,15 @@ def revise(url: str, message: str, *, folder: Path = MIGRATIONS) -> None:
     command.revision(_config(url, folder), message=message, autogenerate=True, rev_id=f"{number:04}")
 
 
-def _config(url: str, folder: Path) -> Config:
+def _config(url: str | URL, folder: Path) -> Config:
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        # The driver of the file's own library: a migration has no event loop.
+        address = address.set(drivername="sqlite")
     config = Config()
     config.set_main_option("script_location", str(folder))
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     # A percent sign is an interpolation to the configuration parser.
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", address.render_as_string(hide_password=False).replace("%", "%%"))
     return config

@@ -1,22 +1,20 @@
-"""What only SQLite does: its engines, its ON CONFLICT, its errors.
+"""What only SQLite does: its engines, its errors.
 
 Two engines for one file: a writer with a single connection, because SQLite has one writer anyway and a queue of ours is
 fairer than its busy handler; and readers that never see half a transaction (write-ahead log).
 """
 
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Table, event
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
-from sqlalchemy.sql.dml import Insert
-from sqlalchemy.sql.expression import ColumnElement
 
 from shoal.errors import Unavailable
 
@@ -24,6 +22,8 @@ from shoal.errors import Unavailable
 READERS_MAX: Final = 8
 # Another process (a backup, a person with a shell) may hold the file for a moment.
 BUSY_MS: Final = 5_000
+# A whole check reads the whole file: a second for this much. Damage in a larger one shows when it is read.
+CHECKED_BYTES_MAX: Final = 256 << 20
 
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _AWAY: Final = {
@@ -37,8 +37,71 @@ _AWAY: Final = {
 }
 
 
-def writer(path: Path, *, is_durable: bool) -> AsyncEngine:
-    """The engine with the one connection that writes."""
+class SqliteEngine:
+    """One file. Without a path it is a private one that vanishes when it is closed (tests, rehearsals)."""
+
+    # SQLite has one writer anyway, and a queue of ours is fairer than its busy handler.
+    has_one_writer: Final = True
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises Unavailable when the folder of the file is not there."""
+        # A real file even for a private one: only then readers and the writer behave as they do in production.
+        self._private = Path(tempfile.mkdtemp(prefix="shoal-")) if path is None else None
+        self.path: Final = path or Path(self._private or "") / "shoal.db"
+        if not self.path.parent.is_dir():
+            raise Unavailable(
+                "database", f"{self.path.parent} is not a folder", "Create it, or name another data folder"
+            )
+        self.writers: Final = _writer(self.path, is_durable=path is not None)
+        self.readers: Final = _readers(self.path)
+
+    @property
+    def is_private(self) -> bool:
+        return self._private is not None
+
+    async def check(self) -> None:
+        """Reads the file if it is small enough. Raises Unavailable when it is damaged."""
+        async with self.writers.connect() as connection:
+            if self.path.stat().st_size <= CHECKED_BYTES_MAX:
+                damage = await connection.scalar(text("PRAGMA quick_check(1)"))
+                if damage != "ok":
+                    raise damaged(self.path)
+
+    async def in_order(self, connection: AsyncConnection, name: str) -> None:
+        """Nothing to do: there is one writer."""
+
+    async def alone(self, connection: AsyncConnection, name: str) -> bool:
+        """True: there is one process."""
+        del connection, name
+        return True
+
+    async def notify(self, connection: AsyncConnection, names: Iterable[str]) -> None:
+        """Nothing to do: everybody who could want to know is in this process."""
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """Nothing to hear."""
+
+    def unavailable(self, error: BaseException) -> Unavailable | None:
+        """What an operator must do about an error; None when the fault is ours (a wrong statement)."""
+        return unavailable(error, self.path)
+
+    def is_taken(self, error: BaseException) -> bool:
+        """Whether a row was refused because a unique value is there already."""
+        code = getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlite_errorcode", None)
+        return code in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.readers.dispose()
+        await self.writers.dispose()
+        if self._private is not None:
+            for child in self._private.iterdir():
+                child.unlink()
+            self._private.rmdir()
+            self._private = None
+
+
+def _writer(path: Path, *, is_durable: bool) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
     )
@@ -46,8 +109,7 @@ def writer(path: Path, *, is_durable: bool) -> AsyncEngine:
     return engine
 
 
-def readers(path: Path) -> AsyncEngine:
-    """The engine for connections that only read."""
+def _readers(path: Path) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=READERS_MAX, max_overflow=0
     )
@@ -74,29 +136,6 @@ def _prepare(engine: AsyncEngine, *, begin: str, pragmas: Sequence[str]) -> None
 
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "begin", on_begin)
-
-
-def upsert_statement(
-    table: Table,
-    index_elements: Sequence[str],
-    update: Iterable[str],
-    where: Callable[[Any], ColumnElement[bool]] | None,
-) -> Insert:
-    """INSERT .. ON CONFLICT: update these columns, or leave the row alone when there are none."""
-    statement = insert(table)
-    changes = {name: statement.excluded[name] for name in update}
-    if not changes:
-        return statement.on_conflict_do_nothing(index_elements=list(index_elements))
-    return statement.on_conflict_do_update(
-        index_elements=list(index_elements),
-        set_=changes,
-        where=None if where is None else where(statement.excluded),
-    )
-
-
-def changes_statement() -> str:
-    """How many rows this connection changed since it was opened."""
-    return "SELECT total_changes()"
 
 
 def unavailable(error: BaseException, path: Path, neighbour: str = "database") -> Unavailable | None:

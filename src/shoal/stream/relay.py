@@ -10,7 +10,7 @@ from typing import Final
 from shoal.errors import Unavailable
 from shoal.events.topics import BY_NAME
 from shoal.storage.database import Database
-from shoal.storage.outbox import OutboxRow
+from shoal.storage.outbox import OutboxRow, outbox_events
 from shoal.stream.log import Entry, Log
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Relay:
         self._log = log
         self._poked = asyncio.Event()
         self.failure: Unavailable | None = None
-        database.on_outbox(self._poked.set)
+        database.on(outbox_events.name, self._poked.set)
 
     async def run(self) -> None:
         """Carries until it is cancelled."""
@@ -49,13 +49,16 @@ class Relay:
                 await self._rest()
 
     async def carry(self) -> int:
-        """One round; how many events it carried."""
-        rows = await self._database.outbox(EVENTS_PER_ROUND_MAX)
-        for topic, entries in _runs(rows):
-            await self._log.append(BY_NAME[topic], entries)
-        if rows:
-            await self._database.outbox_carried(rows[-1].id)
-        return len(rows)
+        """One round; how many events it carried. None when another process is at it: two would mix up the order."""
+        async with self._database.alone("relay") as is_mine:
+            if not is_mine:
+                return 0
+            rows = await self._database.outbox(EVENTS_PER_ROUND_MAX)
+            for topic, entries in _runs(rows):
+                await self._log.append(BY_NAME[topic], entries)
+            if rows:
+                await self._database.outbox_carried(rows[-1].id)
+            return len(rows)
 
     async def _rest(self) -> None:
         try:

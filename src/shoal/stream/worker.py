@@ -253,12 +253,12 @@ class Worker:
                 moved = await offsets.move(tx, group, lane.topic.name, lane.partition, held, next_offset, watermark)
                 if moved is None:
                     raise _Fenced
-                before = await tx.changes()
+                before = tx.changes
                 await self._handler.handle(tx, batch)
                 for item in items:
                     if item.event is None:
                         tx.publish(_buried(group, item, self._clock.now()))
-                if await tx.changes() == before and next_offset - held.next_offset < UNKEPT_RECORDS_MAX:
+                if tx.changes == before and next_offset - held.next_offset < UNKEPT_RECORDS_MAX:
                     raise _Unchanged
                 kept = moved
         except _Unchanged:

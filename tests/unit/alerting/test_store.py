@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from shoal.alerting import store
 from shoal.alerting.alert import Alert, AlertState, opened
@@ -14,12 +13,13 @@ from shoal.errors import Conflict, NotFound, Rejected
 from shoal.events.severity import Severity
 from shoal.storage.database import Database
 from tests.harness import findings
+from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    made = await Database.open("sqlite://")
+    made = await fresh_database()
     yield made
     await made.close()
 
@@ -64,7 +64,7 @@ async def test_an_alert_comes_back_as_it_was_and_only_to_its_tenant(database: Da
 async def test_there_is_one_open_alert_for_each_problem(database: Database, alerts: Alerts) -> None:
     first = await keep(database, 1)
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Conflict):
         await keep(database, 1, when=5)
     await alerts.resolve("ten-1", first.id, "Kari")
     second = await keep(database, 1, when=9)

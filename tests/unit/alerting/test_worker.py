@@ -20,6 +20,7 @@ from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.relay import Relay
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON, changed, closed, opened
 
 
@@ -54,7 +55,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     log = EmbeddedLog(tmp_path, partitions=1, clock=FakeClock(NOON))
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     yield World(log, database)
     await database.close()
     await log.close()

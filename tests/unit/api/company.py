@@ -44,18 +44,19 @@ class ScriptedGateway:
 
     commands: Commands
     installation: Installation
-    poke: Poke
     answers: dict[tuple[str, str], Mapping[str, Any] | tuple[str | None, str]] = field(default_factory=dict)
     seen: list[Command] = field(default_factory=list)
 
     async def run(self) -> None:
         taken = 0
+        poke = Poke()
+        self.commands.on_change(poke)
         while True:
             for command in await self.commands.unfinished(taken):
                 taken = command.number
                 self.seen.append(command)
                 await self.answer(command)
-            await self.poke.wait(LOOK_EVERY)
+            await poke.wait(LOOK_EVERY)
 
     async def answer(self, command: Command) -> None:
         said = self.answers.get((command.operation.value, command.path))
@@ -79,9 +80,8 @@ class Company:
         self.installation = installation
         self.clock = installation.clock
         database = installation.database
-        poke = Poke()
-        self.commands = Commands(database, self.clock, poke)
-        self.gateway = ScriptedGateway(self.commands, installation, poke)
+        self.commands = Commands(database, self.clock)
+        self.gateway = ScriptedGateway(self.commands, installation)
         self.health = Health(database, self.clock)
         self.changes = Changes(installation.log, self.health)
         self.notifications = Notifications(database, self.clock)

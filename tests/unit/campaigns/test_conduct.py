@@ -179,10 +179,10 @@ async def test_others_hear_of_states_and_of_every_twentieth_part(shoal: Installa
 async def test_what_is_the_same_is_neither_written_nor_told(shoal: Installation, conductor: Conductor) -> None:
     update = await carry(shoal, conductor, None, Step(UPDATE))
     async with shoal.database.transaction() as tx:
-        changes = await tx.changes()
+        changes = tx.changes
         await conductor.carry_out(tx, update, Step(update), FACTS, 0, START)
 
-        assert await tx.changes() == changes
+        assert tx.changes == changes
 
 
 async def test_the_last_command_of_an_update_that_is_over_is_given_and_forgotten(

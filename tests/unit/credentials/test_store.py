@@ -1,5 +1,7 @@
 """A key is shown once, lies encrypted in the database, and is where the gateway looks for it."""
 
+from pathlib import Path
+
 import pytest
 
 from shoal.credentials.store import DEVICES_PER_QUERY_MAX
@@ -9,6 +11,7 @@ from shoal.inventory.device import Security
 from shoal.storage import directory
 from shoal.storage.directory import DirectoryEntry
 from shoal.storage.secrets import Vault
+from tests.harness.databases import looks_into_files
 from tests.harness.installation import Installation
 
 
@@ -36,6 +39,7 @@ async def test_a_generated_key_opens_what_the_gateway_was_given(shoal: Installat
     assert len(bytes.fromhex(made.key)) == 16
 
 
+@looks_into_files
 async def test_the_plain_key_is_nowhere_in_the_database(shoal: Installation) -> None:
     tenant = await shoal.create_tenant()
     device = await shoal.create_device(tenant)
@@ -43,7 +47,7 @@ async def test_the_plain_key_is_nowhere_in_the_database(shoal: Installation) -> 
         made = await shoal.credentials.create(tx, tenant, device.id, identity="sn-4711")
     key = bytes.fromhex(made.key)
 
-    files = [path.read_bytes() for path in shoal.database.path.parent.iterdir()]
+    files = [path.read_bytes() for path in Path(shoal.database.where).parent.iterdir()]
 
     assert any(b"sn-4711" in content for content in files)
     assert not any(key in content for content in files)

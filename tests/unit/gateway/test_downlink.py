@@ -5,7 +5,6 @@ import json
 from datetime import timedelta
 
 from shoal.commands.command import Operation, State, Trigger
-from shoal.commands.poke import Poke
 from shoal.commands.store import Mark
 from shoal.gateway.downlink import Downlink
 from tests.harness.site import Site
@@ -79,7 +78,7 @@ async def test_after_a_restart_what_may_have_been_done_is_not_done_again(site: S
         )
 
     gateway = site.gateway
-    fresh = Downlink(gateway.core, site.commands, site.shoal.database, gateway.roster, site.shoal.clock, Poke())
+    fresh = Downlink(gateway.core, site.commands, site.shoal.database, gateway.roster, site.shoal.clock)
     await fresh.carry()
     await fresh.carry()
 

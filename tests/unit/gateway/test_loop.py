@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from shoal.commands.poke import Poke
 from shoal.errors import Unavailable
 from shoal.gateway.loop import Gateway, GatewayOptions
 from shoal.inventory import registration_store
@@ -23,7 +22,6 @@ def another(site: Site, listen: str) -> Gateway:
         stream=site.shoal.log,
         commands=site.commands,
         clock=site.shoal.clock,
-        poke=Poke(),
     )
 
 

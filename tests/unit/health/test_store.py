@@ -17,6 +17,7 @@ from shoal.health.silence import Pause
 from shoal.health.status import Status
 from shoal.health.store import STALE_AFTER, Health, delayed_since, device_view
 from shoal.storage.database import Database
+from tests.harness.databases import fresh_database
 from tests.harness.voices import Voice
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -48,7 +49,7 @@ def record(
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

@@ -24,6 +24,7 @@ from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry, PageIn, partition_of
 from shoal.stream.relay import Relay
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 from tests.harness.voices import Voice
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -83,7 +84,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     clock = FakeClock(NOON)
     log = EmbeddedLog(tmp_path, partitions=PARTITIONS, clock=clock)
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     yield World(log, database, clock)
     await database.close()
     await log.close()

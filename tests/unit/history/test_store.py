@@ -26,6 +26,7 @@ from shoal.history.store import (
     write_timeline,
 )
 from shoal.storage.database import Database
+from tests.harness.databases import fresh_database
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 PATH = "/3303/0/5700"
@@ -51,7 +52,7 @@ def row(number: int, *, minutes: float = 0, device: str = "dev-1", kind: str = "
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

@@ -21,6 +21,7 @@ from shoal.storage.database import Database
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON, at, opened
 from tests.harness.voices import Voice
 
@@ -44,7 +45,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     log = EmbeddedLog(tmp_path, partitions=1, clock=FakeClock(NOON))
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     yield World(log, database)
     await database.close()
     await log.close()

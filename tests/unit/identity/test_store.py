@@ -1,6 +1,7 @@
 """People log in, programs show tokens; both end when they should, and neither secret lies in the database."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -13,6 +14,7 @@ from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT, users
 from shoal.identity.token import TokenKind
 from shoal.identity.user import User
 from shoal.ids import TenantId, TokenId, UserId
+from tests.harness.databases import looks_into_files
 from tests.harness.installation import Installation
 
 TENANT = TenantId("ten-OURS0000")
@@ -41,11 +43,12 @@ async def test_a_person_logs_in_and_is_known_by_the_token(shoal: Installation) -
     assert (known.token.kind, known.token.expires_at) == (TokenKind.SESSION, shoal.clock.now() + SESSION_LIFETIME)
 
 
+@looks_into_files
 async def test_neither_password_nor_token_is_in_the_database(shoal: Installation) -> None:
     await create(shoal)
     session, _ = await shoal.identity.log_in("kari@farm.example", PASSWORD)
 
-    files = [path.read_bytes() for path in shoal.database.path.parent.iterdir()]
+    files = [path.read_bytes() for path in Path(shoal.database.where).parent.iterdir()]
 
     assert any(b"kari@farm.example" in content for content in files)
     assert not any(PASSWORD.encode() in content for content in files)

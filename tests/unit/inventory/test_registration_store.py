@@ -1,5 +1,6 @@
 """Registrations of many devices are read and written at once, and mere signs of life cheaply."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -60,7 +61,9 @@ async def test_a_sign_of_life_touches_two_columns_only(shoal: Installation) -> N
         await keep(tx, registered, after)
         found = await tracks(tx, {tenant: {device}})
 
-    assert statements[0] == "UPDATE registrations SET last_heard_at=?, expires_at=? WHERE registrations.device_id = ?"
+    written = re.findall(r"(\w+)=", statements[0])
+    assert statements[0].startswith("UPDATE registrations SET ")
+    assert written == ["last_heard_at", "expires_at"]
     assert found == after
 
 
@@ -69,11 +72,11 @@ async def test_nothing_is_written_when_nothing_is_different(shoal: Installation)
     device = (await shoal.create_device(tenant)).id
     async with shoal.database.transaction() as tx:
         before = await tracks(tx, {tenant: {device}})
-        changes = await tx.changes()
+        changes = tx.changes
 
         await keep(tx, before, dict(before))
 
-        assert await tx.changes() == changes
+        assert tx.changes == changes
 
 
 async def test_only_the_tenants_own_devices_are_found(shoal: Installation) -> None:

@@ -15,6 +15,7 @@ from shoal.notifications.channel import Sent, TryAgain
 from shoal.notifications.delivery import LEASE, DeliveryState, after_outcome
 from shoal.notifications.store import Notification, Notifications
 from shoal.storage.database import Database
+from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON, due
 
 SECOND = timedelta(seconds=1)
@@ -64,7 +65,7 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     yield World(database)
     await database.close()
 

@@ -24,6 +24,7 @@ from shoal.storage.database import Database
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.worker import Worker
+from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON, due
 from tests.harness.mail import MailServer
 
@@ -69,7 +70,7 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     log = EmbeddedLog(tmp_path, partitions=1, clock=FakeClock(NOON))
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     server = MailServer()
     server.start()
     made = World(log, database, server)

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Integer, Table, Text, insert, select
 from shoal.errors import Rejected, Unavailable
 from shoal.events.condition import StatusChanged
 from shoal.storage.database import Database, Transaction, metadata, upsert
+from tests.harness.databases import fresh_database, looks_into_files
 
 things = Table(
     "test_things",
@@ -23,7 +24,7 @@ things = Table(
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 
@@ -55,7 +56,7 @@ async def test_a_failed_transaction_leaves_nothing_behind(database: Database) ->
         tx.after_commit(lambda: told.append("kept"))
         raise KeyError
 
-    database.on_outbox(lambda: told.append("outbox"))
+    database.on("outbox_events", lambda: told.append("outbox"))
     with pytest.raises(KeyError):
         async with database.transaction() as tx:
             await fail(tx)
@@ -67,7 +68,7 @@ async def test_a_failed_transaction_leaves_nothing_behind(database: Database) ->
 
 async def test_a_change_and_its_event_are_kept_together(database: Database) -> None:
     told: list[str] = []
-    database.on_outbox(lambda: told.append("outbox"))
+    database.on("outbox_events", lambda: told.append("outbox"))
 
     async with database.transaction() as tx:
         await tx.execute(insert(things), {"id": "a", "size": 1})
@@ -104,9 +105,10 @@ async def test_readers_see_the_state_before_a_transaction_until_it_is_kept(datab
     assert await sizes(database) == {"a": 1}
 
 
-async def test_writers_wait_for_each_other(database: Database) -> None:
+async def test_writers_that_ask_for_it_wait_for_each_other(database: Database) -> None:
     async def add_one() -> None:
         async with database.transaction() as tx:
+            await tx.in_order("things")
             size = await tx.scalar(select(things.c.size).where(things.c.id == "a")) or 0
             await asyncio.sleep(0)
             await upsert(tx, things, [{"id": "a", "size": size + 1}], ["id"])
@@ -146,14 +148,14 @@ async def test_upsert_takes_more_rows_than_one_statement(database: Database) -> 
 
 async def test_changes_tells_whether_anything_was_written(database: Database) -> None:
     async with database.transaction() as tx:
-        before = await tx.changes()
+        before = tx.changes
         await tx.rows(select(things))
-        assert await tx.changes() == before
+        assert tx.changes == before
         await tx.execute(insert(things), {"id": "a", "size": 1})
-        assert await tx.changes() > before
-        between = await tx.changes()
+        assert tx.changes > before
+        between = tx.changes
         tx.publish(event("e-1"))
-        assert await tx.changes() > between
+        assert tx.changes > between
 
 
 async def test_a_file_keeps_what_was_committed(tmp_path: Path) -> None:
@@ -169,9 +171,10 @@ async def test_a_file_keeps_what_was_committed(tmp_path: Path) -> None:
     await second.close()
 
 
+@looks_into_files
 async def test_a_private_database_leaves_no_file(database: Database) -> None:
-    other = await Database.open("sqlite://")
-    folder = other.path.parent
+    other = await fresh_database()
+    folder = Path(other.where).parent
     assert folder.exists()
 
     await other.close()
@@ -214,8 +217,8 @@ async def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 
 
 async def test_another_engine_is_refused() -> None:
-    with pytest.raises(Rejected, match="postgresql"):
-        await Database.open("postgresql://localhost/shoal")
+    with pytest.raises(Rejected, match="mysql is not supported"):
+        await Database.open("mysql://localhost/shoal")
 
 
 async def test_a_disk_without_space_is_not_a_fault_of_ours(tmp_path: Path) -> None:

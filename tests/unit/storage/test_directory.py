@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
+from shoal.errors import Conflict
 from shoal.storage import directory
 from shoal.storage.database import Database
 from shoal.storage.directory import Conduct, DirectoryEntry
+from tests.harness.databases import fresh_database
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 
@@ -68,7 +69,7 @@ async def test_an_identity_belongs_to_one_device(database: Database) -> None:
     async with database.transaction() as tx:
         await directory.put(tx, entry("dev-1", identity="same"))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Conflict):
         async with database.transaction() as tx:
             await directory.put(tx, entry("dev-2", identity="same"))
 

@@ -8,13 +8,14 @@ import pytest
 from shoal.storage import offsets
 from shoal.storage.database import Database
 from shoal.storage.offsets import Position
+from tests.harness.databases import fresh_database
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

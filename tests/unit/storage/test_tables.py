@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from sqlalchemy import Column, Table, Text, insert, select
 
-from shoal.storage.database import Database
 from shoal.storage.tables import Json, Timestamp, metadata, milliseconds, moment
+from tests.harness.databases import fresh_database
 
 
 class Shape(msgspec.Struct):
@@ -25,7 +25,7 @@ shapes = Table(
 
 
 async def test_a_row_comes_back_as_it_went_in() -> None:
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     at = datetime(2026, 11, 24, 2, 30, 0, 123_000, tzinfo=timezone(timedelta(hours=1)))
     row = {"id": "a", "at": at, "plain": {"list": [1, None, "æ"]}, "shape": Shape(3)}
 

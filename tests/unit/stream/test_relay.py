@@ -17,6 +17,7 @@ from shoal.stream import relay as relay_module
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.relay import Relay
+from tests.harness.databases import fresh_database
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -39,7 +40,7 @@ class FlakyLog(EmbeddedLog):
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

@@ -23,6 +23,7 @@ from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry, OffsetOutOfRange
 from shoal.stream.relay import Relay
 from shoal.stream.worker import UNKEPT_RECORDS_MAX, Batch, Stuck, Worker
+from tests.harness.databases import fresh_database
 
 counts = Table("test_counts", metadata, Column("id", Text, primary_key=True), Column("times", Integer, nullable=False))
 
@@ -100,7 +101,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     clock = FakeClock(datetime(2026, 11, 1, 6, 0, tzinfo=UTC))
     log = EmbeddedLog(tmp_path, partitions=1, clock=clock)
     await log.start()
-    database = await Database.open("sqlite://")
+    database = await fresh_database()
     yield World(log, database, clock)
     await database.close()
     await log.close()

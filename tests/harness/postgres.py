@@ -1,0 +1,111 @@
+"""A real PostgreSQL for tests: a cluster of its own in a folder, on loopback, with a password.
+
+Needs the programs of Debian's package `postgresql`. As root the server runs as the user `postgres`, because it refuses to
+run as root; its data then lie below /var/tmp, where that user may write. Only the server started here is ever ended.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.harness.product import free_port
+
+INSTALL: Final = "apt-get install postgresql"
+# Tests lose nothing that matters when the machine dies.
+_FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+
+class Postgres:
+    """`with Postgres() as server: ... server.url`. `options` are settings of the server; tests of durability give none."""
+
+    def __init__(self, *options: str, tls: tuple[Path, Path] | None = None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="shoal-pg-", dir="/var/tmp"))
+        self._data = self._folder / "data"
+        self._options = options or _FAST
+        self._tls = tls
+        self._password = secrets.token_hex(12)
+        self.port = free_port()
+        self.url = f"postgresql://shoal:{self._password}@127.0.0.1:{self.port}/postgres"
+
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+            self.start()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Starts it, on its old data when it ran before, and waits until it answers."""
+        options = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}"]
+        if self._tls is not None:
+            cert, key = self._tls
+            for source, name in ((cert, "server.crt"), (key, "server.key")):
+                shutil.copy(source, self._data / name)
+                (self._data / name).chmod(0o600)
+                self._own(self._data / name)
+            options.append("ssl=on")
+        given = " ".join(f"-c {option}" for option in (*options, *self._options))
+        self._run("pg_ctl", "-D", self._data, "-l", self._folder / "server.log", "-w", "-t", "90", "-o", given, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Ends it, as a crash does by default."""
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+
+    def _create(self) -> None:
+        self._own(self._folder)
+        password = self._folder / "password"
+        password.write_text(self._password)
+        self._own(password)
+        self._run(
+            "initdb", "-D", self._data, "-U", "shoal", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8",
+            "--locale=C.UTF-8", "--no-sync",
+        )  # fmt: skip
+        password.unlink()
+
+    def _own(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(path, "postgres", "postgres")
+
+    def _run(self, name: str, *arguments: object) -> None:
+        as_whom: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            as_whom = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        # A pipe would be held open by the server.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(
+                [program(name), *map(str, arguments)],
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                check=False,
+                **as_whom,
+            )
+            output.seek(0)
+            if done.returncode != 0:
+                raise RuntimeError(f"{name}: {output.read()}")
+
+
+def program(name: str) -> str:
+    """A program of the newest PostgreSQL that is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    if found:
+        return str(found[-1])
+    known = shutil.which(name)
+    if known is None:
+        raise RuntimeError(f"{name} is not installed: {INSTALL}")
+    return known
