@@ -148,7 +148,8 @@ async def test_a_failure_is_there_to_be_shown(
     relay = Relay(database, log)
     running = asyncio.create_task(relay.run())
     await log.failed.wait()
-    await asyncio.sleep(0)
+    while relay.failure is None:
+        await asyncio.sleep(0.001)
     running.cancel()
 
     assert relay.failure is not None
