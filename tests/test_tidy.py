@@ -83,6 +83,8 @@ def test_every_python_file_has_its_test() -> None:
 
 # What other suites prove better than a unit test could, and which.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "app/composition.py": "tests/stories/test_separate_processes.py",
+    "app/roles.py": "tests/stories/test_separate_processes.py",
     "app/watching.py": "tests/faults/test_refusals.py",
     "demo/run.py": "tests/stories/test_demo.py",
     "events/alert.py": "tests/property/test_event_codec.py",
@@ -92,6 +94,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "events/device.py": "tests/property/test_event_codec.py",
     "events/envelope.py": "tests/property/test_event_codec.py",
     "events/topics.py": "tests/property/test_event_codec.py",
+    "stream/group.py": "tests/property/test_stream_parity.py",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, `shoal token`.
+"""The command line: `shoal demo`, `shoal up`, the roles one by one, `shoal token`.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -13,7 +13,7 @@ from typing import Any
 
 from shoal import __version__
 from shoal.app import first_start
-from shoal.app.composition import Running, up
+from shoal.app.composition import Role, Running, run_role, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
 from shoal.settings import Settings, load
@@ -21,6 +21,16 @@ from shoal.settings import Settings, load
 # RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
 DEMO_ENCLOSURE_OPTION = 65_308
 DEMO_TENANT = "Demo"
+
+# What each role does when it is a process of its own, over PostgreSQL and Kafka.
+PROCESSES = {
+    Role.GATEWAY: "speaks with the devices (a role of its own: needs --database and --kafka, as all of these do)",
+    Role.API: "the REST interface, the inventory, and the way of changes into Kafka",
+    Role.WEB: "the pages; needs only the API",
+    Role.HEALTH: "judges whether devices are well",
+    Role.ALERTS: "opens alerts and takes them to people",
+    Role.CAMPAIGNS: "moves updates on",
+}
 
 # The settings that have a flag of their own; all others come from the environment or the file.
 FLAGS = (
@@ -31,7 +41,13 @@ FLAGS = (
     "tls_key",
     "allow_plain_http",
     "enclosure_option",
+    "database",
     "kafka",
+    "api",
+    "api_url",
+    "api_ca",
+    "ops",
+    "allow_plain_neighbours",
     "log_level",
 )
 
@@ -70,16 +86,23 @@ def parser() -> argparse.ArgumentParser:
     _serving(up)
     up.set_defaults(run=_up)
 
+    for role, does in PROCESSES.items():
+        process = commands.add_parser(role.value, help=does)
+        _role_arguments(process, role)
+        process.set_defaults(run=_run_role, role=role)
+
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
     create.add_argument("name", metavar="NAME", help="what it is for; shown in lists and in the audit log")
     create.add_argument("--role", required=True, choices=first_start.ROLES, help="what it may do")
     create.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
     _common(create)
+    create.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
     create.set_defaults(run=_token_create)
     revoke = token.add_parser("revoke", help="end a token at once")
     revoke.add_argument("token", metavar="TOK-ID", help="its id, as the API's list of tokens shows it")
     _common(revoke)
+    revoke.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
     revoke.set_defaults(run=_token_revoke)
     return top
 
@@ -94,7 +117,48 @@ def _serving(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
     command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
     command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
+    _neighbours(command)
+    _web_arguments(command)
+
+
+def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
+    fields = Settings.model_fields
+    _common(command)
+    _web_arguments(command)
+    if role is Role.WEB:
+        command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
+        command.add_argument("--api-url", metavar="URL", help=fields["api_url"].description)
+        command.add_argument("--api-ca", type=Path, metavar="FILE", help=fields["api_ca"].description)
+        return
+    _neighbours(command)
+    if role is Role.API:
+        command.add_argument("--api", metavar="HOST:PORT", help=fields["api"].description)
+    else:
+        command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
+    if role is Role.GATEWAY:
+        command.add_argument(
+            "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given repeatedly"
+        )
+        command.add_argument(
+            "--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description
+        )
+        command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
+
+
+def _neighbours(command: argparse.ArgumentParser) -> None:
+    fields = Settings.model_fields
+    command.add_argument("--database", metavar="URL", help=fields["database"].description)
     command.add_argument("--kafka", metavar="HOST:PORT", help=fields["kafka"].description)
+    command.add_argument(
+        "--allow-plain-neighbours",
+        action="store_const",
+        const=True,
+        help=fields["allow_plain_neighbours"].description,
+    )
+
+
+def _web_arguments(command: argparse.ArgumentParser) -> None:
+    fields = Settings.model_fields
     command.add_argument("--tls-cert", type=Path, metavar="FILE", help=fields["tls_cert"].description)
     command.add_argument("--tls-key", type=Path, metavar="FILE", help=fields["tls_key"].description)
     command.add_argument(
@@ -153,6 +217,10 @@ async def _demo(given: argparse.Namespace) -> int:
         await run.live(known, running.coap[0], option)
 
     return await up(settings, farm, fresh=given.fresh, tenant=DEMO_TENANT)
+
+
+async def _run_role(given: argparse.Namespace) -> int:
+    return await run_role(_settings(given), given.role, lambda lines: _say(*lines))
 
 
 async def _token_create(given: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ show the same words.
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -33,7 +33,15 @@ class Settings(BaseSettings):
         ("coaps://127.0.0.1:5684",),
         description="where devices connect; coaps://HOST:PORT, or coap://HOST:PORT for plain CoAP in labs",
     )
-    web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages and of the API")
+    web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages, and of the API where one process runs both")
+    api: str = Field("127.0.0.1:8081", description="HOST:PORT of the API where it is a process of its own")
+    api_url: str | None = Field(
+        None, description="where the pages find the API of another process, https:// beyond this machine"
+    )
+    api_ca: Path | None = Field(None, description="PEM file with the authority that signed the API's certificate")
+    ops: str | None = Field(
+        None, description="HOST:PORT of /healthz, /readyz and /metrics for a role that serves nothing else"
+    )
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain for the pages and the API")
     tls_key: Path | None = Field(None, description="PEM file with its private key")
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
@@ -51,11 +59,21 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(4, ge=1, le=256, description="partitions of each topic; cannot be changed later")
     linger_ms: float = Field(2.0, ge=0, le=1000, description="how long the gateway gathers what is stored together")
+    database: SecretStr | None = Field(
+        None,
+        description="postgresql://USER@HOST/NAME?sslmode=verify-full; without it the database is a file in `data`",
+    )
     kafka: str | None = Field(None, description="Kafka's HOST:PORT[,HOST:PORT]; without it the log is a file in `data`")
     kafka_options: dict[str, str] = Field(
         default_factory=dict, description="further librdkafka settings, such as security.protocol"
     )
     kafka_replication: int = Field(1, ge=1, le=10, description="copies of each topic that Kafka keeps; 3 in a cluster")
+    spool_mb: int = Field(
+        256, ge=1, le=1_000_000, description="how much the gateway keeps on disk while Kafka is away, in MiB"
+    )
+    allow_plain_neighbours: bool = Field(
+        False, description="talk to PostgreSQL, Kafka and the API beyond this machine without TLS, all the same"
+    )
     smtp_host: str | None = Field(None, description="mail server for notifications; without it mails wait")
     smtp_port: int = Field(587, ge=1, le=65_535, description="its port")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
@@ -81,34 +99,60 @@ class Settings(BaseSettings):
                 raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT or coap://HOST:PORT")
         return value
 
-    @field_validator("web")
+    @field_validator("web", "api", "ops")
     @classmethod
-    def _check_web(cls, value: str) -> str:
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         parts = urlsplit(f"//{value}")
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"{value!r} is not of the form HOST:PORT")
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme != "postgresql":
+            raise ValueError("not of the form postgresql://USER@HOST/NAME")
         return value
 
     @model_validator(mode="after")
     def _nothing_leaves_the_machine_in_clear(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together")
-        if not is_loopback(self.web_host) and self.tls_cert is None and not self.allow_plain_http:
-            raise ValueError(
-                f"web {self.web} can be reached from other machines and has no TLS: "
-                "give tls_cert and tls_key, or say allow_plain_http as well"
-            )
+        for name, address in (("web", self.web), ("api", self.api), ("ops", self.ops)):
+            if address and not is_loopback(host_of(address)) and self.tls_cert is None and not self.allow_plain_http:
+                raise ValueError(
+                    f"{name} {address} can be reached from other machines and has no TLS: "
+                    "give tls_cert and tls_key, or say allow_plain_http as well"
+                )
+        if not self.allow_plain_neighbours:
+            self._neighbours_are_asked_over_tls()
         if self.smtp_host and self.smtp_security == "none" and not is_loopback(self.smtp_host):
             raise ValueError(f"mail to {self.smtp_host} would leave this machine in clear: use starttls or tls")
         return self
 
-    @property
-    def web_host(self) -> str:
-        return urlsplit(f"//{self.web}").hostname or ""
-
-    @property
-    def web_port(self) -> int:
-        return urlsplit(f"//{self.web}").port or 0
+    def _neighbours_are_asked_over_tls(self) -> None:
+        twice = "or say allow_plain_neighbours as well"
+        if self.database is not None:
+            parts = urlsplit(self.database.get_secret_value())
+            checked = parse_qs(parts.query).get("sslmode", [""])[0] in {"verify-full", "verify-ca"}
+            # Without a host it is a socket file of this machine.
+            if parts.hostname and not is_loopback(parts.hostname) and not checked:
+                raise ValueError(
+                    f"the database on {parts.hostname} would be asked without a checked certificate: "
+                    f"add ?sslmode=verify-full&sslrootcert=FILE, {twice}"
+                )
+        if self.kafka is not None and not all(is_loopback(host_of(one)) for one in self.kafka.split(",")):
+            protocol = self.kafka_options.get("security.protocol", "").lower()
+            if protocol not in {"ssl", "sasl_ssl"}:
+                raise ValueError(
+                    f"Kafka on {self.kafka} would be asked in clear: set security.protocol in kafka_options, {twice}"
+                )
+        if self.api_url is not None:
+            parts = urlsplit(self.api_url)
+            if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+                raise ValueError(f"the API at {self.api_url} would be asked in clear: use https://, {twice}")
 
     @property
     def base_url(self) -> str:
@@ -148,6 +192,11 @@ def load(given: dict[str, Any], file: Path | None = None) -> Settings:
         raise Rejected(name, first["msg"].removeprefix("Value error, ")) from error
     except ValueError as error:  # a TOML file that is none
         raise Rejected(str(file or DEFAULT_FILE), str(error)) from error
+
+
+def host_of(address: str) -> str:
+    """The host of HOST:PORT."""
+    return urlsplit(f"//{address.strip()}").hostname or ""
 
 
 def is_loopback(host: str) -> bool:

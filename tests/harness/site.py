@@ -15,6 +15,7 @@ from shoal.clock import SystemClock
 from shoal.commands.command import Command, Operation
 from shoal.commands.store import Commands
 from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway.shelf import DeviceFile
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Device as InventoryDevice
 from shoal.lwm2m.device import Device
@@ -35,6 +36,8 @@ class Site:
     commands: Commands
     tenant: TenantId
     keys: dict[str, bytes]
+    # What devices may fetch now; the shelf looks here.
+    fetching: list[DeviceFile]
 
     async def device(self, endpoint: str = "oxy-0101") -> InventoryDevice:
         """A device that may connect, and that the gateway knows."""
@@ -98,6 +101,11 @@ async def site(folder: Path) -> AsyncIterator[Site]:
     """A gateway that runs over a fresh installation."""
     async with installation(folder) as shoal:
         clock = SystemClock()
+        fetching: list[DeviceFile] = []
+
+        async def looked_up() -> list[DeviceFile]:
+            return fetching
+
         commands = Commands(shoal.database, clock)
         gateway = Gateway(
             GatewayOptions(
@@ -111,10 +119,11 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             stream=shoal.log,
             commands=commands,
             clock=clock,
+            fetching=looked_up,
         )
         await gateway.start([])
         working = asyncio.create_task(gateway.run())
-        yield Site(shoal, gateway, commands, await shoal.create_tenant(), {})
+        yield Site(shoal, gateway, commands, await shoal.create_tenant(), {}, fetching)
         working.cancel()
         await asyncio.wait([working])
         await gateway.close()

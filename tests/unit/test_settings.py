@@ -68,7 +68,7 @@ def test_pages_beyond_this_machine_need_tls_or_a_second_word() -> None:
     with pytest.raises(Rejected, match="allow_plain_http"):
         load({"web": "0.0.0.0:8080"})
 
-    assert load({"web": "0.0.0.0:8080", "allow_plain_http": True}).web_host == "0.0.0.0"
+    assert load({"web": "0.0.0.0:8080", "allow_plain_http": True}).web == "0.0.0.0:8080"
     assert load({"web": "0.0.0.0:8080", "tls_cert": "c.pem", "tls_key": "k.pem"}).base_url == "https://0.0.0.0:8080"
 
 

@@ -62,3 +62,49 @@ def counters(name: str, help_text: str, read: Callable[[], Mapping[str, int]], l
         return [Metric(name=name, kind="counter", help=help_text, samples=samples)]
 
     return measure
+
+
+def spool(waiting: Callable[[], tuple[int, int]]) -> Meter:
+    """What the gateway keeps on disk while the log is away: events and bytes."""
+
+    async def measure() -> Iterable[Metric]:
+        events, size_bytes = waiting()
+        return [
+            Metric(
+                name="shoal_spool_waiting_events",
+                kind="gauge",
+                help="Events of devices that wait on this disk for the log.",
+                samples=[({}, float(events))],
+            ),
+            Metric(
+                name="shoal_spool_waiting_bytes",
+                kind="gauge",
+                help="How much of the spool is in use.",
+                samples=[({}, float(size_bytes))],
+            ),
+        ]
+
+    return measure
+
+
+def workers(behind: Callable[[], Mapping[tuple[str, str, int], int]]) -> Meter:
+    """How many records the workers of this process have still to handle, in the partitions that are its share.
+
+    `behind` tells them by group, topic and partition.
+    """
+
+    async def measure() -> Iterable[Metric]:
+        samples = [
+            ({"group": group, "topic": topic, "partition": str(partition)}, float(records))
+            for (group, topic, partition), records in sorted(behind().items())
+        ]
+        return [
+            Metric(
+                name="shoal_worker_behind_records",
+                kind="gauge",
+                help="Records that wait for a worker.",
+                samples=samples,
+            )
+        ]
+
+    return measure

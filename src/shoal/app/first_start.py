@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from shoal.access.policy import Role
+from shoal.app.foundation import url_of
 from shoal.clock import Clock, SystemClock
 from shoal.errors import NotFound, Rejected, Unavailable
 from shoal.identity.login import Unauthenticated
@@ -19,7 +20,7 @@ from shoal.inventory.place import Tenant
 from shoal.inventory.store import Inventory
 from shoal.settings import Settings
 from shoal.storage.database import Database
-from shoal.storage.folder import DATABASE, database_url
+from shoal.storage.folder import DATABASE
 
 ROLES: Final = tuple(role.value for role in Role)
 FIRST_TENANT: Final = "Main"
@@ -57,6 +58,11 @@ async def tenant_named(database: Database, inventory: Inventory, name: str) -> T
         return found
     async with database.transaction() as tx:
         return await inventory.create_tenant(tx, name)
+
+
+async def tenant_of(database: Database, inventory: Inventory, name: str | None) -> Tenant:
+    """The tenant of that name, or any; made when it is missing."""
+    return await (any_tenant(database, inventory) if name is None else tenant_named(database, inventory, name))
 
 
 async def any_tenant(database: Database, inventory: Inventory) -> Tenant:
@@ -133,7 +139,7 @@ async def create_token(settings: Settings, name: str, role: str, tenant: str | N
         Rejected: a role or a name that is none; several tenants and none named; no data folder yet.
         NotFound: no such tenant.
     """
-    database = await _existing(settings.data)
+    database = await _existing(settings)
     try:
         clock = SystemClock()
         owner = await _tenant(Inventory(database, clock), tenant)
@@ -152,7 +158,7 @@ async def revoke_token(settings: Settings, token: str) -> None:
         NotFound: no such token.
     """
     wanted = TokenId(parse_id(token, Prefix.TOKEN))
-    database = await _existing(settings.data)
+    database = await _existing(settings)
     try:
         clock = SystemClock()
         identity = Identity(database, clock)
@@ -168,11 +174,13 @@ async def revoke_token(settings: Settings, token: str) -> None:
         await database.close()
 
 
-async def _existing(folder: Path) -> Database:
-    """The database of a data folder, which must be there: a typing error must not make a new one."""
-    if not (folder / DATABASE).is_file():
-        raise Rejected("data", f"there is no Shoal in {folder}; start `shoal up` there first, or name another --data")
-    return await Database.open(database_url(folder))
+async def _existing(settings: Settings) -> Database:
+    """The database, which must be there: a typing error must not make a new one."""
+    if settings.database is None and not (settings.data / DATABASE).is_file():
+        raise Rejected(
+            "data", f"there is no Shoal in {settings.data}; start `shoal up` there first, or name another --data"
+        )
+    return await Database.join(url_of(settings))
 
 
 async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:

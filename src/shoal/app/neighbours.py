@@ -1,5 +1,6 @@
 """What one room needs of another, where they do not know each other: small adapters, put in by the composition."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -9,18 +10,21 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shoal.access.decision import Place
+from shoal.campaigns import store as campaign_store
 from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.files import ArtifactFiles
 from shoal.campaigns.neighbours import Enqueue, Request
 from shoal.commands.command import Operation
 from shoal.commands.store import Commands
 from shoal.errors import NotFound
 from shoal.events.alert import NotificationDue
+from shoal.gateway.shelf import DeviceFile, Fetching
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.inventory.store import Inventory, TellEnclosure
 from shoal.notifications.email import MailSecurity, MailSettings
 from shoal.notifications.worker import PlaceName
 from shoal.settings import Settings
-from shoal.storage.database import Transaction
+from shoal.storage.database import Database, Transaction
 
 # A device that is told its enclosure may sleep for long; after that a person has looked anyway.
 TELL_FOR: Final = timedelta(days=7)
@@ -80,6 +84,20 @@ def file_address(listeners: Sequence[str], public: str | None) -> Callable[[Devi
         return f"{parts.scheme}://{f'[{host}]' if ':' in (host or '') else host}:{parts.port}"
 
     return address
+
+
+def files_for_devices(database: Database, files: ArtifactFiles) -> Fetching:
+    """What the gateway is to serve: the artifacts of the updates that are under way."""
+
+    async def fetching() -> list[DeviceFile]:
+        found = []
+        for artifact, device in await campaign_store.fetching(database):
+            # One that is gone is no reason to keep the others: its update ends by its deadline.
+            with contextlib.suppress(NotFound):
+                found.append(DeviceFile(artifact.path, artifact.etag, files.path(artifact.sha256), device))
+        return found
+
+    return fetching
 
 
 def mail_settings(settings: Settings) -> MailSettings | None:

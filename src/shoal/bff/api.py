@@ -1,6 +1,8 @@
 """A typed client of the API (design section 8): the only way this room learns or changes anything."""
 
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -33,12 +35,16 @@ class ProblemAnswered(ShoalError):
         self.problem = problem
 
 
-def connect(url: str) -> httpx.AsyncClient:
-    """A client for the API at this address. The caller closes it."""
+def connect(url: str, *, ca: Path | None = None) -> httpx.AsyncClient:
+    """A client for the API at this address; `ca` signed its certificate, None: one of those that the system trusts.
+
+    The caller closes it.
+    """
     return httpx.AsyncClient(
         base_url=url,
         timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_KEPT),
+        verify=True if ca is None else ssl.create_default_context(cafile=str(ca)),
         # The API is a neighbour. A proxy for the outside world, named in the environment, is not on the way to it.
         trust_env=False,
     )

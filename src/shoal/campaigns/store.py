@@ -248,6 +248,7 @@ async def save_update(tx: Transaction, update: Update, partition: int) -> None:
         )
         if other is not None:
             raise Conflict("update", "another update of this device is running", update=str(other))
+    tx.poke(updates.name)
     row = {
         "id": update.id,
         "tenant_id": update.tenant,

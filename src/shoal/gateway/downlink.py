@@ -6,7 +6,7 @@ waiting: whatever is missed is found at the next look.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,6 @@ from shoal.commands.command import Command, Operation, State, Trigger, trigger_f
 from shoal.commands.poke import Poke
 from shoal.commands.store import COMMANDS_PER_QUERY_MAX, Commands, Mark
 from shoal.errors import Unavailable
-from shoal.gateway.roster import Roster
 from shoal.lwm2m.dataplane import Answer, DataPlane
 from shoal.storage.database import Database
 
@@ -33,11 +32,19 @@ _DETAILS: Final = {"unregistered": "not registered", "too_many": "too many reque
 class Downlink:
     """Carries commands down and answers up, for all devices of this process."""
 
-    def __init__(self, core: DataPlane, commands: Commands, database: Database, roster: Roster, clock: Clock) -> None:
+    def __init__(
+        self,
+        core: DataPlane,
+        commands: Commands,
+        database: Database,
+        settle: Callable[[], Awaitable[None]],
+        clock: Clock,
+    ) -> None:
+        """`settle` brings everything into the core that a command may rely on."""
         self._core = core
         self._commands = commands
         self._database = database
-        self._roster = roster
+        self._settle = settle
         self._clock = clock
         self._poke = Poke()
         commands.on_change(self._poke)
@@ -90,8 +97,7 @@ class Downlink:
         await self._write_down()
         await self._call_back()
         while waiting := await self._commands.unfinished(self._taken):
-            # A command may be for a device that was created a moment ago.
-            await self._roster.follow()
+            await self._settle()
             self._submit(waiting)
             self._taken = waiting[-1].number
 

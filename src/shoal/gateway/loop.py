@@ -12,12 +12,12 @@ from shoal.commands.store import Commands
 from shoal.errors import Unavailable
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.roster import Roster
-from shoal.gateway.shelf import Shelf
+from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.uplink import Uplink
 from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
-from shoal.stream.log import Log
+from shoal.stream.log import Pages
 from shoal.stream.worker import HEARTBEAT_EVERY
 
 # How long the last answers may take to leave when the gateway is closed: only the network card is in their way.
@@ -48,9 +48,10 @@ class Gateway:
         *,
         database: Database,
         vault: Vault,
-        stream: Log,
+        stream: Pages,
         commands: Commands,
         clock: Clock,
+        fetching: Fetching,
     ) -> None:
         """Opens the listeners.
 
@@ -59,8 +60,8 @@ class Gateway:
         """
         self.core: Final = _open(options)
         self.roster: Final = Roster(self.core, database, vault)
-        self.downlink: Final = Downlink(self.core, commands, database, self.roster, clock)
-        self.shelf: Final = Shelf(self.core)
+        self.shelf: Final = Shelf(self.core, fetching)
+        self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
 
     @property
@@ -74,16 +75,22 @@ class Gateway:
         Raises:
             Unavailable: the database is away.
         """
-        await self.roster.follow()
+        await self._settle()
         self.core.restore(list(registrations))
         self.uplink.start()
 
     async def run(self) -> None:
-        """Keeps roster and commands in step until it is cancelled."""
+        """Keeps roster, files and commands in step until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.uplink.run(), name="uplink")
             tasks.create_task(self.roster.run(), name="roster")
+            tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
+
+    async def _settle(self) -> None:
+        """A command may be for a device that was created a moment ago, or name a file that was offered then."""
+        await self.roster.follow()
+        await self.shelf.follow()
 
     async def close(self) -> None:
         """Closes the listeners, and stores what devices had said until then."""

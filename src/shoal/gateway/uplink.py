@@ -13,7 +13,7 @@ from typing import Final
 from shoal.errors import Unavailable
 from shoal.events.topics import DEVICE
 from shoal.lwm2m.dataplane import Answer, Batch, DataPlane
-from shoal.stream.log import Log, PageIn
+from shoal.stream.log import PageIn, Pages
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ ZSTD_LEVEL: Final = 1
 class Uplink:
     """The thread that carries batches. `told` gets the answers to requests of ours, in the event loop."""
 
-    def __init__(self, core: DataPlane, stream: Log, told: Callable[[Sequence[Answer]], None]) -> None:
+    def __init__(self, core: DataPlane, stream: Pages, told: Callable[[Sequence[Answer]], None]) -> None:
         self._core = core
         self._stream = stream
         self._told = told

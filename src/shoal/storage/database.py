@@ -152,6 +152,26 @@ class Database:
         engine.listen(database._heard)  # our own
         return database
 
+    @classmethod
+    async def join(cls, url: str) -> "Database":
+        """Opens a database whose tables are up to date already, as one of several processes that share it.
+
+        Raises:
+            Unavailable: away, or its tables are of another version; with what to do about it.
+            Rejected: not a URL of a database that we support.
+        """
+        engine = _engine_of(url)
+        try:
+            with _translated(engine):
+                await engine.check()
+                await asyncio.to_thread(migrations.check, engine.writers.url)
+        except BaseException:
+            await engine.close()
+            raise
+        database = cls(engine)
+        engine.listen(database._heard)  # our own
+        return database
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A unit of work. Others may wait for it: keep it short, and never wait for the outside world in it.

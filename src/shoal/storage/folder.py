@@ -1,4 +1,4 @@
-"""The data folder: everything that Shoal must remember, and one process that may touch it."""
+"""The data folder: everything that Shoal must remember, and the one process, or the several roles, that may touch it."""
 
 import fcntl
 import os
@@ -12,8 +12,9 @@ DATABASE: Final = "shoal.db"
 
 
 class DataFolder:
-    """An open data folder. A second process is refused, because two writers would tear the log apart.
+    """An open data folder. A second Shoal is refused, because two writers would tear the log apart.
 
+    Roles that are processes of their own share it: what they write there is files that nobody changes.
     The lock is the kernel's: it ends with the process, however that ends. The number in the file is for people.
     """
 
@@ -22,8 +23,8 @@ class DataFolder:
         self._descriptor = descriptor
 
     @classmethod
-    def open(cls, path: Path) -> "DataFolder":
-        """Creates the folder when it is missing, and takes it.
+    def open(cls, path: Path, *, is_shared: bool = False) -> "DataFolder":
+        """Creates the folder when it is missing, and takes it, alone or together with others that share it.
 
         Raises:
             Unavailable: in use, or this user may not write there; with what to do about it.
@@ -38,7 +39,7 @@ class DataFolder:
                 "Give the user that runs Shoal the right to write there, or name another folder with --data",
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)

@@ -22,9 +22,11 @@ CONNECTIONS_KEPT: Final = 4
 CONNECTIONS_MORE: Final = 8
 # How long a caller waits for one of them.
 CONNECTION_WAIT_S: Final = 10
+# A server that does not take a connection in this time is away.
 CONNECT_S_MAX: Final = 5
-# A statement or a lock that takes longer is a fault: our longest query takes milliseconds.
+# A statement that takes longer is a fault: our longest query takes milliseconds.
 STATEMENT_MS_MAX: Final = 30_000
+# Whoever holds a row for longer hangs.
 LOCK_MS_MAX: Final = 10_000
 # The relay holds its lock while the broker takes a batch, which may be slow for longer than anything else of ours.
 IDLE_MS_MAX: Final = 120_000
@@ -50,6 +52,7 @@ _AWAY: Final = {
     "55P03": ("two writers met", "It is tried again"),
 }
 _NOT_REACHED: Final = ("it cannot be reached", "Look at the server and the network; Shoal goes on by itself")
+_BEFORE: Final = {"password": "28", "role": "28", "does not exist": "3D", "too many": "53300", "starting up": "57P"}
 _UNIQUE_VIOLATION: Final = "23505"
 
 
@@ -127,8 +130,9 @@ class PostgresEngine:
             if not isinstance(cause, psycopg.OperationalError):
                 return None
             # What failed before there was a session has no state: only words, of the client library.
-            reason, remedy = _AWAY["28"] if "password" in str(cause) else _NOT_REACHED
-            return Unavailable("database", f"{self.where}: {reason} ({_first_line(cause)})", remedy)
+            said = _first_line(cause)
+            reason, remedy = next((_AWAY[kind] for word, kind in _BEFORE.items() if word in said), _NOT_REACHED)
+            return Unavailable("database", f"{self.where}: {reason} ({said})", remedy)
         for kind in (state, state[:3], state[:2]):
             if kind in _AWAY:
                 reason, remedy = _AWAY[kind]

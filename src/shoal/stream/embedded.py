@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from shoal.errors import Rejected, Unavailable
 from shoal.events.topics import TOPICS, Topic
 from shoal.storage import sqlite
 from shoal.storage.tables import milliseconds, moment
-from shoal.stream.log import Decompress, Entry, OffsetOutOfRange, PageIn, Record, Slice, partition_of
+from shoal.stream.log import Decompress, Entry, OffsetOutOfRange, PageIn, Place, Record, Slice, partition_of
 from shoal.stream.page import ENTRIES, UnreadablePage, pack, unpack
 
 # Bytes in one commit: so many take about as long as the commit itself, more would only delay the first.
@@ -75,7 +75,7 @@ _BOUNDS: Final = """
 SELECT topic, partition, min(first_offset), max(first_offset + count), max(time) FROM pages GROUP BY topic, partition
 """
 
-_Place = tuple[str, int]
+_Spot = tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -166,6 +166,11 @@ class EmbeddedLog:
         if rows:
             self._submit(rows).result()
 
+    async def shares(self, group: str, topics: Sequence[Topic]) -> AsyncGenerator[frozenset[Place], None]:
+        del group  # there is one process
+        yield frozenset((topic, partition) for topic in topics for partition in range(self._count))
+        await asyncio.get_running_loop().create_future()
+
     async def read(self, topic: Topic, partition: int, offset: int, *, limit: int, wait: timedelta) -> Slice:
         place = self._places[topic.name, partition]
         if not place.first <= offset <= place.end:
@@ -255,10 +260,10 @@ class EmbeddedLog:
                 return jobs, True
         return jobs, False
 
-    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> dict[_Place, tuple[int, int]]:
+    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> dict[_Spot, tuple[int, int]]:
         """Writes pages in the order of their callers; where each partition now ends, and when."""
         now = milliseconds(self._clock.now())
-        written: dict[_Place, tuple[int, int]] = {}
+        written: dict[_Spot, tuple[int, int]] = {}
         connection.execute("BEGIN IMMEDIATE")
         for job in jobs:
             for row in job.rows:
@@ -276,14 +281,14 @@ class EmbeddedLog:
         connection.execute("COMMIT")
         return written
 
-    def _tell(self, places: Sequence[_Place]) -> None:
+    def _tell(self, places: Sequence[_Spot]) -> None:
         assert self._loop is not None  # noqa: S101  # started
         with contextlib.suppress(RuntimeError):  # the loop is gone: so is everybody who waits
             self._loop.call_soon_threadsafe(self._wake, places)
 
     # -- reading: the event loop, and two threads ---------------------------------------------------------------------
 
-    def _wake(self, places: Sequence[_Place]) -> None:
+    def _wake(self, places: Sequence[_Spot]) -> None:
         for place in places:
             for waiter in self._places[place].waiters:
                 if not waiter.done():

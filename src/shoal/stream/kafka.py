@@ -2,7 +2,8 @@
 
 Records carry their partition: the hash is ours (`log.partition_of`), because the Rust core places its events by it too.
 One producer for all; one consumer for each reader of a partition, which seeks only when it is not where it was left.
-Kafka's own consumer groups and committed offsets are not used: offsets are in the database, beside what they led to.
+Kafka's consumer groups say which process works on which partition and no more: what a group has handled stands in the
+database, beside what it led to.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +32,8 @@ from confluent_kafka.cimpl import NewTopic
 from shoal.errors import Rejected, Unavailable
 from shoal.events.topics import TOPICS, Topic
 from shoal.storage.tables import moment
-from shoal.stream.log import Decompress, Entry, OffsetOutOfRange, PageIn, Record, Slice, partition_of
+from shoal.stream.group import Member
+from shoal.stream.log import Decompress, Entry, OffsetOutOfRange, PageIn, Place, Record, Slice, partition_of
 from shoal.stream.page import unpack
 
 logger = logging.getLogger(__name__)
@@ -156,6 +158,22 @@ class KafkaLog:
                 records.extend((page.partition, entry.key.encode(), entry.value) for entry in entries)
         if records:
             self._produce(topic, records).done.result()
+
+    async def shares(self, group: str, topics: Sequence[Topic]) -> AsyncGenerator[frozenset[Place], None]:
+        loop = asyncio.get_running_loop()
+        changes: asyncio.Queue[frozenset[Place]] = asyncio.Queue()
+
+        def changed(mine: frozenset[Place]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever wanted to know
+                loop.call_soon_threadsafe(changes.put_nowait, mine)
+
+        member = Member(self._config.client(error_cb=_log_error), group, topics, changed)
+        member.start()
+        try:
+            while True:
+                yield await changes.get()
+        finally:
+            await asyncio.to_thread(member.close)
 
     async def read(self, topic: Topic, partition: int, offset: int, *, limit: int, wait: timedelta) -> Slice:
         loop = asyncio.get_running_loop()

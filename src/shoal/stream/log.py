@@ -1,6 +1,6 @@
 """The log: what any broker must do for us. `embedded.py` and `kafka.py` do it alike; the parity tests prove it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -75,13 +75,25 @@ class OffsetOutOfRange(ShoalError):
         return f"{self.topic}/{self.partition}: offset {self.offset} is outside {self.first} to {self.end}"
 
 
-class Log(Protocol):
-    """Topics with a fixed number of partitions; what was appended to one partition is read in that order."""
+class Pages(Protocol):
+    """Takes what the gateway gathered."""
 
     @property
     def takes_messages(self) -> bool:
         """Whether `append_pages` would rather have messages than bodies."""
         ...
+
+    def append_pages(self, topic: Topic, pages: Sequence[PageIn]) -> None:
+        """Appends whole pages and blocks until they are durable: for a thread of its own. Raises Unavailable."""
+        ...
+
+
+# A topic and one of its partitions.
+Place = tuple[Topic, int]
+
+
+class Log(Pages, Protocol):
+    """Topics with a fixed number of partitions; what was appended to one partition is read in that order."""
 
     async def start(self) -> None:
         """Opens it and creates the topics that are missing. Raises Unavailable with a remedy."""
@@ -99,8 +111,12 @@ class Log(Protocol):
         """Appends records, each to the partition of its key; they are durable when it returns. Raises Unavailable."""
         ...
 
-    def append_pages(self, topic: Topic, pages: Sequence[PageIn]) -> None:
-        """Appends whole pages and blocks until they are durable: for a thread of its own. Raises Unavailable."""
+    def shares(self, group: str, topics: Sequence[Topic]) -> AsyncGenerator[frozenset[Place], None]:
+        """Which partitions this process is to work on for a group, now and again whenever that changes.
+
+        Every partition is worked on by one process of the group; for a moment, when they change hands, by two: the
+        offset in the database decides. Close the generator to leave the group.
+        """
         ...
 
     async def read(self, topic: Topic, partition: int, offset: int, *, limit: int, wait: timedelta) -> Slice:

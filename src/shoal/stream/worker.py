@@ -7,6 +7,7 @@ the rest goes on. Time is judged by the watermark: up to when all of a partition
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -21,7 +22,7 @@ from shoal.events.topics import DEVICE, Topic
 from shoal.storage import offsets
 from shoal.storage.database import Database, Transaction
 from shoal.storage.offsets import Position
-from shoal.stream.log import Log, OffsetOutOfRange, Record, Slice
+from shoal.stream.log import Log, OffsetOutOfRange, Place, Record, Slice
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ class Lane:
         # The watermark at which the timers were last found to have nothing to do; None when that is not known.
         self.settled: datetime | None = None
         self.is_caught_up = False
+        # Records after the cursor, as the last read saw it.
+        self.behind = 0
 
 
 class _Item(msgspec.Struct, frozen=True):
@@ -133,10 +136,27 @@ class Worker:
         self.lanes: Final = [Lane(topic, n) for topic in handler.topics for n in range(log.partitions(topic))]
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for lane in self.lanes:
-                tasks.create_task(self._run_lane(lane))
+        """Works on the partitions that are this process's share, until it is cancelled."""
+        running: dict[Place, asyncio.Task[None]] = {}
+        lanes = {(lane.topic, lane.partition): lane for lane in self.lanes}
+        async with (
+            asyncio.TaskGroup() as tasks,
+            aclosing(self._log.shares(self._handler.group, self._handler.topics)) as shares,
+        ):
+            async for mine in shares:
+                gone = [running.pop(place) for place in running.keys() - mine]
+                for task in gone:
+                    task.cancel()
+                if gone:
+                    await asyncio.wait(gone)
+                for place in mine - running.keys():
+                    # Another process may have been at it since.
+                    lanes[place].position = None
+                    running[place] = tasks.create_task(self._run_lane(lanes[place]))
+
+    def behind(self) -> dict[tuple[str, int], int]:
+        """How many records are still to be handled, by topic and partition, of those that are this process's share."""
+        return {(lane.topic.name, lane.partition): lane.behind for lane in self.lanes if lane.position is not None}
 
     async def drain(self) -> None:
         """Handles all that is there and fires all that is due by now.
@@ -184,6 +204,7 @@ class Worker:
             items = [_decoded(lane.topic, record) for record in part.records]
             watermark = _watermark(lane, items, part, now)
             lane.is_caught_up = part.is_caught_up
+            lane.behind = part.end_offset - part.next_offset
             if items and watermark is not None:
                 await self._handle(lane, items, part.next_offset, watermark, is_caught_up=part.is_caught_up)
                 return True

@@ -7,6 +7,7 @@ import pytest
 
 from shoal.errors import Unavailable
 from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway.shelf import DeviceFile
 from shoal.inventory import registration_store
 from shoal.lwm2m.dataplane import RestoredRegistration
 from tests.harness.site import Site
@@ -22,7 +23,12 @@ def another(site: Site, listen: str) -> Gateway:
         stream=site.shoal.log,
         commands=site.commands,
         clock=site.shoal.clock,
+        fetching=nothing,
     )
+
+
+async def nothing() -> list[DeviceFile]:
+    return []
 
 
 async def test_a_taken_address_is_named_with_what_to_do(site: Site) -> None:

@@ -1,6 +1,7 @@
 """Who may connect follows the directory: created, changed, removed."""
 
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -62,9 +63,11 @@ async def test_one_key_that_cannot_be_read_keeps_nobody_else_out(site: Site) -> 
     assert "damaged" in site.gateway.roster.refused[broken.id]
 
 
-async def test_the_roster_says_when_the_database_is_away(site: Site) -> None:
-    await site.shoal.database.close()
-    site.shoal.database.path.unlink(missing_ok=True)
+async def test_the_roster_says_when_the_database_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> NoReturn:
+        raise Unavailable("database", "away")
+
+    monkeypatch.setattr(site.shoal.database, "reading", away)
 
     with pytest.raises(Unavailable):
         await site.gateway.roster.follow()

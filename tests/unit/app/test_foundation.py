@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shoal.app.composition import _forget
+from shoal.app.foundation import forget
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -16,7 +16,7 @@ def test_beginning_again_leaves_what_is_not_ours(tmp_path: Path) -> None:
     fill(tmp_path, "shoal.db", "shoal.db-wal", "log.db", "master.key", "artifacts/abc", "demo.json", "demo-login.json")
     fill(tmp_path, "notes.txt", "photos/pen.jpg", "shoal.lock")
 
-    _forget(tmp_path)
+    forget(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "photos", "shoal.lock"]
 
@@ -24,6 +24,6 @@ def test_beginning_again_leaves_what_is_not_ours(tmp_path: Path) -> None:
 def test_a_folder_that_never_was_ours_is_left_alone(tmp_path: Path) -> None:
     fill(tmp_path, "artifacts/build.zip", "master.key", "demo.json")
 
-    _forget(tmp_path)
+    forget(tmp_path)
 
     assert len(list(tmp_path.iterdir())) == 3

@@ -1,0 +1,324 @@
+"""What each role does: which rooms it runs, what it cannot work without, which numbers it shows.
+
+`shoal up` is one process with all of them; in a cluster each is a process of its own, over the same database and log.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from shoal.alerting.store import Alerts
+from shoal.alerting.worker import AlertHandler
+from shoal.api import measures, operations
+from shoal.api.application import create_application as create_api
+from shoal.api.changes import Changes
+from shoal.api.operations import Meter, Probe
+from shoal.app import first_start, web
+from shoal.app.foundation import Foundation
+from shoal.app.neighbours import (
+    file_address,
+    files_for_devices,
+    mail_settings,
+    place_names,
+    queue_for_campaigns,
+    queue_for_inventory,
+)
+from shoal.app.watching import answers, failing
+from shoal.bff.api import connect
+from shoal.bff.application import create_application as create_pages
+from shoal.campaigns import store as campaign_store
+from shoal.campaigns.campaigns import Campaigns
+from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.neighbours import FileServer
+from shoal.campaigns.worker import CampaignHandler
+from shoal.clock import Clock
+from shoal.commands.store import Commands
+from shoal.commands.worker import Expiry
+from shoal.credentials.store import Credentials
+from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.health.store import Health
+from shoal.health.worker import HealthHandler
+from shoal.history.store import History
+from shoal.history.worker import HistoryHandler, forget_now_and_then
+from shoal.identity.store import Identity
+from shoal.inventory import registration_store
+from shoal.inventory.store import Inventory
+from shoal.inventory.worker import InventoryHandler
+from shoal.lwm2m.dataplane import RestoredRegistration
+from shoal.notifications.dashboard import DashboardChannel
+from shoal.notifications.email import EmailChannel
+from shoal.notifications.store import Notifications
+from shoal.notifications.worker import Delivery, NotificationHandler
+from shoal.settings import Settings
+from shoal.storage import offsets
+from shoal.storage.database import Database
+from shoal.stream.log import Log
+from shoal.stream.relay import Relay
+from shoal.stream.spool import Spool
+from shoal.stream.worker import Handler, Worker
+
+ASSETS: Final = Path(__file__).parents[1] / "bff" / "assets"
+# A gateway that starts waits this long for the inventory to have read what an earlier one wrote. Devices that it then
+# does not know register again.
+INVENTORY_BEHIND_MAX: Final = timedelta(seconds=15)
+INVENTORY_LOOK_EVERY: Final = timedelta(milliseconds=200)
+
+Work = Callable[[], Coroutine[None, None, object]]
+
+
+class Process:
+    """The rooms that run in this process. Each `add_` opens what a role needs and says what has to be running."""
+
+    def __init__(self, base: Foundation, opened: contextlib.AsyncExitStack) -> None:
+        self.base = base
+        self._opened = opened
+        self._work: list[tuple[str, Work]] = []
+        self._probes: dict[str, Probe] = {"database": answers(base.database)}
+        self._workers: dict[str, Worker] = {}
+        self._meters: list[Meter] = [measures.workers(self._behind)]
+        self._failures: list[Callable[[], Exception | None]] = []
+        self.commands: Final = Commands(base.database, base.clock)
+        self.inventory: Final = Inventory(base.database, base.clock, tell=queue_for_inventory(self.commands))
+        self.identity: Final = Identity(base.database, base.clock)
+        self.health: Final = Health(base.database, base.clock)
+        self.artifacts: Final = ArtifactFiles(base.folder / "artifacts")
+        self.gateway: Gateway | None = None
+
+    # -- gateway -----------------------------------------------------------------------------------------------------
+
+    async def add_gateway(self) -> Gateway:
+        """Opens the listeners. Nobody is answered before `start_gateway`.
+
+        Raises:
+            Unavailable: an address is taken; the spool is damaged.
+        """
+        base = self.base
+        fetching = files_for_devices(base.database, self.artifacts)
+        sink = await self._spooled(base.stream)
+        gateway = self.gateway = Gateway(
+            await _gateway_options(base.settings, base.database, self.inventory),
+            database=base.database,
+            vault=base.vault,
+            stream=sink,
+            commands=self.commands,
+            clock=base.clock,
+            fetching=fetching,
+        )
+        base.database.on(campaign_store.updates.name, gateway.shelf.poke)
+        self._opened.push_async_callback(gateway.close)
+        self._failures.append(lambda: gateway.uplink.failure)
+        self._work.append(("gateway", gateway.run))
+
+        def uplink() -> Mapping[str, int]:
+            return {"stored": gateway.uplink.stored_events, "refused": gateway.uplink.refused_events}
+
+        self._meters += [
+            measures.counters("shoal_core", "What the data plane counted, and how much it holds.", gateway.core.stats),
+            measures.counters("shoal_uplink_events", "Events of devices, by what became of them.", uplink),
+        ]
+        return gateway
+
+    async def start_gateway(self, gateway: Gateway) -> None:
+        """Lets devices in, those first who were registered when the last gateway ended.
+
+        Raises:
+            Unavailable: the database or the log is away.
+        """
+        await gateway.start(await _registered(self.base.database))
+
+    async def inventory_has_read(self) -> None:
+        """Waits, for a while, until the process that keeps the inventory has read all that there is by now."""
+        stream, database = self.base.stream, self.base.database
+        handler = InventoryHandler(self.inventory)
+        lanes = [(topic, n) for topic in handler.topics for n in range(stream.partitions(topic))]
+        ends = {(topic.name, n): (await stream.bounds(topic, n))[1] for topic, n in lanes}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INVENTORY_BEHIND_MAX.total_seconds()):
+                while True:
+                    held = await offsets.positions(database, handler.group)
+                    if all(
+                        end == 0 or (place in held and held[place].next_offset >= end) for place, end in ends.items()
+                    ):
+                        return
+                    await asyncio.sleep(INVENTORY_LOOK_EVERY.total_seconds())
+
+    async def _spooled(self, stream: Log) -> Log | Spool:
+        """A file takes what a broker on the network cannot; the embedded log is such a file itself."""
+        base = self.base
+        if base.settings.kafka is None:
+            return stream
+        spool = Spool(stream, base.folder, bytes_max=base.settings.spool_mb << 20)
+        await asyncio.to_thread(spool.start)
+        self._opened.push_async_callback(asyncio.to_thread, spool.close)
+        self._failures.append(lambda: spool.failure)
+        self._meters.append(measures.spool(lambda: (spool.waiting.events, spool.waiting.size_bytes)))
+        return spool
+
+    # -- workers -----------------------------------------------------------------------------------------------------
+
+    def add_health(self) -> None:
+        """Judges whether devices are well."""
+        self._add_worker(HealthHandler())
+
+    def add_alerts(self) -> None:
+        """Opens alerts and takes them to people."""
+        base = self.base
+        delivery = Delivery(
+            base.database,
+            base.clock,
+            (DashboardChannel(), EmailChannel(mail_settings(base.settings))),
+            owner=secrets.token_hex(4),
+            base_url=base.settings.base_url,
+            place_name=place_names(self.inventory),
+        )
+        self._add_worker(AlertHandler())
+        self._add_worker(NotificationHandler(base.clock, delivery.poke))
+        self._work.append(("delivery", delivery.run))
+
+    def add_campaigns(self) -> None:
+        """Moves updates on."""
+        self._add_worker(CampaignHandler(queue_for_campaigns(self.commands), self._files()))
+
+    async def catch_up_inventory(self) -> None:
+        """Handles all that the log holds, before anything is appended: the log is the truth and the tables follow it."""
+        worker = Worker(self.base.stream, self.base.database, InventoryHandler(self.inventory), self.base.clock)
+        while any([await worker.step(lane, wait=timedelta()) for lane in worker.lanes]):
+            pass
+
+    def _add_worker(self, handler: Handler) -> None:
+        worker = Worker(self.base.stream, self.base.database, handler, self.base.clock)
+        self._workers[handler.group] = worker
+        self._work.append((f"worker {handler.group}", worker.run))
+
+    # -- API and pages -----------------------------------------------------------------------------------------------
+
+    def add_api(self) -> FastAPI:
+        """The API and what belongs to it: the inventory, the history, the relay of the outbox, overdue commands."""
+        base = self.base
+        relay = Relay(base.database, base.stream)
+        changes = Changes(base.stream, self.health)
+        self._failures.append(lambda: relay.failure)
+        self._add_worker(InventoryHandler(self.inventory))
+        self._add_worker(HistoryHandler())
+        self._work += [
+            ("relay", relay.run),
+            ("changes", changes.run),
+            ("expiry", Expiry(self.commands, base.database, base.clock).run),
+            ("forgetting", lambda: forget_now_and_then(History(base.database), base.clock)),
+        ]
+        self._meters += [
+            measures.devices_by_status(self.health),
+            measures.pipeline(self.health, base.clock),
+            measures.outbox(base.database),
+        ]
+        return create_api(
+            database=base.database,
+            clock=base.clock,
+            inventory=self.inventory,
+            credentials=Credentials(base.database, base.vault, base.clock),
+            identity=self.identity,
+            commands=self.commands,
+            history=History(base.database),
+            health=self.health,
+            alerts=Alerts(base.database, base.clock),
+            notifications=Notifications(base.database, base.clock),
+            campaigns=Campaigns(
+                base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
+            ),
+            changes=changes,
+            operations=self.operations(),
+        )
+
+    def serve(self, name: str, application: ASGIApp, address: socket.socket, *, with_tls: bool = True) -> None:
+        """Serves an application, over TLS where there is a certificate."""
+        settings = self.base.settings
+        server = web.WebServer(
+            application,
+            address,
+            cert=settings.tls_cert if with_tls else None,
+            key=settings.tls_key if with_tls else None,
+        )
+        self._work.append((name, server.run))
+
+    def operations(self) -> APIRouter:
+        """`/healthz`, `/readyz` and `/metrics` of this process. Roles that are added later are in it, too."""
+        self._probes.setdefault("log", failing(lambda: next((f for read in self._failures if (f := read())), None)))
+        return operations.create_router(neighbours=self._probes, meters=self._meters)
+
+    # -- all of them -------------------------------------------------------------------------------------------------
+
+    async def run(self, beside: Coroutine[None, None, None]) -> None:
+        """Works until it is cancelled. Whatever fails that should not takes the process with it."""
+        async with asyncio.TaskGroup() as tasks:
+            for name, work in self._work:
+                tasks.create_task(_ran(work), name=name)
+            tasks.create_task(beside, name="beside")
+
+    def _behind(self) -> dict[tuple[str, str, int], int]:
+        return {
+            (group, topic, partition): records
+            for group, worker in self._workers.items()
+            for (topic, partition), records in worker.behind().items()
+        }
+
+    def _files(self) -> FileServer:
+        settings = self.base.settings
+        addresses = self.gateway.addresses if self.gateway is not None else settings.listen
+        return FileServer(
+            serve=lambda *_: None, withdraw=lambda *_: None, address=file_address(addresses, settings.public_coap)
+        )
+
+
+def pages(settings: Settings, api: str, opened: contextlib.AsyncExitStack, clock: Clock) -> FastAPI:
+    """The pages, over the API at that URL."""
+    client = connect(api, ca=settings.api_ca)
+    opened.push_async_callback(client.aclose)
+    return create_pages(
+        client, ASSETS, secret=secrets.token_bytes(32), clock=clock, is_secure=settings.tls_cert is not None
+    )
+
+
+async def _ran(work: Work) -> None:
+    await work()
+
+
+async def _gateway_options(settings: Settings, database: Database, inventory: Inventory) -> GatewayOptions:
+    strangers = settings.open_enrolment
+    enrolled = None if strangers is None else await first_start.tenant_named(database, inventory, strangers)
+    return GatewayOptions(
+        listen=settings.listen,
+        boot=secrets.token_hex(4),
+        partitions=settings.partitions,
+        linger=timedelta(milliseconds=settings.linger_ms),
+        enclosure_option=settings.enclosure_option,
+        open_enrolment=None if enrolled is None else enrolled.id,
+    )
+
+
+async def _registered(database: Database) -> list[RestoredRegistration]:
+    """Everybody who was registered when the last gateway ended."""
+    found: list[RestoredRegistration] = []
+    after = ""
+    while page := await registration_store.current(database, after):
+        after = page[-1][0]
+        found.extend(
+            RestoredRegistration(
+                device=device,
+                registration=registration.id,
+                lifetime_s=int(registration.lifetime.total_seconds()),
+                version=registration.version,
+                binding=registration.binding,
+                queue_mode=registration.queue_mode,
+                objects=list(registration.objects),
+            )
+            for device, registration in page
+        )
+    return found
