@@ -36,14 +36,14 @@ class Member(threading.Thread):
         super().__init__(name=f"kafka-member-{group}", daemon=True)
         self._topics = {topic.name: topic for topic in topics}
         self._changed = changed
-        self._mine: frozenset[Place] = frozenset()
+        self._group = group
         self._closing = threading.Event()
         self._consumer = Consumer(
             {
                 **client,
                 "group.id": f"shoal-{group}",
-                # Those that stay where they are go on while others move.
-                "partition.assignment.strategy": "cooperative-sticky",
+                # The same share of every topic, so that no process gets all of the one with the most to do.
+                "partition.assignment.strategy": "range",
                 "session.timeout.ms": SESSION_MS,
                 "heartbeat.interval.ms": SESSION_MS // 3,
                 "enable.auto.commit": False,
@@ -52,7 +52,7 @@ class Member(threading.Thread):
         )
 
     def run(self) -> None:
-        self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone)
+        self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         while not self._closing.is_set():
             try:
                 self._consumer.poll(POLL_S)
@@ -67,18 +67,19 @@ class Member(threading.Thread):
         self.join()
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        consumer.incremental_assign(places)
+        consumer.assign(places)
         consumer.pause(places)
-        self._tell(self._mine | self._named(places))
+        self._tell(frozenset((self._topics[place.topic], place.partition) for place in places))
 
-    def _gone(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        consumer.incremental_unassign(places)
-        self._tell(self._mine - self._named(places))
+    def _revoked(self, consumer: Consumer, _places: list[TopicPartition]) -> None:
+        # Work goes on until the new share is known: most of it stays where it is, and for the rest the offset in the
+        # database decides. A member that hangs must not make all others wait for it.
+        consumer.unassign()
 
-    def _named(self, places: list[TopicPartition]) -> frozenset[Place]:
-        return frozenset((self._topics[place.topic], place.partition) for place in places)
+    def _lost(self, consumer: Consumer, _places: list[TopicPartition]) -> None:
+        consumer.unassign()
+        self._tell(frozenset())
 
     def _tell(self, mine: frozenset[Place]) -> None:
-        self._mine = mine
-        logger.info("kafka.shared_out", extra={"partitions": len(mine)})
+        logger.info("kafka.shared_out", extra={"group": self._group, "partitions": len(mine)})
         self._changed(mine)

@@ -149,6 +149,8 @@ class Worker:
                     task.cancel()
                 if gone:
                     await asyncio.wait(gone)
+                for place in lanes.keys() - mine:
+                    lanes[place].position = None
                 for place in mine - running.keys():
                     # Another process may have been at it since.
                     lanes[place].position = None
