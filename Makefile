@@ -88,6 +88,10 @@ demo: build ## a farm with 24 devices, on http://127.0.0.1:8080/ (ARGS="--fresh"
 up: build ## Shoal without the demo farm (ARGS="--help" lists what it takes)
 	@exec $(BIN)/shoal up $(ARGS)
 
+.PHONY: cluster
+cluster: build test-tools ## the demo farm with every role a process of its own, over PostgreSQL and Kafka with TLS
+	@PYTHONPATH=.:src $(BIN)/python -m tests.harness.cluster $(BUILD)/cluster
+
 .PHONY: wheel
 wheel: build ## one wheel in ./wheels that pip can install on its own
 	@rm -rf wheels

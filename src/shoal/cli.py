@@ -6,6 +6,7 @@ a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 from shoal import __version__
 from shoal.app import first_start
 from shoal.app.composition import Role, Running, run_role, up
+from shoal.app.foundation import url_of
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
 from shoal.settings import Settings, load
+from shoal.storage.database import Database
 
 # RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
 DEMO_ENCLOSURE_OPTION = 65_308
@@ -86,10 +89,31 @@ def parser() -> argparse.ArgumentParser:
     _serving(up)
     up.set_defaults(run=_up)
 
+    simulate = commands.add_parser("simulate", help="the demo farm's devices, against a Shoal that runs already")
+    simulate.add_argument("--api-url", required=True, metavar="URL", help="where its API is")
+    simulate.add_argument("--api-ca", type=Path, metavar="FILE", help=Settings.model_fields["api_ca"].description)
+    simulate.add_argument("--coap", required=True, metavar="URI", help="where its devices connect: coaps://HOST:PORT")
+    simulate.add_argument(
+        "--token", required=True, help="an administrator's token; $NAME reads it from the environment"
+    )
+    simulate.add_argument(
+        "--enclosure-option", type=int, metavar="NUMBER", default=DEMO_ENCLOSURE_OPTION, help="as the gateway has it"
+    )
+    simulate.add_argument("--data", type=Path, default=Path("shoal-simulation"), help="keeps the devices' keys")
+    simulate.set_defaults(run=_simulate)
+
     for role, does in PROCESSES.items():
         process = commands.add_parser(role.value, help=does)
         _role_arguments(process, role)
         process.set_defaults(run=_run_role, role=role)
+
+    database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
+    migrate = database.add_parser(
+        "migrate", help="bring its tables up to date, before the roles of a newer Shoal start"
+    )
+    _common(migrate)
+    migrate.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
+    migrate.set_defaults(run=_migrate)
 
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
@@ -219,8 +243,25 @@ async def _demo(given: argparse.Namespace) -> int:
     return await up(settings, farm, fresh=given.fresh, tenant=DEMO_TENANT)
 
 
+async def _simulate(given: argparse.Namespace) -> int:
+    token = os.environ.get(given.token[1:], "") if given.token.startswith("$") else given.token
+    given.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _say("Setting the demo farm up ...")
+    known = await run.prepare(given.api_url.rstrip("/"), token, given.data, given.api_ca)
+    _say(f"24 devices report to {given.coap}. Ctrl-C stops them.")
+    await run.live(known, given.coap, given.enclosure_option)
+    return 0
+
+
 async def _run_role(given: argparse.Namespace) -> int:
     return await run_role(_settings(given), given.role, lambda lines: _say(*lines))
+
+
+async def _migrate(given: argparse.Namespace) -> int:
+    database = await Database.open(url_of(_settings(given)))
+    _say(f"The tables in {database.where} are up to date.")
+    await database.close()
+    return 0
 
 
 async def _token_create(given: argparse.Namespace) -> int:

@@ -18,6 +18,8 @@ from typing import Final, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.harness.authority import Authority
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 KAFKA_VERSION: Final = "4.4.0"
 LOG4J_VERSION: Final = "2.25.5"
@@ -49,10 +51,31 @@ _LOGGING: Final = """\
 
 
 class Broker:
-    """One broker that is its own controller. `with Broker(folder) as broker: ... broker.servers`."""
+    """One broker that is its own controller. `with Broker(folder) as broker: ... broker.servers`.
 
-    def __init__(self, folder: Path) -> None:
+    With an authority it speaks TLS only, to clients with a certificate of that authority. `client` are librdkafka's
+    settings for a client that it lets in.
+    """
+
+    def __init__(self, folder: Path, authority: Authority | None = None) -> None:
         self._folder = folder
+        self._tls: dict[str, object] = {}
+        self.client: dict[str, str] = {}
+        if authority is not None:
+            server, client = authority.certificate("broker"), authority.certificate("shoal")
+            self._tls = {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": server.store,
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": authority.ca,
+                "ssl.client.auth": "required",
+            }
+            self.client = {
+                "security.protocol": "SSL",
+                "ssl.ca.location": str(authority.ca),
+                "ssl.certificate.location": str(client.cert),
+                "ssl.key.location": str(client.key),
+            }
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._controller_port = _free_ports(2)
         self.servers = f"127.0.0.1:{self._port}"
@@ -99,7 +122,7 @@ class Broker:
 
     def forget_topics(self) -> None:
         """Deletes all topics, so that the next test finds none."""
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient({"bootstrap.servers": self.servers, **self.client})
         until = time.monotonic() + START_S_MAX
         while names := [name for name in admin.list_topics(timeout=START_S_MAX).topics if not name.startswith("__")]:
             for future in admin.delete_topics(names).values():
@@ -127,7 +150,8 @@ class Broker:
             "controller.listener.names": "CONTROLLER",
             "listeners": f"CLIENT://{self.servers},CONTROLLER://127.0.0.1:{self._controller_port}",
             "inter.broker.listener.name": "CLIENT",
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "CLIENT:{0},CONTROLLER:{0}".format("SSL" if self._tls else "PLAINTEXT"),
+            **self._tls,
             "log.dirs": self._folder / "data",
             # As production should be: whoever misspells a topic hears of it.
             "auto.create.topics.enable": "false",

@@ -1,5 +1,7 @@
 """A real PostgreSQL for tests: a cluster of its own in a folder, on loopback, with a password.
 
+`python -m tests.harness.postgres COMMAND ...` runs a command with `SHOAL_TEST_POSTGRES` set to such a server.
+
 Needs the programs of Debian's package `postgresql`. As root the server runs as the user `postgres`, because it refuses to
 run as root; its data then lie below /var/tmp, where that user may write. Only the server started here is ever ended.
 """
@@ -9,10 +11,12 @@ import pwd
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.harness.authority import Authority
 from tests.harness.product import free_port
 
 INSTALL: Final = "apt-get install postgresql"
@@ -21,16 +25,20 @@ _FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "
 
 
 class Postgres:
-    """`with Postgres() as server: ... server.url`. `options` are settings of the server; tests of durability give none."""
+    """`with Postgres() as server: ... server.url`.
 
-    def __init__(self, *options: str, tls: tuple[Path, Path] | None = None) -> None:
+    `options` are settings of the server, by default those that make it quick. With an authority it speaks TLS as well.
+    """
+
+    def __init__(self, *options: str, authority: Authority | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="shoal-pg-", dir="/var/tmp"))
         self._data = self._folder / "data"
         self._options = options or _FAST
-        self._tls = tls
+        self._certificate = None if authority is None else authority.certificate("postgres")
         self._password = secrets.token_hex(12)
         self.port = free_port()
-        self.url = f"postgresql://shoal:{self._password}@127.0.0.1:{self.port}/postgres"
+        checked = "" if authority is None else f"?sslmode=verify-full&sslrootcert={authority.ca}"
+        self.url = f"postgresql://shoal:{self._password}@127.0.0.1:{self.port}/postgres{checked}"
 
     def __enter__(self) -> Self:
         try:
@@ -48,9 +56,8 @@ class Postgres:
     def start(self) -> None:
         """Starts it, on its old data when it ran before, and waits until it answers."""
         options = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._folder}"]
-        if self._tls is not None:
-            cert, key = self._tls
-            for source, name in ((cert, "server.crt"), (key, "server.key")):
+        if self._certificate is not None:
+            for source, name in ((self._certificate.cert, "server.crt"), (self._certificate.key, "server.key")):
                 shutil.copy(source, self._data / name)
                 (self._data / name).chmod(0o600)
                 self._own(self._data / name)
@@ -109,3 +116,13 @@ def program(name: str) -> str:
     if known is None:
         raise RuntimeError(f"{name} is not installed: {INSTALL}")
     return known
+
+
+def main() -> int:
+    with Postgres() as server:
+        environment = os.environ | {"SHOAL_TEST_POSTGRES": server.url}
+        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

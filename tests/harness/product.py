@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -39,6 +40,10 @@ class Product:
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._client: httpx.AsyncClient | None = None
+        # Further settings, as an operator puts them into the environment.
+        self.settings: dict[str, str] = {}
+        # What its certificate is checked against; plain HTTP has none.
+        self.verify: ssl.SSLContext | bool = True
 
     async def start(self) -> None:
         """Starts the process and waits until it says that it is ready."""
@@ -58,7 +63,7 @@ class Product:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder.parent,
-                env=_environment(),
+                env=own_environment() | self.settings,
             )
         await self.until(self._is_ready)
 
@@ -76,7 +81,10 @@ class Product:
         """A client with an administrator's token."""
         if self._client is None:
             self._client = httpx.AsyncClient(
-                base_url=f"{self.web}/api/v1", headers={"Authorization": f"Bearer {self.token()}"}, timeout=PATIENCE_S
+                base_url=f"{self.web}/api/v1",
+                headers={"Authorization": f"Bearer {self.token()}"},
+                timeout=PATIENCE_S,
+                verify=self.verify,
             )
         return self._client
 
@@ -84,7 +92,12 @@ class Product:
         """A fresh token, made as an operator makes it."""
         command = [*SHOAL, "token", "create", "test", "--role", role, "--data", str(self.folder)]
         made = subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=self.folder.parent, env=_environment()
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=self.folder.parent,
+            env=own_environment() | self.settings,
         )
         return made.stdout.strip()
 
@@ -112,7 +125,7 @@ class Product:
 
     async def metrics(self, name: str = "shoal_core", label: str = "what") -> dict[str, float]:
         """The numbers of one family, by label."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=self.verify) as client:
             text = (await client.get(f"{self.web}/metrics")).text
         line = re.compile(rf'^{name}(?:_total)?\{{{label}="(\w+)"\}} (\S+)$', re.MULTILINE)
         return {found[1]: float(found[2]) for found in line.finditer(text)}
@@ -125,9 +138,7 @@ class Product:
 
     async def stop(self) -> int:
         """As Ctrl-C does; returns the exit code."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self.close_client()
         if self._process is None:
             return 0
         if self._process.poll() is None:
@@ -137,6 +148,11 @@ class Product:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"shoal does not end when it is asked to:\n{self.log.read_text()[-4000:]}") from None
+
+    async def close_client(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def _is_ready(self) -> bool:
         try:
@@ -162,7 +178,7 @@ class Ended:
 async def run_to_its_end(*arguments: str, folder: Path) -> Ended:
     """Runs a `shoal` command that is to end by itself, in `folder`."""
     process = await asyncio.create_subprocess_exec(
-        *SHOAL, *arguments, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *SHOAL, *arguments, cwd=folder, env=own_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -174,7 +190,7 @@ async def run_to_its_end(*arguments: str, folder: Path) -> Ended:
     return Ended(process.returncode, output.decode(), complaint.decode())
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Ours, without settings of a Shoal that the developer may run."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SHOAL_")}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from pathlib import Path
 
 import httpx
@@ -10,13 +11,26 @@ from shoal.demo import stories
 from shoal.demo.devices import AWAKE_WINDOW, LIFETIME, Inhabited
 from shoal.demo.farm import Inhabitant, inhabitants
 from shoal.demo.setup import Known, set_up
+from shoal.errors import Rejected, Unavailable
 from shoal.lwm2m.device import Device
 
 
-async def prepare(api: str, token: str, folder: Path) -> Known:
-    """Sets the farm up through the API at this address."""
+async def prepare(api: str, token: str, folder: Path, ca: Path | None = None) -> Known:
+    """Sets the farm up through the API at this address; `ca` signed its certificate, None: one that the system trusts.
+
+    Raises:
+        Unavailable: nobody answers there.
+        Rejected: it does not take the token.
+    """
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=f"{api}/api/v1", headers=headers, timeout=30) as client:
+    checked = True if ca is None else ssl.create_default_context(cafile=str(ca))
+    async with httpx.AsyncClient(base_url=f"{api}/api/v1", headers=headers, timeout=30, verify=checked) as client:
+        try:
+            (await client.get("/me")).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise Rejected("token", f"{api} answers {error.response.status_code}") from error
+        except httpx.TransportError as error:
+            raise Unavailable("API", f"{api}: {error}", "Start it, or name another with --api-url") from error
         return await set_up(client, folder / "demo.json")
 
 

@@ -52,7 +52,9 @@ class Member(threading.Thread):
         )
 
     def run(self) -> None:
-        self._consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._consumer.subscribe(
+            list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
         while not self._closing.is_set():
             try:
                 self._consumer.poll(POLL_S)

@@ -1,0 +1,188 @@
+"""Shoal as a cluster runs it: every role a process of its own, PostgreSQL over TLS, Kafka over mutual TLS.
+
+`python -m tests.harness.cluster FOLDER` runs one with the demo farm until Ctrl-C (`make cluster`).
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.harness.authority import Authority
+from tests.harness.broker import Broker
+from tests.harness.postgres import Postgres
+from tests.harness.product import PATIENCE_S, SHOAL, Product, free_port, own_environment
+
+ENCLOSURE_OPTION: Final = 65_308
+# Two of a worker, so that they share its partitions.
+ROLES: Final = ("gateway", "api", "web", "health", "health", "alerts", "campaigns")
+
+
+class Cluster(Product):
+    """All roles of one Shoal. `web` is where its API is, `pages` where people go."""
+
+    def __init__(self, folder: Path, *, health_processes: int = 2) -> None:
+        super().__init__(folder)
+        self._authority = Authority(folder / "authority")
+        self._certificate = self._authority.certificate("shoal-web")
+        self._health_processes = health_processes
+        self.broker = Broker(folder / "kafka", self._authority)
+        self.postgres = Postgres(authority=self._authority)
+        self.verify = self._authority.context()
+        self.web = f"https://127.0.0.1:{free_port()}"
+        self.pages = f"https://127.0.0.1:{free_port()}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ops: dict[str, str] = {}
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of all roles."""
+        return own_environment() | {
+            "SHOAL_DATA": str(self.folder / "data"),
+            "SHOAL_DATABASE": self.postgres.url,
+            "SHOAL_KAFKA": self.broker.servers,
+            "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
+            "SHOAL_LISTEN": self.coaps,
+            "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
+            "SHOAL_TLS_CERT": str(self._certificate.cert),
+            "SHOAL_TLS_KEY": str(self._certificate.key),
+            "SHOAL_API": self.web.removeprefix("https://"),
+            "SHOAL_API_URL": self.web,
+            "SHOAL_API_CA": str(self._authority.ca),
+            "SHOAL_WEB": self.pages.removeprefix("https://"),
+        }
+
+    async def start(self) -> None:
+        """Starts broker, database and roles, and waits until all are ready."""
+        await asyncio.to_thread(self._stack.enter_context, self.broker)
+        await asyncio.to_thread(self._stack.enter_context, self.postgres)
+        self.run("db", "migrate")
+        for name in ("gateway", "api", "web", "alerts", "campaigns"):
+            self.start_role(name)
+        for number in range(self._health_processes):
+            self.start_role("health", f"health-{number}")
+        await asyncio.gather(*(self.until(lambda name=name: self.is_ready(name)) for name in self.processes))
+
+    def start_role(self, role: str, name: str | None = None) -> None:
+        """Starts a process of a role; `name` is the role unless there are several."""
+        name = name or role
+        arguments = [role]
+        if role == "api":
+            self._ops[name] = self.web
+        elif role != "web":
+            # The same at each start of this process.
+            address = self._ops.setdefault(name, f"https://127.0.0.1:{free_port()}")
+            arguments += ["--ops", address.removeprefix("https://")]
+        with self.log_of(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [*SHOAL, *arguments], stdout=log, stderr=log, cwd=self.folder, env=self.environment
+            )
+
+    def simulate(self) -> None:
+        """Brings the demo farm's devices to life."""
+        arguments = ["simulate", "--api-url", self.web, "--api-ca", str(self._authority.ca), "--coap", self.coaps]
+        with self.log_of("simulate").open("ab") as log:
+            self.processes["simulate"] = subprocess.Popen(
+                [*SHOAL, *arguments, "--token", "$TOKEN", "--data", str(self.folder / "devices")],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self.environment | {"TOKEN": self.token()},
+            )
+
+    def log_of(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def run(self, *arguments: str) -> str:
+        """A command of an operator that ends by itself; what it printed."""
+        done = subprocess.run(
+            [*SHOAL, *arguments], capture_output=True, text=True, check=False, cwd=self.folder, env=self.environment
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def token(self, role: str = "administrator") -> str:
+        return self.run("token", "create", "test", "--role", role).strip()
+
+    def kill(self, name: str = "gateway") -> None:
+        """As a power cut does: no goodbye."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    async def is_ready(self, name: str) -> bool:
+        """Whether a role says that all it needs is there; the pages have no such address, they are asked for a page."""
+        url = f"{self._ops[name]}/readyz" if name in self._ops else f"{self.pages}/"
+        return (await self.asked(url)) == httpx.codes.OK
+
+    async def asked(self, url: str) -> int | None:
+        """The status of an answer; None when there is none."""
+        try:
+            async with httpx.AsyncClient(verify=self.verify) as client:
+                return (await client.get(url)).status_code
+        except httpx.TransportError:
+            return None
+
+    async def stop(self) -> int:
+        """Ends all roles as a service manager does; returns the worst exit code."""
+        await self.close_client()
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        codes = [await asyncio.to_thread(_ended, process) for process in self.processes.values()]
+        self.processes.clear()
+        await asyncio.to_thread(self._stack.close)
+        return max((abs(code) for code in codes), default=0)
+
+    def _must_run(self) -> None:
+        for name, process in self.processes.items():
+            if process.poll() is not None and process.returncode != -signal.SIGKILL:
+                raise AssertionError(
+                    f"{name} ended with {process.returncode}:\n{self.log_of(name).read_text()[-4000:]}"
+                )
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return signal.SIGKILL
+
+
+@asynccontextmanager
+async def cluster(folder: Path) -> AsyncIterator[Cluster]:
+    """A running cluster that is stopped at the end."""
+    running = Cluster(folder)
+    try:
+        await running.start()
+        yield running
+    finally:
+        await running.stop()
+
+
+async def main(folder: Path) -> None:
+    """Runs a cluster with the demo farm until it is interrupted."""
+    async with cluster(folder) as running:
+        running.simulate()
+        print(f"Shoal as a cluster of {len(running.processes) - 1} processes over PostgreSQL and Kafka.")
+        print(f"  pages      {running.pages}/   (the certificate is of {folder / 'authority' / 'ca.pem'})")
+        print(f"  API        {running.web}/api/v1   token {running.token()}")
+        print(f"  devices    {running.coaps}")
+        print(f"  logs       {folder}/*.log")
+        print(running.log_of("api").read_text(), "Ctrl-C stops all of it.", flush=True)
+        await asyncio.get_running_loop().create_future()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(Path(sys.argv[1]).resolve()))
