@@ -77,8 +77,10 @@ class Broker:
                 "ssl.key.location": str(client.key),
             }
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._controller_port = _free_ports(2)
-        self.servers = f"127.0.0.1:{self._port}"
+        self.port, self._controller_port = _free_ports(2)
+        self.servers = f"127.0.0.1:{self.port}"
+        # Where clients are told to come back to; a proxy, when somebody puts one in front.
+        self.advertised = self.port
 
     def __enter__(self) -> Self:
         self._format()
@@ -96,7 +98,7 @@ class Broker:
                 self._java("kafka.Kafka", self._properties()), stdout=output, stderr=output, stdin=subprocess.DEVNULL
             )
         until = time.monotonic() + START_S_MAX
-        while not _answers(self._port):
+        while not _answers(self.port):
             if self._process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 raise RuntimeError(f"Kafka did not start:\n{(self._folder / 'broker.log').read_text()[-3000:]}")
@@ -149,6 +151,7 @@ class Broker:
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "controller.listener.names": "CONTROLLER",
             "listeners": f"CLIENT://{self.servers},CONTROLLER://127.0.0.1:{self._controller_port}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{self.advertised}",
             "inter.broker.listener.name": "CLIENT",
             "listener.security.protocol.map": "CLIENT:{0},CONTROLLER:{0}".format("SSL" if self._tls else "PLAINTEXT"),
             **self._tls,

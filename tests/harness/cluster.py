@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,8 @@ import httpx
 from tests.harness.authority import Authority
 from tests.harness.broker import Broker
 from tests.harness.postgres import Postgres
-from tests.harness.product import PATIENCE_S, SHOAL, Product, free_port, own_environment
+from tests.harness.product import PATIENCE_S, SHOAL, Product, free_port, own_environment, run_to_its_end
+from tests.harness.proxy import Proxy
 
 ENCLOSURE_OPTION: Final = 65_308
 # Two of a worker, so that they share its partitions.
@@ -31,16 +32,18 @@ class Cluster(Product):
 
     def __init__(self, folder: Path, *, health_processes: int = 2) -> None:
         super().__init__(folder)
-        self._authority = Authority(folder / "authority")
-        self._certificate = self._authority.certificate("shoal-web")
+        self.authority = Authority(folder / "authority")
+        self._certificate = self.authority.certificate("shoal-web")
         self._health_processes = health_processes
-        self.broker = Broker(folder / "kafka", self._authority)
-        self.postgres = Postgres(authority=self._authority)
-        self.verify = self._authority.context()
+        self.broker = Broker(folder / "kafka", self.authority)
+        self.postgres = Postgres(authority=self.authority)
+        self.verify = self.authority.context()
         self.web = f"https://127.0.0.1:{free_port()}"
         self.pages = f"https://127.0.0.1:{free_port()}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._ops: dict[str, str] = {}
+        self.ops: dict[str, str] = {}
+        self.to_kafka = Proxy(self.broker.port)
+        self.to_postgres = Proxy(self.postgres.port)
         self._stack = contextlib.ExitStack()
 
     @property
@@ -48,8 +51,8 @@ class Cluster(Product):
         """The settings of all roles."""
         return own_environment() | {
             "SHOAL_DATA": str(self.folder / "data"),
-            "SHOAL_DATABASE": self.postgres.url,
-            "SHOAL_KAFKA": self.broker.servers,
+            "SHOAL_DATABASE": self.postgres.url.replace(f":{self.postgres.port}/", f":{self.to_postgres.port}/"),
+            "SHOAL_KAFKA": f"127.0.0.1:{self.to_kafka.port}",
             "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
             "SHOAL_LISTEN": self.coaps,
             "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
@@ -57,15 +60,22 @@ class Cluster(Product):
             "SHOAL_TLS_KEY": str(self._certificate.key),
             "SHOAL_API": self.web.removeprefix("https://"),
             "SHOAL_API_URL": self.web,
-            "SHOAL_API_CA": str(self._authority.ca),
+            "SHOAL_API_CA": str(self.authority.ca),
             "SHOAL_WEB": self.pages.removeprefix("https://"),
         }
 
+    def with_kafka_options(self, options: Mapping[str, str]) -> dict[str, str]:
+        """The same settings, but for how to speak with Kafka."""
+        return self.environment | {"SHOAL_KAFKA_OPTIONS": json.dumps(options)}
+
     async def start(self) -> None:
         """Starts broker, database and roles, and waits until all are ready."""
+        await self.to_kafka.start()
+        await self.to_postgres.start()
+        self.broker.advertised = self.to_kafka.port
         await asyncio.to_thread(self._stack.enter_context, self.broker)
         await asyncio.to_thread(self._stack.enter_context, self.postgres)
-        self.run("db", "migrate")
+        await self.run("db", "migrate")
         for name in ("gateway", "api", "web", "alerts", "campaigns"):
             self.start_role(name)
         for number in range(self._health_processes):
@@ -77,41 +87,40 @@ class Cluster(Product):
         name = name or role
         arguments = [role]
         if role == "api":
-            self._ops[name] = self.web
+            self.ops[name] = self.web
         elif role != "web":
             # The same at each start of this process.
-            address = self._ops.setdefault(name, f"https://127.0.0.1:{free_port()}")
+            address = self.ops.setdefault(name, f"https://127.0.0.1:{free_port()}")
             arguments += ["--ops", address.removeprefix("https://")]
         with self.log_of(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [*SHOAL, *arguments], stdout=log, stderr=log, cwd=self.folder, env=self.environment
             )
 
-    def simulate(self) -> None:
+    async def simulate(self) -> None:
         """Brings the demo farm's devices to life."""
-        arguments = ["simulate", "--api-url", self.web, "--api-ca", str(self._authority.ca), "--coap", self.coaps]
+        token = await self.token()
+        arguments = ["simulate", "--api-url", self.web, "--api-ca", str(self.authority.ca), "--coap", self.coaps]
         with self.log_of("simulate").open("ab") as log:
-            self.processes["simulate"] = subprocess.Popen(
+            self.processes["simulate"] = subprocess.Popen(  # noqa: ASYNC220  # returns at once
                 [*SHOAL, *arguments, "--token", "$TOKEN", "--data", str(self.folder / "devices")],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=self.environment | {"TOKEN": self.token()},
+                env=self.environment | {"TOKEN": token},
             )
 
     def log_of(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def run(self, *arguments: str) -> str:
+    async def run(self, *arguments: str) -> str:
         """A command of an operator that ends by itself; what it printed."""
-        done = subprocess.run(
-            [*SHOAL, *arguments], capture_output=True, text=True, check=False, cwd=self.folder, env=self.environment
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        done = await run_to_its_end(*arguments, folder=self.folder, settings=self.environment)
+        assert done.code == 0, done.complaint
+        return done.output
 
-    def token(self, role: str = "administrator") -> str:
-        return self.run("token", "create", "test", "--role", role).strip()
+    async def token(self, role: str = "administrator") -> str:
+        return (await self.run("token", "create", "test", "--role", role)).strip()
 
     def kill(self, name: str = "gateway") -> None:
         """As a power cut does: no goodbye."""
@@ -120,7 +129,7 @@ class Cluster(Product):
 
     async def is_ready(self, name: str) -> bool:
         """Whether a role says that all it needs is there; the pages have no such address, they are asked for a page."""
-        url = f"{self._ops[name]}/readyz" if name in self._ops else f"{self.pages}/"
+        url = f"{self.ops[name]}/readyz" if name in self.ops else f"{self.pages}/"
         return (await self.asked(url)) == httpx.codes.OK
 
     async def asked(self, url: str) -> int | None:
@@ -139,6 +148,8 @@ class Cluster(Product):
                 process.send_signal(signal.SIGTERM)
         codes = [await asyncio.to_thread(_ended, process) for process in self.processes.values()]
         self.processes.clear()
+        await self.to_kafka.cut()
+        await self.to_postgres.cut()
         await asyncio.to_thread(self._stack.close)
         return max((abs(code) for code in codes), default=0)
 
@@ -173,10 +184,10 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
 async def main(folder: Path) -> None:
     """Runs a cluster with the demo farm until it is interrupted."""
     async with cluster(folder) as running:
-        running.simulate()
+        await running.simulate()
         print(f"Shoal as a cluster of {len(running.processes) - 1} processes over PostgreSQL and Kafka.")
         print(f"  pages      {running.pages}/   (the certificate is of {folder / 'authority' / 'ca.pem'})")
-        print(f"  API        {running.web}/api/v1   token {running.token()}")
+        print(f"  API        {running.web}/api/v1   token {await running.token()}")
         print(f"  devices    {running.coaps}")
         print(f"  logs       {folder}/*.log")
         print(running.log_of("api").read_text(), "Ctrl-C stops all of it.", flush=True)

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,40 +76,35 @@ class Product:
         assert self._process is not None
         return self._process.pid
 
-    @property
-    def api(self) -> httpx.AsyncClient:
+    async def api(self) -> httpx.AsyncClient:
         """A client with an administrator's token."""
         if self._client is None:
             self._client = httpx.AsyncClient(
                 base_url=f"{self.web}/api/v1",
-                headers={"Authorization": f"Bearer {self.token()}"},
+                headers={"Authorization": f"Bearer {await self.token()}"},
                 timeout=PATIENCE_S,
                 verify=self.verify,
             )
         return self._client
 
-    def token(self, role: str = "administrator") -> str:
+    async def token(self, role: str = "administrator") -> str:
         """A fresh token, made as an operator makes it."""
-        command = [*SHOAL, "token", "create", "test", "--role", role, "--data", str(self.folder)]
-        made = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=self.folder.parent,
-            env=own_environment() | self.settings,
-        )
-        return made.stdout.strip()
+        made = await run_to_its_end(
+            "token", "create", "test", "--role", role, "--data", str(self.folder), folder=self.folder.parent,
+            settings=self.settings,
+        )  # fmt: skip
+        assert made.code == 0, made.complaint
+        return made.output.strip()
 
     async def get(self, path: str, /, **parameters: str) -> Any:
         """What the API answers, which must be 200."""
-        answer = await self.api.get(path, params=parameters)
+        answer = await (await self.api()).get(path, params=parameters)
         assert answer.status_code == httpx.codes.OK, f"{answer.status_code}: {answer.text}"
         return answer.json()
 
     async def post(self, path: str, body: object = None, expected: int = 201) -> Any:
         """What the API answers to a POST."""
-        answer = await self.api.post(path, json=body)
+        answer = await (await self.api()).post(path, json=body)
         assert answer.status_code == expected, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -175,10 +170,15 @@ class Ended:
     complaint: str
 
 
-async def run_to_its_end(*arguments: str, folder: Path) -> Ended:
-    """Runs a `shoal` command that is to end by itself, in `folder`."""
+async def run_to_its_end(*arguments: str, folder: Path, settings: Mapping[str, str] | None = None) -> Ended:
+    """Runs a `shoal` command that is to end by itself, in `folder`, with these settings in its environment."""
     process = await asyncio.create_subprocess_exec(
-        *SHOAL, *arguments, cwd=folder, env=own_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *SHOAL,
+        *arguments,
+        cwd=folder,
+        env=own_environment() | (settings or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(PATIENCE_S):

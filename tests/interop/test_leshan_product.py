@@ -46,7 +46,7 @@ class Site:
     async def operate(self, method: str, path: str, body: object = None, **parameters: str) -> httpx.Response:
         """An operation on the device, over the API."""
         url = f"/devices/{self.device}/objects{path}"
-        return await self.shoal.api.request(method, url, json=body, params=parameters)
+        return await (await self.shoal.api()).request(method, url, json=body, params=parameters)
 
     async def readings(self, path: str) -> set[float]:
         """What was measured in the last minutes; the chart is so fine that what came apart stands apart."""
@@ -142,7 +142,7 @@ async def test_one_that_says_it_hangs_elsewhere_is_told_and_stays_where_it_was(s
         shown = await site.shoal.until(lambda: _with_place_state(site, "mismatch"))
         assert (shown["place"]["enclosure"], shown["claim"]["enclosure"]) == (first, second)
 
-        accepted = await site.shoal.api.post(f"/devices/{site.device}:accept-claim")
+        accepted = await (await site.shoal.api()).post(f"/devices/{site.device}:accept-claim")
         assert accepted.status_code == 204
         shown = await site.shoal.until(lambda: _with_place_state(site, "agreed"))
         assert shown["place"]["enclosure"] == second

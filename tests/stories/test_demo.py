@@ -50,7 +50,7 @@ async def postgres(folder: Path) -> AsyncIterator[Product]:
 @asynccontextmanager
 async def separate_processes(folder: Path) -> AsyncIterator[Product]:
     async with cluster(folder) as running:
-        running.simulate()
+        await running.simulate()
         yield running
 
 
