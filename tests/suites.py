@@ -56,6 +56,22 @@ API = Suite("api", ((*PYTEST, "tests/unit/api"),))
 UNIT = Suite("unit", ((*PYTEST, "tests/unit", "--ignore", "tests/unit/api"),))
 PROPERTY = Suite("property", ((*PYTEST, "tests/property", "-m", "not kafka"),))
 KAFKA = Suite("kafka", ((*PYTEST, "tests/property", "-m", "kafka"),))
+# The same rooms, and the stories of a farm on a clock of their own, on PostgreSQL.
+ON_POSTGRES = (
+    *("storage", "stream", "inventory", "identity", "credentials", "commands", "history", "health", "alerting"),
+    *("notifications", "campaigns"),
+)
+POSTGRES = Suite(
+    "postgres",
+    (
+        (
+            *(str(BIN / "python"), "-m", "tests.harness.postgres"),
+            *PYTEST,
+            *(f"tests/unit/{room}" for room in ON_POSTGRES),
+            *("tests/stories", "--ignore", "tests/stories/test_demo.py"),
+        ),
+    ),
+)
 STORIES = Suite("stories", ((*PYTEST, "tests/stories"),))
 INTEROP = Suite("interop", ((*PYTEST, "tests/interop"),))
 FAULTS = Suite("faults", ((*PYTEST, "tests/faults"),))
@@ -68,10 +84,15 @@ WEB = Suite(
 BROWSER = Suite("browser", (("npm", "run", "--silent", "e2e"),), folder=ROOT / "web")
 
 # The longest first, so that the lanes end together.
-SUITES = (BROWSER, RUST, UNIT, CHECK, API, FAULTS, INTEROP, STORIES, KAFKA, WEB, PROPERTY)
+SUITES = (BROWSER, RUST, STORIES, FAULTS, UNIT, CHECK, API, POSTGRES, INTEROP, KAFKA, WEB, PROPERTY)
 
 # Commands the suites need, with the Debian package that brings each.
-PACKAGES = (("chromium", "chromium"), ("javac", "openjdk-17-jdk-headless"), ("mvn", "maven"))
+PACKAGES = (
+    ("chromium", "chromium"),
+    ("javac", "openjdk-17-jdk-headless"),
+    ("mvn", "maven"),
+    ("pg_ctlcluster", "postgresql"),
+)
 # What comes from Maven Central, once, into `.build`: modules that fetch when they are run, so that no test has to.
 FETCHES = (("Kafka", "tests.harness.broker"), ("the Leshan client", "tests.harness.peers"))
 
@@ -80,6 +101,7 @@ def run(suite: Suite) -> tuple[Suite, bool, int, float]:
     """Runs one suite to its end or to its first failing command."""
     began = time.monotonic()
     environment = os.environ | {"PATH": f"{NODE}:{BIN}:{os.environ['PATH']}", "PYO3_BUILD_EXTENSION_MODULE": "1"}
+    environment["PYTHONPATH"] = str(ROOT)  # the harness can be run as a program
     environment["NO_COLOR"] = "1"  # the counts are read from the output
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # many tests start a process: compiling anew would be most of it
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from tests.harness.reporters import Reporter, advance, charted, reporting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
+# Without DTLS: a session does not outlive its gateway, and a device needs up to 93 s to see that.
 DEVICES = 8
 
 
@@ -26,7 +27,7 @@ async def shoal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clust
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reporters(shoal: Cluster) -> AsyncIterator[list[Reporter]]:
-    async with reporting(shoal, DEVICES, shoal.coaps, secure=True) as running:
+    async with reporting(shoal, DEVICES, shoal.coap, secure=False) as running:
         await advance(running)
         yield running
 

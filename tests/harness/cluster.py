@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -40,6 +41,7 @@ class Cluster(Product):
         self.verify = self.authority.context()
         self.web = f"https://127.0.0.1:{free_port()}"
         self.pages = f"https://127.0.0.1:{free_port()}"
+        self.coap = f"coap://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ops: dict[str, str] = {}
         self.to_kafka = Proxy(self.broker.port)
@@ -54,7 +56,7 @@ class Cluster(Product):
             "SHOAL_DATABASE": self.postgres.url.replace(f":{self.postgres.port}/", f":{self.to_postgres.port}/"),
             "SHOAL_KAFKA": f"127.0.0.1:{self.to_kafka.port}",
             "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
-            "SHOAL_LISTEN": self.coaps,
+            "SHOAL_LISTEN": f"{self.coaps},{self.coap}",
             "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
             "SHOAL_TLS_CERT": str(self._certificate.cert),
             "SHOAL_TLS_KEY": str(self._certificate.key),

@@ -1,7 +1,7 @@
 """What any log must do, proven alike for our own file and for a real Kafka; the workers over both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from shoal.storage.database import Database, Transaction, metadata, upsert
 from shoal.stream import worker as worker_module
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.kafka import KafkaConfig, KafkaLog
-from shoal.stream.log import Entry, Log, OffsetOutOfRange, PageIn, Record, Slice, partition_of
+from shoal.stream.log import Entry, Log, OffsetOutOfRange, PageIn, Place, Record, Slice, partition_of
 from shoal.stream.worker import Batch, Worker
 from tests.harness.broker import Broker
 from tests.harness.databases import fresh_database
@@ -504,6 +504,65 @@ async def test_two_workers_over_one_log_count_nothing_twice(log: Log, database: 
     await stop(running)
 
     assert found == dict.fromkeys(names, 1)
+
+
+async def test_workers_that_come_and_go_under_load_count_nothing_twice(log: Log, database: Database) -> None:
+    """Each join and each leave shares the partitions out anew, in the middle of what others are doing."""
+    names = [str(n) for n in range(300)]
+    handlers = [Summing() for _ in range(4)]
+
+    async def load() -> None:
+        for start in range(0, len(names), 10):
+            await append_events(log, names[start : start + 10])
+            await asyncio.sleep(0.05)
+
+    loading = asyncio.create_task(load())
+    running: list[asyncio.Task[None]] = []
+    for handler in handlers:
+        running.append(asyncio.create_task(Worker(log, database, handler, FakeClock()).run()))
+        await asyncio.sleep(0.4)
+        if len(running) > 2:
+            # As a process that is told to end: in the middle of whatever it does.
+            await stop([running.pop(0)])
+    await loading
+    found = await until_counted(database, handlers, len(names))
+    await stop(running)
+
+    assert found == dict.fromkeys(names, 1)
+
+
+async def test_every_partition_is_somebodys_share(log: Log) -> None:
+    shares = log.shares("parity", (DEVICE, CONDITION))
+
+    assert await _share(shares) == {(topic, n) for topic in (DEVICE, CONDITION) for n in range(PARTITIONS)}
+    await shares.aclose()
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(300)
+async def test_processes_share_partitions_and_take_over_from_one_that_leaves(broker: Broker) -> None:
+    logs = _kafka(broker)
+    here, there = await logs.open(), await logs.open()
+    everything = {(topic, n) for topic in (DEVICE, CONDITION) for n in range(PARTITIONS)}
+    first = here.shares("shared", (DEVICE, CONDITION))
+    assert await _share(first) == everything
+
+    second = there.shares("shared", (DEVICE, CONDITION))
+    theirs, ours = await asyncio.gather(_share(second), _share(first))
+
+    assert ours | theirs == everything
+    assert not ours & theirs
+    assert {topic for topic, _ in ours} == {topic for topic, _ in theirs} == {DEVICE, CONDITION}
+
+    await second.aclose()
+    assert await _share(first) == everything
+    await first.aclose()
+    await logs.close()
+
+
+async def _share(shares: AsyncGenerator[frozenset[Place], None]) -> frozenset[Place]:
+    async with asyncio.timeout(LONG.total_seconds()):
+        return await anext(shares)
 
 
 # -- a broker that dies -----------------------------------------------------------------------------------------------
