@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.cluster import Cluster, cluster
-from tests.harness.product import run_to_its_end
+from tests.harness.product import PATIENCE_S, run_to_its_end
 from tests.harness.reporters import Reporter, advance, charted, reporting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
@@ -34,7 +34,7 @@ async def reporters(shoal: Cluster) -> AsyncIterator[list[Reporter]]:
 
 async def ready(shoal: Cluster, name: str) -> Any:
     """What a role says of its neighbours."""
-    async with httpx.AsyncClient(verify=shoal.verify) as client:
+    async with httpx.AsyncClient(verify=shoal.verify, timeout=PATIENCE_S) as client:
         return (await client.get(f"{shoal.ops[name]}/readyz")).json()
 
 

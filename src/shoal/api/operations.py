@@ -73,22 +73,30 @@ def create_router(*, neighbours: Mapping[str, Probe], meters: Sequence[Meter]) -
 
 
 async def _asked(probe: Probe) -> str | None:
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return await probe()
-    except TimeoutError:
+    # Not awaited to its end: a driver may take long to give up on a neighbour that hangs.
+    asking = asyncio.ensure_future(probe())
+    done, _ = await asyncio.wait([asking], timeout=PROBE_TIMEOUT_S)
+    if not done:
+        asking.cancel()
         return f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+    try:
+        return asking.result()
     except Unavailable as error:
         return error.reason
 
 
 async def _measured(meter: Meter) -> Iterable[Metric]:
+    asking = asyncio.ensure_future(meter())
+    done, _ = await asyncio.wait([asking], timeout=PROBE_TIMEOUT_S)
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            return await meter()
-    except (TimeoutError, Unavailable) as error:
-        log.info("metrics.left_out", extra={"reason": str(error)})
-        return ()
+        if done:
+            return asking.result()
+        asking.cancel()
+        reason = f"no answer within {PROBE_TIMEOUT_S:.0f} s"
+    except Unavailable as error:
+        reason = str(error)
+    log.info("metrics.left_out", extra={"reason": reason})
+    return ()
 
 
 class _Found(Collector):

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.expression import ColumnElement
 
-from shoal.errors import Conflict, Rejected
+from shoal.errors import Conflict, Rejected, Unavailable
 from shoal.events.envelope import Event
 from shoal.storage import migrate as migrations
 from shoal.storage.outbox import OutboxRow, outbox_events, row_of
@@ -180,15 +180,12 @@ class Database:
             Unavailable: the database is away, or two writers met; nothing was changed.
             Conflict: a unique value was taken by somebody else a moment ago.
         """
-        async with self._writing or contextlib.nullcontext():
-            with _translated(self._engine):
-                async with self._engine.writers.begin() as connection:
-                    transaction = Transaction(connection, self._engine)
-                    yield transaction
-                    await transaction.flush()
-                    await self._engine.notify(
-                        connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)]
-                    )
+        async with self._writing or contextlib.nullcontext(), _guarded(self._engine):
+            async with self._engine.writers.begin() as connection:
+                transaction = Transaction(connection, self._engine)
+                yield transaction
+                await transaction.flush()
+                await self._engine.notify(connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)])
         transaction.committed()
         for name in transaction.pokes:
             self._poke(name)
@@ -196,9 +193,8 @@ class Database:
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one state of the database from its first query to its last."""
-        with _translated(self._engine):
-            async with self._engine.readers.connect() as connection:
-                yield connection
+        async with _guarded(self._engine), self._engine.readers.connect() as connection:
+            yield connection
 
     @contextlib.asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[bool]:
@@ -307,6 +303,20 @@ def _engine_of(url: str) -> Engine:
             return PostgresEngine(parsed)
         case other:
             raise Rejected("database", f"{other} is not supported", supported="sqlite, postgresql")
+
+
+@contextlib.asynccontextmanager
+async def _guarded(engine: Engine) -> AsyncIterator[None]:
+    """Errors in our words; and nobody waits for ever for a server that hangs."""
+    with _translated(engine):
+        try:
+            async with asyncio.timeout(engine.patience_s) as patience:
+                yield
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            reason = f"no answer within {engine.patience_s:.0f} s"
+            raise Unavailable("database", reason, "Look at the server and the network") from error
 
 
 @contextlib.contextmanager

@@ -26,6 +26,10 @@ CONNECTION_WAIT_S: Final = 10
 CONNECT_S_MAX: Final = 5
 # A statement that takes longer is a fault: our longest query takes milliseconds.
 STATEMENT_MS_MAX: Final = 30_000
+# A server that hangs, or a network that swallows everything, keeps no timeout of its own.
+PATIENCE_S: Final = 40.0
+# What a network swallowed is noticed after this by the kernel.
+UNHEARD_MS_MAX: Final = 20_000
 # Whoever holds a row for longer hangs.
 LOCK_MS_MAX: Final = 10_000
 # The relay holds its lock while the broker takes a batch, which may be slow for longer than anything else of ours.
@@ -60,6 +64,7 @@ class PostgresEngine:
     """One database of a PostgreSQL server, shared with other processes."""
 
     has_one_writer: Final = False
+    patience_s: Final = PATIENCE_S
     is_private: Final = False
 
     def __init__(self, url: URL) -> None:
@@ -73,6 +78,7 @@ class PostgresEngine:
         }
         self._connect_args: dict[str, Any] = {
             "connect_timeout": CONNECT_S_MAX,
+            "tcp_user_timeout": UNHEARD_MS_MAX,
             "application_name": "shoal",
             "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
         }

@@ -42,6 +42,8 @@ class SqliteEngine:
 
     # SQLite has one writer anyway, and a queue of ours is fairer than its busy handler.
     has_one_writer: Final = True
+    # A file answers, or says that it cannot.
+    patience_s: Final = None
 
     def __init__(self, path: Path | None) -> None:
         """Raises Unavailable when the folder of the file is not there."""
