@@ -71,7 +71,7 @@ async def overtaken(
 async def _outcome(work: Awaitable[Result]) -> Result | Exception:
     try:
         return await work
-    except Exception as error:  # an outcome like any other
+    except Exception as error:  # noqa: BLE001  # an outcome like any other
         return error
 
 

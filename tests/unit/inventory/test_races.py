@@ -123,7 +123,7 @@ def in_one(work: Callable[[Inventory, Transaction], Awaitable[Any]]) -> Callable
 
 def heard(*events: Event) -> Callable[[Database], Awaitable[Any]]:
     """A batch of the worker."""
-    records = [(Record(DEVICE.name, 0, n, NOW, event.key, b""), event) for n, event in enumerate(events)]
+    records = [(Record(DEVICE.name, 0, n, event.key, NOW, b""), event) for n, event in enumerate(events)]
     batch = Batch(DEVICE, 0, records, NOW, is_caught_up=True)  # type: ignore[arg-type]  # all are of this topic
     return in_one(lambda rooms, tx: InventoryHandler(rooms).handle(tx, batch))
 
