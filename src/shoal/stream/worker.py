@@ -232,7 +232,14 @@ class Worker:
         return held
 
     async def _handle(
-        self, lane: Lane, items: Sequence[_Item], next_offset: int, watermark: datetime, *, is_caught_up: bool
+        self,
+        lane: Lane,
+        items: Sequence[_Item],
+        next_offset: int,
+        watermark: datetime,
+        *,
+        is_caught_up: bool,
+        is_last_try: bool = False,
     ) -> None:
         """Handles a batch; one that fails is halved until the one record is found that must be buried."""
         assert lane.position is not None  # noqa: S101  # the caller took it up
@@ -242,12 +249,16 @@ class Worker:
         except (Unavailable, _Fenced):
             raise
         except Exception as error:  # whatever a handler raises must not stop the stream
-            if len(items) == 1:
+            if len(items) == 1 and is_last_try:
                 await self._try_without(lane, watermark)
                 logger.exception("worker.buried", extra=self._names(lane, offset=items[0].record.offset))
                 culprit = _Item(items[0].record, None, f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
-        if len(items) == 1:
+        if len(items) == 1 and is_last_try:
             await self._keep(lane, lane.position, [culprit], next_offset, watermark, is_caught_up=is_caught_up)
+            return
+        if len(items) == 1:
+            # Perhaps it met another writer; then it now finds what that one wrote.
+            await self._handle(lane, items, next_offset, watermark, is_caught_up=is_caught_up, is_last_try=True)
             return
         middle = len(items) // 2
         first, second = items[:middle], items[middle:]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, Table, Text, select
 
 from shoal.clock import FakeClock
-from shoal.errors import Unavailable
+from shoal.errors import Conflict, Unavailable
 from shoal.events.codec import decode, encode
 from shoal.events.dead import RecordBuried
 from shoal.events.device import CommandChanged, DeviceRemoved, Heartbeat, ReadingsReported
@@ -199,6 +199,24 @@ async def test_a_record_that_always_fails_is_buried_and_the_rest_goes_on(world: 
     assert buried.reason == f"ZeroDivisionError: {names[position]}"
     assert decode(DEVICE, buried.value).id == names[position]
     assert buried.source_key == "dev-1"
+
+
+async def test_a_record_that_met_another_writer_gets_a_second_chance(world: World) -> None:
+    await world.append(world.removed("a"))
+    handler = Counter()
+    met: list[Batch] = []
+
+    def lose_once(batch: Batch) -> None:
+        if batch.events and not met:
+            met.append(batch)
+            raise Conflict("value", "somebody else took it a moment ago")
+
+    handler.before = lose_once
+    await world.worker(handler).drain()
+
+    assert len(met) == 1
+    assert await world.counts() == {"a": 1}
+    assert await world.dead() == []
 
 
 async def test_several_that_fail_are_each_found(world: World) -> None:
