@@ -258,6 +258,27 @@ async def test_a_handler_that_fails_without_records_buries_none(world: World) ->
     assert await world.offset() == 0
 
 
+async def test_timers_that_met_another_writer_fire_in_the_next_pass(world: World) -> None:
+    await world.append(world.heartbeat())
+    handler = Counter()
+    worker = world.worker(handler)
+    await worker.drain()
+    fired: list[Batch] = []
+
+    def lose(_batch: Batch) -> None:
+        raise Conflict("value", "somebody else took it a moment ago")
+
+    # Nothing came: only time passed.
+    world.clock.advance(timedelta(seconds=2))
+    handler.before = lose
+    with pytest.raises(Stuck):
+        await worker.drain()
+    handler.before = fired.append
+    await worker.drain()
+
+    assert [batch.events for batch in fired] == [[]]
+
+
 async def test_a_database_that_is_away_buries_nothing(world: World) -> None:
     await world.append(world.removed("a"))
     handler = Counter()
