@@ -1,4 +1,4 @@
-"""Bounds on every request before a route sees it: how large a body may be, and of which kind."""
+"""Bounds on every request before a route sees it: what an address may hold, how large a body may be, and of which kind."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", 
 
 
 class Bounds:
-    """Answers 413 and 415 by itself, and counts what comes without a length."""
+    """Answers 400, 413 and 415 by itself, and counts what comes without a length."""
 
     def __init__(self, app: ASGIApp, upload_path: str) -> None:
         self._app = app
@@ -27,6 +27,10 @@ class Bounds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            # No name or word of ours holds one, and not every database could even look for it.
+            await problem(400, "invalid", "An address holds no NUL")(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         is_upload = scope["method"] == "POST" and scope["path"] == self._upload_path

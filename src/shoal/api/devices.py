@@ -156,9 +156,10 @@ async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_mat
     """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
     asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
     async with rooms.database.transaction() as tx:
+        # The device itself first: who changes one holds it before anything else.
+        await rooms.inventory.delete_device(tx, asking.tenant, device, version_of(if_match))
         await rooms.credentials.remove(tx, asking.tenant, device)
         await rooms.commands.cancel_all(tx, asking.tenant, device)
-        await rooms.inventory.delete_device(tx, asking.tenant, device, version_of(if_match))
 
 
 @router.post("/{device}:{verb}-claim", status_code=204)

@@ -12,7 +12,7 @@ import msgspec
 from shoal.access.policy import Role
 from shoal.app.foundation import url_of
 from shoal.clock import Clock, SystemClock
-from shoal.errors import NotFound, Rejected, Unavailable
+from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Identity
 from shoal.ids import Prefix, TenantId, TokenId, parse_id
@@ -57,7 +57,9 @@ async def tenant_named(database: Database, inventory: Inventory, name: str) -> T
     if found is not None:
         return found
     async with database.transaction() as tx:
-        return await inventory.create_tenant(tx, name)
+        # Several processes may start on an empty database: the first makes it, the others find it.
+        await tx.in_order("tenants")
+        return await _found(inventory, name) or await inventory.create_tenant(tx, name)
 
 
 async def tenant_of(database: Database, inventory: Inventory, name: str | None) -> Tenant:
@@ -76,9 +78,12 @@ async def first_administrator(identity: Identity, tenant: TenantId) -> Login | N
     if await identity.has_users():
         return None
     login = Login(ADMINISTRATOR_EMAIL, new_password())
-    await identity.create_user(
-        tenant, email=login.email, name="Administrator", role=Role.ADMINISTRATOR, password=login.password
-    )
+    try:
+        await identity.create_user(
+            tenant, email=login.email, name="Administrator", role=Role.ADMINISTRATOR, password=login.password
+        )
+    except Conflict:
+        return None  # another process made it a moment ago, and tells its login
     return login
 
 

@@ -54,5 +54,7 @@ class Expiry:
 
     async def tidy(self) -> int:
         """Forgets commands that were over long ago, some at a time; how many those were."""
-        async with self._database.transaction() as tx:
+        async with self._database.alone("commands.tidy") as is_mine, self._database.transaction() as tx:
+            if not is_mine:
+                return 0
             return await self._commands.forget(tx, self._clock.now() - KEPT)

@@ -124,10 +124,10 @@ class Credentials:
 
     async def remove(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
         """The device's key is void from now on: its session ends. Nothing when it has none."""
+        entry = await directory.find(tx, device)
         removed = await tx.execute(
             delete(credentials).where(credentials.c.tenant_id == tenant, credentials.c.device_id == device)
         )
-        entry = await directory.find(tx, device)
         if removed.rowcount and entry is not None and not entry.removed:
             await directory.put(tx, msgspec.structs.replace(entry, identity=None, key_encrypted=None))
 

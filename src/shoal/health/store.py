@@ -339,20 +339,29 @@ async def owners(tx: Transaction, identities: Collection[str]) -> dict[str, str]
 
 
 async def load(tx: Transaction, devices: Collection[str]) -> dict[str, tuple[HealthRecord, int]]:
-    """The records of some devices, each with the partition that its timers belong to."""
+    """The records of some devices, each with the partition that its timers belong to; to be changed.
+
+    Held until the commit, in the order of their ids: two topics tell of the same devices.
+    """
     columns = device_health.c
     query = select(columns.record, columns.partition).where(columns.device_id.in_(sorted(devices)))
+    query = query.order_by(columns.device_id).with_for_update()
     return {row.record.device: (row.record, row.partition) for row in await tx.rows(query)}
 
 
 async def due(tx: Transaction, partition: int, watermark: datetime) -> list[HealthRecord]:
-    """Records of a partition whose timers have run out, longest overdue first."""
+    """Records of a partition whose timers have run out, longest overdue first.
+
+    Without those that somebody else holds: to wait for them out of the order of their ids could be for ever, and they
+    are due in the next pass as well.
+    """
     columns = device_health.c
     query = (
         select(columns.record)
         .where(columns.partition == partition, columns.due_at <= watermark)
         .order_by(columns.due_at, columns.device_id)
         .limit(TIMERS_PER_PASS_MAX)
+        .with_for_update(skip_locked=True)
     )
     return [row.record for row in await tx.rows(query)]
 

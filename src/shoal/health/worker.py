@@ -97,6 +97,7 @@ class _Pass:
     ) -> None:
         self._tx = tx
         self._known = known
+        self._stored = frozenset(known)
         self._hearings = hearings
         self._partition = partition
 
@@ -129,7 +130,8 @@ class _Pass:
     async def _write(self, touched: Iterable[str]) -> None:
         devices = sorted(touched)
         await store.save(self._tx, [self._known[device] for device in devices if device in self._known])
-        await store.forget(self._tx, [device for device in devices if device not in self._known])
+        # Only what was there when we looked: a record that somebody else began meanwhile is none of ours.
+        await store.forget(self._tx, [device for device in devices if device in self._stored - self._known.keys()])
 
 
 def _heard(hearing: PartitionHearing, batch: Batch) -> PartitionHearing:

@@ -219,8 +219,13 @@ class History:
             return [(row[0], TimelineLine(*row[1:])) for row in await connection.execute(query)]
 
     async def forget(self, now: datetime) -> int:
-        """Deletes one piece of what is too old, or of devices that were removed; how many rows. 0: nothing is left."""
-        async with self._database.transaction() as tx:
+        """Deletes one piece of what is too old, or of devices that were removed; how many rows.
+
+        0: nothing is left, or another process is at it.
+        """
+        async with self._database.alone("history.forget") as is_mine, self._database.transaction() as tx:
+            if not is_mine:
+                return 0
             for device in await tx.rows(select(forgotten_devices.c.device_id).limit(1)):
                 return await _forget_device(tx, device[0])
             return await _forget_old(tx, now)

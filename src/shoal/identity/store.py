@@ -132,9 +132,13 @@ class Identity:
             raise Unauthenticated("login", "wrong email address or password")
 
         stronger = await hash_password(password) if needs_rehash(usable.password_hash) else None
-        user = _user(usable)
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            held = (await tx.rows(select(users).where(users.c.id == usable.id).with_for_update()))[0]
+            if held.is_disabled or held.password_hash != usable.password_hash:
+                # Changed while we compared: whoever did that ended the logins that there were, and this is one of them.
+                raise Unauthenticated("login", "wrong email address or password")
+            user = _user(held)
             await tx.execute(delete(login_attempts).where(login_attempts.c.email == address))
             await tx.execute(
                 delete(tokens).where(
@@ -315,6 +319,8 @@ class Identity:
             NotFound: no such user.
             Conflict: nobody could administer the tenant any more.
         """
+        # One after the other: of two administrators who shut each other out, the second is the last one.
+        await tx.in_order(users.name)
         row = await self._user_row(tx, tenant, user)
         await tx.execute(
             update(users)
@@ -358,6 +364,8 @@ class Identity:
         """Counts an attempt before it is tried, so that many at once are no way around the limit."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            # One after the other, for each address: the limit holds for all processes together.
+            await tx.in_order(f"{login_attempts.name} {email}")
             await tx.execute(delete(login_attempts).where(login_attempts.c.at <= now - WINDOW))
             rows = await tx.rows(select(login_attempts.c.at).where(login_attempts.c.email == email))
             until = wait_until([row.at for row in rows], now)

@@ -1,6 +1,6 @@
 """Devices as the database keeps them: one query that fetches all of a device, and rows to and from values."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -13,6 +13,7 @@ from shoal.inventory.claim import Claimed, Dispute, PlaceState, Via
 from shoal.inventory.device import Claim, Device, Kind, Security
 from shoal.inventory.presence import EndedBy, Registration
 from shoal.inventory.tables import devices, enclosures, farms, registrations
+from shoal.storage.database import Transaction
 
 _CLAIMED: Final = enclosures.alias("claimed_enclosures")
 _CLAIMED_FARM: Final = farms.alias("claimed_farms")
@@ -54,6 +55,16 @@ def device_query(tenant: TenantId) -> Select[Any]:
         .outerjoin(registrations, registrations.c.device_id == devices.c.id)
         .where(devices.c.tenant_id == tenant)
     )
+
+
+async def hold(tx: Transaction, ids: Collection[DeviceId]) -> None:
+    """Nobody else changes these devices, or what hangs on them, from here to the commit.
+
+    Hold first and read then: to a row that was waited for, a join would add what was there before. In the order of
+    their ids, so that two who hold several never wait for each other.
+    """
+    if ids:
+        await tx.rows(select(devices.c.id).where(devices.c.id.in_(ids)).order_by(devices.c.id).with_for_update())
 
 
 def registration_columns() -> Sequence[ColumnElement[Any]]:

@@ -112,14 +112,14 @@ class PlaceStore:
         self, tx: Transaction, tenant: TenantId, farm: FarmId, name: str, if_version: int | None = None
     ) -> Farm:
         """The farm under another name. Raises Rejected, NotFound, Outdated when `if_version` is not its version."""
-        row = await _one(tx, farms, tenant, farm, "farm")
+        row = await _held(tx, farms, tenant, farm, "farm")
         check_version(farm, row.version, if_version)
         await tx.execute(update(farms).where(farms.c.id == farm).values(name=parse_name(name), version=row.version + 1))
-        return _farm(await _one(tx, farms, tenant, farm, "farm"))
+        return _farm(await _held(tx, farms, tenant, farm, "farm"))
 
     async def delete_farm(self, tx: Transaction, tenant: TenantId, farm: FarmId, if_version: int | None = None) -> None:
         """Deletes an empty farm. Raises NotFound, Outdated, Conflict with how many enclosures it still has."""
-        row = await _one(tx, farms, tenant, farm, "farm")
+        row = await _held(tx, farms, tenant, farm, "farm")
         check_version(farm, row.version, if_version)
         count = await tx.scalar(select(func.count()).where(enclosures.c.farm_id == farm))
         if count:
@@ -133,7 +133,7 @@ class PlaceStore:
     ) -> Enclosure:
         """A new enclosure on a farm. Raises Rejected for a bad name or kind, NotFound for an unknown farm."""
         parsed, parsed_kind = parse_name(name), parse_kind(kind)
-        on = await _one(tx, farms, tenant, farm, "farm")
+        on = await _held(tx, farms, tenant, farm, "farm", with_others=True)
         enclosure = Enclosure(
             id=EnclosureId(await fresh_id(tx, enclosures, Prefix.ENCLOSURE, self._draw)),
             tenant=tenant,
@@ -198,7 +198,7 @@ class PlaceStore:
         if_version: int | None = None,
     ) -> Enclosure:
         """The enclosure with another name or kind; None leaves one as it is. Raises Rejected, NotFound, Outdated."""
-        row = await _one(tx, enclosures, tenant, enclosure, "enclosure")
+        row = await _held(tx, enclosures, tenant, enclosure, "enclosure")
         check_version(enclosure, row.version, if_version)
         await tx.execute(
             update(enclosures)
@@ -215,7 +215,7 @@ class PlaceStore:
         self, tx: Transaction, tenant: TenantId, enclosure: EnclosureId, if_version: int | None = None
     ) -> None:
         """Deletes an empty enclosure. Raises NotFound, Outdated, Conflict with how many devices hang in it."""
-        row = await _one(tx, enclosures, tenant, enclosure, "enclosure")
+        row = await _held(tx, enclosures, tenant, enclosure, "enclosure")
         check_version(enclosure, row.version, if_version)
         count = await tx.scalar(select(func.count()).where(devices.c.enclosure_id == enclosure))
         if count:
@@ -310,8 +310,12 @@ def profile_of(row: Row[Any]) -> Profile:
     )
 
 
-async def _one(tx: Transaction, table: Table, tenant: TenantId, id_: str, word: str) -> Row[Any]:
-    rows = await tx.rows(select(table).where(table.c.tenant_id == tenant, table.c.id == id_))
+async def _held(
+    tx: Transaction, table: Table, tenant: TenantId, id_: str, word: str, *, with_others: bool = False
+) -> Row[Any]:
+    """A row that nobody else changes before the commit; `with_others`: that nobody deletes, others may hold it too."""
+    query = select(table).where(table.c.tenant_id == tenant, table.c.id == id_)
+    rows = await tx.rows(query.with_for_update(read=with_others, key_share=with_others))
     if not rows:
         raise NotFound(id_, f"no such {word}")
     return rows[0]

@@ -27,6 +27,7 @@ from shoal.inventory.device_rows import (
     dispute_columns,
     dispute_of,
     filtered,
+    hold,
 )
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
 from shoal.inventory.place import check_version, parse_name
@@ -168,7 +169,7 @@ class Inventory(PlaceStore):
             NotFound: no such device or profile.
             Outdated: `if_version` is not its version.
         """
-        row = await _row(tx.connection, tenant, device)
+        row = await _held(tx, tenant, device)
         check_version(device, row.version, if_version)
         chosen = row.profile_id if profile is None else (await _profile(tx, tenant, profile, "")).id
         await tx.execute(
@@ -200,7 +201,7 @@ class Inventory(PlaceStore):
             NotFound: no such device or enclosure.
             Outdated: `if_version` is not its version.
         """
-        row = await _row(tx.connection, tenant, device)
+        row = await _held(tx, tenant, device)
         check_version(device, row.version, if_version)
         place = replace(await _place(tx, tenant, enclosure), device=device)
         if place == dispute_of(row).place:
@@ -215,7 +216,7 @@ class Inventory(PlaceStore):
             NotFound: no such device, or the enclosure is gone by now.
             Conflict: it claims nothing else than the inventory says, or nothing that can be accepted.
         """
-        row = await _row(tx.connection, tenant, device)
+        row = await _held(tx, tenant, device)
         dispute = dispute_of(row)
         if dispute.state is not PlaceState.MISMATCH or dispute.claim is None:
             raise Conflict("claim", "there is none that could be accepted", state=dispute.state.value)
@@ -229,7 +230,7 @@ class Inventory(PlaceStore):
             NotFound: no such device.
             Conflict: it claims nothing else than the inventory says.
         """
-        row = await _row(tx.connection, tenant, device)
+        row = await _held(tx, tenant, device)
         dispute = dispute_of(row)
         if dispute.state is PlaceState.AGREED or dispute.claim is None:
             raise Conflict("claim", "there is none that could be refused", state=dispute.state.value)
@@ -246,7 +247,7 @@ class Inventory(PlaceStore):
             NotFound: no such device.
             Outdated: `if_version` is not its version.
         """
-        row = await _row(tx.connection, tenant, device)
+        row = await _held(tx, tenant, device)
         check_version(device, row.version, if_version)
         await tx.execute(delete(devices).where(devices.c.id == device))
         await directory.remove(tx, device)
@@ -266,6 +267,8 @@ class Inventory(PlaceStore):
         """Asks that a device with a Placement object be told its enclosure; False when that cannot be asked now."""
         if self._tell is None:
             return False
+        # Who writes both takes the directory's turn before the queue's.
+        await directory.in_turn(tx)
         try:
             await self._tell(tx, place, path, enclosure)
         except Rejected as error:
@@ -314,12 +317,18 @@ async def _row(connection: AsyncConnection, tenant: TenantId, device: DeviceId) 
     return rows[0]
 
 
+async def _held(tx: Transaction, tenant: TenantId, device: DeviceId) -> Row[Any]:
+    """The device as it is until the commit: nobody else changes it meanwhile."""
+    await hold(tx, [device])
+    return await _row(tx.connection, tenant, device)
+
+
 async def _place(tx: Transaction, tenant: TenantId, enclosure: EnclosureId | None) -> Place:
-    """The place of an enclosure, or nowhere."""
+    """The place of an enclosure, which is not deleted before the commit; or nowhere."""
     if enclosure is None:
         return Place(tenant=tenant)
     query = select(enclosures.c.farm_id).where(enclosures.c.tenant_id == tenant, enclosures.c.id == enclosure)
-    farm = await tx.scalar(query)
+    farm = await tx.scalar(query.with_for_update(read=True, key_share=True))
     if farm is None:
         raise NotFound(enclosure, "no such enclosure")
     return Place(tenant=tenant, farm=farm, enclosure=enclosure)

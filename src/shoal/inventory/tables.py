@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -105,7 +106,8 @@ registrations: Final = Table(
     Column("device_id", ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
     Column("registration_id", Text, nullable=False),
     Column("version", Text, nullable=False),
-    Column("lifetime_s", Integer, nullable=False),
+    # Up to 2^32 - 1, which is how long a device may say "for ever".
+    Column("lifetime_s", BigInteger, nullable=False),
     Column("binding", Text, nullable=False),
     Column("queue_mode", Boolean, nullable=False),
     Column("secure", Boolean, nullable=False),

@@ -12,6 +12,7 @@ from shoal.events.topics import DEVICE, Topic
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.claim import claims_of
 from shoal.inventory.device import Device, Kind, Security
+from shoal.inventory.device_rows import hold
 from shoal.inventory.place_store import name_of, owners
 from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
 from shoal.inventory.store import Inventory
@@ -40,7 +41,10 @@ class InventoryHandler:
         events = [event for _, event in batch.events if isinstance(event, DeviceEvent) and event.tenant]
         if not events:
             return
-        attributed = await self._attribute(tx, events)
+        # Devices first: who changes one holds it before anything else, and so do we.
+        found = await self._find(tx, events)
+        await hold(tx, {DeviceId(event.device) for event in events if event.device} | set(found.values()))
+        attributed = await self._attribute(tx, events, found)
         wanted: defaultdict[TenantId, set[DeviceId]] = defaultdict(set)
         for device, event in attributed:
             wanted[TenantId(event.tenant or "")].add(device)
@@ -62,43 +66,65 @@ class InventoryHandler:
         for device, track in after.items():
             await self._regard_quarantine(tx, before[device], track)
 
-    async def _attribute(
-        self, tx: Transaction, events: Sequence[AnyDeviceEvent]
-    ) -> list[tuple[DeviceId, AnyDeviceEvent]]:
-        """Each event with its device. One that came through open enrolment names a tenant and an endpoint only."""
-        nameless = [event for event in events if event.device is None and not isinstance(event, SecurityEvent)]
+    async def _find(self, tx: Transaction, events: Sequence[AnyDeviceEvent]) -> dict[tuple[str, str], DeviceId]:
+        """The devices of those events that name a tenant and an endpoint only: they came through open enrolment."""
+        endpoints: defaultdict[str, set[str]] = defaultdict(set)
+        for event in events:
+            if _is_nameless(event):
+                endpoints[event.tenant or ""].add(event.endpoint or "")
         found: dict[tuple[str, str], DeviceId] = {}
-        by_tenant: defaultdict[str, list[AnyDeviceEvent]] = defaultdict(list)
-        for event in nameless:
-            by_tenant[event.tenant or ""].append(event)
-        for tenant in await known_tenants(tx, sorted(by_tenant)):
-            for endpoint, device in (await self._enrol(tx, TenantId(tenant), by_tenant[tenant])).items():
+        for tenant, names in endpoints.items():
+            for endpoint, device in (await ids_of_endpoints(tx, TenantId(tenant), sorted(names))).items():
                 found[tenant, endpoint] = device
+        return found
+
+    async def _attribute(
+        self, tx: Transaction, events: Sequence[AnyDeviceEvent], found: dict[tuple[str, str], DeviceId]
+    ) -> list[tuple[DeviceId, AnyDeviceEvent]]:
+        """Each event with its device. One that registers through open enrolment and is not there yet is created."""
+        strangers = [
+            event
+            for event in events
+            if _is_nameless(event) and isinstance(event, DeviceRegistered) and not event.secure and event.endpoint
+        ]
+        tenants = await known_tenants(tx, sorted({event.tenant or "" for event in strangers}))
+        for event in strangers:
+            named = event.tenant or "", event.endpoint or ""
+            if event.tenant in tenants and named not in found:
+                device = await self._enrol(tx, TenantId(named[0]), named[1])
+                if device is not None:
+                    found[named] = device
         attributed = (
             (event.device or found.get((event.tenant or "", event.endpoint or "")), event) for event in events
         )
         return [(DeviceId(device), event) for device, event in attributed if device]
 
-    async def _enrol(self, tx: Transaction, tenant: TenantId, events: Sequence[AnyDeviceEvent]) -> dict[str, DeviceId]:
-        """The devices of these endpoints; one that registers and is not there yet is created, without a place."""
-        found = await ids_of_endpoints(tx, tenant, sorted({event.endpoint for event in events if event.endpoint}))
-        for event in events:
-            if isinstance(event, DeviceRegistered) and not event.secure and event.endpoint not in {None, *found}:
-                try:
-                    device = await self._inventory.create_device(
-                        tx, tenant, endpoint=event.endpoint or "", kind=Kind.SENSOR, security=Security.NONE
-                    )
-                except Rejected as error:
-                    # A stranger with a name that cannot be one, or with that of a device that has a credential.
-                    log.warning("enrolment.refused", extra={"tenant": tenant, "reason": str(error)})
-                    continue
-                found[device.endpoint] = device.id
-        return found
+    async def _enrol(self, tx: Transaction, tenant: TenantId, endpoint: str) -> DeviceId | None:
+        """A new device without a place; None when it cannot be let in.
+
+        Raises:
+            Conflict: somebody else created it a moment ago. The batch is repeated, and finds it.
+        """
+        try:
+            device = await self._inventory.create_device(
+                tx, tenant, endpoint=endpoint, kind=Kind.SENSOR, security=Security.NONE
+            )
+        except Rejected as error:
+            if await ids_of_endpoints(tx, tenant, [endpoint]):
+                raise
+            # A stranger with a name that cannot be one, or with that of a device that has a credential.
+            log.warning("enrolment.refused", extra={"tenant": tenant, "reason": str(error)})
+            return None
+        return device.id
 
     async def _regard_quarantine(self, tx: Transaction, before: Track, after: Track) -> None:
         """The gateway marks what a quarantined device reports: it must hear when that begins and when it ends."""
         if before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
             await put_in_directory(tx, after.device, (await profile_for(tx, after)).settings)
+
+
+def _is_nameless(event: AnyDeviceEvent) -> bool:
+    return event.device is None and not isinstance(event, SecurityEvent)
 
 
 async def _named(tx: Transaction, device: Device) -> Device:

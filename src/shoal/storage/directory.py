@@ -86,10 +86,19 @@ async def remove(tx: Transaction, device_id: str) -> None:
 
 
 async def find(tx: Transaction, device_id: str) -> DirectoryEntry | None:
-    """A device's entry, removed or not."""
+    """A device's entry, removed or not; to be changed: nobody else changes it from here to the commit."""
+    await in_turn(tx)
     found = await tx.execute(select(*_COLUMNS).where(device_directory.c.device_id == device_id))
     row = found.mappings().first()
     return None if row is None else DirectoryEntry(**row)
+
+
+async def in_turn(tx: Transaction) -> None:
+    """From here to the commit nobody else writes the directory.
+
+    Before it come the rows of devices, after it the queue of commands: in that order two never wait for each other.
+    """
+    await tx.in_order(device_directory.name)
 
 
 async def changed(database: Database, after_version: int, limit: int) -> list[DirectoryEntry]:
@@ -106,6 +115,6 @@ async def changed(database: Database, after_version: int, limit: int) -> list[Di
 
 async def _next_version(tx: Transaction) -> int:
     """The highest and one more: safe because nobody else is between this and the commit."""
-    await tx.in_order(device_directory.name)
+    await in_turn(tx)
     tx.poke(device_directory.name)
     return int(await tx.scalar(select(func.coalesce(func.max(device_directory.c.version), 0)))) + 1

@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import URL, text
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import URL, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shoal.errors import Unavailable
 
@@ -91,6 +94,7 @@ class PostgresEngine:
             pool_pre_ping=True,
             connect_args=self._connect_args,
         )
+        event.listen(self.writers.sync_engine, "connect", _on_connect)
         # One state of the database from the first query to the last.
         self.readers: Final[AsyncEngine] = self.writers.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -179,6 +183,17 @@ class PostgresEngine:
                 heard("")
             async for notice in connection.notifies():
                 heard(notice.payload)
+
+
+class _TextDumper(StrDumperUnknown):
+    """Text as PostgreSQL can keep it: it knows no NUL, and what a device says may hold one. U+FFFD stands for it."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\ufffd"))
+
+
+def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.driver_connection.adapters.register_dumper(str, _TextDumper)
 
 
 def _first_line(error: BaseException) -> str:

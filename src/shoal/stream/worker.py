@@ -214,7 +214,7 @@ class Worker:
                 return False
             if lane.settled is not None and watermark < lane.settled + TIMERS_EVERY:
                 return False
-            return await self._keep(lane, held, [], part.next_offset, watermark, is_caught_up=True)
+            return await self._fire(lane, held, part.next_offset, watermark)
         except _Fenced:
             logger.warning("worker.fenced", extra=self._names(lane))
             lane.position = None
@@ -232,7 +232,14 @@ class Worker:
         return held
 
     async def _handle(
-        self, lane: Lane, items: Sequence[_Item], next_offset: int, watermark: datetime, *, is_caught_up: bool
+        self,
+        lane: Lane,
+        items: Sequence[_Item],
+        next_offset: int,
+        watermark: datetime,
+        *,
+        is_caught_up: bool,
+        is_last_try: bool = False,
     ) -> None:
         """Handles a batch; one that fails is halved until the one record is found that must be buried."""
         assert lane.position is not None  # noqa: S101  # the caller took it up
@@ -242,18 +249,33 @@ class Worker:
         except (Unavailable, _Fenced):
             raise
         except Exception as error:  # whatever a handler raises must not stop the stream
-            if len(items) == 1:
+            reason = f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX]
+            if len(items) == 1 and is_last_try:
                 await self._try_without(lane, watermark)
                 logger.exception("worker.buried", extra=self._names(lane, offset=items[0].record.offset))
-                culprit = _Item(items[0].record, None, f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX])
-        if len(items) == 1:
+                culprit = _Item(items[0].record, None, reason)
+        if len(items) == 1 and is_last_try:
             await self._keep(lane, lane.position, [culprit], next_offset, watermark, is_caught_up=is_caught_up)
+            return
+        if len(items) == 1:
+            # Perhaps it met another writer; then it now finds what that one wrote.
+            logger.info("worker.tries_again", extra=self._names(lane, offset=items[0].record.offset, reason=reason))
+            await self._handle(lane, items, next_offset, watermark, is_caught_up=is_caught_up, is_last_try=True)
             return
         middle = len(items) // 2
         first, second = items[:middle], items[middle:]
         reached = max(lane.watermark or first[-1].record.time, first[-1].record.time)
         await self._handle(lane, first, second[0].record.offset, min(reached, watermark), is_caught_up=False)
         await self._handle(lane, second, next_offset, watermark, is_caught_up=is_caught_up)
+
+    async def _fire(self, lane: Lane, held: Position, next_offset: int, watermark: datetime) -> bool:
+        """Only timers may be due. What fails is tried again in the next pass: there is no record to bury."""
+        try:
+            return await self._keep(lane, held, [], next_offset, watermark, is_caught_up=True)
+        except (Unavailable, _Fenced):
+            raise
+        except Exception as error:
+            raise Stuck(self._handler.group) from error
 
     async def _keep(
         self,

@@ -30,6 +30,13 @@ async def pieces(total: int) -> AsyncIterator[bytes]:
         yield b"x" * 1024
 
 
+@pytest.mark.parametrize("path", ["/taken?q=a%00b", "/taken?%00", "/%00", "/taken/%00?q=a"])
+async def test_an_address_with_a_nul_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "invalid")
+
+
 async def test_a_body_that_says_it_is_too_large_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/taken", content=b"x" * (BODY_BYTES_MAX + 1), headers={"Content-Type": "application/json"}

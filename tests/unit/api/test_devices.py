@@ -9,6 +9,7 @@ import pytest
 from shoal.bff import heard
 from shoal.events.device import Claim
 from shoal.inventory.device import Kind
+from shoal.inventory.paging import cursor_after
 from shoal.storage import directory
 from tests.unit.api.company import Company
 
@@ -180,6 +181,17 @@ async def test_devices_come_in_pages_with_their_number_in_all(company: Company, 
 
     assert [one["endpoint"] for one in (*first["items"], *second["items"])] == [f"oxy-{n}" for n in range(5)]
     assert (first["total"], second["next"]) == (5, None)
+
+
+async def test_a_cursor_that_somebody_made_up_finds_what_comes_after_it(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    await company.device("oxy-0101")
+
+    answer = await admin.get("/devices", params={"cursor": cursor_after("nobody\0")})
+
+    assert answer.status_code == 200
+    assert [item["endpoint"] for item in answer.json()["items"]] == ["oxy-0101"]
 
 
 async def test_devices_are_found_by_status_page_by_page(company: Company, admin: httpx.AsyncClient) -> None:

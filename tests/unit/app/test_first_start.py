@@ -1,22 +1,26 @@
 """The first tenant, the first login, tokens: made once, found again."""
 
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
 
 from shoal.access.policy import Role
 from shoal.app import first_start
-from shoal.app.first_start import ADMINISTRATOR_EMAIL, DEMO_FILE
+from shoal.app.first_start import ADMINISTRATOR_EMAIL, DEMO_FILE, Login
 from shoal.clock import FakeClock
 from shoal.errors import NotFound, Rejected, Unavailable
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Identity
+from shoal.ids import TenantId
+from shoal.inventory.place import Tenant
 from shoal.inventory.store import Inventory
 from shoal.settings import Settings
 from shoal.storage.database import Database
 from shoal.storage.folder import database_url
+from tests.harness.databases import fresh_url
+from tests.harness.races import needs_two_writers, overtaken
 
 
 @pytest.fixture
@@ -65,6 +69,32 @@ async def test_the_first_administrator_can_log_in_and_is_told_once(
     _, user = await identity.log_in(login.email, login.password)
     assert user.role is Role.ADMINISTRATOR
     assert await first_start.first_administrator(identity, tenant.id) is None
+
+
+@needs_two_writers
+async def test_two_processes_that_start_at_once_make_one_tenant() -> None:
+    url = fresh_url()
+
+    def start(database: Database) -> Awaitable[Tenant]:
+        return first_start.any_tenant(database, Inventory(database, FakeClock()))
+
+    first, second = await overtaken(url, start, start)
+
+    assert isinstance(first, Tenant)
+    assert first == second
+
+
+@needs_two_writers
+async def test_two_processes_that_start_at_once_make_one_administrator() -> None:
+    url = fresh_url()
+
+    def start(database: Database) -> Awaitable[Login | None]:
+        return first_start.first_administrator(Identity(database, FakeClock()), TenantId("ten-OURS0000"))
+
+    first, second = await overtaken(url, start, start)
+
+    assert isinstance(first, Login)
+    assert second is None
 
 
 def test_passwords_can_be_typed_and_do_not_repeat() -> None:

@@ -129,6 +129,16 @@ async def test_a_value_that_somebody_else_took_is_a_conflict(here: Database) -> 
             await tx.execute(insert(boats), {"name": "Havørn"})
 
 
+async def test_text_with_a_nul_is_kept_with_a_sign_in_its_place(here: Database) -> None:
+    async with here.transaction() as tx:
+        await tx.execute(insert(boats), [{"name": "Hav\0rn"}, {"name": "Sjø"}])
+        found = await tx.rows(select(boats.c.name).where(boats.c.name.icontains("HAV\0")))
+        none = await tx.rows(select(boats.c.name).where(boats.c.name > "Sjø\0"))
+
+    assert [row.name for row in found] == ["Hav\ufffdrn"]
+    assert none == []
+
+
 async def test_readers_see_one_state_whatever_others_write(here: Database, there: Database) -> None:
     async with here.reading() as connection:
         before = await connection.scalar(select(boats.c.number).limit(1))

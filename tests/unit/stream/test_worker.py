@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, Table, Text, select
 
 from shoal.clock import FakeClock
-from shoal.errors import Unavailable
+from shoal.errors import Conflict, Unavailable
 from shoal.events.codec import decode, encode
 from shoal.events.dead import RecordBuried
 from shoal.events.device import CommandChanged, DeviceRemoved, Heartbeat, ReadingsReported
@@ -201,6 +201,24 @@ async def test_a_record_that_always_fails_is_buried_and_the_rest_goes_on(world: 
     assert buried.source_key == "dev-1"
 
 
+async def test_a_record_that_met_another_writer_gets_a_second_chance(world: World) -> None:
+    await world.append(world.removed("a"))
+    handler = Counter()
+    met: list[Batch] = []
+
+    def lose_once(batch: Batch) -> None:
+        if batch.events and not met:
+            met.append(batch)
+            raise Conflict("value", "somebody else took it a moment ago")
+
+    handler.before = lose_once
+    await world.worker(handler).drain()
+
+    assert len(met) == 1
+    assert await world.counts() == {"a": 1}
+    assert await world.dead() == []
+
+
 async def test_several_that_fail_are_each_found(world: World) -> None:
     await world.append(*(world.removed(str(n)) for n in range(16)))
     handler = Counter()
@@ -238,6 +256,27 @@ async def test_a_handler_that_fails_without_records_buries_none(world: World) ->
 
     assert await world.dead() == []
     assert await world.offset() == 0
+
+
+async def test_timers_that_met_another_writer_fire_in_the_next_pass(world: World) -> None:
+    await world.append(world.heartbeat())
+    handler = Counter()
+    worker = world.worker(handler)
+    await worker.drain()
+    fired: list[Batch] = []
+
+    def lose(_batch: Batch) -> None:
+        raise Conflict("value", "somebody else took it a moment ago")
+
+    # Nothing came: only time passed.
+    world.clock.advance(timedelta(seconds=2))
+    handler.before = lose
+    with pytest.raises(Stuck):
+        await worker.drain()
+    handler.before = fired.append
+    await worker.drain()
+
+    assert [batch.events for batch in fired] == [[]]
 
 
 async def test_a_database_that_is_away_buries_nothing(world: World) -> None:
