@@ -83,6 +83,7 @@ def test_every_python_file_has_its_test() -> None:
 
 # What other suites prove better than a unit test could, and which.
 TESTED_ELSEWHERE: dict[str, str] = {
+    "app/composition.py": "tests/faults/test_refusals.py",
     "app/watching.py": "tests/faults/test_refusals.py",
     "demo/run.py": "tests/stories/test_demo.py",
     "events/alert.py": "tests/property/test_event_codec.py",

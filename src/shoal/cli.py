@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, `shoal token`.
+"""The command line: `shoal demo`, `shoal up`, `shoal token`, `shoal db`.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal import __version__
-from shoal.app import first_start
+from shoal.app import backup, first_start
 from shoal.app.composition import Running, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
@@ -81,7 +81,27 @@ def parser() -> argparse.ArgumentParser:
     revoke.add_argument("token", metavar="TOK-ID", help="its id, as the API's list of tokens shows it")
     _common(revoke)
     revoke.set_defaults(run=_token_revoke)
+    _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
     return top
+
+
+def _database(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    migrate = actions.add_parser("migrate", help="bring the tables up to date, as each start does; Shoal is stopped")
+    _common(migrate)
+    migrate.set_defaults(run=_migrate)
+    save = actions.add_parser("backup", help="write all that Shoal remembers into one file; Shoal may run")
+    save.add_argument("file", type=Path, metavar="FILE", help="the backup; must not be there yet")
+    save.add_argument(
+        "--with-key", action="store_true", help="put the master key in, too: whoever has the file has all"
+    )
+    _common(save)
+    save.set_defaults(run=_backup)
+    restore = actions.add_parser("restore", help="put a backup into the data folder; Shoal is stopped")
+    restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
+    restore.add_argument("--force", action="store_true", help="in the place of what is there, which is lost")
+    _common(restore)
+    restore.set_defaults(run=_restore)
 
 
 def _serving(command: argparse.ArgumentParser) -> None:
@@ -163,6 +183,39 @@ async def _token_create(given: argparse.Namespace) -> int:
 async def _token_revoke(given: argparse.Namespace) -> int:
     await first_start.revoke_token(_settings(given), given.token)
     return 0
+
+
+async def _migrate(given: argparse.Namespace) -> int:
+    _say(f"The tables are up to date ({await backup.migrate(_settings(given))}).")
+    return 0
+
+
+async def _backup(given: argparse.Namespace) -> int:
+    kept = await backup.backup(_settings(given), given.file, with_key=given.with_key)
+    _say(f"{given.file}: {len(kept.manifest.parts)} files, {_size(kept.bytes)}.")
+    if kept.has_key:
+        _say("It holds the master key: whoever has this file can read the keys of devices.")
+    elif kept.manifest.master_key_id is not None:
+        _say(
+            f"It does not hold the master key ({kept.manifest.master_key_id}): keep that elsewhere, or use --with-key."
+        )
+    return 0
+
+
+async def _restore(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    kept = await backup.restore(settings, given.file, force=given.force)
+    made = kept.manifest.made_at.isoformat(sep=" ", timespec="seconds")
+    _say(f"{settings.data} is as it was at {made}; every file has its checksum, and the database opens.")
+    if not kept.has_key and kept.manifest.master_key_id is not None:
+        _say(
+            f"The backup holds no master key: put {kept.manifest.master_key_id} into {settings.data} before the start."
+        )
+    return 0
+
+
+def _size(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB" if size >= 1024**2 else f"{size / 1024:.1f} KiB"
 
 
 def _say(*lines: str) -> None:

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHOAL_", extra="forbid", frozen=True)
 
     data: Path = Field(Path("shoal-data"), description="folder that holds everything Shoal must remember")
+    database: str | None = Field(
+        None, description="postgresql://USER@HOST/NAME; without it the database is a file in `data`"
+    )
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
         ("coaps://127.0.0.1:5684",),
         description="where devices connect; coaps://HOST:PORT, or coap://HOST:PORT for plain CoAP in labs",

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-import shutil
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
@@ -57,7 +56,7 @@ from shoal.notifications.store import Notifications
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.settings import Settings
 from shoal.storage.database import Database
-from shoal.storage.folder import DATABASE, DataFolder
+from shoal.storage.folder import DataFolder
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.kafka import KafkaConfig, KafkaLog
@@ -66,9 +65,6 @@ from shoal.stream.relay import Relay
 from shoal.stream.worker import Handler, Worker
 
 ASSETS: Final = Path(__file__).parents[1] / "bff" / "assets"
-# What `--fresh` deletes, and only where a database of ours says that the folder is ours: it may be somebody's home. The
-# databases go last, so that a deletion that was interrupted is taken up by the next one.
-OURS: Final = ("master.key", "artifacts", "demo*.json", "log.db*", f"{DATABASE}*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +157,7 @@ async def _open(settings: Settings, opened: contextlib.AsyncExitStack, *, fresh:
     pages_socket = web.listen(settings.web)
     opened.callback(pages_socket.close)
     if fresh:
-        _forget(folder.path)
+        folder.forget()
     database = await Database.open(folder.database_url)
     opened.push_async_callback(database.close)
     vault = Vault.open(folder.path)
@@ -385,15 +381,3 @@ def _log(settings: Settings, folder: Path, clock: Clock) -> Log:
         options=settings.kafka_options,
     )
     return KafkaLog(config, decompress=decompress)
-
-
-def _forget(folder: Path) -> None:
-    """Deletes what Shoal made in the folder, and nothing else."""
-    if not any(folder.glob(f"{DATABASE}*")):
-        return
-    for pattern in OURS:
-        for path in folder.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()

@@ -9,6 +9,7 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -26,6 +27,11 @@ def revise(url: str, message: str, *, folder: Path = MIGRATIONS) -> None:
     """
     number = 1 + sum(1 for _ in (folder / "versions").glob("[0-9]*.py"))
     command.revision(_config(url, folder), message=message, autogenerate=True, rev_id=f"{number:04}")
+
+
+def revisions(*, folder: Path = MIGRATIONS) -> set[str]:
+    """All migrations that this Shoal knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_config("", folder)).walk_revisions()}
 
 
 def _config(url: str, folder: Path) -> Config:

@@ -34,7 +34,7 @@ class Vault:
         if len(master_key) != KEY_BYTES:
             raise ValueError(f"{len(master_key)} bytes instead of {KEY_BYTES}")
         self._cipher = AESGCM(master_key)
-        self._head = _VERSION + hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES]
+        self._head = _VERSION + bytes.fromhex(key_id_of(master_key))
 
     @classmethod
     def open(cls, folder: Path) -> "Vault":
@@ -80,6 +80,11 @@ class Vault:
             return self._cipher.decrypt(nonce, secret[_HEAD_BYTES + NONCE_BYTES :], head + context.encode())
         except (InvalidTag, ValueError) as error:
             raise Unavailable("master key", f"the secret of {context} is damaged", "Set a new one") from error
+
+
+def key_id_of(master_key: bytes) -> str:
+    """Which key this is, as 8 hexadecimal digits that give nothing of it away."""
+    return hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES].hex()
 
 
 def _create(path: Path) -> None:
