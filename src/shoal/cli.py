@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, `shoal token`, `shoal db`.
+"""The command line: `shoal demo`, `shoal up`, `shoal token`, `shoal db`, `shoal key`.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal import __version__
-from shoal.app import backup, first_start
+from shoal.app import backup, first_start, keys
 from shoal.app.composition import Running, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
@@ -25,6 +25,7 @@ DEMO_TENANT = "Demo"
 # The settings that have a flag of their own; all others come from the environment or the file.
 FLAGS = (
     "data",
+    "master_key",
     "web",
     "open_enrolment",
     "tls_cert",
@@ -82,7 +83,19 @@ def parser() -> argparse.ArgumentParser:
     _common(revoke)
     revoke.set_defaults(run=_token_revoke)
     _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
+    _key(commands.add_parser("key", help="the master key: rotate, forget"))
     return top
+
+
+def _key(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    rotate = actions.add_parser("rotate", help="make a new one and put all secrets under it; Shoal is stopped")
+    _common(rotate)
+    rotate.set_defaults(run=_key_rotate)
+    forget = actions.add_parser("forget", help="give up what it does not open; Shoal is stopped")
+    forget.add_argument("word", metavar="WORD", nargs="?", help="without it, what would be lost is told, and the word")
+    _common(forget)
+    forget.set_defaults(run=_key_forget)
 
 
 def _database(command: argparse.ArgumentParser) -> None:
@@ -125,6 +138,9 @@ def _serving(command: argparse.ArgumentParser) -> None:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, metavar="FOLDER", help=Settings.model_fields["data"].description)
+    command.add_argument(
+        "--master-key", type=Path, metavar="FILE", help=Settings.model_fields["master_key"].description
+    )
     command.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings (default: ./shoal.toml)")
 
 
@@ -195,10 +211,9 @@ async def _backup(given: argparse.Namespace) -> int:
     _say(f"{given.file}: {len(kept.manifest.parts)} files, {_size(kept.bytes)}.")
     if kept.has_key:
         _say("It holds the master key: whoever has this file can read the keys of devices.")
-    elif kept.manifest.master_key_id is not None:
-        _say(
-            f"It does not hold the master key ({kept.manifest.master_key_id}): keep that elsewhere, or use --with-key."
-        )
+    elif kept.manifest.master_keys:
+        ids = ", ".join(kept.manifest.master_keys)
+        _say(f"It does not hold the master key ({ids}): keep that elsewhere, or use --with-key.")
     return 0
 
 
@@ -207,10 +222,38 @@ async def _restore(given: argparse.Namespace) -> int:
     kept = await backup.restore(settings, given.file, force=given.force)
     made = kept.manifest.made_at.isoformat(sep=" ", timespec="seconds")
     _say(f"{settings.data} is as it was at {made}; every file has its checksum, and the database opens.")
-    if not kept.has_key and kept.manifest.master_key_id is not None:
+    if kept.missing_keys:
+        ids = ", ".join(sorted(kept.missing_keys))
+        _say(f"Its master key ({ids}) is not here: put it into {settings.data} before the start.")
+    return 0
+
+
+async def _key_rotate(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    done = await keys.rotate(settings)
+    _say(f"{done.secrets} secrets are under the new master key {done.key_id}.")
+    if done.damaged:
+        _say(f"Damaged, and so given up: {', '.join(sorted(done.damaged))}. They need new keys.")
+    if done.left_at is not None:
         _say(
-            f"The backup holds no master key: put {kept.manifest.master_key_id} into {settings.data} before the start."
+            f"The new key is {done.left_at}: put it into the place of {settings.master_key}. Until then both are used."
         )
+    return 0
+
+
+async def _key_forget(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    if given.word is not None:
+        for kind in await keys.forget(settings, given.word):
+            _say(f"Given up: {kind}. They need new ones.")
+        return 0
+    lost = await keys.unreadable(settings)
+    if not lost:
+        _say("The master key opens all secrets: there is nothing to forget.")
+        return 0
+    _say("These would be lost for good; devices cannot connect until they get a new key:")
+    _say(*(f"  {kind}" for kind in lost))
+    _say(f"To give them up: shoal key forget {keys.confirmation(lost)}")
     return 0
 
 

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     database: str | None = Field(
         None, description="postgresql://USER@HOST/NAME; without it the database is a file in `data`"
     )
+    master_key: Path | None = Field(
+        None, description="file with the 32 bytes that encrypt secrets at rest; by default made in `data`"
+    )
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
         ("coaps://127.0.0.1:5684",),
         description="where devices connect; coaps://HOST:PORT, or coap://HOST:PORT for plain CoAP in labs",

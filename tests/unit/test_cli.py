@@ -9,7 +9,7 @@ import pytest
 from shoal.cli import main, parser
 from shoal.storage.database import Database
 from shoal.storage.folder import DataFolder
-from shoal.storage.secrets import Vault
+from shoal.storage.master_key import MasterKey
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,8 @@ def ended(arguments: Sequence[str]) -> int:
         ["db", "migrate", "--help"],
         ["db", "backup", "--help"],
         ["db", "restore", "--help"],
+        ["key", "rotate", "--help"],
+        ["key", "forget", "--help"],
     ],
 )
 def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +97,7 @@ def test_a_backup_says_whether_the_master_key_is_in_it(capsys: pytest.CaptureFix
     assert ended(["db", "backup", "with", "--with-key", "--data", "data"]) == 0
     assert "whoever has this file can read the keys" in capsys.readouterr().out
     assert ended(["db", "restore", "without", "--data", "new"]) == 0
-    assert "holds no master key" in capsys.readouterr().out
+    assert "is not here: put it into" in capsys.readouterr().out
     assert ended(["db", "restore", "with", "--data", "new"]) == 2
     assert "--force" in capsys.readouterr().err
 
@@ -103,5 +105,5 @@ def test_a_backup_says_whether_the_master_key_is_in_it(capsys: pytest.CaptureFix
 async def a_shoal(folder: Path) -> None:
     opened = DataFolder.open(folder)
     await (await Database.open(opened.database_url)).close()
-    Vault.open(folder)
+    MasterKey(folder).create()
     opened.close()

@@ -15,8 +15,8 @@ from shoal.storage import archive, pg_tools, snapshot
 from shoal.storage.archive import Manifest, Part
 from shoal.storage.database import Database
 from shoal.storage.folder import ARTIFACTS, DATABASE, LOCK, LOG, RESTORED, DataFolder
+from shoal.storage.master_key import MASTER_KEY, NEXT, MasterKey
 from shoal.storage.migrate import revisions
-from shoal.storage.secrets import MASTER_KEY, key_id_of
 
 # What PostgreSQL's dump is called in a backup.
 DUMP: Final = "database.dump"
@@ -24,10 +24,11 @@ DUMP: Final = "database.dump"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A backup that was made or put back: what is in it, and how large the file is."""
+    """A backup that was made or put back: what is in it, how large the file is, which master keys are not here."""
 
     manifest: Manifest
     bytes: int
+    missing_keys: frozenset[str]
 
     @property
     def has_key(self) -> bool:
@@ -85,21 +86,22 @@ def _backup(settings: Settings, target: Path, with_key: bool) -> Kept:
         found.extend(
             (f"{ARTIFACTS}/{path.name}", path) for path in sorted((settings.data / ARTIFACTS).glob("[0-9a-f]" * 64))
         )
-        key = settings.data / MASTER_KEY
+        key = MasterKey(settings.data, settings.master_key)
         if with_key:
-            if not key.exists():
-                raise Rejected("with-key", f"there is no {key}")
-            found.append((MASTER_KEY, key))
+            if not key.read():
+                raise Rejected("with-key", f"there is no {key.path}")
+            found.extend((name, path) for name, path in ((MASTER_KEY, key.path), (NEXT, key.next)) if path.exists())
         files = [(archive.part(name, path), path) for name, path in found]
         manifest = _manifest(settings, schema, [part for part, _ in files])
         archive.pack(target, manifest, files)
     finally:
         shutil.rmtree(scratch)
-    return _kept(manifest, target)
+    return _kept(settings, manifest, target)
 
 
-def _kept(manifest: Manifest, file: Path) -> Kept:
-    return Kept(manifest, file.stat().st_size)
+def _kept(settings: Settings, manifest: Manifest, file: Path) -> Kept:
+    here = MasterKey(settings.data, settings.master_key).ids()
+    return Kept(manifest, file.stat().st_size, frozenset(manifest.master_keys) - set(here))
 
 
 def _copied(source: Path, scratch: Path, found: list[tuple[str, Path]]) -> str:
@@ -110,13 +112,12 @@ def _copied(source: Path, scratch: Path, found: list[tuple[str, Path]]) -> str:
 
 
 def _manifest(settings: Settings, schema: str, parts: list[Part]) -> Manifest:
-    key = settings.data / MASTER_KEY
     return Manifest(
         shoal=__version__,
         schema=schema,
         database="sqlite" if settings.database is None else "postgresql",
         made_at=datetime.now(UTC),
-        master_key_id=key_id_of(key.read_bytes()) if key.exists() else None,
+        master_keys=MasterKey(settings.data, settings.master_key).ids(),
         parts=parts,
     )
 
@@ -150,7 +151,7 @@ async def restore(settings: Settings, source: Path, *, force: bool = False) -> K
         folder.finish_restore()
     finally:
         folder.close()
-    return _kept(manifest, source)
+    return _kept(settings, manifest, source)
 
 
 def _check_versions(settings: Settings, manifest: Manifest) -> None:
@@ -171,7 +172,7 @@ def _check_room(settings: Settings, manifest: Manifest, force: bool) -> None:
         if not force and pg_tools.tables(settings.database):
             raise Rejected("database", "it is not empty; --force puts the backup in the place of what is there")
     # A master key that was put there before is what the backup needs, unless that brings another one.
-    expected = {LOCK} if MASTER_KEY in manifest.names() else {LOCK, MASTER_KEY}
+    expected = {LOCK} if MASTER_KEY in manifest.names() else {LOCK, MASTER_KEY, NEXT}
     there = sorted(path.name for path in settings.data.iterdir() if path.name not in expected)
     if there and not force:
         raise Rejected(

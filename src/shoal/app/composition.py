@@ -17,7 +17,7 @@ from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
 from shoal.api.application import create_application as create_api
 from shoal.api.changes import Changes
-from shoal.app import first_start, logs, web
+from shoal.app import first_start, keys, logs, web
 from shoal.app.first_start import Login
 from shoal.app.neighbours import (
     file_address,
@@ -160,7 +160,7 @@ async def _open(settings: Settings, opened: contextlib.AsyncExitStack, *, fresh:
         folder.forget()
     database = await Database.open(folder.database_url)
     opened.push_async_callback(database.close)
-    vault = Vault.open(folder.path)
+    vault = await keys.open_vault(database, folder.path, settings.master_key)
     stream = _log(settings, folder.path, clock)
     opened.push_async_callback(stream.close)
     await stream.start()

@@ -25,7 +25,7 @@ PACKED_LEVEL: Final = 1
 
 _PIECE_BYTES: Final = 1 << 20
 # What a backup may bring into a data folder. A name of another kind would lead out of it.
-_NAMES: Final = re.compile(r"shoal\.db|database\.dump|log\.db|master\.key|artifacts/[0-9a-f]{64}")
+_NAMES: Final = re.compile(r"shoal\.db|database\.dump|log\.db|master\.key(?:\.next)?|artifacts/[0-9a-f]{64}")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -39,8 +39,8 @@ class Part(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup is: who made it and when, which tables it has, which master key its secrets need.
 
-    `database` is `sqlite` or `postgresql`, `schema` the migration that the tables were at. `master_key_id` is None when
-    nothing in it is secret.
+    `database` is `sqlite` or `postgresql`, `schema` the migration that the tables were at, `master_keys` the ids of those
+    that open its secrets.
     """
 
     format: int = FORMAT
@@ -48,7 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     schema: str
     database: str
     made_at: datetime
-    master_key_id: str | None
+    master_keys: list[str]
     parts: list[Part]
 
     def names(self) -> set[str]:
@@ -141,7 +141,7 @@ def _manifest(tar: tarfile.TarFile, source: Path) -> Manifest:
         if msgspec.json.decode(raw, type=_Format).format > FORMAT:
             raise Rejected("file", f"{source} was made by a newer Shoal: restore it with that one")
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(source, "its manifest cannot be read") from error
     strange = next((one.name for one in manifest.parts if not _NAMES.fullmatch(one.name)), None)
     if strange is not None:

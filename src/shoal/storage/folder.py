@@ -11,6 +11,7 @@ import msgspec
 
 from shoal.errors import Unavailable
 from shoal.storage.archive import MANIFEST, Manifest
+from shoal.storage.master_key import MASTER_KEY, NEXT
 
 LOCK: Final = "shoal.lock"
 DATABASE: Final = "shoal.db"
@@ -20,7 +21,7 @@ ARTIFACTS: Final = "artifacts"
 RESTORED: Final = "restored"
 # What we delete, and only where a database of ours says that the folder is ours: it may be somebody's home. The
 # databases go last, so that a deletion that was interrupted is taken up by the next one.
-OURS: Final = ("master.key", ARTIFACTS, "demo*.json", f"{LOG}*", f"{DATABASE}*")
+OURS: Final = (f"{MASTER_KEY}*", ARTIFACTS, "demo*.json", f"{LOG}*", f"{DATABASE}*")
 
 
 class DataFolder:
@@ -90,7 +91,9 @@ class DataFolder:
             return
         if (restored / MANIFEST).exists():
             manifest = msgspec.json.decode((restored / MANIFEST).read_bytes(), type=Manifest)
-            kept = manifest.names() | {ARTIFACTS, "master.key"}
+            kept = manifest.names() | {ARTIFACTS}
+            if MASTER_KEY not in kept:
+                kept |= {MASTER_KEY, NEXT}
             found = [found for pattern in OURS for found in self.path.glob(pattern)]
             _delete(path for path in found if path.name not in kept)
             for unpacked in restored.iterdir():

@@ -23,8 +23,8 @@ from shoal.storage import pg_tools
 from shoal.storage.archive import MANIFEST, Manifest, manifest_of, unpack
 from shoal.storage.database import Database
 from shoal.storage.folder import DataFolder, database_url
+from shoal.storage.master_key import MASTER_KEY, MasterKey
 from shoal.storage.migrate import revisions
-from shoal.storage.secrets import MASTER_KEY, Vault, key_id_of
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from tests.harness.postgres import postgres, tools
@@ -65,7 +65,7 @@ async def data(tmp_path: Path) -> Path:
     await log.start()
     await log.append(DEVICE, [Entry("dev-1", b"{}")])
     await log.close()
-    Vault.open(folder)
+    MasterKey(folder).create()
     (folder / "artifacts").mkdir()
     (folder / "artifacts" / DIGEST).write_bytes(b"firmware")
     (folder / "artifacts" / "incoming-abc").write_bytes(b"half a file")
@@ -80,7 +80,7 @@ async def test_a_backup_brings_everything_back_but_the_key(data: Path, tmp_path:
 
     assert made.manifest == kept.manifest
     assert not kept.has_key
-    assert made.manifest.master_key_id == key_id_of((data / MASTER_KEY).read_bytes())
+    assert kept.missing_keys == set(MasterKey(data).ids())
     assert listed(target) == ["artifacts", "log.db", "shoal.db"]
     assert listed(target / "artifacts") == [DIGEST]
     assert await people(target) == 1
@@ -96,7 +96,6 @@ async def test_the_key_goes_along_only_when_it_is_asked_for(data: Path, tmp_path
 
     assert kept.has_key
     assert (tmp_path / "elsewhere" / MASTER_KEY).read_bytes() == (data / MASTER_KEY).read_bytes()
-    Vault.open(tmp_path / "elsewhere")
 
 
 async def test_a_backup_of_a_running_shoal_is_one_state_of_it(data: Path, tmp_path: Path) -> None:
@@ -135,17 +134,18 @@ async def test_what_is_there_is_replaced_only_with_force(data: Path, tmp_path: P
     with pytest.raises(Rejected, match="--force"):
         await restore(Settings(data=data), tmp_path / "backup")
     assert await people(data) == 2
-    await restore(Settings(data=data), tmp_path / "backup", force=True)
+    kept = await restore(Settings(data=data), tmp_path / "backup", force=True)
 
+    assert kept.missing_keys == frozenset()
     assert await people(data) == 1
     assert (data / "notes.txt").read_text() == "mine"
-    Vault.open(data)
+    assert MasterKey(data).ids() == kept.manifest.master_keys
 
 
 async def test_a_key_that_was_put_there_first_is_not_written_over(data: Path, tmp_path: Path) -> None:
     target = tmp_path / "elsewhere"
     target.mkdir()
-    Vault.open(target)
+    MasterKey(target).create()
     await backup(Settings(data=data), tmp_path / "without")
     await backup(Settings(data=data), tmp_path / "with", with_key=True)
 

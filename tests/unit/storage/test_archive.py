@@ -25,7 +25,7 @@ def manifest(parts: list[Part]) -> Manifest:
         schema="0007",
         database="sqlite",
         made_at=datetime(2026, 11, 1, tzinfo=UTC),
-        master_key_id="00112233",
+        master_keys=["00112233"],
         parts=parts,
     )
 
@@ -64,7 +64,7 @@ def test_what_was_packed_comes_back_byte_for_byte(tmp_path: Path) -> None:
     said = unpack(backup, target)
 
     assert {name: (target / name).read_bytes() for name in said.names()} == CONTENT
-    assert (said.shoal, said.schema, said.master_key_id) == ("1.2.3", "0007", "00112233")
+    assert (said.shoal, said.schema, said.master_keys) == ("1.2.3", "0007", ["00112233"])
     assert manifest_of(backup) == said
 
 
@@ -137,6 +137,17 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Rejected, match="checksum"):
         unpack(backup, empty(tmp_path))
+
+
+@pytest.mark.parametrize("head", [b"{", b"[]", b'{"format": "\xff"}', b'{"format": 1}'])
+def test_a_manifest_that_cannot_be_read_is_damage(tmp_path: Path, head: bytes) -> None:
+    with tarfile.open(tmp_path / "backup", "w:gz") as tar:
+        member = tarfile.TarInfo(MANIFEST)
+        member.size = len(head)
+        tar.addfile(member, io.BytesIO(head))
+
+    with pytest.raises(Rejected, match="its manifest cannot be read"):
+        manifest_of(tmp_path / "backup")
 
 
 def test_a_newer_format_is_left_to_whoever_knows_it(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def unpacked(folder: Path, *names: str) -> None:
         schema="0001",
         database="sqlite",
         made_at=datetime(2026, 11, 1, tzinfo=UTC),
-        master_key_id=None,
+        master_keys=[],
         parts=[Part(name, 8, "") for name in names],
     )
     (restored / MANIFEST).write_bytes(msgspec.json.encode(manifest))
