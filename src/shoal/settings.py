@@ -4,7 +4,7 @@ The only place that reads the environment. Every setting is described here; `sho
 show the same words.
 """
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain for the pages and the API")
     tls_key: Path | None = Field(None, description="PEM file with its private key")
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="addresses or networks of reverse proxies: what they say about where a request comes from is believed",
+    )
     open_enrolment: str | None = Field(
         None, description="tenant into which unknown endpoints of a plain CoAP listener are created; for labs"
     )
@@ -73,9 +77,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
-    @field_validator("listen", mode="before")
+    @field_validator("listen", "trusted_proxies", mode="before")
     @classmethod
-    def _split_listen(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("listen")
@@ -85,6 +89,13 @@ class Settings(BaseSettings):
             parts = urlsplit(uri)
             if parts.scheme not in {"coap", "coaps"} or parts.hostname is None or parts.port is None:
                 raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT or coap://HOST:PORT")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
         return value
 
     @field_validator("web")

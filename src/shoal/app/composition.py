@@ -293,7 +293,11 @@ class _Shoal:
             is_secure=self._settings.tls_cert is not None,
         )
         outer = web.WebServer(
-            web.Doorman(api, pages), self._pages_socket, cert=self._settings.tls_cert, key=self._settings.tls_key
+            web.Doorman(api, pages),
+            self._pages_socket,
+            cert=self._settings.tls_cert,
+            key=self._settings.tls_key,
+            trusted_proxies=self._settings.trusted_proxies,
         )
         async with asyncio.TaskGroup() as tasks:
             for worker, handler in zip(workers, rooms.handlers, strict=True):

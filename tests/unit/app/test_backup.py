@@ -16,7 +16,8 @@ from shoal.app.backup import backup, migrate, restore
 from shoal.clock import FakeClock
 from shoal.errors import Rejected, Unavailable
 from shoal.events.topics import DEVICE
-from shoal.identity.store import Identity, users
+from shoal.identity.store import Identity
+from shoal.identity.tables import users
 from shoal.inventory.store import Inventory
 from shoal.settings import Settings
 from shoal.storage import pg_tools
