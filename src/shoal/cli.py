@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, the roles one by one, `shoal token`.
+"""The command line: `shoal demo`, `shoal up`, the roles one by one, `shoal token`, `shoal db`, `shoal key`.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from shoal import __version__
-from shoal.app import first_start
+from shoal.app import backup, first_start, keys
 from shoal.app.composition import Role, Running, run_role, up
-from shoal.app.foundation import url_of
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
 from shoal.settings import Settings, load
-from shoal.storage.database import Database
 
 # RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
 DEMO_ENCLOSURE_OPTION = 65_308
@@ -38,6 +36,7 @@ PROCESSES = {
 # The settings that have a flag of their own; all others come from the environment or the file.
 FLAGS = (
     "data",
+    "master_key",
     "web",
     "open_enrolment",
     "tls_cert",
@@ -107,28 +106,50 @@ def parser() -> argparse.ArgumentParser:
         _role_arguments(process, role)
         process.set_defaults(run=_run_role, role=role)
 
-    database = commands.add_parser("db", help="the database").add_subparsers(required=True, metavar="ACTION")
-    migrate = database.add_parser(
-        "migrate", help="bring its tables up to date, before the roles of a newer Shoal start"
-    )
-    _common(migrate)
-    migrate.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
-    migrate.set_defaults(run=_migrate)
-
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
     create.add_argument("name", metavar="NAME", help="what it is for; shown in lists and in the audit log")
     create.add_argument("--role", required=True, choices=first_start.ROLES, help="what it may do")
     create.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
-    _common(create)
-    create.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
+    _stored(create)
     create.set_defaults(run=_token_create)
     revoke = token.add_parser("revoke", help="end a token at once")
     revoke.add_argument("token", metavar="TOK-ID", help="its id, as the API's list of tokens shows it")
-    _common(revoke)
-    revoke.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
+    _stored(revoke)
     revoke.set_defaults(run=_token_revoke)
+    _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
+    _key(commands.add_parser("key", help="the master key: rotate, forget"))
     return top
+
+
+def _key(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    rotate = actions.add_parser("rotate", help="make a new one and put all secrets under it; Shoal is stopped")
+    _stored(rotate)
+    rotate.set_defaults(run=_key_rotate)
+    forget = actions.add_parser("forget", help="give up what it does not open; Shoal is stopped")
+    forget.add_argument("word", metavar="WORD", nargs="?", help="without it, what would be lost is told, and the word")
+    _stored(forget)
+    forget.set_defaults(run=_key_forget)
+
+
+def _database(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    migrate = actions.add_parser("migrate", help="bring the tables up to date, as each start does; Shoal is stopped")
+    _stored(migrate)
+    migrate.set_defaults(run=_migrate)
+    save = actions.add_parser("backup", help="write all that Shoal remembers into one file; Shoal may run")
+    save.add_argument("file", type=Path, metavar="FILE", help="the backup; must not be there yet")
+    save.add_argument(
+        "--with-key", action="store_true", help="put the master key in, too: whoever has the file has all"
+    )
+    _stored(save)
+    save.set_defaults(run=_backup)
+    restore = actions.add_parser("restore", help="put a backup into the data folder; Shoal is stopped")
+    restore.add_argument("file", type=Path, metavar="FILE", help="the backup")
+    restore.add_argument("--force", action="store_true", help="in the place of what is there, which is lost")
+    _stored(restore)
+    restore.set_defaults(run=_restore)
 
 
 def _serving(command: argparse.ArgumentParser) -> None:
@@ -169,6 +190,11 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
         command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
 
 
+def _stored(command: argparse.ArgumentParser) -> None:
+    _common(command)
+    command.add_argument("--database", metavar="URL", help=Settings.model_fields["database"].description)
+
+
 def _neighbours(command: argparse.ArgumentParser) -> None:
     fields = Settings.model_fields
     command.add_argument("--database", metavar="URL", help=fields["database"].description)
@@ -193,6 +219,9 @@ def _web_arguments(command: argparse.ArgumentParser) -> None:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, metavar="FOLDER", help=Settings.model_fields["data"].description)
+    command.add_argument(
+        "--master-key", type=Path, metavar="FILE", help=Settings.model_fields["master_key"].description
+    )
     command.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings (default: ./shoal.toml)")
 
 
@@ -257,13 +286,6 @@ async def _run_role(given: argparse.Namespace) -> int:
     return await run_role(_settings(given), given.role, lambda lines: _say(*lines))
 
 
-async def _migrate(given: argparse.Namespace) -> int:
-    database = await Database.open(url_of(_settings(given)))
-    _say(f"The tables in {database.where} are up to date.")
-    await database.close()
-    return 0
-
-
 async def _token_create(given: argparse.Namespace) -> int:
     _say(await first_start.create_token(_settings(given), given.name, given.role, given.tenant))
     return 0
@@ -272,6 +294,66 @@ async def _token_create(given: argparse.Namespace) -> int:
 async def _token_revoke(given: argparse.Namespace) -> int:
     await first_start.revoke_token(_settings(given), given.token)
     return 0
+
+
+async def _migrate(given: argparse.Namespace) -> int:
+    _say(f"The tables are up to date ({await backup.migrate(_settings(given))}).")
+    return 0
+
+
+async def _backup(given: argparse.Namespace) -> int:
+    kept = await backup.backup(_settings(given), given.file, with_key=given.with_key)
+    _say(f"{given.file}: {len(kept.manifest.parts)} files, {_size(kept.bytes)}.")
+    if kept.has_key:
+        _say("It holds the master key: whoever has this file can read the keys of devices.")
+    elif kept.manifest.master_keys:
+        ids = ", ".join(kept.manifest.master_keys)
+        _say(f"It does not hold the master key ({ids}): keep that elsewhere, or use --with-key.")
+    return 0
+
+
+async def _restore(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    kept = await backup.restore(settings, given.file, force=given.force)
+    made = kept.manifest.made_at.isoformat(sep=" ", timespec="seconds")
+    _say(f"{settings.data} is as it was at {made}; every file has its checksum, and the database opens.")
+    if kept.missing_keys:
+        ids = ", ".join(sorted(kept.missing_keys))
+        _say(f"Its master key ({ids}) is not here: put it into {settings.data} before the start.")
+    return 0
+
+
+async def _key_rotate(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    done = await keys.rotate(settings)
+    _say(f"{done.secrets} secrets are under the new master key {done.key_id}.")
+    if done.damaged:
+        _say(f"Damaged, and so given up: {', '.join(sorted(done.damaged))}. They need new keys.")
+    if done.left_at is not None:
+        _say(
+            f"The new key is {done.left_at}: put it into the place of {settings.master_key}. Until then both are used."
+        )
+    return 0
+
+
+async def _key_forget(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    if given.word is not None:
+        for kind in await keys.forget(settings, given.word):
+            _say(f"Given up: {kind}. They need new ones.")
+        return 0
+    lost = await keys.unreadable(settings)
+    if not lost:
+        _say("The master key opens all secrets: there is nothing to forget.")
+        return 0
+    _say("These would be lost for good; devices cannot connect until they get a new key:")
+    _say(*(f"  {kind}" for kind in lost))
+    _say(f"To give them up: shoal key forget {keys.confirmation(lost)}")
+    return 0
+
+
+def _size(size: int) -> str:
+    return f"{size / 1024**2:.1f} MiB" if size >= 1024**2 else f"{size / 1024:.1f} KiB"
 
 
 def _say(*lines: str) -> None:

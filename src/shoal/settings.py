@@ -4,7 +4,7 @@ The only place that reads the environment. Every setting is described here; `sho
 show the same words.
 """
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from shoal.errors import Rejected
+from shoal.storage.folder import database_url
 
 DEFAULT_FILE = Path("shoal.toml")
 
@@ -29,6 +30,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHOAL_", extra="forbid", frozen=True)
 
     data: Path = Field(Path("shoal-data"), description="folder that holds everything Shoal must remember")
+    master_key: Path | None = Field(
+        None, description="file with the 32 bytes that encrypt secrets at rest; by default made in `data`"
+    )
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
         ("coaps://127.0.0.1:5684",),
         description="where devices connect; coaps://HOST:PORT, or coap://HOST:PORT for plain CoAP in labs",
@@ -45,6 +49,10 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain for the pages and the API")
     tls_key: Path | None = Field(None, description="PEM file with its private key")
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="addresses or networks of reverse proxies: what they say about where a request comes from is believed",
+    )
     open_enrolment: str | None = Field(
         None, description="tenant into which unknown endpoints of a plain CoAP listener are created; for labs"
     )
@@ -85,9 +93,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
-    @field_validator("listen", mode="before")
+    @field_validator("listen", "trusted_proxies", mode="before")
     @classmethod
-    def _split_listen(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("listen")
@@ -97,6 +105,13 @@ class Settings(BaseSettings):
             parts = urlsplit(uri)
             if parts.scheme not in {"coap", "coaps"} or parts.hostname is None or parts.port is None:
                 raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT or coap://HOST:PORT")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
         return value
 
     @field_validator("web", "api", "ops")
@@ -134,8 +149,8 @@ class Settings(BaseSettings):
 
     def _neighbours_are_asked_over_tls(self) -> None:
         twice = "or say allow_plain_neighbours as well"
-        if self.database is not None:
-            parts = urlsplit(self.database.get_secret_value())
+        if self.postgres is not None:
+            parts = urlsplit(self.postgres)
             checked = parse_qs(parts.query).get("sslmode", [""])[0] in {"verify-full", "verify-ca"}
             # Without a host it is a socket file of this machine.
             if parts.hostname and not is_loopback(parts.hostname) and not checked:
@@ -153,6 +168,16 @@ class Settings(BaseSettings):
             parts = urlsplit(self.api_url)
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
                 raise ValueError(f"the API at {self.api_url} would be asked in clear: use https://, {twice}")
+
+    @property
+    def postgres(self) -> str | None:
+        """Where PostgreSQL is, its password included; None while the database is a file."""
+        return None if self.database is None else self.database.get_secret_value()
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is, whichever it is."""
+        return self.postgres or database_url(self.data)
 
     @property
     def base_url(self) -> str:

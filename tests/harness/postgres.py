@@ -118,6 +118,11 @@ def program(name: str) -> str:
     return known
 
 
+def is_installed() -> bool:
+    """Whether the programs of a server are there."""
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
 def main() -> int:
     with Postgres() as server:
         environment = os.environ | {"SHOAL_TEST_POSTGRES": server.url}

@@ -12,6 +12,7 @@ from shoal.access.policy import Operation
 from shoal.api.context import HeldRooms
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Authenticated
+from shoal.identity.token import digest
 from shoal.ids import (
     AlertId,
     ArtifactId,
@@ -68,13 +69,26 @@ async def asking(
 
     Raises:
         Unauthenticated: there is none, or it counts no more.
+        TooManyAttempts: too many that are none came from there.
     """
     if bearer is None:
         raise Unauthenticated("token", "none was sent")
-    authenticated = await rooms.identity.authenticate(bearer.credentials)
+    shown, address, now = digest(bearer.credentials), address_of(request), rooms.clock.now()
+    rooms.guesses.check(address, shown, now)
+    try:
+        authenticated = await rooms.identity.authenticate(bearer.credentials)
+    except Unauthenticated:
+        rooms.guesses.was_wrong(address, shown, now)
+        raise
+    rooms.guesses.was_good(shown)
     # For "did you mean": only what this tenant has may be named.
     request.state.tenant = authenticated.subject.tenant
     return Asking(authenticated, bearer.credentials)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; a proxy that we trust (the setting `trusted_proxies`) says it for others."""
+    return request.client.host if request.client else ""
 
 
 HeldAsking: TypeAlias = Annotated[Asking, Depends(asking)]

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from shoal.alerting.store import Alerts
 from shoal.api.changes import Changes
+from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
@@ -21,13 +22,15 @@ from shoal.storage.database import Database
 
 # Requests of this process that wait for a device at a time; each looks at one row now and then.
 WAITING_MAX: Final = 500
+# People who log in at a time: two passwords are compared at once, so the last of them waits two seconds.
+LOGINS_MAX: Final = 64
 # Artifacts that come in at a time: each takes up to 64 MiB of the disk, twice while it comes in.
 UPLOADS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What one application has for as long as it runs. `waiting` and `uploads` bound what goes on at a time."""
+    """What one application has for as long as it runs. The seats bound what goes on at a time."""
 
     database: Database
     clock: Clock
@@ -42,6 +45,8 @@ class Rooms:
     campaigns: Campaigns
     changes: Changes
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))
+    logins: Seats = field(default_factory=lambda: Seats(LOGINS_MAX))
+    guesses: Guesses = field(default_factory=Guesses)
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
 
 

@@ -95,11 +95,15 @@ class RegistrationShown(BaseModel):
 
 
 class SecurityShown(BaseModel):
-    """`mode` is psk, or none for labs. `key` is there once: in the answer to what made it."""
+    """`mode` is psk, or none for labs. `key` is there once: in the answer to what made it.
+
+    `needs_key`: the device cannot connect until it gets a new one; it never had any, or it was lost with the master key.
+    """
 
     mode: str
     identity: str | None = None
     created_at: datetime | None = None
+    needs_key: bool = False
 
 
 class NewSecurityShown(SecurityShown):
@@ -206,8 +210,13 @@ def verdict_shown(verdict: Verdict, since: datetime | None) -> VerdictShown:
 
 def security_shown(device: Device, credential: Credential | None) -> SecurityShown:
     if device.security is Security.NONE or credential is None:
-        return SecurityShown(mode=device.security.value)
-    return SecurityShown(mode=credential.mode, identity=credential.identity, created_at=credential.created_at)
+        return SecurityShown(mode=device.security.value, needs_key=device.security is not Security.NONE)
+    return SecurityShown(
+        mode=credential.mode,
+        identity=credential.identity,
+        created_at=credential.created_at,
+        needs_key=credential.needs_key,
+    )
 
 
 def _shown(device: Device, known: _Known) -> DeviceShown:

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from shoal.access.policy import GRANTS
-from shoal.api.access import HeldAsking
+from shoal.api.access import HeldAsking, address_of
 from shoal.api.context import HeldRooms
-from shoal.errors import Conflict
+from shoal.errors import Conflict, Unavailable
 from shoal.identity.token import TokenKind
 from shoal.identity.user import EMAIL_BYTES_MAX, PASSWORD_CHARACTERS_MAX, User
 
@@ -58,9 +58,12 @@ class Me(BaseModel):
 
 
 @router.post("/sessions", status_code=201)
-async def log_in(asked: LoginAsked, rooms: HeldRooms) -> Session:
-    """Logs a person in, by email address and password."""
-    new, user = await rooms.identity.log_in(asked.email, asked.password)
+async def log_in(asked: LoginAsked, request: Request, rooms: HeldRooms) -> Session:
+    """Logs a person in, by email address and password. After some that are wrong, 429 says when to try again."""
+    with rooms.logins.one_more() as has_room:
+        if not has_room:
+            raise Unavailable("login", "too many people log in at this moment")
+        new, user = await rooms.identity.log_in(asked.email, asked.password, address_of(request))
     assert new.token.expires_at is not None  # noqa: S101  # a login always ends
     return Session(token=new.secret, user=_person(user), role=user.role.value, expires_at=new.token.expires_at)
 

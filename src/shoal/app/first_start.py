@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from shoal.access.policy import Role
-from shoal.app.foundation import url_of
 from shoal.clock import Clock, SystemClock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.login import Unauthenticated
@@ -181,11 +180,11 @@ async def revoke_token(settings: Settings, token: str) -> None:
 
 async def _existing(settings: Settings) -> Database:
     """The database, which must be there: a typing error must not make a new one."""
-    if settings.database is None and not (settings.data / DATABASE).is_file():
+    if settings.postgres is None and not (settings.data / DATABASE).is_file():
         raise Rejected(
             "data", f"there is no Shoal in {settings.data}; start `shoal up` there first, or name another --data"
         )
-    return await Database.join(url_of(settings))
+    return await Database.join(settings.database_url)
 
 
 async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:

@@ -1,25 +1,20 @@
 """What every process of Shoal stands on: its settings, its folder, the database, the log, the keys."""
 
 import contextlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from shoal.app import keys
 from shoal.clock import Clock, SystemClock
 from shoal.errors import Rejected
 from shoal.lwm2m.dataplane import decompress
 from shoal.settings import Settings
 from shoal.storage.database import Database
-from shoal.storage.folder import DATABASE, DataFolder, database_url
+from shoal.storage.folder import DataFolder
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.kafka import KafkaConfig, KafkaLog
 from shoal.stream.log import Log
-
-# What `--fresh` deletes, and only where a database of ours says that the folder is ours: it may be somebody's home. The
-# databases go last, so that a deletion that was interrupted is taken up by the next one.
-OURS: Final = ("master.key", "artifacts", "demo*.json", "spool.db*", "log.db*", f"{DATABASE}*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,34 +44,16 @@ class Foundation:
         folder = DataFolder.open(settings.data, is_shared=not is_whole)
         opened.callback(folder.close)
         if fresh:
-            if settings.database is not None:
+            if settings.postgres is not None:
                 raise Rejected("fresh", "it deletes what is in the data folder, and the database is not there")
-            forget(folder.path)
-        url = url_of(settings)
-        database = await (Database.open(url) if is_whole else Database.join(url))
+            folder.forget()
+        database = await (Database.open(settings.database_url) if is_whole else Database.join(settings.database_url))
         opened.push_async_callback(database.close)
-        vault = Vault.open(folder.path)
+        vault = await keys.open_vault(database, folder.path, settings.master_key)
         stream = _log(settings, folder.path, clock)
         opened.push_async_callback(stream.close)
         await stream.start()
         return cls(settings=settings, folder=folder.path, database=database, stream=stream, vault=vault, clock=clock)
-
-
-def url_of(settings: Settings) -> str:
-    """Where the database is."""
-    return database_url(settings.data) if settings.database is None else settings.database.get_secret_value()
-
-
-def forget(folder: Path) -> None:
-    """Deletes what Shoal made in the folder, and nothing else."""
-    if not any(folder.glob(f"{DATABASE}*")):
-        return
-    for pattern in OURS:
-        for path in folder.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
 
 
 def _check_shared(settings: Settings) -> None:

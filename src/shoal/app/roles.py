@@ -245,6 +245,7 @@ class Process:
             address,
             cert=settings.tls_cert if with_tls else None,
             key=settings.tls_key if with_tls else None,
+            trusted_proxies=settings.trusted_proxies if with_tls else web.LOOPBACK,
         )
         self._work.append((name, server.run))
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ from shoal.errors import Unavailable
 
 # Browsers hold a live stream open for ever: it is cut after this, all other answers are short.
 GOODBYE_S: Final = 2
+# Who may say for whom a request is: on this machine, the pages do.
+LOOPBACK: Final = ("127.0.0.1", "::1")
 # Connections that wait to be taken: a page that everybody opens at once.
 BACKLOG_MAX: Final = 2_048
 # Answered by the API's application even where the pages have the root.
@@ -62,7 +64,13 @@ class WebServer:
     """One application on one address."""
 
     def __init__(
-        self, application: ASGIApp, address: socket.socket, *, cert: Path | None = None, key: Path | None = None
+        self,
+        application: ASGIApp,
+        address: socket.socket,
+        *,
+        cert: Path | None = None,
+        key: Path | None = None,
+        trusted_proxies: Sequence[str] = LOOPBACK,
     ) -> None:
         self._socket = address
         self._server = _Server(
@@ -72,6 +80,7 @@ class WebServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                forwarded_allow_ips=list(trusted_proxies),
                 timeout_graceful_shutdown=GOODBYE_S,
                 ssl_certfile=cert,
                 ssl_keyfile=key,

@@ -51,11 +51,13 @@ def connect(url: str, *, ca: Path | None = None) -> httpx.AsyncClient:
 
 
 class Api:
-    """The API as one person sees it: every call carries the token of their login."""
+    """The API as one person sees it: every call carries the token of their login, and where they are."""
 
-    def __init__(self, client: httpx.AsyncClient, token: str | None = None) -> None:
+    def __init__(self, client: httpx.AsyncClient, token: str | None = None, address: str | None = None) -> None:
         self._client = client
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if address:
+            self._headers["X-Forwarded-For"] = address
 
     # -- logging in ------------------------------------------------------------------------------------------------
 

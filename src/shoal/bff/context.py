@@ -70,9 +70,14 @@ def may_write(
     return login
 
 
-def api_of(login: Annotated[Login, Depends(logged_in)], bff: Annotated[Bff, Depends(bff_of)]) -> Api:
+def address_of(request: Request) -> str | None:
+    """Where the browser is, as far as it can be told."""
+    return request.client.host if request.client else None
+
+
+def api_of(request: Request, login: Annotated[Login, Depends(logged_in)], bff: Annotated[Bff, Depends(bff_of)]) -> Api:
     """The API as the person of this request sees it."""
-    return Api(bff.api, login.token)
+    return Api(bff.api, login.token, address_of(request))
 
 
 HeldBff = Annotated[Bff, Depends(bff_of)]

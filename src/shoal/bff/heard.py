@@ -179,6 +179,7 @@ class Registration(Heard):
 class Security(Heard):
     mode: str = ""
     identity: str = ""
+    needs_key: bool = False
 
 
 class Command(Heard):

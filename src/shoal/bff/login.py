@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from shoal.bff.api import Api, ProblemAnswered
-from shoal.bff.context import Bff, HeldBff, HeldLogin, WritingLogin, cookie_name, same_origin
+from shoal.bff.context import Bff, HeldBff, HeldLogin, WritingLogin, address_of, cookie_name, same_origin
 from shoal.bff.logins import Login
 from shoal.errors import Unavailable
 
@@ -40,7 +40,7 @@ async def log_in(asked: LoginAsked, request: Request, response: Response, bff: H
     """Takes an email address and a password to the API and keeps the token."""
     if before := request.cookies.get(cookie_name(bff.is_secure)):
         bff.logins.close(before)
-    session = await Api(bff.api).log_in(asked.email, asked.password)
+    session = await Api(bff.api, address=address_of(request)).log_in(asked.email, asked.password)
     login = bff.logins.open(session)
     response.set_cookie(
         cookie_name(bff.is_secure),
@@ -55,12 +55,12 @@ async def log_in(asked: LoginAsked, request: Request, response: Response, bff: H
 
 
 @router.post("/logout", status_code=204)
-async def log_out(login: WritingLogin, response: Response, bff: HeldBff) -> None:
+async def log_out(login: WritingLogin, request: Request, response: Response, bff: HeldBff) -> None:
     """Ends the login, here and at the API; the cookie is worthless from now on."""
     bff.logins.close(login.id)
     # Whoever leaves has left, also when the API is away: its token then ends by itself, and nobody else has it.
     with suppress(ProblemAnswered, Unavailable):
-        await Api(bff.api, login.token).log_out()
+        await Api(bff.api, login.token, address_of(request)).log_out()
     response.delete_cookie(cookie_name(bff.is_secure), path="/", secure=bff.is_secure, httponly=True, samesite="lax")
 
 

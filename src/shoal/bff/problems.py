@@ -35,7 +35,9 @@ def problem(status: int, kind: str, title: str, **members: JsonValue) -> JSONRes
 
 async def _answered(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemAnswered)  # noqa: S101  # registered for this class
-    return JSONResponse(dict(error.problem), status_code=error.status, media_type="application/problem+json")
+    wait_s = error.problem.get("retry_after_s")
+    headers = {"Retry-After": str(wait_s)} if isinstance(wait_s, int) else None
+    return JSONResponse(dict(error.problem), error.status, headers, media_type="application/problem+json")
 
 
 async def _rejected(_: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, LargeBinary, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Row, String, Table, Text, delete, insert, select
 
 from shoal.clock import Clock
 from shoal.credentials.psk import generate_key, parse_identity, parse_key
@@ -14,8 +14,8 @@ from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import DeviceId, TenantId
 from shoal.storage import directory
 from shoal.storage.database import Database, Timestamp, Transaction, metadata
-from shoal.storage.directory import DirectoryEntry
-from shoal.storage.secrets import Vault
+from shoal.storage.directory import KEYS_OF_DEVICES, DirectoryEntry
+from shoal.storage.secrets import Secret, Vault
 
 # As many as a page of devices.
 DEVICES_PER_QUERY_MAX: Final = 500
@@ -28,7 +28,8 @@ credentials: Final = Table(
     Column("tenant_id", String(16), nullable=False),
     Column("mode", String(8), nullable=False),
     Column("identity", Text, nullable=False, unique=True),
-    Column("key_encrypted", LargeBinary, nullable=False),
+    # Empty when it was lost together with the master key: the device needs a new one.
+    Column("key_encrypted", Secret("device_id", KEYS_OF_DEVICES)),
     Column("created_at", Timestamp, nullable=False),
     Column("created_by", Text),
 )
@@ -36,7 +37,7 @@ credentials: Final = Table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What may be shown of a credential at any time: never its key."""
+    """What may be shown of a credential at any time: never its key. `needs_key`: that is lost, and must be set anew."""
 
     device: DeviceId
     tenant: TenantId
@@ -44,6 +45,7 @@ class Credential:
     identity: str
     created_at: datetime
     created_by: str | None
+    needs_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +148,5 @@ def _credential(row: Row[Any]) -> Credential:
         identity=row.identity,
         created_at=row.created_at,
         created_by=row.created_by,
+        needs_key=row.key_encrypted is None,
     )

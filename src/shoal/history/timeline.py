@@ -54,7 +54,8 @@ def line(event: AnyEvent) -> Line | None:
         case DeviceEvent(device=str(device), tenant=str(tenant)):
             told = _of_registration(event) or _of_device(event)
         case SecurityEvent(device=None):
-            return Line(NOBODY, NOBODY, *_not_let_in(event))
+            # Whose login is guessed at is known; who guesses is not.
+            return Line(event.tenant or NOBODY, NOBODY, *_not_let_in(event))
         case ConditionEvent(device=device, tenant=tenant):
             told = _of_condition(event)
         case StatusChanged(device=device, tenant=tenant):

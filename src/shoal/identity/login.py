@@ -1,17 +1,27 @@
-"""How often somebody may try to log in, and how a login is refused."""
+"""How often somebody may try to log in, and how a login is refused.
 
-from collections.abc import Sequence
+Wrong passwords are counted for an account as tried from one network, for a network over all accounts, and for an account
+over all networks that it never logged in from. So whoever guesses waits longer and longer; whoever is guessed at does not
+wait where they usually log in, and elsewhere never longer than a minute.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from shoal.errors import Forbidden, Rejected
 
-# Five wrong passwords in a quarter of an hour are somebody guessing, or somebody who should ask for a new one.
-WRONG_MAX: Final = 5
-WINDOW: Final = timedelta(minutes=15)
+# Wrong passwords count until there was none for this long.
+REMEMBERED: Final = timedelta(hours=1)
 
 # A login ends by itself after a working day.
 SESSION_LIFETIME: Final = timedelta(hours=12)
+
+# A provider gives a home or a phone a network of this size: guessing goes on from any address in it.
+_NETWORK_BITS: Final = 64
+# Not an address at all (a socket of the file system, say): as long as the longest that is one.
+_ADDRESS_CHARACTERS_MAX: Final = 45
 
 
 class Unauthenticated(Rejected):
@@ -21,20 +31,52 @@ class Unauthenticated(Rejected):
 
 
 class TooManyAttempts(Forbidden):
-    """Too many wrong passwords for this address: wait, even with the right one. Answer 429 with `retry_after_s`."""
+    """Too many wrong guesses from here, or for this: wait, even with the right one. Answer 429 with `retry_after_s`."""
 
     kind = "too-many-attempts"
 
-    def __init__(self, retry_after: timedelta) -> None:
+    def __init__(
+        self, retry_after: timedelta, subject: str = "login", reason: str = "too many wrong passwords"
+    ) -> None:
         seconds = max(1, -(-int(retry_after.total_seconds() * 1_000) // 1_000))
-        super().__init__("login", "too many wrong passwords", retry_after_s=seconds)
+        super().__init__(subject, reason, retry_after_s=seconds)
         self.retry_after = retry_after
 
 
-def wait_until(attempts: Sequence[datetime], now: datetime) -> datetime | None:
-    """When this address may be tried again, None for at once. `attempts` are those that did not end in a login."""
-    recent = sorted(moment for moment in attempts if moment > now - WINDOW)
-    if len(recent) < WRONG_MAX:
-        return None
-    # When the fifth last has left the window there are four in it again.
-    return recent[-WRONG_MAX] + WINDOW
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many wrong passwords are free; from then on each wait is twice the one before, up to the longest."""
+
+    free: int
+    first: timedelta
+    longest: timedelta
+
+    def until(self, failures: int, last_at: datetime) -> datetime:
+        """When one may try again after so many wrong passwords, the last one at that time."""
+        if failures < self.free:
+            return last_at
+        # More doublings than that are longer than any wait, and larger than any number of ours.
+        doublings = min(failures - self.free, 32)
+        return last_at + min(self.first * (1 << doublings), self.longest)
+
+
+# Five wrong passwords are somebody guessing, or somebody who should ask for a new one.
+ACCOUNT_HERE: Final = Patience(free=5, first=timedelta(seconds=15), longest=timedelta(minutes=15))
+# Behind one address may be all of a company, on the morning after its passwords were changed.
+NETWORK: Final = Patience(free=30, first=timedelta(seconds=15), longest=timedelta(minutes=15))
+# Many networks that guess at one account: a thousand tries a day find no password, and its owner gets a turn elsewhere.
+ACCOUNT: Final = Patience(free=50, first=timedelta(seconds=15), longest=timedelta(minutes=1))
+
+
+def network_of(address: str) -> str:
+    """Whose tries are counted together: one address of IPv4, a network of IPv6."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:_ADDRESS_CHARACTERS_MAX]
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        bits = 128 - _NETWORK_BITS
+        return f"{IPv6Address(int(parsed) >> bits << bits)}/{_NETWORK_BITS}"
+    return str(parsed)

@@ -1,34 +1,19 @@
-"""People, tokens and attempts to log in, in the database."""
+"""People and their tokens, in the database."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    Row,
-    String,
-    Table,
-    Text,
-    and_,
-    delete,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Row, Table, and_, delete, exists, func, insert, select, update
 
 from shoal.access.decision import Subject
 from shoal.access.policy import Role
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
-from shoal.identity.login import SESSION_LIFETIME, WINDOW, TooManyAttempts, Unauthenticated, wait_until
+from shoal.identity.attempt_store import Attempts
+from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
+from shoal.identity.tables import tokens, users
 from shoal.identity.token import NewToken, Token, TokenKind, digest, effective_role, new_secret, why_refused
 from shoal.identity.user import (
     User,
@@ -40,7 +25,7 @@ from shoal.identity.user import (
     parse_name,
 )
 from shoal.ids import Prefix, TenantId, TokenId, UserId, new_id
-from shoal.storage.database import AutoId, Database, Timestamp, Transaction, metadata
+from shoal.storage.database import Database, Transaction
 
 # People and programs of one tenant on one page.
 ITEMS_PER_QUERY_MAX: Final = 500
@@ -50,48 +35,6 @@ DRAWS_MAX: Final = 16
 LAST_USED_EVERY: Final = timedelta(minutes=1)
 # Logins that are over are kept this long, for whoever looks into what happened.
 SESSIONS_KEPT: Final = timedelta(days=7)
-
-users: Final = Table(
-    "users",
-    metadata,
-    Column("id", String(16), primary_key=True),
-    Column("tenant_id", String(16), nullable=False),
-    Column("email", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
-    Column("is_disabled", Boolean, nullable=False),
-    Column("created_at", Timestamp, nullable=False),
-    Index("ix_users_tenant", "tenant_id", "id"),
-)
-
-tokens: Final = Table(
-    "tokens",
-    metadata,
-    Column("id", String(16), primary_key=True),
-    Column("tenant_id", String(16), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("user_id", ForeignKey("users.id", ondelete="CASCADE")),
-    Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("secret_digest", LargeBinary, nullable=False, unique=True),
-    Column("created_at", Timestamp, nullable=False),
-    Column("expires_at", Timestamp),
-    Column("last_used_at", Timestamp),
-    Column("revoked_at", Timestamp),
-    Index("ix_tokens_tenant", "tenant_id", "id"),
-    Index("ix_tokens_user", "user_id"),
-)
-
-login_attempts: Final = Table(
-    "login_attempts",
-    metadata,
-    Column("id", AutoId, primary_key=True, autoincrement=True),
-    Column("email", Text, nullable=False),
-    Column("at", Timestamp, nullable=False),
-    Index("ix_login_attempts_email", "email", "at"),
-    Index("ix_login_attempts_at", "at"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,25 +53,27 @@ class Identity:
         self._database = database
         self._clock = clock
         self._draw = draw
+        self._attempts = Attempts(database, clock)
 
     # -- logging in ------------------------------------------------------------------------------------------------
 
-    async def log_in(self, email: str, password: str) -> tuple[NewToken, User]:
-        """A token for a person's login, and the person.
+    async def log_in(self, email: str, password: str, address: str = "") -> tuple[NewToken, User]:
+        """A token for a person's login, and the person. `address` is where they are; empty is this process itself.
 
         Raises:
             Unauthenticated: address or password are wrong; which of them is not told.
             TooManyAttempts: wait before the next one, even with the right password.
         """
         try:
-            address = parse_email(email)
+            login = parse_email(email)
         except Rejected as error:
             raise Unauthenticated("login", "wrong email address or password") from error
-        await self._note_attempt(address)
+        await self._attempts.begin(login, address)
         async with self._database.reading() as connection:
-            row = (await connection.execute(select(users).where(users.c.email == address))).first()
+            row = (await connection.execute(select(users).where(users.c.email == login))).first()
         usable = None if row is None or row.is_disabled else row
         if not await is_password(password, usable.password_hash if usable else None) or usable is None:
+            await self._attempts.failed(login, address, row.tenant_id if row else None)
             raise Unauthenticated("login", "wrong email address or password")
 
         stronger = await hash_password(password) if needs_rehash(usable.password_hash) else None
@@ -139,7 +84,7 @@ class Identity:
                 # Changed while we compared: whoever did that ended the logins that there were, and this is one of them.
                 raise Unauthenticated("login", "wrong email address or password")
             user = _user(held)
-            await tx.execute(delete(login_attempts).where(login_attempts.c.email == address))
+            await self._attempts.succeeded(tx, user.id, login, address)
             await tx.execute(
                 delete(tokens).where(
                     tokens.c.kind == TokenKind.SESSION.value, tokens.c.expires_at < now - SESSIONS_KEPT
@@ -359,19 +304,6 @@ class Identity:
             )
 
     # -- how -------------------------------------------------------------------------------------------------------
-
-    async def _note_attempt(self, email: str) -> None:
-        """Counts an attempt before it is tried, so that many at once are no way around the limit."""
-        now = self._clock.now()
-        async with self._database.transaction() as tx:
-            # One after the other, for each address: the limit holds for all processes together.
-            await tx.in_order(f"{login_attempts.name} {email}")
-            await tx.execute(delete(login_attempts).where(login_attempts.c.at <= now - WINDOW))
-            rows = await tx.rows(select(login_attempts.c.at).where(login_attempts.c.email == email))
-            until = wait_until([row.at for row in rows], now)
-            if until is not None:
-                raise TooManyAttempts(until - now)
-            await tx.execute(insert(login_attempts).values(email=email, at=now))
 
     async def _insert_token(
         self,

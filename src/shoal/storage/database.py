@@ -180,12 +180,15 @@ class Database:
             Unavailable: the database is away, or two writers met; nothing was changed.
             Conflict: a unique value was taken by somebody else a moment ago.
         """
-        async with self._writing or contextlib.nullcontext(), _guarded(self._engine):
-            async with self._engine.writers.begin() as connection:
-                transaction = Transaction(connection, self._engine)
-                yield transaction
-                await transaction.flush()
-                await self._engine.notify(connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)])
+        async with (
+            self._writing or contextlib.nullcontext(),
+            _guarded(self._engine),
+            self._engine.writers.begin() as connection,
+        ):
+            transaction = Transaction(connection, self._engine)
+            yield transaction
+            await transaction.flush()
+            await self._engine.notify(connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)])
         transaction.committed()
         for name in transaction.pokes:
             self._poke(name)

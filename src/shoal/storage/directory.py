@@ -8,10 +8,14 @@ missed it.
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, Select, String, Table, Text, func, select
+from sqlalchemy import BigInteger, Boolean, Column, Select, String, Table, Text, func, select
 
 from shoal.storage.database import Database, Transaction, upsert
+from shoal.storage.secrets import Secret
 from shoal.storage.tables import Json, metadata
+
+# What a lost master key takes with it, in the words of whoever is told.
+KEYS_OF_DEVICES: Final = "keys of devices"
 
 
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +44,7 @@ device_directory: Final = Table(
     Column("kind", Text, nullable=False),
     Column("security", String(8), nullable=False),
     Column("identity", Text, unique=True),
-    Column("key_encrypted", LargeBinary),
+    Column("key_encrypted", Secret("device_id", KEYS_OF_DEVICES)),
     Column("profile", Json(Conduct), nullable=False),
     Column("version", BigInteger, nullable=False, index=True),
     Column("removed", Boolean, nullable=False),

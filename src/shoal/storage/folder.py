@@ -2,13 +2,26 @@
 
 import fcntl
 import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from shoal.errors import Unavailable
+from shoal.storage.archive import MANIFEST, Manifest
+from shoal.storage.master_key import MASTER_KEY, NEXT
 
 LOCK: Final = "shoal.lock"
 DATABASE: Final = "shoal.db"
+LOG: Final = "log.db"
+ARTIFACTS: Final = "artifacts"
+# A backup that was unpacked and found whole: from then on it counts, and what was there before does not.
+RESTORED: Final = "restored"
+# What we delete, and only where a database of ours says that the folder is ours: it may be somebody's home. The
+# databases go last, so that a deletion that was interrupted is taken up by the next one.
+OURS: Final = (f"{MASTER_KEY}*", ARTIFACTS, "demo*.json", "spool.db*", f"{LOG}*", f"{DATABASE}*")
 
 
 class DataFolder:
@@ -55,12 +68,44 @@ class DataFolder:
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return cls(path, descriptor)
+        folder = cls(path, descriptor)
+        if not is_shared:
+            folder.finish_restore()
+        return folder
 
     @property
     def database_url(self) -> str:
         """Where the database is."""
         return database_url(self.path)
+
+    def forget(self) -> None:
+        """Deletes what Shoal made in the folder, and nothing else."""
+        if any(self.path.glob(f"{DATABASE}*")):
+            _delete(found for pattern in OURS for found in self.path.glob(pattern))
+
+    def finish_restore(self) -> None:
+        """Puts an unpacked backup into its place; the old master key stays where the backup has none.
+
+        Each step may be done again: whoever takes the folder next goes on where a power cut ended this.
+        """
+        restored = self.path / RESTORED
+        if not restored.exists():
+            return
+        if (restored / MANIFEST).exists():
+            manifest = msgspec.json.decode((restored / MANIFEST).read_bytes(), type=Manifest)
+            kept = manifest.names() | {ARTIFACTS}
+            if MASTER_KEY not in kept:
+                kept |= {MASTER_KEY, NEXT}
+            found = [found for pattern in OURS for found in self.path.glob(pattern)]
+            _delete(path for path in found if path.name not in kept)
+            for unpacked in restored.iterdir():
+                if unpacked.name != MANIFEST:
+                    place = self.path / unpacked.name
+                    if place.is_dir():
+                        shutil.rmtree(place)
+                    unpacked.replace(place)
+            (restored / MANIFEST).unlink()
+        restored.rmdir()
 
     def close(self) -> None:
         """Lets the next process in. The file stays: removing it would let two in at once."""
@@ -72,3 +117,11 @@ class DataFolder:
 def database_url(folder: Path) -> str:
     """Where the database of a data folder is."""
     return f"sqlite:///{folder.resolve() / DATABASE}"
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

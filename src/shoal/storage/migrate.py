@@ -54,6 +54,11 @@ def revise(url: str, message: str, *, folder: Path = MIGRATIONS) -> None:
     command.revision(_config(url, folder), message=message, autogenerate=True, rev_id=f"{number:04}")
 
 
+def revisions(*, folder: Path = MIGRATIONS) -> set[str]:
+    """All migrations that this Shoal knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_config("sqlite://", folder)).walk_revisions()}
+
+
 def _versions(url: str | URL, folder: Path) -> tuple[str | None, str | None]:
     """The migration that the database is at, and the one that it should be at. Numbers of four digits."""
     wanted = ScriptDirectory.from_config(_config(url, folder)).get_current_head()

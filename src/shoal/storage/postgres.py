@@ -174,9 +174,18 @@ class PostgresEngine:
 
     async def _listen_once(self, heard: Callable[[str], None], *, has_missed: bool) -> None:
         dsn = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=CONNECT_S_MAX, application_name="shoal notices"
+        connecting = asyncio.ensure_future(
+            psycopg.AsyncConnection.connect(
+                dsn, autocommit=True, connect_timeout=CONNECT_S_MAX, application_name="shoal notices"
+            )
         )
+        try:
+            connection = await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            # Half a connection has nobody who closes it.
+            with contextlib.suppress(psycopg.Error):
+                await (await connecting).close()
+            raise
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             if has_missed:

@@ -1,67 +1,69 @@
-"""What lies encrypted in the database: the keys of devices. AES-256-GCM under a master key beside the database.
+"""What lies encrypted in the database, such as the keys of devices: AES-256-GCM under a master key beside it.
 
 A copy of the database alone, a backup on a stick, gives no key away. A stored secret is
 
     version (1 byte) | key id (4 bytes) | nonce (12 bytes) | ciphertext and tag
+
+so that a wrong master key is told from a damaged row.
 """
 
 import hashlib
-import os
 import secrets
-import stat
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import LargeBinary
+from sqlalchemy.types import TypeDecorator
 
 from shoal.errors import Unavailable
 
-MASTER_KEY: Final = "master.key"
 KEY_BYTES: Final = 32
 # NIST SP 800-38D §8.3: with random nonces of 96 bits a key is good for 2^32 secrets; a fleet has a million.
 NONCE_BYTES: Final = 12
 
 _VERSION: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
-_HEAD_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
+HEAD_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
+
+
+class Secret(TypeDecorator[bytes]):
+    """A column of secrets that a `Vault` encrypted: a new master key, or a lost one, finds them all by this.
+
+    `context` names the column of the same table whose text each secret is bound to, `says` what they are, for people.
+    A column that may be null is emptied when its secret is given up; otherwise the whole row goes.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, context: str, says: str) -> None:
+        super().__init__()
+        self.context = context
+        self.says = says
 
 
 class Vault:
-    """Encrypts and decrypts under one master key. `context` binds a secret to its owner: it fits nowhere else."""
+    """Encrypts under one master key, decrypts under older ones as well while they are being replaced.
 
-    def __init__(self, master_key: bytes) -> None:
-        if len(master_key) != KEY_BYTES:
-            raise ValueError(f"{len(master_key)} bytes instead of {KEY_BYTES}")
-        self._cipher = AESGCM(master_key)
-        self._head = _VERSION + hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES]
+    `context` binds a secret to its owner: it fits nowhere else.
+    """
 
-    @classmethod
-    def open(cls, folder: Path) -> "Vault":
-        """The vault of a data folder; its master key is made the first time.
+    def __init__(self, master_key: bytes, *older: bytes) -> None:
+        self._ciphers = {_head(key): AESGCM(key) for key in (master_key, *older)}
+        self._head = _head(master_key)
 
-        Raises:
-            Unavailable: the key cannot be read, is not a key, or others may read it.
-        """
-        path = folder / MASTER_KEY
-        try:
-            if not path.exists():
-                _create(path)
-            if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-                raise Unavailable("master key", f"other users may read {path}", f"Run: chmod 600 {path}")
-            master_key = path.read_bytes()
-        except OSError as error:
-            raise Unavailable(
-                "master key", f"{path}: {error.strerror}", "Give this user the right to read it"
-            ) from error
-        if len(master_key) != KEY_BYTES:
-            raise Unavailable("master key", f"{path} holds {len(master_key)} bytes, not {KEY_BYTES}", "Restore it")
-        return cls(master_key)
+    @property
+    def heads(self) -> Sequence[bytes]:
+        """What the secrets begin with that this vault opens; those that it makes, first."""
+        return tuple(self._ciphers)
 
     def encrypt(self, plaintext: bytes, context: str) -> bytes:
         """A secret that only this master key opens, and only in this context."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return self._head + nonce + self._cipher.encrypt(nonce, plaintext, self._head + context.encode())
+        associated = self._head + context.encode()
+        return self._head + nonce + self._ciphers[self._head].encrypt(nonce, plaintext, associated)
 
     def decrypt(self, secret: bytes, context: str) -> bytes:
         """The plaintext.
@@ -69,31 +71,31 @@ class Vault:
         Raises:
             Unavailable: made under another master key, for another context, or damaged.
         """
-        head, nonce = secret[:_HEAD_BYTES], secret[_HEAD_BYTES : _HEAD_BYTES + NONCE_BYTES]
-        if head != self._head:
+        head, nonce = secret[:HEAD_BYTES], secret[HEAD_BYTES : HEAD_BYTES + NONCE_BYTES]
+        cipher = self._ciphers.get(head)
+        if cipher is None:
             raise Unavailable(
                 "master key",
                 f"{context} was encrypted under another master key",
-                f"Restore the {MASTER_KEY} that belongs to this database",
+                "Put the master key that belongs to this database back, or set a new secret",
             )
         try:
-            return self._cipher.decrypt(nonce, secret[_HEAD_BYTES + NONCE_BYTES :], head + context.encode())
+            return cipher.decrypt(nonce, secret[HEAD_BYTES + NONCE_BYTES :], head + context.encode())
         except (InvalidTag, ValueError) as error:
             raise Unavailable("master key", f"the secret of {context} is damaged", "Set a new one") from error
 
 
-def _create(path: Path) -> None:
-    """All of the key or none of it: it is written beside, and then given its name."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, secrets.token_bytes(KEY_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(beside, path)
-    except FileExistsError:
-        pass  # another process was faster: its key holds
-    finally:
-        beside.unlink()
+def key_id(master_key: bytes) -> str:
+    """Which key this is, as 8 hexadecimal digits that give nothing of it away."""
+    return hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES].hex()
+
+
+def key_id_of_head(head: bytes) -> str:
+    """Which key made a secret that begins with this."""
+    return head[len(_VERSION) : HEAD_BYTES].hex()
+
+
+def _head(master_key: bytes) -> bytes:
+    if len(master_key) != KEY_BYTES:
+        raise ValueError(f"{len(master_key)} bytes instead of {KEY_BYTES}")
+    return _VERSION + bytes.fromhex(key_id(master_key))

@@ -2,6 +2,7 @@
 
 import httpx
 
+from shoal.storage import sealed
 from tests.unit.api.company import Company
 
 
@@ -42,3 +43,16 @@ async def test_neither_a_viewer_nor_another_tenant_gets_a_key(
     assert (await viewer.post(path, json={})).status_code == 403
     assert (await stranger.post(path, json={})).status_code == 404
     assert (await stranger.get(path)).status_code == 404
+
+
+async def test_a_key_that_was_lost_is_shown_as_missing_until_there_is_a_new_one(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    made = (await admin.post("/devices", json={"endpoint": "s-17"})).json()
+    assert made["security"]["needs_key"] is False
+
+    await sealed.give_up(company.installation.database, None)
+
+    assert (await admin.get(f"/devices/{made['id']}")).json()["security"]["needs_key"] is True
+    await admin.post(f"/devices/{made['id']}/credentials", json={})
+    assert (await admin.get(f"/devices/{made['id']}")).json()["security"]["needs_key"] is False

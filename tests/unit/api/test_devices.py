@@ -62,7 +62,13 @@ async def test_a_device_without_security_has_no_key(company: Company, admin: htt
     created = await admin.post("/devices", json=wish(company, security={"mode": "none"}))
 
     assert created.status_code == 201
-    assert created.json()["security"] == {"mode": "none", "identity": None, "created_at": None, "key": None}
+    assert created.json()["security"] == {
+        "mode": "none",
+        "identity": None,
+        "created_at": None,
+        "needs_key": False,
+        "key": None,
+    }
 
 
 @pytest.mark.parametrize(

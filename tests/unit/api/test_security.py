@@ -2,8 +2,9 @@
 
 import httpx
 
+from shoal.access.policy import Role
 from shoal.events.device import RequestRefused, SecurityEvent
-from tests.unit.api.company import Company
+from tests.unit.api.company import PASSWORD, Company
 
 
 async def test_refused_handshakes_and_requests_are_listed_newest_first(
@@ -45,4 +46,20 @@ async def test_strangers_are_told_to_the_only_tenant_and_to_none_of_several(
 
     stranger = await company.stranger()
     assert (await admin.get("/security-events")).json()["items"] == []
+    assert (await stranger.get("/security-events")).json()["items"] == []
+
+
+async def test_guesses_at_a_login_are_told_to_the_tenant_whose_login_it_is(
+    company: Company, admin: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    await company.installation.identity.create_user(
+        company.tenant, email="ida@nordvik.example", name="Ida", role=Role.VIEWER, password=PASSWORD
+    )
+    for _ in range(6):
+        await company.bearing(None).post("/sessions", json={"email": "ida@nordvik.example", "password": "wrong"})
+    await company.installation.settle()
+
+    (told,) = (await admin.get("/security-events")).json()["items"]
+    assert told["says"] == "Not let in: too many wrong passwords 'ida@nordvik.example'"
+    assert told["detail"]["address"] == "127.0.0.1"
     assert (await stranger.get("/security-events")).json()["items"] == []

@@ -1,29 +1,56 @@
-"""Beginning again deletes what Shoal made, and nothing of anybody else. The rest is proved by the faults and the demo."""
+"""What a process needs is there, or it says in one line what is missing; the rest is proved by the stories and the faults."""
 
+import contextlib
 from pathlib import Path
 
-from shoal.app.foundation import forget
+import pytest
+
+from shoal.app.foundation import Foundation
+from shoal.errors import Rejected, Unavailable
+from shoal.settings import Settings
+from shoal.storage.database import Database
 
 
-def fill(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("something")
+async def test_all_of_shoal_brings_its_tables_up_to_date_by_itself(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        base = await Foundation.open(Settings(data=tmp_path), opened, is_whole=True)
+
+        assert base.folder == tmp_path
+        assert base.database.where == str(tmp_path / "shoal.db")
 
 
-def test_beginning_again_leaves_what_is_not_ours(tmp_path: Path) -> None:
-    fill(tmp_path, "shoal.db", "shoal.db-wal", "log.db", "master.key", "artifacts/abc", "demo.json", "demo-login.json")
-    fill(tmp_path, "notes.txt", "photos/pen.jpg", "shoal.lock")
+@pytest.mark.parametrize(
+    ("given", "missing"), [({}, "database"), ({"database": "postgresql://localhost/shoal"}, "kafka")]
+)
+async def test_a_role_of_its_own_says_what_it_shares(tmp_path: Path, given: dict[str, str], missing: str) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        with pytest.raises(Rejected) as refused:
+            await Foundation.open(Settings(data=tmp_path, **given), opened, is_whole=False)
 
-    forget(tmp_path)
+    assert refused.value.subject == missing
+    assert "shoal up" in refused.value.reason
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "photos", "shoal.lock"]
+
+async def test_to_begin_again_is_refused_where_the_database_is_shared(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, database="postgresql://localhost/shoal")
+
+    async with contextlib.AsyncExitStack() as opened:
+        with pytest.raises(Rejected, match="fresh"):
+            await Foundation.open(settings, opened, is_whole=True, fresh=True)
 
 
-def test_a_folder_that_never_was_ours_is_left_alone(tmp_path: Path) -> None:
-    fill(tmp_path, "artifacts/build.zip", "master.key", "demo.json")
+async def test_what_was_opened_before_a_failure_is_closed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(url: str) -> Database:
+        raise Unavailable("database", "damaged")
 
-    forget(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "open", damaged)
+        async with contextlib.AsyncExitStack() as opened:
+            with pytest.raises(Unavailable):
+                await Foundation.open(Settings(data=tmp_path), opened, is_whole=True)
 
-    assert len(list(tmp_path.iterdir())) == 3
+    # The lock on the folder is free.
+    async with contextlib.AsyncExitStack() as opened:
+        await Foundation.open(Settings(data=tmp_path), opened, is_whole=True)

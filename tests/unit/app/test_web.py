@@ -7,7 +7,7 @@ import socket
 import httpx
 import pytest
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shoal.app.web import Doorman, Settled, WebServer, listen, url_of
 from shoal.errors import Unavailable
@@ -86,6 +86,25 @@ async def test_a_server_serves_until_it_is_cancelled_and_frees_its_port() -> Non
         await serving
 
     listen(url.removeprefix("http://")).close()
+
+
+async def caller(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse(scope["client"][0])(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [(("127.0.0.1",), "192.0.2.7"), (("127.0.0.0/8",), "192.0.2.7"), (("10.0.0.1",), "127.0.0.1")]
+)
+async def test_only_a_trusted_proxy_says_where_a_request_comes_from(trusted: tuple[str, ...], seen: str) -> None:
+    opened = listen("127.0.0.1:0")
+    serving = asyncio.create_task(WebServer(caller, opened, trusted_proxies=trusted).run())
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(url_of(opened), headers={"X-Forwarded-For": "192.0.2.7"})
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+    assert answer.text == seen
 
 
 def test_a_taken_address_is_named_with_what_to_do() -> None:

@@ -120,3 +120,23 @@ async def test_a_password_that_would_cost_too_much_to_hash_never_reaches_the_api
 
     assert answer.status_code == 422
     assert pages.link.carried == []
+
+
+async def test_the_api_hears_where_the_browser_is(ida: Pages) -> None:
+    await ida.do("logout")
+
+    assert [request.headers["X-Forwarded-For"] for request in ida.link.carried if request.method != "GET"] == [
+        "127.0.0.1",
+        "127.0.0.1",
+    ]
+
+
+async def test_how_long_to_wait_after_wrong_passwords_reaches_the_browser(assets: Path) -> None:
+    wait = {"type": "too-many-attempts", "title": "login: too many wrong passwords", "status": 429, "retry_after_s": 30}
+    transport = httpx.MockTransport(lambda _: httpx.Response(429, json=wait))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as api:
+        application = create_application(api, assets, secret=b"of the test", clock=FakeClock())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://pages") as browser:
+            answer = await browser.post("/bff/login", json={"email": EMAIL, "password": PASSWORD})
+
+    assert (answer.status_code, answer.headers["Retry-After"], answer.json()) == (429, "30", wait)

@@ -1,46 +1,65 @@
-"""Five wrong passwords in a quarter of an hour, and then a wait that ends."""
+"""Waits that grow, and end."""
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import Forbidden, Rejected
-from shoal.identity.login import WINDOW, WRONG_MAX, TooManyAttempts, Unauthenticated, wait_until
+from shoal.identity.login import (
+    ACCOUNT,
+    ACCOUNT_HERE,
+    NETWORK,
+    Patience,
+    TooManyAttempts,
+    Unauthenticated,
+    network_of,
+)
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 
 
-def minutes_ago(*minutes: float) -> list[datetime]:
-    return [NOW - timedelta(minutes=each) for each in minutes]
+def waits(patience: Patience, failures: int) -> float:
+    return (patience.until(failures, NOW) - NOW).total_seconds()
 
 
-def test_the_fifth_wrong_password_locks_until_the_first_is_a_quarter_of_an_hour_old() -> None:
-    assert wait_until(minutes_ago(9, 7, 5, 3), NOW) is None
-    assert wait_until(minutes_ago(1, 3, 5, 7, 9), NOW) == NOW + timedelta(minutes=6)
+def test_some_are_free_then_each_wait_is_twice_the_one_before() -> None:
+    assert [waits(ACCOUNT_HERE, failures) for failures in range(3, 13)] == [
+        0, 0, 15, 30, 60, 120, 240, 480, 900, 900,
+    ]  # fmt: skip
 
 
-def test_what_is_long_past_counts_no_more() -> None:
-    assert wait_until(minutes_ago(15, 16, 60, 2, 1, 0), NOW) is None
+@given(st.integers(0, 10**9), st.sampled_from([ACCOUNT, ACCOUNT_HERE, NETWORK]))
+def test_no_wait_is_longer_than_the_longest_or_shorter_than_the_one_before(failures: int, patience: Patience) -> None:
+    assert waits(patience, failures) <= waits(patience, failures + 1) <= patience.longest.total_seconds()
 
 
-@given(st.lists(st.integers(0, 1_200), max_size=40))
-def test_waiting_as_long_as_told_is_enough_and_a_moment_less_is_not(seconds: list[int]) -> None:
-    attempts = [NOW - timedelta(seconds=each) for each in seconds]
-    until = wait_until(attempts, NOW)
+def test_many_networks_that_guess_keep_an_owner_waiting_for_a_minute_at_most() -> None:
+    assert waits(ACCOUNT, 10**6) == 60
 
-    if until is None:
-        assert sum(moment > NOW - WINDOW for moment in attempts) < WRONG_MAX
-    else:
-        assert NOW < until <= NOW + WINDOW
-        assert wait_until(attempts, until) is None
-        assert wait_until(attempts, until - timedelta(milliseconds=1)) is not None
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+        ("x" * 1_000, "x" * 45),
+    ],
+)
+def test_guesses_from_one_network_are_counted_together(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_the_refusal_says_how_long_to_wait_in_whole_seconds() -> None:
     assert TooManyAttempts(timedelta(seconds=59.2)).facts["retry_after_s"] == 60
     assert TooManyAttempts(timedelta(milliseconds=3)).facts["retry_after_s"] == 1
-    assert isinstance(TooManyAttempts(WINDOW), Forbidden)
-    assert TooManyAttempts(WINDOW).kind == "too-many-attempts"
+    assert isinstance(TooManyAttempts(timedelta()), Forbidden)
+    assert TooManyAttempts(timedelta()).kind == "too-many-attempts"
     assert Unauthenticated("login", "wrong").kind == "unauthenticated"
     assert issubclass(Unauthenticated, Rejected)

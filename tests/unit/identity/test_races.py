@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from shoal.access.policy import Role
 from shoal.clock import FakeClock
 from shoal.errors import Conflict, Rejected
-from shoal.identity.login import WRONG_MAX, TooManyAttempts, Unauthenticated
+from shoal.identity.login import ACCOUNT_HERE, TooManyAttempts, Unauthenticated
 from shoal.identity.store import Identity, users
 from shoal.identity.user import User
 from shoal.ids import TenantId
@@ -75,7 +75,7 @@ async def test_guesses_that_are_made_at_once_are_counted_together() -> None:
     url = fresh_url()
     database = await Database.open(url, migrate=False)
     await create(database, "kari")
-    for _ in range(WRONG_MAX - 1):
+    for _ in range(ACCOUNT_HERE.free - 1):
         with pytest.raises(Unauthenticated):
             await identity(database).log_in("kari@farm.example", "wrong")
 

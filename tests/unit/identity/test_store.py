@@ -9,8 +9,9 @@ from sqlalchemy import update
 
 from shoal.access.policy import Role
 from shoal.errors import Conflict, NotFound, Rejected
-from shoal.identity.login import SESSION_LIFETIME, WINDOW, WRONG_MAX, TooManyAttempts, Unauthenticated
-from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT, users
+from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
+from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT
+from shoal.identity.tables import users
 from shoal.identity.token import TokenKind
 from shoal.identity.user import User
 from shoal.ids import TenantId, TokenId, UserId
@@ -66,31 +67,6 @@ async def test_a_refusal_does_not_tell_what_was_wrong(shoal: Installation, email
         await shoal.identity.log_in(email, password)
 
     assert str(caught.value) == "login: wrong email address or password"
-
-
-async def test_after_five_wrong_passwords_even_the_right_one_must_wait(shoal: Installation) -> None:
-    await create(shoal)
-    await create(shoal, "ola@farm.example")
-    for _ in range(WRONG_MAX):
-        with pytest.raises(Unauthenticated):
-            await shoal.identity.log_in("kari@farm.example", "wrong")
-
-    with pytest.raises(TooManyAttempts) as caught:
-        await shoal.identity.log_in("kari@farm.example", PASSWORD)
-    await shoal.identity.log_in("ola@farm.example", PASSWORD)
-    shoal.clock.advance(caught.value.retry_after)
-    await shoal.identity.log_in("kari@farm.example", PASSWORD)
-
-    assert caught.value.retry_after == WINDOW
-
-
-async def test_a_login_makes_up_for_the_wrong_passwords_before_it(shoal: Installation) -> None:
-    await create(shoal)
-    for _ in range(3):
-        for _ in range(WRONG_MAX - 1):
-            with pytest.raises(Unauthenticated):
-                await shoal.identity.log_in("kari@farm.example", "wrong")
-        await shoal.identity.log_in("kari@farm.example", PASSWORD)
 
 
 async def test_a_login_ends_after_a_working_day(shoal: Installation) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData, NullPool, Table, Text, create_engine, f
 
 import shoal
 from shoal.storage.database import Database
-from shoal.storage.migrate import MIGRATIONS, upgrade
+from shoal.storage.migrate import MIGRATIONS, revisions, upgrade
 from shoal.storage.tables import metadata
 from tests.harness.schema import FILES, draft, import_tables
 
@@ -141,8 +141,7 @@ def test_a_draft_after_the_first_has_the_next_number_and_holds_only_what_is_new(
         metadata.remove(metadata.tables["test_new"])
 
     text = written.read_text()
-    number = len(list((MIGRATIONS / "versions").glob("[0-9]*.py"))) + 1
-    assert written.name == f"{number:04}_new_words.py"
+    assert written.name == f"{len(revisions()) + 1:04}_new_words.py"
     assert text.startswith('"""New words."""')
     assert '"test_new"' in text
     assert 'op.create_index(op.f("ix_test_new_word"), "test_new", ["word"], unique=False)' in text

@@ -13,6 +13,8 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly code: string,
+    /** How long to wait before the next try, in seconds; 0 when there is nothing to wait for. */
+    readonly waitS = 0,
   ) {
     super(title);
   }
@@ -54,7 +56,8 @@ export async function said<Data>(answer: Promise<Said<Data>>): Promise<Data> {
 export function problemOf(status: number, body: unknown): Problem {
   const members = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   const text = (name: string) => (typeof members[name] === "string" ? members[name] : "");
-  return new Problem(status, text("type"), text("title") || `answer ${status}`, text("detail"), text("code"));
+  const waitS = typeof members.retry_after_s === "number" ? members.retry_after_s : 0;
+  return new Problem(status, text("type"), text("title") || `answer ${status}`, text("detail"), text("code"), waitS);
 }
 
 /** Why something did not work, as the end of a sentence: "Alerts could not be loaded (…)". */

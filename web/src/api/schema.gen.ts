@@ -769,6 +769,8 @@ export interface components {
             free_memory_kb: components["schemas"]["VitalShown"] | null;
             /** Model */
             model: string;
+            /** Needs Key */
+            needs_key: boolean;
             registration: components["schemas"]["RegistrationShown"] | null;
             /** Security Identity */
             security_identity: string;

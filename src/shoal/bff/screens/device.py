@@ -57,6 +57,7 @@ class DeviceScreen(BaseModel):
     registration: RegistrationShown | None
     security_mode: str
     security_identity: str
+    needs_key: bool
     battery_mv: VitalShown | None
     free_memory_kb: VitalShown | None
     series: list[Series]
@@ -134,6 +135,7 @@ def device_screen(
         registration=_registration(registration) if registration else None,
         security_mode=security.mode if security else "",
         security_identity=security.identity if security else "",
+        needs_key=bool(security and security.needs_key),
         battery_mv=vital_shown(device.vitals.battery_mv),
         free_memory_kb=vital_shown(device.vitals.free_memory_kb),
         series=series,

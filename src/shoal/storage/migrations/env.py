@@ -6,6 +6,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import create_engine, pool, text
 
+from shoal.storage.secrets import Secret
 from shoal.storage.tables import Json, Timestamp, metadata
 
 
@@ -13,6 +14,8 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal
     """A migration must stay what it was when our types change: it names the plain types of the database."""
     if kind == "type" and isinstance(item, Timestamp):
         return "sa.BigInteger()"
+    if kind == "type" and isinstance(item, Secret):
+        return "sa.LargeBinary()"
     if kind == "type" and isinstance(item, Json):
         return "sa.Text()"
     return False

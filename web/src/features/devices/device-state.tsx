@@ -34,6 +34,11 @@ export function DeviceState({ screen }: { screen: Screen }) {
         <span className="space" />
         <Heard device={device} />
       </div>
+      {screen.needs_key && (
+        <p role="status">
+          <b>Needs a new key.</b> <span className="muted">Without one it cannot connect.</span>
+        </p>
+      )}
       {verdict && <Evidence evidence={verdict.evidence} ruledOut={verdict.ruled_out} />}
       {!verdict && device.status !== "healthy" && device.status !== "new" && (
         <p className="muted">The cause is unknown; nothing was checked yet.</p>

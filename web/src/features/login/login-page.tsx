@@ -78,8 +78,14 @@ export function LoginPage() {
 /** The same words for both, so that nobody learns who exists. */
 function refusal(error: unknown): string {
   if (error instanceof Problem && error.status === 401) return "Email or password is wrong.";
-  if (error instanceof Problem && error.status === 429) return "Too many tries. Wait a minute, then try again.";
+  if (error instanceof Problem && error.status === 429) return tooMany(error.waitS);
   return `Nobody could be logged in ${why(error)}`;
+}
+
+/** How long to wait is said: whoever knows their password must not believe that it is wrong. */
+function tooMany(waitS: number): string {
+  const wait = waitS > 90 ? `${Math.ceil(waitS / 60)} minutes` : `${waitS || 60} seconds`;
+  return `Too many wrong passwords. Wait ${wait}, then try again.`;
 }
 
 /** Only ever back into the application: `//elsewhere` is another site. */

@@ -1,0 +1,39 @@
+"""Grown up."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "login_failures",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_login_failures")),
+    )
+    op.create_index("ix_login_failures_last_at", "login_failures", ["last_at"], unique=False)
+
+    op.create_table(
+        "login_networks",
+        sa.Column("user_id", sa.String(length=16), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_login_networks_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", "network", name=op.f("pk_login_networks")),
+    )
+    with op.batch_alter_table("login_attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_login_attempts_at"))
+        batch_op.drop_index(batch_op.f("ix_login_attempts_email"))
+
+    op.drop_table("login_attempts")
+    with op.batch_alter_table("credentials", schema=None) as batch_op:
+        batch_op.alter_column("key_encrypted", existing_type=sa.BLOB(), nullable=True)
+
+    with op.batch_alter_table("registrations", schema=None) as batch_op:
+        batch_op.alter_column("lifetime_s", existing_type=sa.INTEGER(), type_=sa.BigInteger(), existing_nullable=False)
