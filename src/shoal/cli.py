@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, `shoal token`, `shoal db`, `shoal key`.
+"""The command line: `shoal demo` and `shoal up`; `shoal admin`, `token`, `db` and `key` beside them.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -16,6 +16,7 @@ from shoal.app import backup, first_start, keys
 from shoal.app.composition import Running, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
+from shoal.identity.invitation import NewInvitation
 from shoal.settings import Settings, load
 
 # RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
@@ -70,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="all of Shoal in one process")
     _serving(up)
     up.set_defaults(run=_up)
+
+    admin = commands.add_parser("admin", help="people who administer").add_subparsers(required=True, metavar="ACTION")
+    invite = admin.add_parser("invite", help="print a link that makes whoever opens it an administrator, once")
+    invite.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
+    invite.add_argument("--web", metavar="HOST:PORT", help=Settings.model_fields["web"].description)
+    _common(invite)
+    invite.set_defaults(run=_admin_invite)
 
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
@@ -157,8 +165,14 @@ async def _up(given: argparse.Namespace) -> int:
 
 async def _say_up(running: Running) -> None:
     _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}")
-    if running.login is not None:
-        _say(f"First login, shown this once: {running.login.email}  {running.login.password}")
+    invitation = await first_start.first_invitation(running.database, running.identity, running.tenant)
+    if invitation is not None:
+        _say("Nobody can log in yet. Who opens this link becomes the administrator:", "")
+        _say(
+            f"  {invitation.link(running.pages)}",
+            "",
+            f"It works once, {_until(invitation)}. Another: shoal admin invite",
+        )
     _say("Tokens for programs: shoal token create NAME --role administrator", "Ctrl-C stops it.")
 
 
@@ -167,9 +181,8 @@ async def _demo(given: argparse.Namespace) -> int:
     option = settings.enclosure_option or DEMO_ENCLOSURE_OPTION
 
     async def farm(running: Running) -> None:
-        access = await first_start.demo_access(
-            running.folder, running.identity, running.database, running.clock, running.login
-        )
+        login = await first_start.first_administrator(running.identity, running.tenant)
+        access = await first_start.demo_access(running.folder, running.identity, running.database, running.clock, login)
         _say("Setting the demo farm up ...")
         known = await run.prepare(running.api, access.token, running.folder)
         _say(
@@ -189,6 +202,16 @@ async def _demo(given: argparse.Namespace) -> int:
         await run.live(known, running.coap[0], option)
 
     return await up(settings, farm, fresh=given.fresh, tenant=DEMO_TENANT)
+
+
+async def _admin_invite(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    invitation = await first_start.invite(settings, given.tenant)
+    _say(
+        invitation.link(settings.base_url),
+        f"It works once, {_until(invitation)}. Links from before do not work any more.",
+    )
+    return 0
 
 
 async def _token_create(given: argparse.Namespace) -> int:
@@ -255,6 +278,10 @@ async def _key_forget(given: argparse.Namespace) -> int:
     _say(*(f"  {kind}" for kind in lost))
     _say(f"To give them up: shoal key forget {keys.confirmation(lost)}")
     return 0
+
+
+def _until(invitation: NewInvitation) -> str:
+    return f"until {invitation.expires_at.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _size(size: int) -> str:

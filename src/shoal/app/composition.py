@@ -18,7 +18,6 @@ from shoal.alerting.worker import AlertHandler
 from shoal.api.application import create_application as create_api
 from shoal.api.changes import Changes
 from shoal.app import first_start, keys, logs, web
-from shoal.app.first_start import Login
 from shoal.app.neighbours import (
     file_address,
     mail_settings,
@@ -45,6 +44,7 @@ from shoal.health.worker import HealthHandler
 from shoal.history.store import History
 from shoal.history.worker import HistoryHandler, forget_now_and_then
 from shoal.identity.store import Identity
+from shoal.ids import TenantId
 from shoal.inventory import registration_store
 from shoal.inventory.place import Tenant
 from shoal.inventory.store import Inventory
@@ -71,14 +71,13 @@ ASSETS: Final = Path(__file__).parents[1] / "bff" / "assets"
 class Running:
     """A Shoal that is up, for whoever lives beside it: the one who says so on the terminal, the demo farm.
 
-    `pages` is for people, `api` for programs on this machine; devices use `coap`. `login` is the first one that was
-    just made, None later.
+    `pages` is for people, `api` for programs on this machine; devices use `coap`. `tenant` is the only one as a rule.
     """
 
     pages: str
     api: str
     coap: Sequence[str]
-    login: Login | None
+    tenant: TenantId
     folder: Path
     database: Database
     identity: Identity
@@ -313,8 +312,7 @@ class _Shoal:
                 ("outer web", outer.run()),
             ):
                 tasks.create_task(work, name=name)
-            login = await first_start.first_administrator(rooms.identity, self._tenant.id)
-            tasks.create_task(beside(self._running(web.url_of(inner), login)), name="beside")
+            tasks.create_task(beside(self._running(web.url_of(inner))), name="beside")
 
     def _api(self, changes: Changes, relay: Relay, health: Health) -> FastAPI:
         rooms = self._rooms
@@ -334,13 +332,13 @@ class _Shoal:
             operations=operations_router(rooms.database, rooms.gateway, relay, health, rooms.clock),
         )
 
-    def _running(self, api: str, login: Login | None) -> Running:
+    def _running(self, api: str) -> Running:
         rooms = self._rooms
         return Running(
             pages=self._settings.base_url,
             api=api,
             coap=rooms.gateway.addresses,
-            login=login,
+            tenant=self._tenant.id,
             folder=self._folder,
             database=rooms.database,
             identity=rooms.identity,
