@@ -1,4 +1,4 @@
-"""The command line: `shoal demo`, `shoal up`, the roles one by one, `shoal token`, `shoal db`, `shoal key`.
+"""The command line: `shoal demo` and `shoal up`, the roles one by one; `shoal admin`, `token`, `db` and `key` beside them.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -17,6 +17,7 @@ from shoal.app import backup, first_start, keys
 from shoal.app.composition import Role, Running, run_role, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
+from shoal.identity.invitation import NewInvitation
 from shoal.settings import Settings, load
 
 # RFC 7252 §12.2 keeps 65000 to 65535 for experiments; a demo is one.
@@ -105,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
         process = commands.add_parser(role.value, help=does)
         _role_arguments(process, role)
         process.set_defaults(run=_run_role, role=role)
+    admin = commands.add_parser("admin", help="people who administer").add_subparsers(required=True, metavar="ACTION")
+    invite = admin.add_parser("invite", help="print a link that makes whoever opens it an administrator, once")
+    invite.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
+    invite.add_argument("--web", metavar="HOST:PORT", help=Settings.model_fields["web"].description)
+    _stored(invite)
+    invite.set_defaults(run=_admin_invite)
 
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True, metavar="ACTION")
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
@@ -238,8 +245,14 @@ async def _up(given: argparse.Namespace) -> int:
 
 async def _say_up(running: Running) -> None:
     _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}")
-    if running.login is not None:
-        _say(f"First login, shown this once: {running.login.email}  {running.login.password}")
+    invitation = await first_start.first_invitation(running.database, running.identity, running.tenant)
+    if invitation is not None:
+        _say("Nobody can log in yet. Who opens this link becomes the administrator:", "")
+        _say(
+            f"  {invitation.link(running.pages)}",
+            "",
+            f"It works once, {_until(invitation)}. Another: shoal admin invite",
+        )
     _say("Tokens for programs: shoal token create NAME --role administrator", "Ctrl-C stops it.")
 
 
@@ -248,9 +261,8 @@ async def _demo(given: argparse.Namespace) -> int:
     option = settings.enclosure_option or DEMO_ENCLOSURE_OPTION
 
     async def farm(running: Running) -> None:
-        access = await first_start.demo_access(
-            running.folder, running.identity, running.database, running.clock, running.login
-        )
+        login = await first_start.first_administrator(running.identity, running.tenant)
+        access = await first_start.demo_access(running.folder, running.identity, running.database, running.clock, login)
         _say("Setting the demo farm up ...")
         known = await run.prepare(running.api, access.token, running.folder)
         _say(
@@ -284,6 +296,16 @@ async def _simulate(given: argparse.Namespace) -> int:
 
 async def _run_role(given: argparse.Namespace) -> int:
     return await run_role(_settings(given), given.role, lambda lines: _say(*lines))
+
+
+async def _admin_invite(given: argparse.Namespace) -> int:
+    settings = _settings(given)
+    invitation = await first_start.invite(settings, given.tenant)
+    _say(
+        invitation.link(settings.base_url),
+        f"It works once, {_until(invitation)}. Links from before do not work any more.",
+    )
+    return 0
 
 
 async def _token_create(given: argparse.Namespace) -> int:
@@ -350,6 +372,10 @@ async def _key_forget(given: argparse.Namespace) -> int:
     _say(*(f"  {kind}" for kind in lost))
     _say(f"To give them up: shoal key forget {keys.confirmation(lost)}")
     return 0
+
+
+def _until(invitation: NewInvitation) -> str:
+    return f"until {invitation.expires_at.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _size(size: int) -> str:

@@ -40,6 +40,8 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.keyboard.press("Enter");
     await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
   },
+  welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
+  "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),
   alerts: async (page) => open(page, "/alerts", "Needs a person"),
   "an alert": async (page) => open(page, "/alerts/alr-00A7K2", "Who was told"),
   "an acknowledge": async (page) => {

@@ -102,7 +102,7 @@ async function told(process_: ChildProcess): Promise<(name: string) => string> {
   };
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

@@ -13,6 +13,7 @@ from shoal.api import (
     devices,
     enclosures,
     farms,
+    invitations,
     live,
     objects,
     problems,
@@ -44,6 +45,7 @@ from shoal.storage.database import Database
 PREFIX: Final = "/api/v1"
 _ROUTERS: Final = (
     sessions.router,
+    invitations.router,
     users.router,
     tokens.router,
     farms.router,

@@ -10,7 +10,7 @@ from shoal.access.policy import GRANTS
 from shoal.api.access import HeldAsking, address_of
 from shoal.api.context import HeldRooms
 from shoal.errors import Conflict, Unavailable
-from shoal.identity.token import TokenKind
+from shoal.identity.token import NewToken, TokenKind
 from shoal.identity.user import EMAIL_BYTES_MAX, PASSWORD_CHARACTERS_MAX, User
 
 # As a person may type it, blanks around it included.
@@ -64,8 +64,7 @@ async def log_in(asked: LoginAsked, request: Request, rooms: HeldRooms) -> Sessi
         if not has_room:
             raise Unavailable("login", "too many people log in at this moment")
         new, user = await rooms.identity.log_in(asked.email, asked.password, address_of(request))
-    assert new.token.expires_at is not None  # noqa: S101  # a login always ends
-    return Session(token=new.secret, user=_person(user), role=user.role.value, expires_at=new.token.expires_at)
+    return session_shown(new, user)
 
 
 @router.delete("/sessions/current", status_code=204)
@@ -99,6 +98,12 @@ async def tenants(asking: HeldAsking, rooms: HeldRooms) -> list[TenantShown]:
     """The tenant that this token belongs to: tenants never see each other."""
     tenant = await rooms.inventory.tenant(asking.tenant)
     return [TenantShown(id=tenant.id, name=tenant.name)]
+
+
+def session_shown(new: NewToken, user: User) -> Session:
+    """A login that was just made."""
+    assert new.token.expires_at is not None  # noqa: S101  # a login always ends
+    return Session(token=new.secret, user=_person(user), role=user.role.value, expires_at=new.token.expires_at)
 
 
 def _person(user: User) -> Person:

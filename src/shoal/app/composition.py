@@ -11,12 +11,12 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from shoal.app import first_start, logs, web
-from shoal.app.first_start import Login
 from shoal.app.foundation import Foundation
 from shoal.app.roles import Process, pages
 from shoal.clock import Clock, SystemClock
 from shoal.errors import ShoalError
 from shoal.identity.store import Identity
+from shoal.ids import TenantId
 from shoal.settings import Settings
 from shoal.storage.database import Database
 
@@ -36,14 +36,13 @@ class Role(StrEnum):
 class Running:
     """A Shoal that is up, for whoever lives beside it: the one who says so on the terminal, the demo farm.
 
-    `pages` is for people, `api` for programs on this machine; devices use `coap`. `login` is the first one that was
-    just made, None later.
+    `pages` is for people, `api` for programs on this machine; devices use `coap`. `tenant` is the only one as a rule.
     """
 
     pages: str
     api: str
     coap: Sequence[str]
-    login: Login | None
+    tenant: TenantId
     folder: Path
     database: Database
     identity: Identity
@@ -85,12 +84,11 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         process.serve(
             "outer web", web.Doorman(api, pages(settings, web.url_of(inner), opened, base.clock)), pages_socket
         )
-        login = await first_start.first_administrator(process.identity, ours.id)
         running = Running(
             pages=settings.base_url,
             api=web.url_of(inner),
             coap=gateway.addresses,
-            login=login,
+            tenant=ours.id,
             folder=base.folder,
             database=base.database,
             identity=process.identity,
@@ -129,9 +127,9 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
         case Role.API:
             application = process.add_api()
             ours = await first_start.tenant_of(base.database, process.inventory, None)
-            login = await first_start.first_administrator(process.identity, ours.id)
-            if login is not None:
-                lines.append(f"First login, shown this once: {login.email}  {login.password}")
+            invitation = await first_start.first_invitation(base.database, process.identity, ours.id)
+            if invitation is not None:
+                lines.append(f"Nobody can log in yet; an administrator: {invitation.link(settings.base_url)}")
         case Role.HEALTH:
             process.add_health()
         case Role.ALERTS:

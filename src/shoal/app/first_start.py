@@ -12,6 +12,7 @@ import msgspec
 from shoal.access.policy import Role
 from shoal.clock import Clock, SystemClock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
+from shoal.identity.invitation import NewInvitation
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Identity
 from shoal.ids import Prefix, TenantId, TokenId, parse_id
@@ -36,7 +37,7 @@ TENANTS_LOOKED_AT_MAX: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How the first administrator logs in: shown once, at the first start."""
+    """How the first administrator of a demo logs in."""
 
     email: str
     password: str
@@ -73,7 +74,7 @@ async def any_tenant(database: Database, inventory: Inventory) -> Tenant:
 
 
 async def first_administrator(identity: Identity, tenant: TenantId) -> Login | None:
-    """Makes the first person of the installation; None when there is somebody already."""
+    """Makes the first person of a demo, who need not choose anything; None when there is somebody already."""
     if await identity.has_users():
         return None
     login = Login(ADMINISTRATOR_EMAIL, new_password())
@@ -84,6 +85,31 @@ async def first_administrator(identity: Identity, tenant: TenantId) -> Login | N
     except Conflict:
         return None  # another process made it a moment ago, and tells its login
     return login
+
+
+async def first_invitation(database: Database, identity: Identity, tenant: TenantId) -> NewInvitation | None:
+    """Invites the first person of the installation, anew at each start; None when there is somebody already."""
+    if await identity.has_users():
+        return None
+    async with database.transaction() as tx:
+        return await identity.invite(tx, tenant, Role.ADMINISTRATOR)
+
+
+async def invite(settings: Settings, tenant: str | None) -> NewInvitation:
+    """Invites another administrator, also while Shoal runs on the same data folder.
+
+    Raises:
+        Rejected: several tenants and none named; no data folder yet.
+        NotFound: no such tenant.
+    """
+    database = await _existing(settings)
+    try:
+        clock = SystemClock()
+        owner = await _tenant(Inventory(database, clock), tenant)
+        async with database.transaction() as tx:
+            return await Identity(database, clock).invite(tx, owner, Role.ADMINISTRATOR)
+    finally:
+        await database.close()
 
 
 def new_password() -> str:

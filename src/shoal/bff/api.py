@@ -64,6 +64,13 @@ class Api:
     async def log_in(self, email: str, password: str) -> heard.Session:
         return await self._send(heard.Session, "POST", "/sessions", body={"email": email, "password": password})
 
+    async def invitation(self, secret: str) -> heard.Invitation:
+        return await self._send(heard.Invitation, "POST", "/invitations:look", body={"secret": secret})
+
+    async def accept(self, secret: str, email: str, name: str, password: str) -> heard.Session:
+        body = {"secret": secret, "email": email, "name": name, "password": password}
+        return await self._send(heard.Session, "POST", "/invitations:accept", body=body)
+
     async def log_out(self) -> None:
         await self._answer("DELETE", "/sessions/current")
 

@@ -176,6 +176,19 @@ class Registration(Heard):
     expires_at: datetime | None = None
 
 
+class TenantNamed(Heard):
+    name: str
+
+
+class Invitation(Heard):
+    """What a link invites to."""
+
+    tenant: TenantNamed
+    role: str
+    expires_at: datetime
+    password_characters_min: int
+
+
 class Security(Heard):
     mode: str = ""
     identity: str = ""

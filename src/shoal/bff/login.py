@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from shoal.bff import heard
 from shoal.bff.api import Api, ProblemAnswered
 from shoal.bff.context import Bff, HeldBff, HeldLogin, WritingLogin, address_of, cookie_name, same_origin
 from shoal.bff.logins import Login
@@ -16,6 +17,10 @@ from shoal.errors import Unavailable
 PASSWORD_CHARACTERS_MAX: Final = 1_024
 # RFC 5321 §4.5.3.1.3: a path has at most 256 octets.
 EMAIL_CHARACTERS_MAX: Final = 256
+# A full name in any language, blanks around it included.
+NAME_CHARACTERS_MAX: Final = 240
+# What stands behind the # of a link; ours have 49 characters.
+SECRET_CHARACTERS_MAX: Final = 128
 
 router = APIRouter(prefix="/bff")
 
@@ -23,6 +28,23 @@ router = APIRouter(prefix="/bff")
 class LoginAsked(BaseModel):
     email: str = Field(max_length=EMAIL_CHARACTERS_MAX)
     password: str = Field(max_length=PASSWORD_CHARACTERS_MAX)
+
+
+class InvitationAsked(BaseModel):
+    secret: str = Field(max_length=SECRET_CHARACTERS_MAX)
+
+
+class Invitation(BaseModel):
+    """What a link invites to, until when."""
+
+    tenant: str
+    role: str
+    expires_at: datetime
+    password_characters_min: int
+
+
+class JoinAsked(InvitationAsked, LoginAsked):
+    name: str = Field(max_length=NAME_CHARACTERS_MAX)
 
 
 class Person(BaseModel):
@@ -38,9 +60,34 @@ class Person(BaseModel):
 @router.post("/login", dependencies=[Depends(same_origin)])
 async def log_in(asked: LoginAsked, request: Request, response: Response, bff: HeldBff) -> Person:
     """Takes an email address and a password to the API and keeps the token."""
+    session = await Api(bff.api, address=address_of(request)).log_in(asked.email, asked.password)
+    return await _let_in(session, request, response, bff)
+
+
+@router.post("/invitation", dependencies=[Depends(same_origin)])
+async def invitation(asked: InvitationAsked, request: Request, bff: HeldBff) -> Invitation:
+    """What the link in the browser's address line invites to."""
+    said = await Api(bff.api, address=address_of(request)).invitation(asked.secret)
+    return Invitation(
+        tenant=said.tenant.name,
+        role=said.role,
+        expires_at=said.expires_at,
+        password_characters_min=said.password_characters_min,
+    )
+
+
+@router.post("/join", dependencies=[Depends(same_origin)])
+async def join(asked: JoinAsked, request: Request, response: Response, bff: HeldBff) -> Person:
+    """Makes a person of whoever has the link, and logs them in."""
+    api = Api(bff.api, address=address_of(request))
+    session = await api.accept(asked.secret, asked.email, asked.name, asked.password)
+    return await _let_in(session, request, response, bff)
+
+
+async def _let_in(session: heard.Session, request: Request, response: Response, bff: Bff) -> Person:
+    """Keeps the token, and gives the browser a cookie for it."""
     if before := request.cookies.get(cookie_name(bff.is_secure)):
         bff.logins.close(before)
-    session = await Api(bff.api, address=address_of(request)).log_in(asked.email, asked.password)
     login = bff.logins.open(session)
     response.set_cookie(
         cookie_name(bff.is_secure),

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, Table, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Row, Select, Table, and_, delete, exists, func, insert, select, update
 
 from shoal.access.decision import Subject
 from shoal.access.policy import Role
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.attempt_store import Attempts
+from shoal.identity.invitation import INVITATION_LIFETIME, Invitation, InvitationOver, NewInvitation
 from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
-from shoal.identity.tables import tokens, users
+from shoal.identity.tables import invitations, tokens, users
 from shoal.identity.token import NewToken, Token, TokenKind, digest, effective_role, new_secret, why_refused
 from shoal.identity.user import (
     User,
@@ -25,7 +26,7 @@ from shoal.identity.user import (
     parse_name,
 )
 from shoal.ids import Prefix, TenantId, TokenId, UserId, new_id
-from shoal.storage.database import Database, Transaction
+from shoal.storage.database import Database, Transaction, upsert
 
 # People and programs of one tenant on one page.
 ITEMS_PER_QUERY_MAX: Final = 500
@@ -77,31 +78,15 @@ class Identity:
             raise Unauthenticated("login", "wrong email address or password")
 
         stronger = await hash_password(password) if needs_rehash(usable.password_hash) else None
-        now = self._clock.now()
         async with self._database.transaction() as tx:
             held = (await tx.rows(select(users).where(users.c.id == usable.id).with_for_update()))[0]
             if held.is_disabled or held.password_hash != usable.password_hash:
                 # Changed while we compared: whoever did that ended the logins that there were, and this is one of them.
                 raise Unauthenticated("login", "wrong email address or password")
             user = _user(held)
-            await self._attempts.succeeded(tx, user.id, login, address)
-            await tx.execute(
-                delete(tokens).where(
-                    tokens.c.kind == TokenKind.SESSION.value, tokens.c.expires_at < now - SESSIONS_KEPT
-                )
-            )
             if stronger is not None:
                 await tx.execute(update(users).where(users.c.id == user.id).values(password_hash=stronger))
-            session = await self._insert_token(
-                tx,
-                user.tenant,
-                kind=TokenKind.SESSION,
-                name=user.name,
-                role=user.role,
-                user=user.id,
-                expires_at=now + SESSION_LIFETIME,
-            )
-        return session, user
+            return await self._open_session(tx, user, login, address), user
 
     async def authenticate(self, secret: str) -> Authenticated:
         """Who this token speaks for, with the role that it has now. Raises Unauthenticated."""
@@ -128,6 +113,49 @@ class Identity:
             name=user.name if user else token.name,
         )
         return Authenticated(subject=subject, token=token, user=user)
+
+    # -- invitations -----------------------------------------------------------------------------------------------
+
+    async def invite(self, tx: Transaction, tenant: TenantId, role: Role) -> NewInvitation:
+        """Lets whoever has the secret make themselves a person of the tenant, once. An older invitation is void."""
+        secret, now = new_secret(), self._clock.now()
+        row = {
+            "tenant_id": tenant,
+            "role": role.value,
+            "secret_digest": digest(secret),
+            "created_at": now,
+            "expires_at": now + INVITATION_LIFETIME,
+        }
+        await upsert(tx, invitations, [row], ["tenant_id"])
+        return NewInvitation(tenant=tenant, role=role, expires_at=now + INVITATION_LIFETIME, secret=secret)
+
+    async def invitation(self, secret: str) -> Invitation:
+        """What a secret invites to. Raises InvitationOver."""
+        async with self._database.reading() as connection:
+            return self._open((await connection.execute(_invitation(secret))).first())
+
+    async def accept(
+        self, secret: str, *, email: str, name: str, password: str, address: str = ""
+    ) -> tuple[NewToken, User]:
+        """Makes a person of whoever was invited, and logs them in. The invitation is used up; not when this fails.
+
+        Raises:
+            InvitationOver: used, replaced or expired.
+            Rejected: an email address, name or password that cannot be one.
+            Conflict: somebody in the installation has this address.
+        """
+        login, parsed = parse_email(email), parse_name(name)
+        check_password(password)
+        # Before the slow part: hashing is for those who were invited.
+        await self.invitation(secret)
+        password_hash = await hash_password(password)
+        async with self._database.transaction() as tx:
+            said = self._open((await tx.execute(_invitation(secret).with_for_update())).first())
+            used = await tx.execute(delete(invitations).where(invitations.c.secret_digest == digest(secret)))
+            if not used.rowcount:
+                raise InvitationOver
+            user = await self._insert_user(tx, said.tenant, login, parsed, said.role, password_hash)
+            return await self._open_session(tx, user, login, address), user
 
     # -- tokens ----------------------------------------------------------------------------------------------------
 
@@ -192,29 +220,7 @@ class Identity:
         address, parsed = parse_email(email), parse_name(name)
         password_hash = await hash_password(check_password(password))
         async with self._database.transaction() as tx:
-            if await tx.scalar(select(exists().where(users.c.email == address))):
-                raise Conflict("email", "somebody has this address already")
-            user = User(
-                id=UserId(await self._fresh_id(tx, users, Prefix.USER)),
-                tenant=tenant,
-                email=address,
-                name=parsed,
-                role=role,
-                created_at=self._clock.now(),
-            )
-            await tx.execute(
-                insert(users).values(
-                    id=user.id,
-                    tenant_id=tenant,
-                    email=address,
-                    name=parsed,
-                    role=role.value,
-                    password_hash=password_hash,
-                    is_disabled=False,
-                    created_at=user.created_at,
-                )
-            )
-        return user
+            return await self._insert_user(tx, tenant, address, parsed, role, password_hash)
 
     async def has_users(self) -> bool:
         """Whether the first administrator has been made."""
@@ -305,6 +311,54 @@ class Identity:
 
     # -- how -------------------------------------------------------------------------------------------------------
 
+    async def _open_session(self, tx: Transaction, user: User, login: str, address: str) -> NewToken:
+        now = self._clock.now()
+        await self._attempts.succeeded(tx, user.id, login, address)
+        await tx.execute(
+            delete(tokens).where(tokens.c.kind == TokenKind.SESSION.value, tokens.c.expires_at < now - SESSIONS_KEPT)
+        )
+        return await self._insert_token(
+            tx,
+            user.tenant,
+            kind=TokenKind.SESSION,
+            name=user.name,
+            role=user.role,
+            user=user.id,
+            expires_at=now + SESSION_LIFETIME,
+        )
+
+    def _open(self, row: Row[Any] | None) -> Invitation:
+        if row is None or row.expires_at <= self._clock.now():
+            raise InvitationOver
+        return Invitation(tenant=row.tenant_id, role=Role(row.role), expires_at=row.expires_at)
+
+    async def _insert_user(
+        self, tx: Transaction, tenant: TenantId, email: str, name: str, role: Role, password_hash: str
+    ) -> User:
+        if await tx.scalar(select(exists().where(users.c.email == email))):
+            raise Conflict("email", "somebody has this address already")
+        user = User(
+            id=UserId(await self._fresh_id(tx, users, Prefix.USER)),
+            tenant=tenant,
+            email=email,
+            name=name,
+            role=role,
+            created_at=self._clock.now(),
+        )
+        await tx.execute(
+            insert(users).values(
+                id=user.id,
+                tenant_id=tenant,
+                email=email,
+                name=name,
+                role=role.value,
+                password_hash=password_hash,
+                is_disabled=False,
+                created_at=user.created_at,
+            )
+        )
+        return user
+
     async def _insert_token(
         self,
         tx: Transaction,
@@ -359,6 +413,13 @@ class Identity:
         raise Unavailable(
             "random numbers", f"{DRAWS_MAX} ids in a row are taken", "Look at the system's entropy source"
         )
+
+
+def _invitation(secret: str) -> Select[Any]:
+    try:
+        return select(invitations).where(invitations.c.secret_digest == digest(secret))
+    except Unauthenticated as error:
+        raise InvitationOver from error
 
 
 def _checked(limit: int) -> int:

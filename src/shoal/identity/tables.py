@@ -38,6 +38,17 @@ tokens: Final = Table(
     Index("ix_tokens_user", "user_id"),
 )
 
+# Who may make themselves a person of the tenant. One for each: a new invitation takes the place of the last.
+invitations: Final = Table(
+    "invitations",
+    metadata,
+    Column("tenant_id", String(16), primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False),
+)
+
 # Wrong passwords, counted by what they were tried for or from. The key is a digest: people type passwords into the wrong
 # field, and none of that is to be kept.
 login_failures: Final = Table(

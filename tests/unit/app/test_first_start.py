@@ -11,6 +11,7 @@ from shoal.app import first_start
 from shoal.app.first_start import ADMINISTRATOR_EMAIL, DEMO_FILE, Login
 from shoal.clock import FakeClock
 from shoal.errors import NotFound, Rejected, Unavailable
+from shoal.identity.invitation import InvitationOver
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Identity
 from shoal.ids import TenantId
@@ -188,3 +189,32 @@ async def test_a_token_that_is_not_there_cannot_be_revoked(database: Database, t
         await first_start.revoke_token(settings, "not-an-id")
     with pytest.raises(NotFound):
         await first_start.revoke_token(settings, "tok-0000000" + "0")
+
+
+async def test_the_first_person_is_invited_anew_at_each_start_until_there_is_one(
+    database: Database, inventory: Inventory, identity: Identity
+) -> None:
+    tenant = await first_start.any_tenant(database, inventory)
+
+    first = await first_start.first_invitation(database, identity, tenant.id)
+    second = await first_start.first_invitation(database, identity, tenant.id)
+
+    assert first is not None
+    assert second is not None
+    with pytest.raises(InvitationOver):
+        await identity.invitation(first.secret)
+    await identity.accept(second.secret, email="kari@farm.example", name="Kari", password="long enough")
+    assert await first_start.first_invitation(database, identity, tenant.id) is None
+
+
+async def test_an_operator_invites_another_administrator(
+    database: Database, inventory: Inventory, identity: Identity, tmp_path: Path
+) -> None:
+    tenant = await first_start.any_tenant(database, inventory)
+
+    # The clock of the command line is the real one.
+    made = await first_start.invite(Settings(data=tmp_path), None)
+
+    assert made.tenant == tenant.id
+    assert made.role is Role.ADMINISTRATOR
+    assert made.link("http://127.0.0.1:8080").startswith("http://127.0.0.1:8080/welcome#shoal_")

@@ -57,7 +57,8 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     @api.middleware("http")
     async def token(request: Request, call_next: Any) -> Response:
         said = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if said not in PEOPLE and not request.url.path.endswith("/sessions"):
+        is_open = request.url.path.endswith("/sessions") or "/invitations:" in request.url.path
+        if said not in PEOPLE and not is_open:
             return problem(401, "unauthenticated", "No valid token")
         may_change = said not in PEOPLE or PEOPLE[said][1] != "viewer" or request.url.path.endswith("/sessions/current")
         if request.method != "GET" and not may_change:
@@ -100,6 +101,27 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
         found = tokens[body["email"]]
         expires = farm.clock() + timedelta(hours=12)
         return {"token": found, "user": {"name": PEOPLE[found][0]}, "role": PEOPLE[found][1], "expires_at": expires}
+
+    @api.post("/api/v1/invitations:look")
+    async def look(body: Annotated[Row, Body()]) -> Any:
+        if body["secret"] not in farm.invitations:
+            return problem(404, "invitation-over", "invitation: used, replaced or expired")
+        return {
+            "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"},
+            "role": "administrator",
+            "expires_at": farm.clock() + timedelta(hours=20),
+            "password_characters_min": 8,
+        }
+
+    @api.post("/api/v1/invitations:accept", status_code=201)
+    async def accept(body: Annotated[Row, Body()]) -> Any:
+        if body["secret"] not in farm.invitations:
+            return problem(404, "invitation-over", "invitation: used, replaced or expired")
+        if body["email"] == VIEWER_EMAIL:
+            return problem(409, "conflict", "email: somebody has this address already")
+        farm.invitations.remove(body["secret"])
+        expires = farm.clock() + timedelta(hours=12)
+        return {"token": TOKEN, "user": {"name": body["name"]}, "role": "administrator", "expires_at": expires}
 
     @api.delete("/api/v1/sessions/current", status_code=204)
     async def leave(authorization: Annotated[str, Header()]) -> None:

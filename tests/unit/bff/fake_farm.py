@@ -46,6 +46,8 @@ class FakeFarm:
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
     delayed_since: str | None = None
     left: list[str] = field(default_factory=list)
+    # The secrets of links that still work.
+    invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ago(self, **by: float) -> str:

@@ -140,3 +140,30 @@ async def test_how_long_to_wait_after_wrong_passwords_reaches_the_browser(assets
             answer = await browser.post("/bff/login", json={"email": EMAIL, "password": PASSWORD})
 
     assert (answer.status_code, answer.headers["Retry-After"], answer.json()) == (429, "30", wait)
+
+
+KARI = {"name": "Kari Nord", "email": "kari@nordvik.example", "password": "long enough"}
+
+
+async def test_a_link_is_looked_at_and_lets_its_holder_in(pages: Pages) -> None:
+    seen = await pages.browser.post("/bff/invitation", json={"secret": "shoal_first"})
+    answer = await pages.browser.post("/bff/join", json={"secret": "shoal_first", **KARI})
+    me = await pages.browser.get("/bff/me")
+
+    assert (seen.json()["tenant"], seen.json()["role"]) == ("Nordvik Seafarms", "administrator")
+    assert answer.status_code == me.status_code == 200
+    assert "HttpOnly" in answer.headers["set-cookie"]
+    assert "shoal_" not in answer.text
+    # A way in that another site could open for somebody would be a trap.
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert (await pages.browser.post("/bff/join", json={}, headers=foreign)).status_code in {403, 422}
+
+
+async def test_a_link_that_is_over_lets_nobody_in(pages: Pages) -> None:
+    await pages.browser.post("/bff/join", json={"secret": "shoal_first", **KARI})
+    pages.browser.cookies.clear()
+
+    again = await pages.browser.post("/bff/join", json={"secret": "shoal_first", **KARI})
+
+    assert (again.status_code, again.json()["type"]) == (404, "invitation-over")
+    assert (await pages.browser.get("/bff/me")).status_code == 401

@@ -1,5 +1,6 @@
 """People log in, programs show tokens; both end when they should, and neither secret lies in the database."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import update
 
 from shoal.access.policy import Role
 from shoal.errors import Conflict, NotFound, Rejected
+from shoal.identity.invitation import INVITATION_LIFETIME, InvitationOver
 from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
 from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT
 from shoal.identity.tables import users
@@ -270,3 +272,86 @@ async def test_a_password_hash_of_yesterday_is_renewed_at_login(shoal: Installat
         stored = await tx.scalar(users.select().with_only_columns(users.c.password_hash))
     assert stored != weak
     assert "m=65536" in stored
+
+
+# -- invitations -------------------------------------------------------------------------------------------------------
+
+KARI = {"email": "kari@farm.example", "name": "Kari Nord", "password": PASSWORD}
+
+
+async def invited(shoal: Installation, tenant: TenantId = TENANT) -> str:
+    async with shoal.database.transaction() as tx:
+        return (await shoal.identity.invite(tx, tenant, Role.ADMINISTRATOR)).secret
+
+
+async def test_whoever_is_invited_becomes_a_person_and_is_logged_in(shoal: Installation) -> None:
+    secret = await invited(shoal)
+    assert (await shoal.identity.invitation(secret)).tenant == TENANT
+
+    session, user = await shoal.identity.accept(secret, **KARI)
+
+    assert (user.tenant, user.role, user.name) == (TENANT, Role.ADMINISTRATOR, "Kari Nord")
+    assert (await shoal.identity.authenticate(session.secret)).user == user
+    await shoal.identity.log_in("kari@farm.example", PASSWORD)
+
+
+async def test_an_invitation_works_once_also_when_it_is_used_twice_at_the_same_time(shoal: Installation) -> None:
+    secret = await invited(shoal)
+    others = [KARI | {"email": f"person{number}@farm.example"} for number in range(5)]
+
+    tried = await asyncio.gather(*(shoal.identity.accept(secret, **who) for who in others), return_exceptions=True)
+
+    assert sum(isinstance(each, InvitationOver) for each in tried) == 4
+    assert len(await shoal.identity.users(TENANT)) == 1
+    with pytest.raises(InvitationOver):
+        await shoal.identity.invitation(secret)
+
+
+async def test_an_invitation_ends_after_a_day(shoal: Installation) -> None:
+    secret = await invited(shoal)
+    shoal.clock.advance(INVITATION_LIFETIME - timedelta(seconds=1))
+    await shoal.identity.invitation(secret)
+    shoal.clock.advance(timedelta(seconds=1))
+
+    for refused in (shoal.identity.invitation(secret), shoal.identity.accept(secret, **KARI)):
+        with pytest.raises(InvitationOver):
+            await refused
+
+
+async def test_a_newer_invitation_takes_the_place_of_the_older_one_of_the_same_tenant(shoal: Installation) -> None:
+    old, foreign = await invited(shoal), await invited(shoal, OTHER)
+    new = await invited(shoal)
+
+    with pytest.raises(InvitationOver):
+        await shoal.identity.accept(old, **KARI)
+    assert (await shoal.identity.invitation(foreign)).tenant == OTHER
+    await shoal.identity.accept(new, **KARI)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"password": "short"}, Rejected),
+        ({"email": "nobody"}, Rejected),
+        ({"name": " "}, Rejected),
+        ({"email": "ola@farm.example"}, Conflict),
+    ],
+)
+async def test_a_mistake_does_not_use_the_invitation_up(
+    shoal: Installation, wrong: dict[str, str], error: type[Exception]
+) -> None:
+    await create(shoal, "ola@farm.example")
+    secret = await invited(shoal)
+
+    with pytest.raises(error):
+        await shoal.identity.accept(secret, **(KARI | wrong))
+
+    await shoal.identity.accept(secret, **KARI)
+
+
+@pytest.mark.parametrize("secret", ["", "guess", "shoal_guess", "shoal_" + "x" * 200])
+async def test_a_guessed_invitation_is_none(shoal: Installation, secret: str) -> None:
+    await invited(shoal)
+
+    with pytest.raises(InvitationOver):
+        await shoal.identity.accept(secret, **KARI)

@@ -128,6 +128,13 @@ export function useLogOut() {
   return useMutation({ mutationFn: () => said(client.POST("/bff/logout")) });
 }
 
+export function useJoin() {
+  return useMutation({
+    mutationFn: (body: { secret: string; name: string; email: string; password: string }) =>
+      said(client.POST("/bff/join", { body })),
+  });
+}
+
 export function useLogIn() {
   return useMutation({
     mutationFn: (body: { email: string; password: string }) => said(client.POST("/bff/login", { body })),

@@ -25,6 +25,15 @@ export const meQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
+/** What a link invites to. It is asked with the secret in the body: addresses are written down in logs. */
+export const invitationQuery = (secret: string) =>
+  queryOptions({
+    queryKey: ["invitation", secret],
+    queryFn: () => said(client.POST("/bff/invitation", { body: { secret } })),
+    retry: false,
+    refetchOnWindowFocus: false,
+  });
+
 export const frameQuery = queryOptions({
   queryKey: ["frame"],
   queryFn: () => said(client.GET("/bff/screens/frame")),

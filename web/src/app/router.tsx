@@ -25,6 +25,12 @@ const login = createRoute({
   component: lazyRouteComponent(() => import("../features/login/login-page"), "LoginPage"),
 });
 
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: "/welcome",
+  component: lazyRouteComponent(() => import("../features/login/welcome-page"), "WelcomePage"),
+});
+
 const inside = createRoute({
   getParentRoute: () => root,
   id: "inside",
@@ -116,6 +122,7 @@ function text(value: unknown): string | undefined {
 
 const tree = root.addChildren([
   login,
+  welcome,
   inside.addChildren([
     fleet,
     farm,

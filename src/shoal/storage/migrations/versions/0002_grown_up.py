@@ -11,6 +11,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "invitations",
+        sa.Column("tenant_id", sa.String(length=16), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("secret_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("secret_digest", name=op.f("uq_invitations_secret_digest")),
+    )
+    op.create_table(
         "login_failures",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
