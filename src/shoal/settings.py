@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain for the pages and the API")
     tls_key: Path | None = Field(None, description="PEM file with its private key")
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
+    web_secret: Path | None = Field(
+        None,
+        description="file with 32 random bytes that seal logins, the same for all processes of the pages; by default made in `data`",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "::1"),
         description="addresses or networks of reverse proxies: what they say about where a request comes from is believed",

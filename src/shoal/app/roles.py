@@ -32,6 +32,7 @@ from shoal.app.neighbours import (
     queue_for_inventory,
 )
 from shoal.app.watching import answers, failing
+from shoal.app.web_secret import web_secret
 from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns import store as campaign_store
@@ -283,7 +284,11 @@ def pages(settings: Settings, api: str, opened: contextlib.AsyncExitStack, clock
     client = connect(api, ca=settings.api_ca)
     opened.push_async_callback(client.aclose)
     return create_pages(
-        client, ASSETS, secret=secrets.token_bytes(32), clock=clock, is_secure=settings.tls_cert is not None
+        client,
+        ASSETS,
+        secret=web_secret(settings.data, settings.web_secret),
+        clock=clock,
+        is_secure=settings.tls_cert is not None,
     )
 
 

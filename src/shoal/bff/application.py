@@ -28,7 +28,7 @@ def create_application(
         api: a client whose base URL is where the API listens (`shoal.bff.api.connect`). It has to speak over a
             socket: an in-process transport would hold live changes back until their end.
         assets: the folder with the built pages.
-        secret: what CSRF tokens are made from; the same for all processes that serve the same people.
+        secret: what seals logins into cookies; the same for all processes that serve the same people.
         clock: the time.
         is_secure: whether browsers reach us over TLS.
     """

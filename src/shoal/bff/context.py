@@ -44,8 +44,8 @@ def logged_in(request: Request, bff: Annotated[Bff, Depends(bff_of)]) -> Login:
     Raises:
         LoggedOut: there is none, or it has ended.
     """
-    login_id = request.cookies.get(cookie_name(bff.is_secure))
-    login = bff.logins.find(login_id, bff.clock.now()) if login_id else None
+    cookie = request.cookies.get(cookie_name(bff.is_secure))
+    login = bff.logins.find(cookie, bff.clock.now()) if cookie else None
     if login is None:
         raise LoggedOut("login", "none")
     return login

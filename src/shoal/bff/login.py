@@ -59,9 +59,10 @@ class Person(BaseModel):
 
 @router.post("/login", dependencies=[Depends(same_origin)])
 async def log_in(asked: LoginAsked, request: Request, response: Response, bff: HeldBff) -> Person:
-    """Takes an email address and a password to the API and keeps the token."""
+    """Takes an email address and a password to the API and lets that person in."""
+    await _leave(bff, request)
     session = await Api(bff.api, address=address_of(request)).log_in(asked.email, asked.password)
-    return await _let_in(session, request, response, bff)
+    return await _let_in(session, response, bff)
 
 
 @router.post("/invitation", dependencies=[Depends(same_origin)])
@@ -80,18 +81,26 @@ async def invitation(asked: InvitationAsked, request: Request, bff: HeldBff) -> 
 async def join(asked: JoinAsked, request: Request, response: Response, bff: HeldBff) -> Person:
     """Makes a person of whoever has the link, and logs them in."""
     api = Api(bff.api, address=address_of(request))
+    await _leave(bff, request)
     session = await api.accept(asked.secret, asked.email, asked.name, asked.password)
-    return await _let_in(session, request, response, bff)
+    return await _let_in(session, response, bff)
 
 
-async def _let_in(session: heard.Session, request: Request, response: Response, bff: Bff) -> Person:
-    """Keeps the token, and gives the browser a cookie for it."""
-    if before := request.cookies.get(cookie_name(bff.is_secure)):
-        bff.logins.close(before)
+async def _leave(bff: Bff, request: Request) -> None:
+    """Ends the login that this browser had, if any: nobody else has its token, and it ends by itself if this fails."""
+    cookie = request.cookies.get(cookie_name(bff.is_secure))
+    before = bff.logins.find(cookie, bff.clock.now()) if cookie else None
+    if before is not None:
+        with suppress(ProblemAnswered, Unavailable):
+            await Api(bff.api, before.token, address_of(request)).log_out()
+
+
+async def _let_in(session: heard.Session, response: Response, bff: Bff) -> Person:
+    """Gives the browser a cookie with the token in it."""
     login = bff.logins.open(session)
     response.set_cookie(
         cookie_name(bff.is_secure),
-        login.id,
+        bff.logins.sealed(login),
         httponly=True,
         samesite="lax",
         secure=bff.is_secure,
@@ -102,12 +111,10 @@ async def _let_in(session: heard.Session, request: Request, response: Response, 
 
 
 @router.post("/logout", status_code=204)
-async def log_out(login: WritingLogin, request: Request, response: Response, bff: HeldBff) -> None:
-    """Ends the login, here and at the API; the cookie is worthless from now on."""
-    bff.logins.close(login.id)
-    # Whoever leaves has left, also when the API is away: its token then ends by itself, and nobody else has it.
-    with suppress(ProblemAnswered, Unavailable):
-        await Api(bff.api, login.token, address_of(request)).log_out()
+async def log_out(_: WritingLogin, request: Request, response: Response, bff: HeldBff) -> None:
+    """Ends the login at the API and forgets the cookie, which is worthless from now on."""
+    # Whoever leaves has left, also when the API is away.
+    await _leave(bff, request)
     response.delete_cookie(cookie_name(bff.is_secure), path="/", secure=bff.is_secure, httponly=True, samesite="lax")
 
 

@@ -58,7 +58,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     async def token(request: Request, call_next: Any) -> Response:
         said = request.headers.get("authorization", "").removeprefix("Bearer ")
         is_open = request.url.path.endswith("/sessions") or "/invitations:" in request.url.path
-        if said not in PEOPLE and not is_open:
+        if (said not in PEOPLE or said in farm.over) and not is_open:
             return problem(401, "unauthenticated", "No valid token")
         may_change = said not in PEOPLE or PEOPLE[said][1] != "viewer" or request.url.path.endswith("/sessions/current")
         if request.method != "GET" and not may_change:
@@ -99,6 +99,7 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
         if body.get("password") != PASSWORD or body.get("email") not in tokens:
             return problem(401, "wrong-credentials", "Mail or password is wrong")
         found = tokens[body["email"]]
+        farm.over.discard(found)
         expires = farm.clock() + timedelta(hours=12)
         return {"token": found, "user": {"name": PEOPLE[found][0]}, "role": PEOPLE[found][1], "expires_at": expires}
 
@@ -126,6 +127,7 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
     @api.delete("/api/v1/sessions/current", status_code=204)
     async def leave(authorization: Annotated[str, Header()]) -> None:
         farm.left.append(authorization.removeprefix("Bearer "))
+        farm.over.add(authorization.removeprefix("Bearer "))
 
     @api.get("/api/v1/me")
     async def me(authorization: Annotated[str, Header()]) -> Row:

@@ -46,6 +46,7 @@ class FakeFarm:
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
     delayed_since: str | None = None
     left: list[str] = field(default_factory=list)
+    over: set[str] = field(default_factory=set)  # tokens that count no more
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -1,3 +1,4 @@
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,25 +13,35 @@ def session(token: str = "t") -> heard.Session:
     return heard.Session(token=token, user="Ida", role="operator", expires_at=NOW + timedelta(hours=1))
 
 
-def test_a_login_is_found_by_its_id_until_it_expires() -> None:
+def test_a_login_is_in_its_cookie_until_it_expires() -> None:
     held = Logins(b"secret")
     login = held.open(session())
+    cookie = held.sealed(login)
 
-    assert held.find(login.id, NOW) == login
-    assert held.find("guessed", NOW) is None
-    assert held.find(login.id, login.expires_at) is None
-    assert held.find(login.id, NOW) is None
+    assert held.find(cookie, NOW) == login
+    assert held.find(cookie, login.expires_at) is None
 
 
-def test_the_oldest_login_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins, "LOGINS_MAX", 2)
+def test_any_process_with_the_secret_knows_a_login_and_nobody_else_can_read_it() -> None:
+    login = Logins(b"secret").open(session("the token of the API"))
+    cookie = Logins(b"secret").sealed(login)
+
+    assert Logins(b"secret").find(cookie, NOW) == login
+    assert Logins(b"another").find(cookie, NOW) is None
+    assert "token" not in cookie
+    assert b"token" not in base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
+
+
+@pytest.mark.parametrize("cookie", ["", "guessed", "gAAAAA", "ø", "=" * 5_000, "\x00"])
+def test_what_is_no_cookie_of_ours_is_nobody(cookie: str) -> None:
+    assert Logins(b"secret").find(cookie, NOW) is None
+
+
+def test_a_changed_cookie_is_nobody() -> None:
     held = Logins(b"secret")
+    cookie = held.sealed(held.open(session()))
 
-    first, second, third = (held.open(session()) for _ in range(3))
-
-    assert held.find(first.id, NOW) is None
-    assert held.find(second.id, NOW) == second
-    assert held.find(third.id, NOW) == third
+    assert held.find(cookie[:-8] + "AAAAAAAA", NOW) is None
 
 
 def test_the_write_token_belongs_to_one_login_and_one_secret() -> None:
