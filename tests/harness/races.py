@@ -55,14 +55,15 @@ async def overtaken(
     quick = await Database.open(url, migrate=False)
     assert isinstance(slow, Unhurried)
     try:
-        one = asyncio.ensure_future(_outcome(first(slow)))
-        stands = asyncio.ensure_future(slow.stands.wait())
-        await asyncio.wait({one, stands}, return_when=asyncio.FIRST_COMPLETED)
-        assert not one.done(), f"ended before its transaction was to be kept: {one.result()!r}"
-        other = asyncio.ensure_future(_outcome(second(quick)))
-        await _until_it_waits(url, other)
-        slow.go.set()
-        return await one, await other
+        async with asyncio.TaskGroup() as tasks:
+            one = tasks.create_task(_outcome(first(slow)))
+            one.add_done_callback(lambda _: slow.stands.set())
+            await slow.stands.wait()
+            assert not one.done(), f"ended before its transaction was to be kept: {one.result()!r}"
+            other = tasks.create_task(_outcome(second(quick)))
+            await _until_it_waits(url, other)
+            slow.go.set()
+        return one.result(), other.result()
     finally:
         await slow.close()
         await quick.close()

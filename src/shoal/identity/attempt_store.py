@@ -88,6 +88,8 @@ class Attempts:
         now, network = self._clock.now(), network_of(address)
         failures = login_failures.c
         limits = await self._limits(tx, email, address)
+        # All of them first, in the order of their keys, as everybody does: one after the other could be a circle.
+        await _waits(tx, limits)
         await tx.execute(delete(login_failures).where(failures.key == _key(email, network)))
         await tx.execute(
             update(login_failures)

@@ -79,8 +79,8 @@ class Identity:
 
         stronger = await hash_password(password) if needs_rehash(usable.password_hash) else None
         async with self._database.transaction() as tx:
-            held = (await tx.rows(select(users).where(users.c.id == usable.id).with_for_update()))[0]
-            if held.is_disabled or held.password_hash != usable.password_hash:
+            held = (await tx.execute(select(users).where(users.c.id == usable.id).with_for_update())).first()
+            if held is None or held.is_disabled or held.password_hash != usable.password_hash:
                 # Changed while we compared: whoever did that ended the logins that there were, and this is one of them.
                 raise Unauthenticated("login", "wrong email address or password")
             user = _user(held)

@@ -168,6 +168,17 @@ def to_tell(dispute: Dispute, event: AnyDeviceEvent) -> EnclosureId | None:
     return dispute.place.enclosure
 
 
+def tells_place(event: AnyDeviceEvent) -> bool:
+    """Whether an event says where the device is, or that it does not know."""
+    match event:
+        case DeviceRegistered() | RegistrationUpdated():
+            return event.claim is not None
+        case ReadingsReported():
+            return _reported(event) is not None
+        case _:
+            return False
+
+
 def claims_of(event: AnyDeviceEvent) -> str | None:
     """The enclosure that an event claims, in canonical form: whose it is must be known before it can be judged."""
     match event:

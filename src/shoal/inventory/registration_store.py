@@ -82,7 +82,7 @@ async def profile_for(tx: Transaction, track: Track) -> Profile:
 
 
 async def keep(tx: Transaction, before: Mapping[DeviceId, Track], after: Mapping[DeviceId, Track]) -> None:
-    """Writes what is different. That a device was heard is most of it, and touches two columns only."""
+    """Writes what is different. That a device was heard is most of it, touches two columns only, and needs no hold."""
     full: list[dict[str, object]] = []
     heard: list[dict[str, object]] = []
     for id_, track in after.items():
@@ -90,7 +90,7 @@ async def keep(tx: Transaction, before: Mapping[DeviceId, Track], after: Mapping
         if now is None or now == then:
             continue
         if then is not None and _only_heard(then, now):
-            heard.append({"id": id_, "heard": now.last_heard_at, "expires": now.expires_at})
+            heard.append({"id": id_, "of": now.id, "heard": now.last_heard_at, "expires": now.expires_at})
         else:
             full.append(registration_row(id_, now))
     await upsert(tx, registrations, full, ["device_id"])
@@ -114,6 +114,8 @@ def _only_heard(then: Registration, now: Registration) -> bool:
 
 _HEARD: Final = (
     update(registrations)
-    .where(registrations.c.device_id == bindparam("id"))
+    # Another partition may have heard it later, or of another registration: that stays.
+    .where(registrations.c.device_id == bindparam("id"), registrations.c.registration_id == bindparam("of"))
+    .where(registrations.c.last_heard_at <= bindparam("heard"))
     .values(last_heard_at=bindparam("heard"), expires_at=bindparam("expires"))
 )

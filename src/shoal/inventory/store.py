@@ -241,7 +241,8 @@ class Inventory(PlaceStore):
     ) -> None:
         """Forgets the device: the gateway ends its session, other rooms drop what they keep. Its endpoint is free again.
 
-        Its credential goes by `Credentials.remove`, what was asked of it by `Commands.cancel_all`.
+        After it, in the same transaction, its credential goes by `Credentials.remove`, what was asked of it by
+        `Commands.cancel_all`.
 
         Raises:
             NotFound: no such device.

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shoal.events.device import AnyDeviceEvent
+from shoal.events.device import (
+    AnyDeviceEvent,
+    DeviceDeregistered,
+    DeviceRegistered,
+    RegistrationExpired,
+    RegistrationUpdated,
+)
 from shoal.ids import EnclosureId, TenantId
 from shoal.inventory import claim, presence
 from shoal.inventory.claim import Dispute
@@ -50,6 +56,14 @@ def on_event(track: Track, event: AnyDeviceEvent, owners: Mapping[str, TenantId]
     enclosure = claim.to_tell(judged, event)
     tell = (judged.placement, enclosure) if judged.placement and enclosure else None
     return Track(device, judged), Effects(is_news, tell)
+
+
+def changes_more(event: AnyDeviceEvent) -> bool:
+    """Whether an event may change more of a device than when it was last heard."""
+    return isinstance(event, _OF_REGISTRATION) or claim.tells_place(event)
+
+
+_OF_REGISTRATION = DeviceRegistered | RegistrationUpdated | DeviceDeregistered | RegistrationExpired
 
 
 def _is_news(before: Dispute, after: Dispute) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from shoal.inventory.place_store import name_of, owners
 from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
 from shoal.inventory.store import Inventory
 from shoal.inventory.telling import publish_place, put_in_directory
-from shoal.inventory.tracking import Track, on_event
+from shoal.inventory.tracking import Track, changes_more, on_event
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
@@ -43,7 +43,7 @@ class InventoryHandler:
             return
         # Devices first: who changes one holds it before anything else, and so do we.
         found = await self._find(tx, events)
-        await hold(tx, {DeviceId(event.device) for event in events if event.device} | set(found.values()))
+        await hold(tx, {device for event in events if changes_more(event) and (device := _device(event, found))})
         attributed = await self._attribute(tx, events, found)
         wanted: defaultdict[TenantId, set[DeviceId]] = defaultdict(set)
         for device, event in attributed:
@@ -94,10 +94,7 @@ class InventoryHandler:
                 device = await self._enrol(tx, TenantId(named[0]), named[1])
                 if device is not None:
                     found[named] = device
-        attributed = (
-            (event.device or found.get((event.tenant or "", event.endpoint or "")), event) for event in events
-        )
-        return [(DeviceId(device), event) for device, event in attributed if device]
+        return [(device, event) for event in events if (device := _device(event, found))]
 
     async def _enrol(self, tx: Transaction, tenant: TenantId, endpoint: str) -> DeviceId | None:
         """A new device without a place; None when it cannot be let in.
@@ -121,6 +118,12 @@ class InventoryHandler:
         """The gateway marks what a quarantined device reports: it must hear when that begins and when it ends."""
         if before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
             await put_in_directory(tx, after.device, (await profile_for(tx, after)).settings)
+
+
+def _device(event: AnyDeviceEvent, found: Mapping[tuple[str, str], DeviceId]) -> DeviceId | None:
+    if event.device:
+        return DeviceId(event.device)
+    return found.get((event.tenant or "", event.endpoint or ""))
 
 
 def _is_nameless(event: AnyDeviceEvent) -> bool:

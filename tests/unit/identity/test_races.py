@@ -1,20 +1,21 @@
 """Several processes let people in at once: no limit is passed, no decision of an administrator is undone."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, update
+from sqlalchemy import CursorResult, Executable, select, update
 
 from shoal.access.policy import Role
 from shoal.clock import FakeClock
 from shoal.errors import Conflict, Rejected
+from shoal.identity.attempt_store import Attempts, _key
 from shoal.identity.login import ACCOUNT_HERE, TooManyAttempts, Unauthenticated
 from shoal.identity.store import Identity, users
 from shoal.identity.user import User
 from shoal.ids import TenantId
-from shoal.storage.database import Database
+from shoal.storage.database import Database, Parameters
 from tests.harness.databases import fresh_url
 from tests.harness.races import Unhurried, needs_two_writers, overtaken
 
@@ -23,6 +24,7 @@ pytestmark = needs_two_writers
 NOW: Final = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 TENANT: Final = TenantId("ten-OURS0000")
 PASSWORD: Final = "correct horse battery"
+HOME: Final = "192.0.2.1"
 
 
 def identity(database: Database) -> Identity:
@@ -139,4 +141,31 @@ async def test_a_stronger_hash_of_an_old_password_does_not_bring_it_back() -> No
     async with database.reading() as connection:
         kept = await connection.scalar(select(users.c.password_hash))
     assert PasswordHasher().verify(kept, "another horse battery")
+    await database.close()
+
+
+async def test_a_login_and_a_guess_from_the_same_network_never_wait_in_a_circle() -> None:
+    """What both count stands in two rows; the login has changed one of them when the guess looks at both."""
+    url = fresh_url()
+    database = await Database.open(url, migrate=False)
+    kari = await create(database, "kari")
+    # Of the two keys, that of the network comes first for some people.
+    email = next(name for n in range(99) if _key("", HOME) < _key(name := f"{n}@farm.example", HOME))
+    await Attempts(database, FakeClock(NOW)).begin(email, HOME)
+
+    async def succeed(slow: Unhurried) -> None:
+        async with slow.transaction() as tx:
+            execute = tx.execute
+
+            async def one_by_one(statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
+                result = await execute(statement, parameters)
+                await slow.stand()
+                return result
+
+            tx.execute = one_by_one  # type: ignore[method-assign]  # to stop between two statements
+            await Attempts(slow, FakeClock(NOW)).succeeded(tx, kari.id, email, HOME)
+
+    both = await overtaken(url, succeed, lambda quick: Attempts(quick, FakeClock(NOW)).failed(email, HOME, None))
+
+    assert both == (None, None)
     await database.close()

@@ -12,7 +12,7 @@ from shoal.clock import FakeClock
 from shoal.commands.store import Commands
 from shoal.credentials.store import Credentials
 from shoal.errors import Conflict, NotFound
-from shoal.events.device import Claim, DeviceRegistered, Reading, ReadingsReported
+from shoal.events.device import Claim, DeviceAwake, DeviceRegistered, Reading, ReadingsReported
 from shoal.events.envelope import Event
 from shoal.events.topics import DEVICE
 from shoal.ids import EnclosureId, FarmId, TenantId
@@ -79,18 +79,30 @@ class Farm:
             "endpoint": self.device.endpoint,
             "secure": True,
             "lifetime_s": 300,
+            "registration": "reg-1",
         }
         return DeviceRegistered(
             **(facts | given),
             id=f"reg-{at.timestamp()}",
             time=at,
-            registration="reg-1",
             version="1.1",
             binding="U",
             queue_mode=False,
             address="192.0.2.1:5683",
             objects=[("/3/0", None), ("/26241/0", None)],
             claim=claim,
+        )
+
+    def awake(self, seconds: int, expires_at: int | None = None) -> DeviceAwake:
+        """The device was heard so much later."""
+        return DeviceAwake(
+            id=f"awake-{seconds}",
+            time=NOW + timedelta(seconds=seconds),
+            device=self.device.id,
+            tenant=self.tenant,
+            endpoint=self.device.endpoint,
+            registration="reg-1",
+            expires_at=expires_at,
         )
 
 
@@ -280,6 +292,33 @@ async def test_a_stranger_whom_somebody_else_creates_at_once_is_found_by_the_nex
 
     page = await inventory(farm.database).devices(farm.tenant)
     assert [device.endpoint for device in page.items if device.registration] == ["stranger"]
+
+
+@pytest.mark.parametrize(("earlier", "later"), [(5, 10), (10, 5)])
+async def test_a_device_that_two_partitions_heard_was_heard_at_the_later_moment(
+    farm: Farm, earlier: int, later: int
+) -> None:
+    await heard(farm.registers())(farm.database)
+
+    await overtaken(farm.url, heard(farm.awake(earlier)), heard(farm.awake(later)))
+
+    registration = (await farm.device_now()).registration
+    assert registration is not None
+    assert registration.last_heard_at == NOW + timedelta(seconds=10)
+
+
+async def test_what_is_told_of_an_old_registration_does_not_make_the_new_one_longer(farm: Farm) -> None:
+    await heard(farm.registers())(farm.database)
+
+    await overtaken(
+        farm.url,
+        heard(farm.registers(at=NOW + timedelta(seconds=1), registration="reg-2", lifetime_s=60)),
+        heard(farm.awake(5, expires_at=int(NOW.timestamp()) + 9_000)),
+    )
+
+    registration = (await farm.device_now()).registration
+    assert registration is not None
+    assert (registration.id, registration.expires_at) == ("reg-2", NOW + timedelta(seconds=61))
 
 
 async def test_a_lifetime_may_be_as_long_as_a_device_can_say(farm: Farm) -> None:
