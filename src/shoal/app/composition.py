@@ -14,6 +14,8 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from shoal.alerting.escalator import Escalator
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
 from shoal.api.application import create_application as create_api
@@ -51,9 +53,13 @@ from shoal.inventory.place import Tenant
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.lwm2m.dataplane import RestoredRegistration, decompress
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.dashboard import DashboardChannel
 from shoal.notifications.email import EmailChannel
+from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
+from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.settings import Settings
 from shoal.storage.database import Database
@@ -148,6 +154,7 @@ class _Rooms:
     commands: Commands
     campaigns: Campaigns
     gateway: Gateway
+    channels: Channels
     delivery: Delivery
     handlers: Sequence[Handler]
 
@@ -227,10 +234,16 @@ def _rooms(
         withdraw=gateway.shelf.withdraw,
         address=file_address(gateway.addresses, settings.public_coap),
     )
+    outbound = Outbound(is_private_allowed=settings.allow_private_webhooks)
+    channels = Channels(database, clock, vault, outbound)
     delivery = Delivery(
         database,
         clock,
-        (DashboardChannel(), EmailChannel(mail_settings(settings))),
+        (
+            DashboardChannel(),
+            EmailChannel(mail_settings(settings)),
+            WebhookChannel(channels.endpoint, outbound, clock, settings.base_url),
+        ),
         owner=secrets.token_hex(4),
         base_url=settings.base_url,
         place_name=place_names(inventory),
@@ -245,11 +258,12 @@ def _rooms(
         commands=commands,
         campaigns=Campaigns(database, clock, ArtifactFiles(folder / "artifacts"), enqueue, files),
         gateway=gateway,
+        channels=channels,
         delivery=delivery,
         handlers=(
             InventoryHandler(inventory),
             HealthHandler(),
-            AlertHandler(),
+            AlertHandler(clock),
             NotificationHandler(clock, delivery.poke),
             HistoryHandler(),
             CampaignHandler(enqueue, files),
@@ -306,6 +320,7 @@ class _Shoal:
                 ("relay", relay.run()),
                 ("gateway", rooms.gateway.run()),
                 ("expiry", Expiry(rooms.commands, rooms.database, rooms.clock).run()),
+                ("escalation", Escalator(rooms.database, rooms.clock).run()),
                 ("delivery", rooms.delivery.run()),
                 ("forgetting", forget_now_and_then(History(rooms.database), rooms.clock)),
                 ("changes", changes.run()),
@@ -328,7 +343,11 @@ class _Shoal:
             history=History(rooms.database),
             health=health,
             alerts=Alerts(rooms.database, rooms.clock),
-            notifications=Notifications(rooms.database, rooms.clock),
+            policies=Policies(rooms.database, rooms.clock),
+            contacts=Contacts(rooms.database, rooms.clock),
+            channels=rooms.channels,
+            notifications=Notifications(rooms.database, rooms.clock, rooms.delivery.poke),
+            mail_server=self._settings.smtp_host,
             campaigns=rooms.campaigns,
             changes=changes,
             operations=operations_router(rooms.database, rooms.gateway, relay, health, rooms.clock),

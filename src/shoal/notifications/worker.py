@@ -21,8 +21,8 @@ from shoal.stream.worker import Batch
 
 log = logging.getLogger(__name__)
 
-# Messages taken at once: sent one after the other within a lease even when each takes its whole time.
-NOTIFICATIONS_PER_LEASE_MAX: Final = 5  # 5 calls of 5 s end before a lease of 30 s does
+# Messages taken, and sent, at once: each ends within 5 s, well before a lease of 30 s does.
+NOTIFICATIONS_PER_LEASE_MAX: Final = 20  # connections that mail servers grant without asking back
 # How often the loop looks even when nobody poked it and nothing seemed due: the net under a lost poke.
 LOOK_EVERY: Final = timedelta(seconds=5)
 # The database is away: how long until the next look.
@@ -101,8 +101,11 @@ class Delivery:
         """
         async with self._database.transaction() as tx:
             leased = await store.lease(tx, self._owner, self._clock.now(), NOTIFICATIONS_PER_LEASE_MAX)
-        for notification in leased:
-            await self._deliver(notification)
+        # One that hangs must not hold up the others, who may be of another tenant.
+        ended = await asyncio.gather(*(self._deliver(each) for each in leased), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
         return len(leased)
 
     async def _deliver(self, notification: Notification) -> None:
@@ -116,9 +119,17 @@ class Delivery:
             return
         outcome = await self._send(notification)
         now = self._clock.now()
-        attempted = after_outcome(notification.id, attempt, notification.created_at, outcome, now)
         async with self._database.transaction() as tx:
-            await store.settle(tx, self._owner, notification.id, attempt, attempted, now)
+            attempted = after_outcome(
+                notification.id,
+                attempt,
+                notification.created_at,
+                outcome,
+                now,
+                has_another_way=await store.another_way(tx, notification) is not None,
+                until=None if notification.due is None else notification.due.until,
+            )
+            await store.settle(tx, self._owner, notification, attempt, attempted, now)
         log.info(
             "notification.attempted",
             extra={
