@@ -78,7 +78,10 @@ def schema(path: Path) -> dict[str, list[str]]:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
     return {
-        name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines())
+        # A table that was altered stands there under a quoted name, and has what was added on one line.
+        name: sorted(
+            re.sub(r"\s+", " ", line).strip() for line in re.split(r"[\n,]", sql.replace('"', "")) if line.strip()
+        )
         for name, sql in rows
         if name != "alembic_version" and not name.startswith("sqlite_")
     }
@@ -119,6 +122,24 @@ def test_all_tables_are_defined_where_a_draft_looks_for_them() -> None:
     assert definers <= FILES
 
 
+def test_whoever_was_reached_by_mail_still_is(tmp_path: Path) -> None:
+    folder = migrations(tmp_path)
+    path = tmp_path / "shoal.db"
+    shutil.copy(MIGRATIONS / "versions" / "0001_first.py", folder / "versions")
+    upgrade(f"sqlite:///{path}", folder=folder)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO contacts VALUES ('con-1', 'ten-1', 'Kari', 'kari@farm.example', 'high', 0)")
+    connection.commit()
+    connection.close()
+
+    upgrade(f"sqlite:///{path}")
+
+    connection = sqlite3.connect(path)
+    [(channel, address)] = connection.execute("SELECT channel, address FROM contact_methods WHERE contact_id = 'con-1'")
+    assert (channel, address) == ("email", "kari@farm.example")
+    connection.close()
+
+
 async def test_a_database_that_was_migrated_is_opened_and_used(tmp_path: Path) -> None:
     import_tables()
     url = f"sqlite:///{tmp_path / 'shoal.db'}"
@@ -140,7 +161,7 @@ def test_a_draft_after_the_first_has_the_next_number_and_holds_only_what_is_new(
         metadata.remove(metadata.tables["test_new"])
 
     text = written.read_text()
-    assert written.name == "0002_new_words.py"
+    assert written.name == f"{len([*(MIGRATIONS / 'versions').glob('0*.py')]) + 1:04}_new_words.py"
     assert text.startswith('"""New words."""')
     assert '"test_new"' in text
     assert 'op.create_index(op.f("ix_test_new_word"), "test_new", ["word"], unique=False)' in text
