@@ -28,7 +28,7 @@ from shoal.bff.api import connect  # noqa: E402
 from shoal.bff.application import create_application  # noqa: E402
 from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
-from tests.unit.bff.fake_duty import staff  # noqa: E402
+from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
 
 HEARTBEAT_S = 5
@@ -90,7 +90,7 @@ class World:
         match command:
             case "reset":
                 await self.api.end()
-                farm = FakeFarm(datetime.now(UTC)) if said.get("is_empty") else None
+                farm = FakeFarm(datetime.now(UTC), policies=[default_policy()]) if said.get("is_empty") else None
                 vars(self.farm).update(vars(farm or staffed_farm(datetime.now(UTC), said.get("times", 1))))
                 await self.api.begin()
             case "away":

@@ -58,8 +58,13 @@ def staff(farm: FakeFarm) -> None:
             repeat=2,
             repeat_every_s=1_800,
         ),
-        _policy(DEFAULT, "Default", [_step(0, "everybody")], is_default=True, version=0, repeat=2),
+        default_policy(),
     ]
+
+
+def default_policy() -> Row:
+    """What holds before anybody wrote one."""
+    return _policy(DEFAULT, "Default", [_step(0, "everybody")], is_default=True, version=0, repeat=2)
 
 
 def _step(after_s: int, *contacts: str, channels: list[str] | None = None, at_once: bool = False) -> Row:
@@ -150,8 +155,9 @@ def _whole(body: Row) -> Row:
 
 
 def _refused(body: Row) -> JSONResponse | None:
-    if "steps" in body and not all(step["contacts"] for step in body["steps"] or [{"contacts": []}]):
-        title = "steps.0.contacts: ends in nobody: name a contact, or everybody"
+    steps = body.get("steps", [])
+    if empty := [number for number, step in enumerate(steps) if not step["contacts"]]:
+        title = f"steps.{empty[0]}.contacts: ends in nobody: name a contact, or everybody"
     elif str(body.get("url", "https")).startswith("http:"):
         title = "url: of the form https://host/path"
     else:
