@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from shoal.demo import stories
+from shoal.demo import duty, stories
 from shoal.demo.devices import AWAKE_WINDOW, LIFETIME, Inhabited
 from shoal.demo.farm import Inhabitant, inhabitants
 from shoal.demo.setup import Known, set_up
@@ -17,7 +17,9 @@ async def prepare(api: str, token: str, folder: Path) -> Known:
     """Sets the farm up through the API at this address."""
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=f"{api}/api/v1", headers=headers, timeout=30) as client:
-        return await set_up(client, folder / "demo.json")
+        known = await set_up(client, folder / "demo.json")
+        await duty.set_up(client)
+        return known
 
 
 async def live(known: Known, coap: str, enclosure_option: int) -> None:
