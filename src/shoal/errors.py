@@ -41,6 +41,21 @@ class Conflict(Rejected):
     kind = "conflict"
 
 
+class Outdated(Conflict):
+    """Somebody else changed it since the caller read it. Answer 412: read again, then decide again."""
+
+    kind = "outdated"
+
+
+class TooMany(Rejected):
+    """Asked for too often. Answer 429; ask again after `retry_after_s`."""
+
+    kind = "too-many-requests"
+
+    def __init__(self, subject: str, reason: str, retry_after_s: int) -> None:
+        super().__init__(subject, reason, retry_after_s=retry_after_s)
+
+
 class Forbidden(Rejected):
     """The caller is known, and may not do this."""
 
@@ -78,3 +93,13 @@ class Unavailable(ShoalError):
 
     def __str__(self) -> str:
         return f"{self.neighbour}: {self.reason}" + (f". {self.remedy}" if self.remedy else "")
+
+
+def check_version(subject: str, version: int, expected: int | None) -> None:
+    """Nothing when the caller has seen the latest version, or does not care.
+
+    Raises:
+        Outdated: it was changed since.
+    """
+    if expected is not None and version != expected:
+        raise Outdated(subject, "changed since it was read", version=version, expected=expected)

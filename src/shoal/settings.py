@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="who we are to the mail server")
     smtp_password: SecretStr | None = Field(None, description="its password; better in the environment than in a file")
     mail_from: str = Field("shoal@localhost", description="sender of notifications")
+    allow_private_webhooks: bool = Field(
+        False,
+        description="let webhooks call loopback and private addresses, any port, and there plain http; "
+        "not where tenants are strangers to each other",
+    )
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from shoal.alerting.escalator import Escalator
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
 from shoal.clock import FakeClock
@@ -27,11 +29,16 @@ from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.profile import ProfileId, ProfileSettings
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.dashboard import DashboardChannel
 from shoal.notifications.email import EmailChannel, MailSecurity, MailSettings
+from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
+from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import PageIn, partition_of
 from shoal.stream.relay import Relay
@@ -71,6 +78,11 @@ class Farm:
         self.inventory = Inventory(database, clock)
         self.health = Health(database, clock)
         self.alerts = Alerts(database, clock)
+        self.policies = Policies(database, clock)
+        self.contacts = Contacts(database, clock)
+        # The receivers of a test listen on loopback.
+        self._outbound = Outbound(is_private_allowed=True)
+        self.channels = Channels(database, clock, Vault(bytes(range(32))), self._outbound)
         self.notifications = Notifications(database, clock)
         self.history = History(database)
         self.residents: list[Resident] = []
@@ -84,13 +96,15 @@ class Farm:
         handlers = (
             InventoryHandler(self.inventory),
             HealthHandler(),
-            AlertHandler(),
+            AlertHandler(self.clock),
             NotificationHandler(self.clock),
             HistoryHandler(),
         )
         self._workers = [Worker(self.log, self.database, handler, self.clock) for handler in handlers]
         settings = MailSettings("127.0.0.1", self.mail.port, "shoal@farm.example", MailSecurity.NONE)
-        channels = (EmailChannel(settings), DashboardChannel())
+        webhooks = WebhookChannel(self.channels.endpoint, self._outbound, self.clock, "https://shoal.example")
+        channels = (EmailChannel(settings), DashboardChannel(), webhooks)
+        self._escalator = Escalator(self.database, self.clock)
         self._delivery = Delivery(self.database, self.clock, channels, owner="here", base_url="https://shoal.example")
 
     async def found(self) -> None:
@@ -99,7 +113,7 @@ class Farm:
             self.tenant = (await self.inventory.create_tenant(tx, "Nordlaks")).id
             self.farm = (await self.inventory.create_farm(tx, self.tenant, "Storholmen")).id
             self._profile = (await self.inventory.create_profile(tx, self.tenant, "Quick", QUICK)).id
-        await self.notifications.add_contact(self.tenant, "Kari", "kari@farm.example")
+        await self.contacts.add(self.tenant, "Kari", [("email", "kari@farm.example")])
 
     async def enclosure(self, name: str) -> EnclosureId:
         async with self.database.transaction() as tx:
@@ -175,7 +189,7 @@ class Farm:
         while True:
             for worker in self._workers:
                 await worker.drain()
-            if not (await relay.carry() or await self._deliver()):
+            if not (await self._escalator.escalate_due() or await relay.carry() or await self._deliver()):
                 return
 
     async def _deliver(self) -> int:

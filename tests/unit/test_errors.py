@@ -1,6 +1,8 @@
 """Errors say whose fault they are."""
 
-from shoal.errors import Conflict, DeviceFault, NotFound, Rejected, Unavailable
+import pytest
+
+from shoal.errors import Conflict, DeviceFault, NotFound, Outdated, Rejected, Unavailable, check_version
 
 
 def test_a_rejection_carries_fields_not_a_sentence() -> None:
@@ -30,3 +32,15 @@ def test_an_absent_neighbour_comes_with_a_remedy() -> None:
     away = Unavailable("SMTP server", "connection refused", "Check smtp_host")
 
     assert str(away) == "SMTP server: connection refused. Check smtp_host"
+
+
+def test_only_who_has_seen_the_latest_version_may_change_it() -> None:
+    check_version("frm-1", 3, None)
+    check_version("frm-1", 3, 3)
+
+    with pytest.raises(Outdated) as caught:
+        check_version("frm-1", 3, 2)
+
+    assert isinstance(caught.value, Conflict)
+    assert caught.value.kind == "outdated"
+    assert caught.value.facts == {"version": 3, "expected": 2}

@@ -42,6 +42,25 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
   },
   welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
   "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),
+  escalation: async (page) => open(page, "/escalation", "Night shift"),
+  "an escalation policy": async (page) => {
+    await open(page, "/escalation/pol-00000001", "Step 1");
+    await page.getByRole("button", { name: "Add a step" }).click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByRole("alert")).toContainText("Step 4 ends in nobody");
+  },
+  contacts: async (page) => open(page, "/settings/contacts", "550 no such user"),
+  "a contact": async (page) => {
+    await open(page, "/settings/contacts", "Kari Moe");
+    await page.getByRole("button", { name: "Edit Kari Moe" }).click();
+  },
+  channels: async (page) => open(page, "/settings/channels", "answered 202"),
+  "the secret of a webhook": async (page) => {
+    await open(page, "/settings/channels", "Duty phone");
+    await page.getByRole("button", { name: "New secret for Duty phone" }).click();
+    await page.getByRole("button", { name: "Make a new secret" }).click();
+    await expect(page.getByText("whsec_")).toBeVisible();
+  },
   alerts: async (page) => open(page, "/alerts", "Needs a person"),
   "an alert": async (page) => open(page, "/alerts/alr-00A7K2", "Who was told"),
   "an acknowledge": async (page) => {

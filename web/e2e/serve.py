@@ -28,9 +28,17 @@ from shoal.bff.api import connect  # noqa: E402
 from shoal.bff.application import create_application  # noqa: E402
 from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
+from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
 
 HEARTBEAT_S = 5
+
+
+def staffed_farm(now: datetime, times: int) -> FakeFarm:
+    """The invented farm with the people who are told of its alerts."""
+    farm = make_farm(now, times)
+    staff(farm)
+    return farm
 
 
 class Serving:
@@ -71,7 +79,7 @@ class World:
     """The invented farm, its API and the pages over it."""
 
     def __init__(self, times: int) -> None:
-        self.farm = make_farm(datetime.now(UTC), times)
+        self.farm = staffed_farm(datetime.now(UTC), times)
         self.fake = create_fake_api(self.farm, HEARTBEAT_S)
         self.api = Serving(self.fake)
 
@@ -82,8 +90,8 @@ class World:
         match command:
             case "reset":
                 await self.api.end()
-                farm = FakeFarm(datetime.now(UTC)) if said.get("is_empty") else None
-                vars(self.farm).update(vars(farm or make_farm(datetime.now(UTC), said.get("times", 1))))
+                farm = FakeFarm(datetime.now(UTC), policies=[default_policy()]) if said.get("is_empty") else None
+                vars(self.farm).update(vars(farm or staffed_farm(datetime.now(UTC), said.get("times", 1))))
                 await self.api.begin()
             case "away":
                 await self.api.end()

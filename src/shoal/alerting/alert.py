@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from shoal.alerting.escalation import Escalation
 from shoal.alerting.headline import headline
 from shoal.alerting.severity import is_told_again, of_alert
 from shoal.errors import Conflict
@@ -29,6 +30,7 @@ class Trigger(StrEnum):
     RESOLVE = "resolve"
     RECOVER = "recover"
     WORSEN = "worsen"
+    WITHDRAW = "withdraw"
 
 
 TRANSITIONS: Final[dict[tuple[AlertState, Trigger], AlertState]] = {
@@ -36,12 +38,15 @@ TRANSITIONS: Final[dict[tuple[AlertState, Trigger], AlertState]] = {
     (AlertState.OPEN, Trigger.RESOLVE): AlertState.RESOLVED,
     (AlertState.OPEN, Trigger.RECOVER): AlertState.RESOLVED,
     (AlertState.OPEN, Trigger.WORSEN): AlertState.OPEN,
+    (AlertState.OPEN, Trigger.WITHDRAW): AlertState.OPEN,
     # Somebody else takes it over.
     (AlertState.ACKNOWLEDGED, Trigger.ACKNOWLEDGE): AlertState.ACKNOWLEDGED,
     (AlertState.ACKNOWLEDGED, Trigger.RESOLVE): AlertState.RESOLVED,
     (AlertState.ACKNOWLEDGED, Trigger.RECOVER): AlertState.RESOLVED,
     # What was taken was less bad than this: everybody has to hear of it again.
     (AlertState.ACKNOWLEDGED, Trigger.WORSEN): AlertState.OPEN,
+    # Who took it did not resolve it in time.
+    (AlertState.ACKNOWLEDGED, Trigger.WITHDRAW): AlertState.OPEN,
     # The device recovered after a person had closed the matter.
     (AlertState.RESOLVED, Trigger.RECOVER): AlertState.RESOLVED,
 }
@@ -58,7 +63,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a person needs to see. `told` counts the messages that it gave cause for."""
+    """All that a person needs to see. `told` counts the messages that it gave cause for.
+
+    `escalation` is None before anybody was told, and for the alerts of a Shoal that had no policies.
+    """
 
     id: str
     code: str
@@ -80,6 +88,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     problems: dict[str, Problem] = {}
     told: int = 0
+    escalation: Escalation | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     note: str = ""
@@ -158,6 +167,18 @@ def acknowledged(alert: Alert, by: str, note: str, at: datetime) -> Alert:
     """
     state = after(alert.state, Trigger.ACKNOWLEDGE)
     return msgspec.structs.replace(alert, state=state, acknowledged_at=at, acknowledged_by=by, note=note, changed_at=at)
+
+
+def withdrawn(alert: Alert, at: datetime) -> Alert:
+    """The alert once whoever took it had it for too long.
+
+    Raises:
+        Conflict: it is resolved already.
+    """
+    state = after(alert.state, Trigger.WITHDRAW)
+    return msgspec.structs.replace(
+        alert, state=state, acknowledged_at=None, acknowledged_by=None, note="", changed_at=at
+    )
 
 
 def resolved(alert: Alert, by: str, reason: str, at: datetime) -> Alert:

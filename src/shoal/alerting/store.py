@@ -5,68 +5,18 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, func, or_, select
+from sqlalchemy import func, or_, select
 
-from shoal.alerting import alert as machine
+from shoal.alerting import chase
 from shoal.alerting.alert import Alert, AlertState
 from shoal.alerting.code import short_code
-from shoal.alerting.telling import acknowledged_events, resolved_events
+from shoal.alerting.tables import IS_OPEN, alert_episodes, alert_timeline, alerts
 from shoal.clock import Clock
 from shoal.errors import NotFound, Rejected
 from shoal.events.alert import AlertEvent
 from shoal.events.severity import Severity
 from shoal.ids import Prefix, derived_id
-from shoal.storage.database import AutoId, Database, Json, Timestamp, Transaction, metadata, upsert
-
-alerts: Final = Table(
-    "alerts",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant_id", Text, nullable=False),
-    Column("farm_id", Text),
-    Column("enclosure_id", Text),
-    Column("device_id", Text, nullable=False),
-    Column("fingerprint", Text, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("condition", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("severity_rank", Integer, nullable=False),
-    Column("opened_at", Timestamp, nullable=False),
-    Column("changed_at", Timestamp, nullable=False),
-    Column("body", Json(Alert), nullable=False),
-)
-_IS_OPEN = alerts.c.state != AlertState.RESOLVED.value
-Index("uq_alerts_fingerprint", alerts.c.fingerprint, unique=True, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
-Index(
-    "uq_alerts_code", alerts.c.tenant_id, alerts.c.code, unique=True, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN
-)
-Index("ix_alerts_list", alerts.c.tenant_id, alerts.c.opened_at, alerts.c.id)
-Index("ix_alerts_device", alerts.c.device_id, alerts.c.opened_at)
-
-# Every episode that was ever told to us, also those that ended before they began: events of two farms may overtake
-# each other, and any may come twice.
-alert_episodes: Final = Table(
-    "alert_episodes",
-    metadata,
-    Column("episode", Text, primary_key=True),
-    Column("alert_id", Text),
-    Column("is_closed", Boolean, nullable=False),
-    Column("changes", Integer, nullable=False),
-)
-
-alert_timeline: Final = Table(
-    "alert_timeline",
-    metadata,
-    Column("id", AutoId, primary_key=True, autoincrement=True),
-    Column("event_id", Text, nullable=False, unique=True),
-    Column("alert_id", Text, nullable=False, index=True),
-    Column("time", Timestamp, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("by", Text),
-    Column("note", Text, nullable=False),
-)
+from shoal.storage.database import Database, Transaction, upsert
 
 ALERTS_PER_PAGE_MAX: Final = 200  # an inbox that is longer is searched, not read
 TIMELINE_ROWS_MAX: Final = 500  # an alert that changed more often is flapping, and its start is what matters
@@ -211,7 +161,7 @@ class Alerts:
             Unavailable: the database is away.
         """
         columns = alerts.c
-        query = select(columns.state, columns.severity, func.count()).where(columns.tenant_id == tenant, _IS_OPEN)
+        query = select(columns.state, columns.severity, func.count()).where(columns.tenant_id == tenant, IS_OPEN)
         if farm is not None:
             query = query.where(columns.farm_id == farm)
         by_state = dict.fromkeys(AlertState, 0)
@@ -238,8 +188,7 @@ class Alerts:
         note = _note(note)
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            taken = machine.acknowledged(await of_tenant(tx, tenant, alert), by, note, now)
-            return await save(tx, *acknowledged_events(taken, now))
+            return await save(tx, *chase.take(await of_tenant(tx, tenant, alert), by, note, now))
 
     async def resolve(self, tenant: str, alert: str, by: str, reason: str = "") -> Alert:
         """Somebody closes the matter, whatever the device says. All who were told are told.
@@ -253,8 +202,7 @@ class Alerts:
         reason = _note(reason)
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            done = machine.resolved(await of_tenant(tx, tenant, alert), by, reason, now)
-            return await save(tx, *resolved_events(done, now))
+            return await save(tx, *chase.resolve(await of_tenant(tx, tenant, alert), by, reason, now))
 
 
 def _wanted(
@@ -278,20 +226,41 @@ def _wanted(
 
 
 async def of_tenant(tx: Transaction, tenant: str, alert: str) -> Alert:
-    """One alert, inside a transaction. Raises NotFound."""
-    return _found(await tx.scalar(select(alerts.c.body).where(alerts.c.tenant_id == tenant, alerts.c.id == alert)))
+    """One alert, in order to change it. Raises NotFound."""
+    query = select(alerts.c.body).where(alerts.c.tenant_id == tenant, alerts.c.id == alert)
+    return _found(await tx.scalar(query.with_for_update()))
 
 
 async def by_id(tx: Transaction, alert: str) -> Alert | None:
-    """One alert whoever it belongs to: for the worker."""
-    found = await tx.scalar(select(alerts.c.body).where(alerts.c.id == alert))
+    """One alert whoever it belongs to, in order to change it: for the worker."""
+    found = await tx.scalar(select(alerts.c.body).where(alerts.c.id == alert).with_for_update())
     return found if isinstance(found, Alert) else None
 
 
 async def by_fingerprint(tx: Transaction, fingerprint: str) -> Alert | None:
-    """The open alert of a problem."""
-    found = await tx.scalar(select(alerts.c.body).where(alerts.c.fingerprint == fingerprint, _IS_OPEN))
+    """The open alert of a problem, in order to change it."""
+    query = select(alerts.c.body).where(alerts.c.fingerprint == fingerprint, IS_OPEN)
+    found = await tx.scalar(query.with_for_update())
     return found if isinstance(found, Alert) else None
+
+
+async def due(tx: Transaction, now: datetime, limit: int) -> list[Alert]:
+    """Alerts of which a time frame is over, the gravest first. They are this transaction's until it ends.
+
+    Other processes pass them over (SQLite, with its one writer, has nothing to pass over).
+    """
+    columns = alerts.c
+    is_due = or_(columns.next_step_at <= now, columns.ack_due <= now, columns.resolve_due <= now)
+    query = select(columns.body).where(is_due).order_by(columns.severity_rank, columns.opened_at, columns.id)
+    return [row[0] for row in await tx.rows(query.limit(limit).with_for_update(skip_locked=True))]
+
+
+async def next_due(database: Database) -> datetime | None:
+    """When the next time frame is over."""
+    frames = (alerts.c.next_step_at, alerts.c.ack_due, alerts.c.resolve_due)
+    async with database.reading() as connection:
+        found = [await connection.scalar(select(func.min(frame)).where(frame.is_not(None))) for frame in frames]
+    return min((at for at in found if at is not None), default=None)
 
 
 async def name(tx: Transaction, tenant: str, fingerprint: str, event: str) -> tuple[str, str]:
@@ -299,12 +268,13 @@ async def name(tx: Transaction, tenant: str, fingerprint: str, event: str) -> tu
     ids = [derived_id(Prefix.ALERT, f"{fingerprint}|{event}|{attempt}".encode()) for attempt in range(SEEDS_MAX)]
     known = {row.id for row in await tx.rows(select(alerts.c.id).where(alerts.c.id.in_(ids)))}
     alert = next(candidate for candidate in ids if candidate not in known)
-    codes = await tx.rows(select(alerts.c.code).where(alerts.c.tenant_id == tenant, _IS_OPEN))
+    codes = await tx.rows(select(alerts.c.code).where(alerts.c.tenant_id == tenant, IS_OPEN))
     return alert, short_code(alert, {row.code for row in codes})
 
 
 async def save(tx: Transaction, alert: Alert, events: Sequence[AlertEvent]) -> Alert:
     """Writes an alert, its timeline, and publishes its events."""
+    frames = alert.escalation
     row = {
         "id": alert.id,
         "tenant_id": alert.tenant,
@@ -319,6 +289,9 @@ async def save(tx: Transaction, alert: Alert, events: Sequence[AlertEvent]) -> A
         "severity_rank": alert.severity.rank,
         "opened_at": alert.opened_at,
         "changed_at": alert.changed_at,
+        "next_step_at": frames and frames.next_step_at,
+        "ack_due": frames and frames.ack_due,
+        "resolve_due": frames and frames.resolve_due,
         "body": alert,
     }
     await upsert(tx, alerts, [row], ["id"])

@@ -1,4 +1,4 @@
-"""What others must know of a step in an alert's life: the events, and whether somebody has to be told."""
+"""What others must know of a step in an alert's life: the events, and who has to be told."""
 
 import hashlib
 from datetime import datetime
@@ -7,36 +7,62 @@ from typing import Any
 import msgspec
 
 from shoal.alerting.alert import Alert
+from shoal.alerting.escalation import Call
 from shoal.events.alert import (
     AlertAcknowledged,
     AlertChanged,
     AlertEvent,
     AlertOpened,
+    AlertOverdue,
     AlertResolved,
+    AlertWithdrawn,
     NotificationDue,
 )
 
 
-def opened_events(alert: Alert, at: datetime) -> tuple[Alert, list[AlertEvent]]:
-    """A new alert, and the first message of it."""
-    told, due = _due(alert, "opened", at, None)
-    return told, [AlertOpened(**_facts(alert, f"{alert.id}-opened", at)), due]
+def opened_event(alert: Alert, at: datetime) -> AlertEvent:
+    """A new alert. Whom to tell of it, its policy says."""
+    return AlertOpened(**_facts(alert, f"{alert.id}-opened", at))
 
 
-def changed_events(alert: Alert, event: str, at: datetime, *, is_worse: bool) -> tuple[Alert, list[AlertEvent]]:
-    """An alert with another severity or cause. People hear of it again when it got worse."""
-    changed = AlertChanged(**_facts(alert, f"{alert.id}-{_short(event)}", at))
-    if not is_worse:
-        return alert, [changed]
-    told, due = _due(alert, "opened", at, None)
-    return told, [changed, due]
+def changed_event(alert: Alert, event: str, at: datetime) -> AlertEvent:
+    """An alert with another severity or cause."""
+    return AlertChanged(**_facts(alert, f"{alert.id}-{_short(event)}", at))
+
+
+def overdue_event(alert: Alert, due_at: datetime, at: datetime) -> AlertEvent:
+    """An alert that nobody took in time."""
+    return AlertOverdue(**_facts(alert, f"{alert.id}-overdue-{alert.told}", at), due_at=due_at)
+
+
+def withdrawn_event(alert: Alert, by: str, at: datetime) -> AlertEvent:
+    """An alert that somebody took, and did not resolve in time."""
+    return AlertWithdrawn(**_facts(alert, f"{alert.id}-withdrawn-{alert.told}", at), by=by)
+
+
+def call_event(
+    alert: Alert, call: Call, until: datetime | None, at: datetime, *, about: str, because: str
+) -> tuple[Alert, AlertEvent]:
+    """The people of one step have to be told."""
+    return _due(
+        alert,
+        about,
+        at,
+        None,
+        contacts=call.contacts,
+        channels=call.channels,
+        at_once=call.at_once,
+        until=until,
+        because=because,
+    )
 
 
 def acknowledged_events(alert: Alert, at: datetime) -> tuple[Alert, list[AlertEvent]]:
     """An alert that somebody took."""
     told, due = _due(alert, "acknowledged", at, alert.acknowledged_by)
     facts = _facts(alert, f"{alert.id}-acknowledged-{told.told}", at)
-    return told, [AlertAcknowledged(**facts, by=alert.acknowledged_by or "", note=alert.note), due]
+    until = None if alert.escalation is None else alert.escalation.resolve_due
+    return told, [AlertAcknowledged(**facts, by=alert.acknowledged_by or "", note=alert.note, until=until), due]
 
 
 def resolved_events(alert: Alert, at: datetime) -> tuple[Alert, list[AlertEvent]]:
@@ -47,12 +73,11 @@ def resolved_events(alert: Alert, at: datetime) -> tuple[Alert, list[AlertEvent]
     return told, [AlertResolved(**facts, by=alert.resolved_by, resolved_at=alert.resolved_at or at, note=note), due]
 
 
-def _due(alert: Alert, about: str, at: datetime, by: str | None) -> tuple[Alert, NotificationDue]:
+def _due(alert: Alert, about: str, at: datetime, by: str | None, **whom: Any) -> tuple[Alert, NotificationDue]:
     """The next message. Its number makes the id, so that a replay makes the same."""
     notification = "ntf-" + _short(f"{alert.id}|{about}|{alert.told}")
-    due = NotificationDue(
-        **_facts(alert, f"{notification}-due", at), notification=notification, about=about, step=alert.told, by=by
-    )
+    facts = _facts(alert, f"{notification}-due", at)
+    due = NotificationDue(**facts, notification=notification, about=about, step=alert.told, by=by, **whom)
     return msgspec.structs.replace(alert, told=alert.told + 1), due
 
 

@@ -1,14 +1,17 @@
 """Reads what health concluded and keeps the alerts: opened, joined, left, resolved."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from shoal.alerting import store
+from shoal.alerting import chase, store
 from shoal.alerting.alert import Alert, AlertState, opened, with_problem, without_problem
 from shoal.alerting.fingerprint import fingerprint
+from shoal.alerting.policy_store import policies_of
 from shoal.alerting.severity import is_told_again, opens_an_alert
 from shoal.alerting.store import EpisodeRow
-from shoal.alerting.telling import changed_events, opened_events, resolved_events
+from shoal.alerting.telling import changed_event, opened_event
+from shoal.clock import Clock
 from shoal.events.condition import ConditionChanged, ConditionClosed, ConditionOpened
 from shoal.events.severity import Severity
 from shoal.events.topics import CONDITION, Topic
@@ -23,17 +26,21 @@ class AlertHandler:
     topics: Final[Sequence[Topic]] = (CONDITION,)
     timed: Final[Sequence[Topic]] = ()
 
+    def __init__(self, clock: Clock) -> None:
+        # People live by the wall clock: how long they have is counted from when we knew, however late that was.
+        self._clock = clock
+
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Follows each condition with its alert. Conditions are few: one after the other."""
         for _, event in batch.events:
             match event:
                 case ConditionOpened() | ConditionChanged():
-                    await _holds(tx, event)
+                    await _holds(tx, event, self._clock.now())
                 case ConditionClosed():
                     await _is_over(tx, event)
 
 
-async def _holds(tx: Transaction, event: ConditionOpened | ConditionChanged) -> None:
+async def _holds(tx: Transaction, event: ConditionOpened | ConditionChanged, now: datetime) -> None:
     """A condition opened or has news. What we were told before, by an earlier delivery of the event, is no news."""
     known = await store.episode(tx, event.episode)
     number = _number(event)
@@ -51,19 +58,24 @@ async def _holds(tx: Transaction, event: ConditionOpened | ConditionChanged) -> 
     if alert is None and not opens_an_alert(Severity(event.severity)):
         await store.save_episode(tx, event.episode, EpisodeRow(alert=None, is_closed=False, changes=number))
         return
-    kept = await _open(tx, mark, event) if alert is None else await _join(tx, alert, event)
+    kept = await (_open(tx, mark, event, now) if alert is None else _join(tx, alert, event, now))
     await store.save_episode(tx, event.episode, EpisodeRow(alert=kept.id, is_closed=False, changes=number))
 
 
-async def _open(tx: Transaction, mark: str, event: ConditionOpened | ConditionChanged) -> Alert:
+async def _open(tx: Transaction, mark: str, event: ConditionOpened | ConditionChanged, now: datetime) -> Alert:
     name, code = await store.name(tx, event.tenant, mark, event.id)
     alert = opened(event, alert=name, code=code, fingerprint=mark)
-    return await store.save(tx, *opened_events(alert, event.time))
+    chased, calls = chase.begin(alert, await policies_of(tx, alert.tenant), now)
+    return await store.save(tx, chased, [opened_event(alert, event.time), *calls])
 
 
-async def _join(tx: Transaction, alert: Alert, event: ConditionOpened | ConditionChanged) -> Alert:
+async def _join(tx: Transaction, alert: Alert, event: ConditionOpened | ConditionChanged, now: datetime) -> Alert:
     changed, is_worse = with_problem(alert, event)
-    return await store.save(tx, *changed_events(changed, event.id, event.time, is_worse=is_worse))
+    told = changed_event(changed, event.id, event.time)
+    if not is_worse:
+        return await store.save(tx, changed, [told])
+    chased, calls = chase.begin(changed, await policies_of(tx, alert.tenant), now, chase.WORSE)
+    return await store.save(tx, chased, [told, *calls])
 
 
 async def _is_over(tx: Transaction, event: ConditionClosed) -> None:
@@ -79,9 +91,9 @@ async def _is_over(tx: Transaction, event: ConditionClosed) -> None:
         return
     left = without_problem(alert, event.episode, event.time, event.reason)
     if left.state is AlertState.RESOLVED:
-        await store.save(tx, *resolved_events(left, event.time))
+        await store.save(tx, *chase.end(left, event.time))
     elif (left.condition, left.severity, left.verdict) != (alert.condition, alert.severity, alert.verdict):
-        await store.save(tx, *changed_events(left, event.id, event.time, is_worse=False))
+        await store.save(tx, left, [changed_event(left, event.id, event.time)])
     else:
         await store.save(tx, left, [])
 

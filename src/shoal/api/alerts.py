@@ -1,6 +1,6 @@
 """Alerts: the inbox, one alert in full, and what people do about it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -10,14 +10,16 @@ from pydantic import BaseModel, Field
 from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.alerting.alert import Alert, AlertState
+from shoal.alerting.escalation import ahead
 from shoal.alerting.store import ALERTS_PER_PAGE_MAX, NOTE_CHARACTERS_MAX, TimelineRow
 from shoal.api.access import AlertKey, Asking, DeviceKey, EnclosureKey, FarmKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
 from shoal.api.device_shown import VerdictShown, verdict_shown
+from shoal.api.escalation import call_shown
 from shoal.api.paging import Counted, Cursor
 from shoal.events.severity import Severity
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
-from shoal.notifications.dashboard import DASHBOARD
+from shoal.notifications.contact import Contact
 from shoal.notifications.delivery import DeliveryState
 from shoal.notifications.store import NOTIFICATIONS_PER_PAGE_MAX, Notification
 
@@ -42,7 +44,7 @@ class Noted(BaseModel):
 
 
 class ToldShown(BaseModel):
-    """Somebody was told, or will be. `about` is opened, acknowledged or resolved."""
+    """Somebody was told, or a message waits. `about` is opened, withdrawn, acknowledged or resolved."""
 
     channel: str
     to: str
@@ -59,8 +61,20 @@ class HappenedShown(BaseModel):
     says: str
 
 
+class NextShown(BaseModel):
+    """Who is told next if nobody takes it."""
+
+    at: datetime
+    to: list[str]
+    channels: list[str]
+
+
 class AlertShown(BaseModel):
-    """An alert. `code` is what people say on the phone; `state` is open, acknowledged or resolved."""
+    """An alert. `code` is what people say on the phone; `state` is open, acknowledged or resolved.
+
+    `acknowledge_due`: somebody should have taken it by then; `taken_until`: if it is not resolved by then, it needs
+    somebody again.
+    """
 
     id: str
     code: str
@@ -80,6 +94,9 @@ class AlertShown(BaseModel):
     changed_at: datetime
     acknowledged_by: str | None
     acknowledged_at: datetime | None
+    acknowledge_due: datetime | None
+    taken_until: datetime | None
+    next: NextShown | None
     note: str
     resolved_at: datetime | None
     resolved_by: str | None
@@ -87,9 +104,12 @@ class AlertShown(BaseModel):
 
 
 class AlertInFull(AlertShown):
-    """With who was told, and all that happened, newest first."""
+    """With who was told, who is next (`ahead`) by which policy, as it was then, and all that happened, newest first."""
 
+    policy: str | None
+    policy_name: str | None
     told: list[ToldShown]
+    ahead: list[NextShown]
     timeline: list[HappenedShown]
 
 
@@ -122,7 +142,9 @@ async def several(
         asking.tenant, states=states, farm=farm, enclosure=enclosure, device=device, severities=severities
     )
     names = await _names(rooms, asking.tenant, page.items)
-    return Counted(items=[AlertShown(**_members(alert, names)) for alert in page.items], next=page.next, total=total)
+    people = await rooms.contacts.all(asking.tenant)
+    items = [AlertShown(**_members(alert, names, people)) for alert in page.items]
+    return Counted(items=items, next=page.next, total=total)
 
 
 @router.get("/{alert}")
@@ -157,13 +179,20 @@ async def _in_full(rooms: Rooms, tenant: TenantId, alert: Alert) -> AlertInFull:
     names = await _names(rooms, tenant, [alert])
     rows = await rooms.alerts.timeline(tenant, alert.id)
     messages = await rooms.notifications.list(tenant, alert=alert.id, limit=NOTIFICATIONS_PER_PAGE_MAX)
-    people = {contact.id: contact.name for contact in await rooms.notifications.contacts(tenant)}
+    people = await rooms.contacts.all(tenant)
+    called = {contact.id: contact.name for contact in people}
     happened = [_happened(number, row, alert) for number, row in enumerate(rows) if row.kind in _HAPPENED]
+    # A message to nobody in particular is what the dashboard shows: this answer.
+    sent = [message for message in messages if message.contact is not None]
+    happened += [_failed(message, called) for message in sent if message.state is DeliveryState.FAILED]
+    policy = alert.escalation.policy if alert.escalation else None
     return AlertInFull(
-        **_members(alert, names),
-        # The dashboard is this answer.
-        told=[_told(message, people) for message in messages if message.channel != DASHBOARD],
-        timeline=list(reversed(happened)),
+        **_members(alert, names, people),
+        policy=None if policy is None else policy.id,
+        policy_name=None if policy is None else policy.name,
+        told=[_told(message, called) for message in sent],
+        ahead=_ahead(alert, people),
+        timeline=sorted(happened, key=lambda line: line.at)[::-1],
     )
 
 
@@ -181,7 +210,8 @@ async def _names(rooms: Rooms, tenant: TenantId, alerts: Iterable[Alert]) -> Map
     return names
 
 
-def _members(alert: Alert, names: Mapping[str | None, str]) -> dict[str, Any]:
+def _members(alert: Alert, names: Mapping[str | None, str], people: Sequence[Contact]) -> dict[str, Any]:
+    frames = alert.escalation
     return {
         "id": alert.id,
         "code": alert.code,
@@ -201,11 +231,34 @@ def _members(alert: Alert, names: Mapping[str | None, str]) -> dict[str, Any]:
         "changed_at": alert.changed_at,
         "acknowledged_by": alert.acknowledged_by,
         "acknowledged_at": alert.acknowledged_at,
+        "acknowledge_due": frames and frames.ack_due,
+        "taken_until": frames and frames.resolve_due,
+        "next": next(iter(_ahead(alert, people)), None),
         "note": alert.note,
         "resolved_at": alert.resolved_at,
         "resolved_by": alert.resolved_by,
         "reason": alert.reason,
     }
+
+
+def _ahead(alert: Alert, people: Sequence[Contact]) -> list[NextShown]:
+    """The calls that follow if nobody takes it, with the people as they are now."""
+    if alert.escalation is None:
+        return []
+    calls = [
+        call_shown(at, call, people, alert.severity, alert.opened_at)
+        for at, call in ahead(alert.escalation, alert.severity)
+    ]
+    return [
+        NextShown(
+            at=call.at,
+            to=[who.name for who in call.who],
+            channels=sorted(
+                {channel for who in call.who for channel in (who.channels if call.at_once else who.channels[:1])}
+            ),
+        )
+        for call in calls
+    ]
 
 
 def _told(message: Notification, people: Mapping[str, str]) -> ToldShown:
@@ -224,6 +277,8 @@ _HAPPENED: Final = {
     "alert-opened": "opened",
     "alert-changed": "changed",
     "alert-acknowledged": "acknowledged",
+    "alert-overdue": "overdue",
+    "alert-withdrawn": "withdrawn",
     "alert-resolved": "resolved",
 }
 
@@ -242,8 +297,19 @@ def _sentence(kind: str, row: TimelineRow) -> str:
             return f"Changed; it is {row.severity} now"
         case "acknowledged":
             return f"{row.by or 'Somebody'} took it{note}"
+        case "overdue":
+            return "Nobody took it in time"
+        case "withdrawn":
+            return f"{row.by or 'Somebody'} had it and did not resolve it in time: it needs somebody again"
         case _:
             return f"{row.by} resolved it{note}" if row.by else "Over by itself"
+
+
+def _failed(message: Notification, people: Mapping[str, str]) -> HappenedShown:
+    """A way to somebody that failed: what follows it stands in `told`."""
+    who = people.get(message.contact or "", "Somebody")
+    says = f"{who} was not reached by {message.channel}: {message.note}"
+    return HappenedShown(id=message.id, at=message.changed_at, kind="failed", says=says)
 
 
 def _place(alert: Alert) -> Place:

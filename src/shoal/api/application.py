@@ -5,13 +5,14 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from shoal import __version__
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.api import alerts as alert_routes
 from shoal.api import (
     artifacts,
-    contacts,
     devices,
     enclosures,
+    escalation,
     farms,
     invitations,
     live,
@@ -24,7 +25,9 @@ from shoal.api import (
     updates,
     users,
 )
+from shoal.api import channels as channel_routes
 from shoal.api import commands as command_routes
+from shoal.api import contacts as contact_routes
 from shoal.api import credentials as credential_routes
 from shoal.api import health as health_routes
 from shoal.api import history as history_routes
@@ -39,6 +42,8 @@ from shoal.health.store import Health
 from shoal.history.store import History
 from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
 from shoal.storage.database import Database
 
@@ -58,7 +63,9 @@ _ROUTERS: Final = (
     history_routes.router,
     health_routes.router,
     alert_routes.router,
-    contacts.router,
+    escalation.router,
+    contact_routes.router,
+    channel_routes.router,
     artifacts.router,
     updates.router,
     security.router,
@@ -77,7 +84,11 @@ def create_application(
     history: History,
     health: Health,
     alerts: Alerts,
+    policies: Policies,
+    contacts: Contacts,
+    channels: Channels,
     notifications: Notifications,
+    mail_server: str | None = None,
     campaigns: Campaigns,
     changes: Changes,
     operations: APIRouter | None = None,
@@ -97,7 +108,11 @@ def create_application(
         history: readings, last values, timelines.
         health: is it well, what an enclosure can see, whether we hear at all.
         alerts: alerts.
-        notifications: contacts, and who was told.
+        policies: who is told of which alerts, after how long.
+        contacts: the people who are told.
+        channels: the webhooks that tenants set up.
+        notifications: who was told, and tests.
+        mail_server: the host that carries mail; None while there is none.
         campaigns: artifacts and updates.
         changes: what open streams are told; the caller runs `changes.run()` as long as the application is served.
         operations: `shoal.api.operations.create_router(...)`, when this port answers operators as well.
@@ -121,7 +136,11 @@ def create_application(
         history=history,
         health=health,
         alerts=alerts,
+        policies=policies,
+        contacts=contacts,
+        channels=channels,
         notifications=notifications,
+        mail_server=mail_server,
         campaigns=campaigns,
         changes=changes,
     )

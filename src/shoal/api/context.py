@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.api.changes import Changes
 from shoal.api.guesses import Guesses
@@ -17,6 +18,8 @@ from shoal.health.store import Health
 from shoal.history.store import History
 from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
 from shoal.storage.database import Database
 
@@ -30,7 +33,10 @@ UPLOADS_MAX: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What one application has for as long as it runs. The seats bound what goes on at a time."""
+    """What one application has for as long as it runs. The seats bound what goes on at a time.
+
+    `mail_server` is the host that carries mail, None while none is configured.
+    """
 
     database: Database
     clock: Clock
@@ -41,7 +47,11 @@ class Rooms:
     history: History
     health: Health
     alerts: Alerts
+    policies: Policies
+    contacts: Contacts
+    channels: Channels
     notifications: Notifications
+    mail_server: str | None
     campaigns: Campaigns
     changes: Changes
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))

@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.exceptions import HTTPException
 
 from shoal.api.context import rooms_of
-from shoal.errors import Conflict, DeviceFault, Forbidden, NotFound, Rejected, Unavailable
+from shoal.errors import Conflict, DeviceFault, Forbidden, NotFound, Outdated, Rejected, TooMany, Unavailable
 from shoal.identity.login import TooManyAttempts, Unauthenticated
 from shoal.ids import MistypedId
-from shoal.inventory.place import Outdated
 
 log: Final = logging.getLogger("shoal.api")
 
@@ -94,7 +93,7 @@ async def _rejected(_: Request, error: Exception) -> JSONResponse:
         case Unauthenticated():
             # RFC 9110 §11.6.1: a 401 says how to do better.
             status, headers = 401, {"WWW-Authenticate": "Bearer"}
-        case TooManyAttempts():
+        case TooManyAttempts() | TooMany():
             status, headers = 429, {"Retry-After": str(error.facts["retry_after_s"])}
         case Forbidden():
             status = 403

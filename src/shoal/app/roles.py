@@ -15,6 +15,8 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
+from shoal.alerting.escalator import Escalator
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
 from shoal.api import measures, operations
@@ -54,9 +56,13 @@ from shoal.inventory import registration_store
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.lwm2m.dataplane import RestoredRegistration
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.dashboard import DashboardChannel
 from shoal.notifications.email import EmailChannel
+from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
+from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.settings import Settings
 from shoal.storage import offsets
@@ -172,17 +178,22 @@ class Process:
     def add_alerts(self) -> None:
         """Opens alerts and takes them to people."""
         base = self.base
+        channels, outbound = self._channels()
         delivery = Delivery(
             base.database,
             base.clock,
-            (DashboardChannel(), EmailChannel(mail_settings(base.settings))),
+            (
+                DashboardChannel(),
+                EmailChannel(mail_settings(base.settings)),
+                WebhookChannel(channels.endpoint, outbound, base.clock, base.settings.base_url),
+            ),
             owner=secrets.token_hex(4),
             base_url=base.settings.base_url,
             place_name=place_names(self.inventory),
         )
-        self._add_worker(AlertHandler())
-        self._add_worker(NotificationHandler(base.clock, delivery.poke))
-        self._work.append(("delivery", delivery.run))
+        self._add_worker(AlertHandler(base.clock))
+        self._add_worker(NotificationHandler(base.clock))
+        self._work += [("escalation", Escalator(base.database, base.clock).run), ("delivery", delivery.run)]
 
     def add_campaigns(self) -> None:
         """Moves updates on."""
@@ -230,7 +241,11 @@ class Process:
             history=History(base.database),
             health=self.health,
             alerts=Alerts(base.database, base.clock),
+            policies=Policies(base.database, base.clock),
+            contacts=Contacts(base.database, base.clock),
+            channels=self._channels()[0],
             notifications=Notifications(base.database, base.clock),
+            mail_server=base.settings.smtp_host,
             campaigns=Campaigns(
                 base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
             ),
@@ -263,6 +278,11 @@ class Process:
             for name, work in self._work:
                 tasks.create_task(_ran(work), name=name)
             tasks.create_task(beside, name="beside")
+
+    def _channels(self) -> tuple[Channels, Outbound]:
+        base = self.base
+        outbound = Outbound(is_private_allowed=base.settings.allow_private_webhooks)
+        return Channels(base.database, base.clock, base.vault, outbound), outbound
 
     def _behind(self) -> dict[tuple[str, str, int], int]:
         return {

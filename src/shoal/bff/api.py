@@ -1,9 +1,9 @@
 """A typed client of the API (design section 8): the only way this room learns or changes anything."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +23,7 @@ ALERTS_PER_PAGE: Final = 100
 # Farms and enclosures of a tenant on one screen: 200 farms with 20 enclosures fit.
 PLACES_PER_PAGE: Final = 5_000
 
+Body: TypeAlias = Mapping[str, JsonValue]
 Said = TypeVar("Said")
 
 
@@ -170,6 +171,51 @@ class Api:
     async def cancel_command(self, command: str) -> None:
         await self._answer("DELETE", f"/commands/{_id(command)}")
 
+    # -- who is told ---------------------------------------------------------------------------------------------------
+
+    async def policies(self) -> list[heard.Policy]:
+        return (await self._page(heard.Policy, "/escalation-policies", {})).items
+
+    async def write_policy(self, policy: str | None, body: Body, version: int | None = None) -> heard.Policy:
+        return await self._write(heard.Policy, "/escalation-policies", policy, body, version)
+
+    async def remove_policy(self, policy: str, version: int) -> None:
+        await self._remove("/escalation-policies", policy, version)
+
+    async def order_policies(self, policies: Sequence[str]) -> None:
+        await self._answer("POST", "/escalation-policies:order", body={"policies": list(policies)})
+
+    async def rehearse(self, body: Body) -> heard.Rehearsal:
+        return await self._send(heard.Rehearsal, "POST", "/escalation-policies:rehearse", body=body)
+
+    async def contacts(self) -> list[heard.Contact]:
+        return (await self._page(heard.Contact, "/contacts", {})).items
+
+    async def write_contact(self, contact: str | None, body: Body, version: int | None = None) -> heard.Contact:
+        return await self._write(heard.Contact, "/contacts", contact, body, version)
+
+    async def remove_contact(self, contact: str, version: int) -> None:
+        await self._remove("/contacts", contact, version)
+
+    async def test_contact(self, contact: str) -> None:
+        await self._answer("POST", f"/contacts/{_id(contact)}:test", body={})
+
+    async def channels(self) -> list[heard.Channel]:
+        return (await self._page(heard.Channel, "/channels", {})).items
+
+    async def write_channel(self, channel: str | None, body: Body, version: int | None = None) -> heard.Channel:
+        return await self._write(heard.Channel, "/channels", channel, body, version)
+
+    async def rotate_channel(self, channel: str, version: int) -> heard.Channel:
+        path = f"/channels/{_id(channel)}:rotate"
+        return _read(heard.Channel, await self._answer("POST", path, body={}, version=version))
+
+    async def remove_channel(self, channel: str, version: int) -> None:
+        await self._remove("/channels", channel, version)
+
+    async def test_channel(self, channel: str, body: Body) -> None:
+        await self._answer("POST", f"/channels/{_id(channel)}:test", body=body)
+
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _get(self, kind: type[Said], path: str, query: Mapping[str, str | int | None] | None = None) -> Said:
@@ -177,6 +223,15 @@ class Api:
 
     async def _send(self, kind: type[Said], method: str, path: str, body: Mapping[str, JsonValue]) -> Said:
         return _read(kind, await self._answer(method, path, body=body))
+
+    async def _write(self, kind: type[Said], path: str, key: str | None, body: Body, version: int | None) -> Said:
+        """Makes something (no key), or changes it as it was when it was read in this version."""
+        if key is None:
+            return _read(kind, await self._answer("POST", path, body=body))
+        return _read(kind, await self._answer("PATCH", f"{path}/{_id(key)}", body=body, version=version))
+
+    async def _remove(self, path: str, key: str, version: int) -> None:
+        await self._answer("DELETE", f"{path}/{_id(key)}", version=version)
 
     async def _page(self, kind: type[Said], path: str, query: Mapping[str, str | int | None]) -> heard.Page[Said]:
         answer = await self._answer("GET", path, query)
@@ -188,12 +243,14 @@ class Api:
         method: str,
         path: str,
         query: Mapping[str, str | int | None] | None = None,
-        body: Mapping[str, JsonValue] | None = None,
+        body: Body | None = None,
+        version: int | None = None,
     ) -> httpx.Response:
+        seen = {} if version is None else {"If-Match": f'"{version}"'}
         params = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             answer = await self._client.request(
-                method, f"/api/v1{path}", params=params, json=body, headers=self._headers
+                method, f"/api/v1{path}", params=params, json=body, headers=self._headers | seen
             )
         except httpx.TimeoutException as error:
             raise Unavailable("API", "no answer in time") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from shoal.demo import stories
+from shoal.demo import duty, stories
 from shoal.demo.devices import AWAKE_WINDOW, LIFETIME, Inhabited
 from shoal.demo.farm import Inhabitant, inhabitants
 from shoal.demo.setup import Known, set_up
@@ -31,7 +31,9 @@ async def prepare(api: str, token: str, folder: Path, ca: Path | None = None) ->
             raise Rejected("token", f"{api} answers {error.response.status_code}") from error
         except httpx.TransportError as error:
             raise Unavailable("API", f"{api}: {error}", "Start it, or name another with --api-url") from error
-        return await set_up(client, folder / "demo.json")
+        known = await set_up(client, folder / "demo.json")
+        await duty.set_up(client)
+        return known
 
 
 async def live(known: Known, coap: str, enclosure_option: int) -> None:

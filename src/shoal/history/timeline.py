@@ -13,7 +13,9 @@ from shoal.events.alert import (
     AlertChanged,
     AlertEvent,
     AlertOpened,
+    AlertOverdue,
     AlertResolved,
+    AlertWithdrawn,
     NotificationDue,
 )
 from shoal.events.campaign import UpdateChanged
@@ -216,6 +218,10 @@ def _of_alert(event: AlertEvent) -> _Told | None:
         case AlertAcknowledged():
             note = f": {event.note}" if event.note else ""
             return "alert", f"{name} taken by {event.by}{note}", detail
+        case AlertOverdue():
+            return "alert", f"Nobody took alert {event.code} in time", detail
+        case AlertWithdrawn():
+            return "alert", f"{name} was taken by {event.by}, and not resolved in time", detail
         case AlertResolved():
             note = f": {event.note}" if event.note else ""
             return "alert", f"{name} resolved {f'by {event.by}' if event.by else 'by itself'}{note}", detail

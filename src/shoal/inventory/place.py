@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shoal.errors import Conflict, Rejected
+from shoal.errors import Rejected
 from shoal.ids import EnclosureId, FarmId, TenantId
 
 # One line of a phone's screen holds about a third of it; longer names are pasted by mistake.
@@ -51,12 +51,6 @@ class Enclosure:
     version: int
 
 
-class Outdated(Conflict):
-    """Somebody else changed it since the caller read it. Answer 412: read again, then decide again."""
-
-    kind = "outdated"
-
-
 def parse_name(raw: str) -> str:
     """A name as it will be shown, without blanks around it.
 
@@ -81,13 +75,3 @@ def parse_kind(raw: str) -> str:
     if len(kind) > KIND_CHARACTERS_MAX or _KIND.fullmatch(kind) is None:
         raise Rejected("kind", f"not a word of up to {KIND_CHARACTERS_MAX} letters and digits")
     return kind
-
-
-def check_version(subject: str, version: int, expected: int | None) -> None:
-    """Nothing when the caller has seen the latest version, or does not care.
-
-    Raises:
-        Outdated: it was changed since.
-    """
-    if expected is not None and version != expected:
-        raise Outdated(subject, "changed since it was read", version=version, expected=expected)

@@ -6,10 +6,10 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, Table, delete, exists, func, insert, select, tuple_, update
 
 from shoal.clock import Clock
-from shoal.errors import Conflict, NotFound
+from shoal.errors import Conflict, NotFound, check_version
 from shoal.ids import EnclosureId, FarmId, Prefix, TenantId, new_id
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
-from shoal.inventory.place import Enclosure, Farm, Tenant, check_version, parse_kind, parse_name
+from shoal.inventory.place import Enclosure, Farm, Tenant, parse_kind, parse_name
 from shoal.inventory.profile import BUILT_IN, Profile, ProfileId, ProfileSettings, check_settings
 from shoal.inventory.tables import Draw, devices, enclosures, farms, fresh_id, profiles, tenants
 from shoal.storage.database import Database, Transaction

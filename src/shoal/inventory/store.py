@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shoal.access.decision import Place
 from shoal.clock import Clock
-from shoal.errors import Conflict, NotFound, Rejected
+from shoal.errors import Conflict, NotFound, Rejected, check_version
 from shoal.events.device import DeviceRemoved
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId, new_id
 from shoal.inventory.claim import Dispute, PlaceState, Via, judge
@@ -30,7 +30,7 @@ from shoal.inventory.device_rows import (
     hold,
 )
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
-from shoal.inventory.place import check_version, parse_name
+from shoal.inventory.place import parse_name
 from shoal.inventory.place_store import PlaceStore, owners, profile_of
 from shoal.inventory.profile import Profile, ProfileId
 from shoal.inventory.tables import Draw, devices, enclosures, fresh_id, profiles

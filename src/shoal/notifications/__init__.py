@@ -1,5 +1,6 @@
 """Carrying it to people: contacts, channels, what was sent, and what still waits.
 
-Reads alert events, makes one notification for each contact and channel, and delivers them. A notification that cannot
-go out now waits in the database; no call to a neighbour is made inside a transaction.
+Reads alert events, makes one notification for each contact and channel, and delivers them. Where a channel fails, the
+contact's next one is used; what cannot go out now waits in the database. No call to a neighbour is made inside a
+transaction.
 """

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from shoal.notifications.message import Message
+
+# The channels that there are, by the names that stand in the database, in the API and on the screen.
+EMAIL: Final = "email"
+WEBHOOK: Final = "webhook"
+DASHBOARD: Final = "dashboard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +21,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """Not now: the neighbour is away, busy or asks to wait. Nothing was sent."""
+    """Not now: the neighbour is away, busy or asks to wait. Nothing was sent.
+
+    `needs_operator`: nor soon, because something has to be set up first; another way is better now.
+    """
 
     reason: str
     wait: timedelta | None = None
+    needs_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,7 @@
 """The dashboard as a channel: what is in the database is delivered, and the screen shows it from there."""
 
-from typing import Final
-
-from shoal.notifications.channel import Outcome, Sent
+from shoal.notifications.channel import DASHBOARD, Outcome, Sent
 from shoal.notifications.message import Message
-
-DASHBOARD: Final = "dashboard"
 
 
 class DashboardChannel:

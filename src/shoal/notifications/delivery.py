@@ -56,6 +56,8 @@ TRANSITIONS: Final[dict[tuple[DeliveryState, Trigger], DeliveryState]] = {
     (DeliveryState.CALLING, Trigger.GIVE_UP): DeliveryState.FAILED,
 }
 
+# A step that nothing follows: what cannot go out for that long goes another way, if there is one.
+STEP_USUAL: Final = timedelta(minutes=5)
 # The first retry comes while the person would still call it at once, the last ones do not disturb a mail server.
 DELAY_FIRST: Final = timedelta(seconds=5)
 DELAY_MAX: Final = timedelta(minutes=5)  # what waits goes out at most this long after the mail server is back
@@ -82,17 +84,32 @@ def after(state: DeliveryState, trigger: Trigger) -> DeliveryState:
     return TRANSITIONS.get((state, trigger), state)
 
 
-def after_outcome(notification: str, attempts: int, created_at: datetime, outcome: Outcome, now: datetime) -> Attempted:
-    """What an answer of a channel means, `attempts` counting this one."""
+def after_outcome(
+    notification: str,
+    attempts: int,
+    created_at: datetime,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    has_another_way: bool = False,
+    until: datetime | None = None,
+) -> Attempted:
+    """What an answer of a channel means, `attempts` counting this one.
+
+    A channel that is away is asked again until the step is over (`until`), if there is another way to this person;
+    else for as long as the message may help somebody.
+    """
     match outcome:
         case Sent(receipt):
             return Attempted(after(DeliveryState.CALLING, Trigger.ACCEPT), None, receipt)
         case GiveUp(reason):
             return Attempted(after(DeliveryState.CALLING, Trigger.GIVE_UP), None, reason)
-        case TryAgain(reason, wait):
+        case TryAgain(reason, wait, needs_operator):
             if now - created_at >= KEPT_MAX:
                 return Attempted(after(DeliveryState.CALLING, Trigger.GIVE_UP), None, f"given up after 3 d: {reason}")
             due_at = now + max(delay(notification, attempts), wait or timedelta())
+            if has_another_way and (needs_operator or due_at >= (until or created_at + STEP_USUAL)):
+                return Attempted(after(DeliveryState.CALLING, Trigger.GIVE_UP), None, reason)
             return Attempted(after(DeliveryState.CALLING, Trigger.TRY_AGAIN), due_at, reason)
 
 

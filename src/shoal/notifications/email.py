@@ -13,11 +13,10 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from shoal.errors import Rejected
-from shoal.notifications.channel import GiveUp, Outcome, Sent, TryAgain
+from shoal.notifications.channel import EMAIL, GiveUp, Outcome, Sent, TryAgain
 from shoal.notifications.contact import parse_email
 from shoal.notifications.message import Message
 
-EMAIL: Final = "email"
 # A mail server that has not answered by then is away; the lease of the notification is six times as long.
 CALL_TIMEOUT: Final = timedelta(seconds=5)
 # How much of a server's answer we keep.
@@ -82,7 +81,7 @@ class EmailChannel:
     async def send(self, address: str, message: Message) -> Outcome:
         """Sends one message to one address and says what the mail server made of it."""
         if self._settings is None:
-            return TryAgain("no mail server is configured")
+            return TryAgain("no mail server is configured", needs_operator=True)
         try:
             # The library bounds each step of the conversation; a slow server could still outlast the lease.
             async with asyncio.timeout(CALL_TIMEOUT.total_seconds()):
@@ -93,7 +92,8 @@ class EmailChannel:
             return _refused(error.code, error.message)
         except aiosmtplib.SMTPResponseException as error:
             # Our log-in or our sender is refused: an operator can put that right, and then everything goes out.
-            return TryAgain(f"the mail server does not serve us: {error.code} {_short(error.message)}")
+            reason = f"the mail server does not serve us: {error.code} {_short(error.message)}"
+            return TryAgain(reason, needs_operator=error.code >= 500)
         except (aiosmtplib.SMTPException, OSError) as error:
             return TryAgain(f"the mail server is away: {_short(str(error) or type(error).__name__)}")
         return Sent(_short(answer))

@@ -27,13 +27,18 @@ _COLOURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one person. `id` never changes, `thread` is the same for all messages of an alert."""
+    """One message to one person. `id` never changes, `thread` is the same for all messages of an alert.
+
+    `kind` is what it is about, `facts` the same as the text for programs that read it.
+    """
 
     id: str
     thread: str
     subject: str
     text: str
     html: str
+    kind: str
+    facts: Mapping[str, object]
 
 
 def message(due: NotificationDue, *, notification: str, place: str, base_url: str) -> Message:
@@ -59,6 +64,8 @@ def message(due: NotificationDue, *, notification: str, place: str, base_url: st
         subject=subject(due),
         text=_template("alert.txt").substitute(facts, evidence=lines),
         html=_template("alert.html").substitute(_escaped(facts), evidence=rows),
+        kind=due.about,
+        facts=_facts(due, facts["what"], place, facts["link"]),
     )
 
 
@@ -71,12 +78,16 @@ def message_of_test(notification: str, name: str, base_url: str) -> Message:
         subject="Test from Shoal",
         text=text,
         html=f"<p>{html.escape(text).strip().replace(chr(10) * 2, '</p><p>')}</p>",
+        kind="test",
+        facts={"says": "This is a test from Shoal.", "link": base_url},
     )
 
 
 def subject(due: NotificationDue) -> str:
     """The subject line: the state first, the code last, so that it can be read out and found."""
-    state = {"resolved": "Resolved", "acknowledged": "Taken"}.get(due.about, due.severity.capitalize())
+    state = {"resolved": "Resolved", "acknowledged": "Taken", "withdrawn": f"{due.severity.capitalize()} again"}.get(
+        due.about, due.severity.capitalize()
+    )
     line = f"{state}: {due.headline} (#{due.code})"
     line = "".join(character if character.isprintable() else " " for character in line)
     return line if len(line) <= SUBJECT_CHARACTERS_MAX else line[: SUBJECT_CHARACTERS_MAX - 1] + "…"
@@ -88,9 +99,34 @@ def _what(due: NotificationDue) -> str:
             return f"Resolved by {due.by}." if due.by else "It is over. Nobody needs to act any more."
         case "acknowledged":
             return f"Taken by {due.by}." if due.by else "Somebody took it."
-    if due.step:
-        return f"It got worse: it is {due.severity} now."
+        case "withdrawn":
+            return "It was taken, and not resolved in time. It needs somebody again."
+    match due.because:
+        case "worse":
+            return f"It got worse: it is {due.severity} now."
+        case "nobody-took-it":
+            return "Nobody has taken it yet. Somebody should act on this."
     return "Somebody should act on this."
+
+
+def _facts(due: NotificationDue, says: str, place: str, link: str) -> dict[str, object]:
+    return {
+        "alert": due.alert,
+        "code": due.code,
+        "severity": due.severity,
+        "headline": due.headline,
+        "says": says,
+        "cause": due.verdict.cause,
+        "why": due.verdict.says,
+        "condition": due.condition,
+        "farm": due.farm,
+        "enclosure": due.enclosure,
+        "device": due.device,
+        "place": place,
+        "opened_at": due.opened_at,
+        "by": due.by,
+        "link": link,
+    }
 
 
 def moment(at: datetime) -> str:

@@ -1,68 +1,35 @@
-"""Contacts, and the outbox of notifications: one row for each message to each contact by each channel."""
+"""The outbox of notifications: one row for each message to each contact by each channel, and what became of it."""
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Column, Exists, Index, Integer, Select, Table, Text, delete, func, insert, select, update
+from sqlalchemy import Exists, Select, func, insert, select, update
 
 from shoal.clock import Clock
-from shoal.errors import Conflict, NotFound
-from shoal.events.alert import NotificationDue
+from shoal.errors import NotFound, TooMany
+from shoal.events.alert import AlertEvent, NotificationDue, NotificationSettled
 from shoal.events.severity import Severity
 from shoal.ids import Prefix, new_id
 from shoal.notifications import delivery
-from shoal.notifications.contact import Contact, parse_email, parse_name, parse_severity
-from shoal.notifications.dashboard import DASHBOARD
+from shoal.notifications.channel import DASHBOARD, WEBHOOK
+from shoal.notifications.contact import Contact, Method, reached
+from shoal.notifications.contact_store import contacts_of, mark_way
 from shoal.notifications.delivery import LEASE, Attempted, DeliveryState
-from shoal.notifications.email import EMAIL
-from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
+from shoal.notifications.tables import contacts, notifications
+from shoal.storage.database import Database, Transaction, upsert
 
-contacts: Final = Table(
-    "contacts",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("min_severity", Text, nullable=False),
-    Column("created_at", Timestamp, nullable=False),
-    Index("uq_contacts_email", "tenant_id", "email", unique=True),
-)
-
-notifications: Final = Table(
-    "notifications",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant_id", Text, nullable=False),
-    Column("alert_id", Text, nullable=False),
-    Column("contact_id", Text),
-    Column("channel", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("about", Text, nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("severity_rank", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("due_at", Timestamp),
-    Column("owner", Text),
-    Column("lease_until", Timestamp),
-    Column("attempts", Integer, nullable=False),
-    Column("note", Text, nullable=False),
-    Column("created_at", Timestamp, nullable=False),
-    Column("changed_at", Timestamp, nullable=False),
-    Column("due", Json(NotificationDue)),
-    Index("ix_notifications_due", "state", "severity_rank", "due_at"),
-    Index("ix_notifications_alert", "alert_id", "contact_id", "channel"),
-    Index("ix_notifications_tenant", "tenant_id", "created_at"),
-)
-
-CONTACTS_PER_TENANT_MAX: Final = 200  # more are a mailing list, and that is what they should be
 NOTIFICATIONS_PER_PAGE_MAX: Final = 200  # a page of a screen
 # What a test is about; it belongs to no alert.
 TEST: Final = "test"
+# What somebody has to act on; the rest tells how that goes on.
+_CALLS: Final = ("opened", "withdrawn")
+_NEWS: Final = ("acknowledged", "resolved")
+# Tests of a tenant within a minute: a button that is pressed again and again must not become a mail bomb.
+TESTS_MAX: Final = 10
+TESTS_WITHIN: Final = timedelta(minutes=1)
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +42,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     address: str
     about: str
+    message: str
     severity: Severity
     state: DeliveryState
     due_at: datetime | None
@@ -86,118 +54,51 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notifications:
-    """Contacts, and what screens ask about messages."""
+    """What screens ask about messages, and tests."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    async def add_contact(self, tenant: str, name: str, email: str, min_severity: str = "warning") -> Contact:
-        """A person who is told of alerts from now on.
+    async def send_test(
+        self, tenant: str, ways: Sequence[Method], contact: str | None = None
+    ) -> Sequence[Notification]:
+        """Lays a test message into the outbox for each of these ways; the rows tell what became of it.
 
         Raises:
-            Rejected: not a name, an address or a severity; or the tenant has very many contacts already.
-            Conflict: the tenant has a contact with this address.
+            TooMany: the tenant has sent many within a minute.
             Unavailable: the database is away.
         """
-        contact = Contact(
-            id=new_id(Prefix.CONTACT),
-            tenant=tenant,
-            name=parse_name(name),
-            email=parse_email(email),
-            min_severity=parse_severity(min_severity),
-        )
-        async with self._database.transaction() as tx:
-            await _refuse_second(tx, contact)
-            count = await tx.scalar(select(func.count()).where(contacts.c.tenant_id == tenant))
-            if count >= CONTACTS_PER_TENANT_MAX:
-                raise Conflict("contacts", f"there are {CONTACTS_PER_TENANT_MAX} already; use a mailing list")
-            await tx.execute(insert(contacts), {**_contact_row(contact), "created_at": self._clock.now()})
-        return contact
-
-    async def contacts(self, tenant: str) -> list[Contact]:
-        """All contacts of a tenant, by name.
-
-        Raises:
-            Unavailable: the database is away.
-        """
-        async with self._database.reading() as connection:
-            return [_contact(row) for row in await connection.execute(_of_tenant(tenant))]
-
-    async def contact(self, tenant: str, contact: str) -> Contact:
-        """One contact.
-
-        Raises:
-            NotFound: the tenant has no such contact.
-            Unavailable: the database is away.
-        """
-        async with self._database.reading() as connection:
-            row = (await connection.execute(_of_tenant(tenant).where(contacts.c.id == contact))).first()
-        if row is None:
-            raise NotFound("contact", "there is no such contact")
-        return _contact(row)
-
-    async def change_contact(
-        self,
-        tenant: str,
-        contact: str,
-        *,
-        name: str | None = None,
-        email: str | None = None,
-        min_severity: str | None = None,
-    ) -> Contact:
-        """Changes what is given. Messages that wait go to the new address.
-
-        Raises:
-            NotFound: the tenant has no such contact.
-            Rejected: not a name, an address or a severity.
-            Conflict: the tenant has another contact with this address.
-            Unavailable: the database is away.
-        """
-        known = await self.contact(tenant, contact)
-        changed = msgspec.structs.replace(
-            known,
-            name=known.name if name is None else parse_name(name),
-            email=known.email if email is None else parse_email(email),
-            min_severity=known.min_severity if min_severity is None else parse_severity(min_severity),
-        )
-        async with self._database.transaction() as tx:
-            await _refuse_second(tx, changed)
-            await tx.execute(update(contacts).where(contacts.c.id == contact).values(**_contact_row(changed)))
-            await tx.execute(
-                update(notifications)
-                .where(notifications.c.contact_id == contact, notifications.c.channel == EMAIL)
-                .where(notifications.c.state == DeliveryState.WAITING.value)
-                .values(address=changed.email)
-            )
-        return changed
-
-    async def remove_contact(self, tenant: str, contact: str) -> None:
-        """Forgets a person. What waits for them is dropped when its time comes.
-
-        Raises:
-            NotFound: the tenant has no such contact.
-            Unavailable: the database is away.
-        """
-        await self.contact(tenant, contact)
-        async with self._database.transaction() as tx:
-            await tx.execute(delete(contacts).where(contacts.c.tenant_id == tenant, contacts.c.id == contact))
-
-    async def send_test(self, tenant: str, contact: str) -> Notification:
-        """Lays a test message into the outbox; its row tells what became of it.
-
-        Raises:
-            NotFound: the tenant has no such contact.
-            Unavailable: the database is away.
-        """
-        person = await self.contact(tenant, contact)
         now = self._clock.now()
-        row = _row(
-            f"ntf-{new_id(Prefix.CONTACT)[4:]}-test", tenant, None, person, EMAIL, person.email, now, Severity.HIGH
-        )
+        columns = notifications.c
+        rows = []
+        for way in ways:
+            drawn = f"ntf-{new_id(Prefix.CONTACT)[4:]}-test"
+            rows.append(_row(drawn, tenant, None, contact, way.way, now, Severity.HIGH))
         async with self._database.transaction() as tx:
-            await tx.execute(insert(notifications), row)
-        return await self.one(tenant, str(row["id"]))
+            recent = select(func.count()).where(columns.tenant_id == tenant, columns.about == TEST)
+            count = await tx.scalar(recent.where(columns.created_at > now - TESTS_WITHIN))
+            if count + len(rows) > TESTS_MAX:
+                raise TooMany("test", f"at most {TESTS_MAX} in a minute", int(TESTS_WITHIN.total_seconds()))
+            await tx.execute(insert(notifications), rows)
+            tx.poke(notifications.name)
+        return [await self.one(tenant, str(row["id"])) for row in rows]
+
+    async def latest(self, tenant: str, webhooks: Sequence[str]) -> dict[str, Notification]:
+        """The newest message to each of these webhooks, tests included.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        columns = notifications.c
+        found = {}
+        async with self._database.reading() as connection:
+            for webhook in webhooks:
+                query = _all().where(columns.tenant_id == tenant, columns.channel == WEBHOOK)
+                query = query.where(columns.address == webhook).order_by(columns.created_at.desc(), columns.id)
+                if (row := (await connection.execute(query.limit(1))).first()) is not None:
+                    found[webhook] = _notification(row)
+        return found
 
     async def one(self, tenant: str, notification: str) -> Notification:
         """One notification.
@@ -254,20 +155,23 @@ class Notifications:
 async def lay_out(tx: Transaction, due: NotificationDue, now: datetime) -> int:
     """Makes the rows for one alert event: for the dashboard, and for each contact that it concerns.
 
-    Who was told that an alert opened is told how it goes on, whatever its severity is by then.
+    Whom an event calls is reached by their first way, or by all at once. Who was called before is told how it goes on,
+    by the way they were called.
     """
-    told = await _told(tx, due.alert)
-    people = [_contact(row) for row in await tx.rows(_of_tenant(due.tenant))]
+    people = await contacts_of(tx.connection, due.tenant)
+    told = await _told(tx, due.alert, people)
+    ways: list[tuple[str | None, Method]] = [(None, Method(channel=DASHBOARD, address=""))]
+    called: list[Contact] = []
+    if due.about in _CALLS:
+        called = reached(people, due.contacts, Severity(due.severity), {contact for contact, _ in told})
+    for person in called:
+        ordered = person.ways(due.channels)
+        ways += [(person.id, way) for way in (ordered if due.at_once else ordered[:1])]
+    if due.about != "opened":
+        others = {person.id for person in people} - {person.id for person in called}
+        ways += [(contact, way) for contact, way in told if contact in others]
     severity = Severity(due.severity)
-    if due.about == "opened":
-        reached = [person for person in people if person.wants(severity) or person.id in told]
-    else:
-        reached = [person for person in people if person.id in told]
-    rows = [_row(_id(due, None, DASHBOARD), due.tenant, due, None, DASHBOARD, "", now, severity)]
-    rows += [
-        _row(_id(due, person.id, EMAIL), due.tenant, due, person, EMAIL, person.email, now, severity)
-        for person in reached
-    ]
+    rows = [_row(_id(due, contact, way), due.tenant, due, contact, way.way, now, severity) for contact, way in ways]
     await upsert(tx, notifications, rows, ["id"], update=())
     return len(rows)
 
@@ -281,6 +185,7 @@ async def lease(tx: Transaction, owner: str, now: datetime, limit: int) -> list[
         .where(columns.state == DeliveryState.WAITING.value, columns.due_at <= now, ~_is_blocked())
         .order_by(columns.severity_rank, columns.due_at, columns.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     found = [_notification(row) for row in await tx.rows(query)]
     if found:
@@ -311,13 +216,16 @@ async def begin_call(tx: Transaction, owner: str, notification: str, now: dateti
 
 
 async def settle(
-    tx: Transaction, owner: str, notification: str, attempt: int, outcome: Attempted, now: datetime
+    tx: Transaction, owner: str, notification: Notification, attempt: int, outcome: Attempted, now: datetime
 ) -> bool:
-    """Writes what came of an attempt. A worker that lost its lease meanwhile writes nothing."""
+    """Writes what came of an attempt. A worker that lost its lease meanwhile writes nothing.
+
+    Where a call to somebody failed, the next way to them is due at once.
+    """
     columns = notifications.c
     done = await tx.execute(
         update(notifications)
-        .where(columns.id == notification, columns.owner == owner, columns.attempts == attempt)
+        .where(columns.id == notification.id, columns.owner == owner, columns.attempts == attempt)
         .where(columns.state == DeliveryState.CALLING.value)
         .values(
             state=outcome.state.value,
@@ -328,7 +236,67 @@ async def settle(
             changed_at=now,
         )
     )
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    if notification.contact is not None and outcome.state.is_final:
+        failure = outcome.note if outcome.state is DeliveryState.FAILED else None
+        await mark_way(tx, notification.contact, (notification.channel, notification.address), failure, now)
+        if notification.due is not None:
+            tx.publish(_settled(notification, notification.contact, notification.due, outcome, now))
+            if failure is not None:
+                await _go_another_way(tx, notification, notification.due, now)
+    return True
+
+
+async def another_way(tx: Transaction, notification: Notification) -> Method | None:
+    """The next way to the person that a call has not been sent by; None when there is none, or no need any more."""
+    due, contact = notification.due, notification.contact
+    if due is None or contact is None or due.about not in _CALLS:
+        return None
+    columns = notifications.c
+    over = select(columns.id).where(columns.alert_id == due.alert, columns.step > due.step, columns.about.in_(_NEWS))
+    if await tx.scalar(over.limit(1)) is not None:
+        return None
+    used = await tx.rows(
+        select(columns.channel, columns.address).where(
+            columns.message_id == due.notification, columns.contact_id == contact
+        )
+    )
+    tried = {(row.channel, row.address) for row in used}
+    people = await contacts_of(tx.connection, notification.tenant, contact)
+    ways = people[0].ways(due.channels) if people else []
+    return next((way for way in ways if way.way not in tried), None)
+
+
+async def _go_another_way(tx: Transaction, notification: Notification, due: NotificationDue, now: datetime) -> None:
+    way = await another_way(tx, notification)
+    if way is not None:
+        row = _row(
+            _id(due, notification.contact, way),
+            notification.tenant,
+            due,
+            notification.contact,
+            way.way,
+            now,
+            notification.severity,
+        )
+        await upsert(tx, notifications, [row], ["id"], update=())
+
+
+def _settled(
+    notification: Notification, contact: str, due: NotificationDue, outcome: Attempted, now: datetime
+) -> NotificationSettled:
+    facts = {name: getattr(due, name) for name in AlertEvent.__struct_fields__}
+    facts |= {"id": f"{notification.id}-settled", "time": now}
+    return NotificationSettled(
+        **facts,
+        notification=due.notification,
+        about=due.about,
+        contact=contact,
+        channel=notification.channel,
+        state=outcome.state.value,
+        note=outcome.note,
+    )
 
 
 async def drop(tx: Transaction, owner: str, notification: str, reason: str, now: datetime) -> None:
@@ -376,7 +344,8 @@ def _is_blocked() -> Exists:
 async def _recover(tx: Transaction, now: datetime) -> None:
     """Leases whose worker never came back."""
     columns = notifications.c
-    for row in await tx.rows(_all().where(columns.lease_until <= now).limit(NOTIFICATIONS_PER_PAGE_MAX)):
+    lost_leases = _all().where(columns.lease_until <= now).limit(NOTIFICATIONS_PER_PAGE_MAX)
+    for row in await tx.rows(lost_leases.with_for_update(skip_locked=True)):
         lost = _notification(row)
         state = delivery.after_lost_lease(lost.state, lost.severity)
         note = "the sender stopped; perhaps it was sent" if lost.state is DeliveryState.CALLING else lost.note
@@ -387,30 +356,31 @@ async def _recover(tx: Transaction, now: datetime) -> None:
         )
 
 
-async def _told(tx: Transaction, alert: str) -> set[str]:
+async def _told(tx: Transaction, alert: str, people: Sequence[Contact]) -> list[tuple[str, Method]]:
+    """Who was called because of an alert, and by which way; whoever has a new address there, by that."""
     columns = notifications.c
     rows = await tx.rows(
-        select(columns.contact_id)
-        .where(columns.alert_id == alert, columns.about == "opened", columns.contact_id.is_not(None))
+        select(columns.contact_id, columns.channel, columns.address)
+        .where(columns.alert_id == alert, columns.about.in_(_CALLS), columns.contact_id.is_not(None))
         .where(columns.state.not_in([DeliveryState.FAILED.value, DeliveryState.DROPPED.value]))
         .distinct()
+        .order_by(columns.contact_id, columns.channel, columns.address)
     )
-    return {row.contact_id for row in rows}
-
-
-async def _refuse_second(tx: Transaction, contact: Contact) -> None:
-    columns = contacts.c
-    other = await tx.scalar(
-        select(columns.id).where(
-            columns.tenant_id == contact.tenant, columns.email == contact.email, columns.id != contact.id
+    known = {person.id: person for person in people}
+    found: dict[tuple[str, tuple[str, str]], tuple[str, Method]] = {}
+    for row in rows:
+        person = known.get(row.contact_id)
+        if person is None:
+            continue
+        way = next(
+            (way for way in person.methods if way.way == (row.channel, row.address)), person.ways([row.channel])[0]
         )
-    )
-    if other is not None:
-        raise Conflict("email", "a contact with this address exists already", contact=str(other))
+        found[person.id, way.way] = (person.id, way)
+    return list(found.values())
 
 
-def _id(due: NotificationDue, contact: str | None, channel: str) -> str:
-    digest = hashlib.sha256(f"{due.notification}|{contact}|{channel}".encode()).hexdigest()
+def _id(due: NotificationDue, contact: str | None, way: Method) -> str:
+    digest = hashlib.sha256(f"{due.notification}|{contact}|{way.channel}|{way.address}".encode()).hexdigest()
     return f"ntf-{digest[:24]}"
 
 
@@ -418,20 +388,21 @@ def _row(
     notification: str,
     tenant: str,
     due: NotificationDue | None,
-    person: Contact | None,
-    channel: str,
-    address: str,
+    contact: str | None,
+    way: tuple[str, str],
     now: datetime,
     severity: Severity,
 ) -> dict[str, object]:
+    channel, address = way
     return {
         "id": notification,
         "tenant_id": tenant,
         "alert_id": due.alert if due else notification,
-        "contact_id": person.id if person else None,
+        "contact_id": contact,
         "channel": channel,
         "address": address,
         "about": due.about if due else TEST,
+        "message_id": due.notification if due else notification,
         "step": due.step if due else 0,
         "severity": severity.value,
         "severity_rank": severity.rank,
@@ -451,28 +422,6 @@ def _all() -> Select[Any]:
     return select(notifications)
 
 
-def _of_tenant(tenant: str) -> Select[Any]:
-    columns = contacts.c
-    query = select(contacts).where(columns.tenant_id == tenant)
-    return query.order_by(columns.name, columns.id).limit(CONTACTS_PER_TENANT_MAX)
-
-
-def _contact(row: Any) -> Contact:
-    return Contact(
-        id=row.id, tenant=row.tenant_id, name=row.name, email=row.email, min_severity=Severity(row.min_severity)
-    )
-
-
-def _contact_row(contact: Contact) -> dict[str, object]:
-    return {
-        "id": contact.id,
-        "tenant_id": contact.tenant,
-        "name": contact.name,
-        "email": contact.email,
-        "min_severity": contact.min_severity.value,
-    }
-
-
 def _notification(row: Any) -> Notification:
     return Notification(
         id=row.id,
@@ -482,6 +431,7 @@ def _notification(row: Any) -> Notification:
         channel=row.channel,
         address=row.address,
         about=row.about,
+        message=row.message_id,
         severity=Severity(row.severity),
         state=DeliveryState(row.state),
         due_at=row.due_at,

@@ -16,13 +16,14 @@ from shoal.notifications.channel import Channel, Outcome, TryAgain
 from shoal.notifications.delivery import after_outcome
 from shoal.notifications.message import Message, message, message_of_test
 from shoal.notifications.store import Notification
+from shoal.notifications.tables import notifications
 from shoal.storage.database import Database, Transaction
 from shoal.stream.worker import Batch
 
 log = logging.getLogger(__name__)
 
-# Messages taken at once: sent one after the other within a lease even when each takes its whole time.
-NOTIFICATIONS_PER_LEASE_MAX: Final = 5  # 5 calls of 5 s end before a lease of 30 s does
+# Messages taken, and sent, at once: each ends within 5 s, well before a lease of 30 s does.
+NOTIFICATIONS_PER_LEASE_MAX: Final = 20  # connections that mail servers grant without asking back
 # How often the loop looks even when nobody poked it and nothing seemed due: the net under a lost poke.
 LOOK_EVERY: Final = timedelta(seconds=5)
 # The database is away: how long until the next look.
@@ -33,24 +34,20 @@ PlaceName = Callable[[NotificationDue], Awaitable[str]]
 
 
 class NotificationHandler:
-    """The notifications worker: one handler for `stream.worker.Worker`. `poke` wakes the delivery after the commit."""
+    """The notifications worker: one handler for `stream.worker.Worker`."""
 
     group: Final = "notifications"
     topics: Final[Sequence[Topic]] = (ALERT,)
     timed: Final[Sequence[Topic]] = ()
 
-    def __init__(self, clock: Clock, poke: Callable[[], None] | None = None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._poke = poke
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Lays out the rows for every message that is due."""
-        has_rows = False
         for _, event in batch.events:
-            if isinstance(event, NotificationDue):
-                has_rows |= await store.lay_out(tx, event, self._clock.now()) > 0
-        if has_rows and self._poke is not None:
-            tx.after_commit(self._poke)
+            if isinstance(event, NotificationDue) and await store.lay_out(tx, event, self._clock.now()):
+                tx.poke(notifications.name)
 
 
 class Delivery:
@@ -73,10 +70,7 @@ class Delivery:
         self._base_url = base_url
         self._place_name = place_name
         self._poked = asyncio.Event()
-
-    def poke(self) -> None:
-        """There is something new to deliver."""
-        self._poked.set()
+        database.on(notifications.name, self._poked.set)
 
     async def run(self) -> NoReturn:
         """Delivers what is due, sleeps until something is or somebody pokes."""
@@ -101,8 +95,11 @@ class Delivery:
         """
         async with self._database.transaction() as tx:
             leased = await store.lease(tx, self._owner, self._clock.now(), NOTIFICATIONS_PER_LEASE_MAX)
-        for notification in leased:
-            await self._deliver(notification)
+        # One that hangs must not hold up the others, who may be of another tenant.
+        ended = await asyncio.gather(*(self._deliver(each) for each in leased), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
         return len(leased)
 
     async def _deliver(self, notification: Notification) -> None:
@@ -116,9 +113,17 @@ class Delivery:
             return
         outcome = await self._send(notification)
         now = self._clock.now()
-        attempted = after_outcome(notification.id, attempt, notification.created_at, outcome, now)
         async with self._database.transaction() as tx:
-            await store.settle(tx, self._owner, notification.id, attempt, attempted, now)
+            attempted = after_outcome(
+                notification.id,
+                attempt,
+                notification.created_at,
+                outcome,
+                now,
+                has_another_way=await store.another_way(tx, notification) is not None,
+                until=None if notification.due is None else notification.due.until,
+            )
+            await store.settle(tx, self._owner, notification, attempt, attempted, now)
         log.info(
             "notification.attempted",
             extra={

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shoal.alerting import store
+from shoal.alerting import chase, store
 from shoal.alerting.alert import Alert, AlertState, opened
 from shoal.alerting.store import NOTE_CHARACTERS_MAX, Alerts, EpisodeRow
-from shoal.alerting.telling import opened_events
+from shoal.alerting.telling import opened_event
 from shoal.clock import FakeClock
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.events.severity import Severity
@@ -45,7 +45,8 @@ async def keep(
     async with database.transaction() as tx:
         name, code = await store.name(tx, tenant, f"f-{number}", event.id)
         alert = opened(event, alert=name, code=code, fingerprint=f"f-{number}")
-        return await store.save(tx, *opened_events(alert, event.time))
+        chased, calls = chase.begin(alert, [], event.time)
+        return await store.save(tx, chased, [opened_event(alert, event.time), *calls])
 
 
 async def test_an_alert_comes_back_as_it_was_and_only_to_its_tenant(database: Database, alerts: Alerts) -> None:

@@ -31,7 +31,7 @@ class World:
         self.log = log
         self.database = database
         self.alerts = Alerts(database, FakeClock(NOON))
-        self.worker = Worker(log, database, AlertHandler(), FakeClock(NOON))
+        self.worker = Worker(log, database, AlertHandler(FakeClock(NOON)), FakeClock(NOON))
 
     async def hear(self, *events: ConditionEvent) -> None:
         for event in events:

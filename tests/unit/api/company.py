@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI
 
 from shoal.access.policy import Role
+from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
 from shoal.api.application import create_application
@@ -25,6 +26,9 @@ from shoal.history.store import History
 from shoal.history.worker import HistoryHandler
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.inventory.device import Device
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
+from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
 from shoal.notifications.worker import NotificationHandler
 from shoal.stream.worker import HEARTBEAT_EVERY, Worker
@@ -84,10 +88,18 @@ class Company:
         self.gateway = ScriptedGateway(self.commands, installation)
         self.health = Health(database, self.clock)
         self.changes = Changes(installation.log, self.health)
+        self.policies = Policies(database, self.clock)
+        self.contacts = Contacts(database, self.clock)
+        self.channels = Channels(database, self.clock, installation.vault, Outbound())
         self.notifications = Notifications(database, self.clock)
         installation.workers += [
             Worker(installation.log, database, handler, self.clock)
-            for handler in (HealthHandler(), AlertHandler(), HistoryHandler(), NotificationHandler(self.clock))
+            for handler in (
+                HealthHandler(),
+                AlertHandler(self.clock),
+                HistoryHandler(),
+                NotificationHandler(self.clock),
+            )
         ]
         self.application: FastAPI = create_application(
             database=database,
@@ -99,6 +111,9 @@ class Company:
             history=History(database),
             health=self.health,
             alerts=Alerts(database, self.clock),
+            policies=self.policies,
+            contacts=self.contacts,
+            channels=self.channels,
             notifications=self.notifications,
             campaigns=installation.campaigns,
             changes=self.changes,

@@ -4,6 +4,9 @@ import httpx
 
 from shoal.bff import heard
 from shoal.inventory.device import Device
+from shoal.notifications.dashboard import DashboardChannel
+from shoal.notifications.email import EmailChannel
+from shoal.notifications.worker import Delivery
 from tests.unit.api.company import Company
 
 
@@ -74,12 +77,53 @@ async def test_alerts_come_in_pages(company: Company, admin: httpx.AsyncClient) 
 
 
 async def test_who_was_told_is_told(company: Company, admin: httpx.AsyncClient) -> None:
-    await company.notifications.add_contact(company.tenant, "Kari Moe", "kari@nordvik.example")
+    await company.contacts.add(company.tenant, "Kari Moe", [("email", "kari@nordvik.example")])
     _, alert = await alerted(company)
 
     said = heard.Alert.model_validate((await admin.get(f"/alerts/{alert}")).json())
 
     assert {(told.channel, told.to, told.state) for told in said.told} == {("email", "Kari Moe", "waiting")}
+
+
+async def test_who_is_told_next_and_until_when_it_is_taken_is_told(company: Company, admin: httpx.AsyncClient) -> None:
+    kari = await company.contacts.add(company.tenant, "Kari Moe", [("email", "kari@nordvik.example")])
+    ola = await company.contacts.add(company.tenant, "Ola Aas", [("dashboard", "")])
+    steps = [{"contacts": [kari.id]}, {"after_s": 300, "contacts": [ola.id]}]
+    await admin.post("/escalation-policies", json={"name": "Night", "steps": steps, "places": [company.farm]})
+    _, alert = await alerted(company)
+
+    opened = (await admin.get(f"/alerts/{alert}")).json()
+    [listed] = (await admin.get("/alerts")).json()["items"]
+    taken = (await admin.post(f"/alerts/{alert}:acknowledge", json={})).json()
+
+    assert (opened["policy_name"], [line["to"] for line in opened["told"]]) == ("Night", ["Kari Moe"])
+    assert [(line["to"], line["channels"]) for line in opened["ahead"]] == [
+        (["Ola Aas"], ["dashboard"]),
+        (["Kari Moe", "Ola Aas"], ["dashboard", "email"]),
+    ]
+    assert listed["next"] == opened["ahead"][0]
+    assert listed["acknowledge_due"] is not None
+    assert (taken["ahead"], taken["next"], taken["acknowledge_due"]) == ([], None, None)
+    assert taken["taken_until"] is not None
+
+
+async def test_a_way_that_failed_stands_in_the_timeline(company: Company, admin: httpx.AsyncClient) -> None:
+    await company.contacts.add(
+        company.tenant, "Kari Moe", [("email", "kari@nordvik.example"), ("dashboard", "")], "informational"
+    )
+    _, alert = await alerted(company)
+    # No mail server is configured: the mail gives way to the next.
+    channels = (EmailChannel(None), DashboardChannel())
+    delivery = Delivery(company.installation.database, company.clock, channels, owner="here", base_url="")
+    while await delivery.deliver_due():
+        pass
+
+    said = (await admin.get(f"/alerts/{alert}")).json()
+
+    assert {(line["channel"], line["state"]) for line in said["told"]} == {("email", "failed"), ("dashboard", "sent")}
+    assert "Kari Moe was not reached by email: no mail server is configured" in [
+        line["says"] for line in said["timeline"]
+    ]
 
 
 async def test_a_word_that_is_no_state_is_refused(admin: httpx.AsyncClient) -> None:

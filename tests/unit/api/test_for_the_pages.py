@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from pydantic import JsonValue
 
 from shoal.access.policy import Role
 from shoal.bff import heard
@@ -108,3 +109,33 @@ async def test_a_problem_reaches_the_page_as_it_is(company: Company, pages: Api)
     assert (refused.value.status, refused.value.problem["type"]) == (502, "device-refused")
     assert refused.value.problem["code"] == "4.05"
     assert (missing.value.status, missing.value.problem["type"]) == (404, "not-found")
+
+
+async def test_who_is_told_is_written_and_read(company: Company, pages: Api) -> None:
+    hook = await pages.write_channel(None, {"kind": "webhook", "name": "Phone", "url": "https://hooks.example/"})
+    ways: list[JsonValue] = [{"channel": "webhook", "address": hook.id}, {"channel": "dashboard"}]
+    kari = await pages.write_contact(None, {"name": "Kari", "methods": ways})
+    steps: list[JsonValue] = [{"after_s": 0, "contacts": [kari.id], "channels": ["webhook"]}]
+    night = await pages.write_policy(None, {"name": "Night", "steps": steps, "places": [company.farm]})
+
+    renamed = await pages.write_policy(night.id, {"name": "Nights"}, night.version)
+    with pytest.raises(ProblemAnswered) as caught:
+        await pages.write_policy(night.id, {"name": "Mine"}, night.version)
+    await pages.order_policies([night.id])
+    rehearsed = await pages.rehearse({"severity": "high", "farm": company.farm})
+    await pages.test_channel(hook.id, {})
+    await pages.test_contact(kari.id)
+
+    assert hook.secret
+    assert (caught.value.status, renamed.name) == (412, "Nights")
+    assert [policy.id for policy in await pages.policies()][:1] == [night.id]
+    assert [(who.name, who.channels) for who in rehearsed.calls[0].who] == [("Kari", ["webhook", "dashboard"])]
+    assert [way.address for way in (await pages.contacts())[0].methods] == [hook.id, ""]
+    latest = next(channel.latest for channel in await pages.channels() if channel.id == hook.id)
+    assert latest is not None
+    assert (latest.about, latest.state) == ("test", "waiting")
+    rotated = await pages.rotate_channel(hook.id, hook.version)
+    await pages.remove_policy(night.id, renamed.version)
+    await pages.remove_contact(kari.id, kari.version)
+    await pages.remove_channel(hook.id, rotated.version)
+    assert [channel.id for channel in await pages.channels()] == ["email", "dashboard"]

@@ -8,9 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 from shoal.api import problems
-from shoal.errors import Conflict, DeviceFault, Forbidden, NotFound, Rejected, Unavailable
+from shoal.errors import Conflict, DeviceFault, Forbidden, NotFound, Outdated, Rejected, TooMany, Unavailable
 from shoal.identity.login import TooManyAttempts, Unauthenticated
-from shoal.inventory.place import Outdated
 
 CASES: list[tuple[Exception, int, str, dict[str, Any]]] = [
     (Rejected("name", "too long"), 400, "invalid", {"title": "name: too long"}),
@@ -18,6 +17,7 @@ CASES: list[tuple[Exception, int, str, dict[str, Any]]] = [
     (Forbidden("write", "the role viewer does not grant write"), 403, "forbidden", {}),
     (NotFound("dev-1", "no such device"), 404, "not-found", {}),
     (Conflict("endpoint", "taken", device="dev-1"), 409, "conflict", {"device": "dev-1"}),
+    (TooMany("test", "ten in a minute", 60), 429, "too-many-requests", {"retry_after_s": 60}),
     (Outdated("frm-1", "changed", version=2, expected=1), 412, "outdated", {"version": 2, "expected": 1}),
     (TooManyAttempts(timedelta(seconds=90)), 429, "too-many-attempts", {"retry_after_s": 90}),
     (DeviceFault("oxy-1", "write", "4.05", "not allowed"), 502, "device-refused", {"code": "4.05"}),

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from shoal.bff.application import create_application
 from shoal.clock import FakeClock
 from tests.unit.bff.fake_api import EMAIL, PASSWORD, create_fake_api
+from tests.unit.bff.fake_duty import staff
 from tests.unit.bff.fake_farm import FakeFarm, make_farm
 
 NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
@@ -78,6 +79,7 @@ def assets(tmp_path: Path) -> Path:
 async def pages(assets: Path) -> AsyncIterator[Pages]:
     clock = FakeClock(NOW)
     farm = make_farm(NOW)
+    staff(farm)
     farm.clock = clock.now
     link = Link(create_fake_api(farm))
     async with httpx.AsyncClient(transport=link, base_url="http://api.example", trust_env=False) as api:

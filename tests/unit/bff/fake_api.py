@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.unit.bff import fake_farm
+from tests.unit.bff import fake_duty, fake_farm
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
 EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
@@ -85,6 +85,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _devices(api, farm)
     _asking(api, farm, live)
     _deciding(api, farm, live)
+    fake_duty.route_duty(api, farm)
     return api
 
 
@@ -191,6 +192,9 @@ def _alerts(api: FastAPI, farm: FakeFarm, live: Live) -> None:
             acknowledged_by=name,
             acknowledged_at=now.isoformat(),
             note=body["note"],
+            next=None,
+            ahead=[],
+            acknowledge_due=None,
             taken_until=(now + timedelta(hours=1)).isoformat(),
         )
         _happened(alert, now, "acknowledged", f"{name} acknowledged")

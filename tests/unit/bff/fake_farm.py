@@ -40,6 +40,9 @@ class FakeFarm:
     enclosures: list[Row] = field(default_factory=list)
     devices: list[Row] = field(default_factory=list)
     alerts: list[Row] = field(default_factory=list)
+    contacts: list[Row] = field(default_factory=list)
+    channels: list[Row] = field(default_factory=list)
+    policies: list[Row] = field(default_factory=list)
     artifacts: list[Row] = field(default_factory=list)
     updates: dict[str, list[Row]] = field(default_factory=dict)
     commands: dict[str, Row] = field(default_factory=dict)
@@ -304,7 +307,10 @@ def _alerts(world: FakeFarm, empty: Row, camera: Row, drifting: Row) -> list[Row
             "detail": "number not reachable",
         },
         {"channel": "push", "to": "Kari Moe", "state": "sent", "at": world.ago(minutes=8)},
-        {"channel": "call", "to": "Jon Aas", "state": "waiting", "at": (world.now + timedelta(minutes=2)).isoformat()},
+    ]
+    ahead = [
+        {"at": (world.now + timedelta(minutes=2)).isoformat(), "to": ["Jon Aas"], "channels": ["call"]},
+        {"at": (world.now + timedelta(minutes=7)).isoformat(), "to": ["Ida Vik", "Kari Moe"], "channels": ["email"]},
     ]
     pen = {
         "farm": empty["place"]["farm"],
@@ -335,7 +341,12 @@ def _alerts(world: FakeFarm, empty: Row, camera: Row, drifting: Row) -> list[Row
             "farm": storholmen["id"],
             "farm_name": "Storholmen",
             "opened_at": world.ago(minutes=14),
+            "policy": "pol-00000001",
+            "policy_name": "Night shift",
+            "acknowledge_due": (world.now + timedelta(minutes=2)).isoformat(),
             "told": told,
+            "next": ahead[0],
+            "ahead": ahead,
             "verdict": {
                 "cause": "uplink-down",
                 "says": "Farm uplink down: its router is silent. 39 of 40 devices are cut off; all 8 other farms report "

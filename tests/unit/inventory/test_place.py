@@ -2,12 +2,10 @@
 
 import pytest
 
-from shoal.errors import Conflict, Rejected
+from shoal.errors import Rejected
 from shoal.inventory.place import (
     KIND_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
-    Outdated,
-    check_version,
     parse_kind,
     parse_name,
 )
@@ -35,15 +33,3 @@ def test_an_enclosure_is_what_the_farm_calls_it(raw: str, kind: str) -> None:
 def test_a_kind_is_a_word(raw: str) -> None:
     with pytest.raises(Rejected):
         parse_kind(raw)
-
-
-def test_only_who_has_seen_the_latest_version_may_change_it() -> None:
-    check_version("frm-1", 3, None)
-    check_version("frm-1", 3, 3)
-
-    with pytest.raises(Outdated) as caught:
-        check_version("frm-1", 3, 2)
-
-    assert isinstance(caught.value, Conflict)
-    assert caught.value.kind == "outdated"
-    assert caught.value.facts == {"version": 3, "expected": 2}

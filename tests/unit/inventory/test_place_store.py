@@ -2,9 +2,8 @@
 
 import pytest
 
-from shoal.errors import Conflict, NotFound, Rejected
+from shoal.errors import Conflict, NotFound, Outdated, Rejected
 from shoal.ids import EnclosureId, FarmId, Prefix, TenantId, parse_id
-from shoal.inventory.place import Outdated
 from shoal.inventory.place_store import owners
 from shoal.inventory.profile import BUILT_IN, Observe, ProfileId, ProfileSettings
 from tests.harness.installation import Installation

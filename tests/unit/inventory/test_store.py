@@ -6,14 +6,13 @@ import pytest
 
 from shoal.commands.command import Operation, State
 from shoal.commands.queue import WAITING_PER_DEVICE_MAX
-from shoal.errors import Conflict, NotFound, Rejected
+from shoal.errors import Conflict, NotFound, Outdated, Rejected
 from shoal.events.device import Claim as Said
 from shoal.events.device import DeviceRegistered, DeviceRemoved, PlaceChanged, ProfileChanged, Reading, ReadingsReported
 from shoal.ids import DeviceId, EnclosureId, TenantId
 from shoal.inventory.claim import PlaceState, Via
 from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.device_rows import DeviceFilter
-from shoal.inventory.place import Outdated
 from shoal.inventory.profile import MAINS_CAMERA, ProfileId
 from shoal.storage import directory
 from shoal.storage.directory import DirectoryEntry

@@ -2,12 +2,25 @@
 
 import pytest
 
+from shoal.clock import FakeClock
+from shoal.errors import NotFound
 from shoal.notifications.channel import Channel, GiveUp, Sent, TryAgain
 from shoal.notifications.dashboard import DashboardChannel
 from shoal.notifications.email import EmailChannel
 from shoal.notifications.message import message_of_test
+from shoal.notifications.outbound import Outbound
+from shoal.notifications.webhook import Endpoint, WebhookChannel
 
-CHANNELS: tuple[Channel, ...] = (EmailChannel(None), DashboardChannel())
+
+async def nowhere(channel: str) -> Endpoint:
+    raise NotFound(channel, "none")
+
+
+CHANNELS: tuple[Channel, ...] = (
+    EmailChannel(None),
+    DashboardChannel(),
+    WebhookChannel(nowhere, Outbound(), FakeClock(), ""),
+)
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)

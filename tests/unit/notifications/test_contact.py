@@ -5,23 +5,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.errors import Rejected
+from shoal.events.alert import EVERYBODY
 from shoal.events.severity import Severity
 from shoal.notifications.contact import (
     EMAIL_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
     Contact,
+    Method,
     parse_email,
+    parse_methods,
     parse_name,
     parse_severity,
+    reached,
 )
+
+
+def contact(id_: str, wants: Severity = Severity.WARNING) -> Contact:
+    ways = [("email", "k@farm.example"), ("dashboard", ""), ("webhook", "chn-1")]
+    methods = [Method(channel=channel, address=address) for channel, address in ways]
+    return Contact(id=id_, tenant="ten-1", name="Kari", methods=methods, min_severity=wants)
 
 
 @pytest.mark.parametrize("wanted", Severity)
 @pytest.mark.parametrize("severity", Severity)
 def test_a_person_is_told_of_what_is_at_least_as_bad_as_they_want(wanted: Severity, severity: Severity) -> None:
-    person = Contact(id="con-1", tenant="ten-1", name="Kari", email="k@farm.example", min_severity=wanted)
+    person = contact("con-1", wanted)
 
     assert person.wants(severity) == (severity.rank <= wanted.rank)
+
+
+def test_a_step_tells_those_it_names_or_everybody_who_wants_to_hear_and_never_nobody() -> None:
+    kari, ola, boss = contact("con-kari"), contact("con-ola"), contact("con-boss", Severity.CRITICAL)
+    people = [kari, ola, boss]
+
+    assert reached(people, ["con-boss"], Severity.WARNING) == [boss]
+    assert reached(people, [EVERYBODY], Severity.HIGH) == [kari, ola]
+    assert reached(people, [EVERYBODY, "con-boss"], Severity.HIGH, told=["con-boss"]) == people
+    assert reached(people, ["con-gone"], Severity.HIGH) == [kari, ola]
+    assert reached([boss], ["con-gone"], Severity.WARNING) == [boss]
+    assert reached([], ["con-gone"], Severity.CRITICAL) == []
+
+
+def test_the_channels_of_a_step_are_tried_first_and_the_persons_own_order_after_them() -> None:
+    kari = contact("con-kari")
+
+    assert [way.channel for way in kari.ways()] == ["email", "dashboard", "webhook"]
+    assert [way.channel for way in kari.ways(["webhook", "email"])] == ["webhook", "email", "dashboard"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "says"),
+    [
+        ([], "nobody could reach them"),
+        ([("email", f"k{n}@farm.example") for n in range(11)], "1 to 10"),
+        ([("email", "k@farm.example"), (" EMAIL ", "k@farm.example")], "twice"),
+        ([("pigeon", "k")], "email, webhook or dashboard"),
+        ([("email", "nobody")], "not an email address"),
+        ([("webhook", "https://hooks.example")], "chn"),
+    ],
+)
+def test_ways_that_reach_nobody_are_rejected(methods: list[tuple[str, str]], says: str) -> None:
+    with pytest.raises(Rejected, match=says):
+        parse_methods(methods)
 
 
 def test_a_name_is_one_line() -> None:

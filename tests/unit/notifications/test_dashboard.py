@@ -1,7 +1,7 @@
 """The dashboard takes everything at once."""
 
-from shoal.notifications.channel import Sent
-from shoal.notifications.dashboard import DASHBOARD, DashboardChannel
+from shoal.notifications.channel import DASHBOARD, Sent
+from shoal.notifications.dashboard import DashboardChannel
 from shoal.notifications.message import message_of_test
 
 

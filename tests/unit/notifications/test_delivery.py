@@ -12,6 +12,7 @@ from shoal.notifications.delivery import (
     DELAY_FIRST,
     DELAY_MAX,
     KEPT_MAX,
+    STEP_USUAL,
     TRANSITIONS,
     DeliveryState,
     Trigger,
@@ -66,6 +67,26 @@ def test_after_a_weekend_it_is_given_up() -> None:
 
     assert just_before.state is DeliveryState.WAITING
     assert (given_up.state, given_up.note) == (DeliveryState.FAILED, "given up after 3 d: away")
+
+
+def test_another_way_is_taken_when_the_step_is_over_and_at_once_where_an_operator_is_needed() -> None:
+    until = NOON + timedelta(seconds=30)
+
+    def asked(at: datetime, *, another: bool = True, needs_operator: bool = False) -> DeliveryState:
+        outcome = TryAgain("away", needs_operator=needs_operator)
+        return after_outcome("ntf-1", 1, NOON, outcome, at, has_another_way=another, until=until).state
+
+    assert asked(NOON) is DeliveryState.WAITING
+    assert asked(until - timedelta(seconds=1)) is DeliveryState.FAILED
+    assert asked(until - timedelta(seconds=1), another=False) is DeliveryState.WAITING
+    assert asked(NOON, needs_operator=True) is DeliveryState.FAILED
+    assert asked(NOON, needs_operator=True, another=False) is DeliveryState.WAITING
+
+
+def test_a_step_that_nothing_follows_does_not_keep_a_person_waiting_for_ever() -> None:
+    at = NOON + STEP_USUAL
+
+    assert after_outcome("ntf-1", 9, NOON, TryAgain("away"), at, has_another_way=True).state is DeliveryState.FAILED
 
 
 @pytest.mark.parametrize(

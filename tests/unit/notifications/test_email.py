@@ -13,7 +13,9 @@ from shoal.notifications.email import EmailChannel, MailSecurity, MailSettings, 
 from shoal.notifications.message import Message
 from tests.harness.mail import MailServer
 
-MESSAGE = Message("ntf-1", "alr-1", "High: «Øst» is silent (#K7CC)", "It says nothing.\n.\nØst\n", "<p>Øst</p>")
+MESSAGE = Message(
+    "ntf-1", "alr-1", "High: «Øst» is silent (#K7CC)", "It says nothing.\n.\nØst\n", "<p>Øst</p>", "opened", {}
+)
 KARI = "kari@farm.example"
 
 
@@ -109,7 +111,7 @@ async def test_a_server_that_is_slow_at_every_step_is_away(monkeypatch: pytest.M
 
 
 async def test_without_a_mail_server_mail_waits() -> None:
-    assert await EmailChannel(None).send(KARI, MESSAGE) == TryAgain("no mail server is configured")
+    assert await EmailChannel(None).send(KARI, MESSAGE) == TryAgain("no mail server is configured", needs_operator=True)
 
 
 async def test_mail_that_must_be_encrypted_does_not_leave_in_clear(server: MailServer) -> None:

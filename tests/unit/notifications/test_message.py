@@ -23,6 +23,7 @@ def due(
     about: str = "opened",
     step: int = 0,
     by: str | None = None,
+    because: str = "opened",
     headline: str = "cam-1 is silent",
     says: str = "No reason is known.",
 ) -> NotificationDue:
@@ -45,6 +46,7 @@ def due(
         about=about,
         step=step,
         by=by,
+        because=because,
     )
 
 
@@ -70,7 +72,9 @@ def test_it_says_what_is_wrong_where_since_when_why_and_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("notification", "line", "state"),
     [
-        (due(step=1), "It got worse: it is high now.", "High"),
+        (due(step=1, because="worse"), "It got worse: it is high now.", "High"),
+        (due(step=1, because="nobody-took-it"), "Nobody has taken it yet. Somebody should act on this.", "High"),
+        (due(about="withdrawn"), "It was taken, and not resolved in time. It needs somebody again.", "High again"),
         (due(about="acknowledged", by="Kari"), "Taken by Kari.", "Taken"),
         (due(about="acknowledged"), "Somebody took it.", "Taken"),
         (due(about="resolved", by="Kari"), "Resolved by Kari.", "Resolved"),

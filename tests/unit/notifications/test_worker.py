@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shoal.clock import FakeClock, SystemClock
@@ -12,20 +13,28 @@ from shoal.errors import NotFound
 from shoal.events.alert import NotificationDue
 from shoal.events.codec import encode
 from shoal.events.topics import ALERT
+from shoal.notifications import outbound as outbound_module
+from shoal.notifications import store
 from shoal.notifications import worker as worker_module
 from shoal.notifications.channel import Channel, Outcome, Sent
+from shoal.notifications.channel_store import Channels
+from shoal.notifications.contact_store import Contacts
 from shoal.notifications.dashboard import DashboardChannel
-from shoal.notifications.delivery import DeliveryState
+from shoal.notifications.delivery import LEASE, DeliveryState
 from shoal.notifications.email import EmailChannel, MailSecurity, MailSettings
 from shoal.notifications.message import Message
+from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
+from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler, PlaceName
 from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
 from shoal.stream.worker import Worker
 from tests.harness.databases import fresh_database
 from tests.harness.findings import NOON, due
+from tests.harness.hook import HookServer
 from tests.harness.mail import MailServer
 
 
@@ -37,6 +46,7 @@ class World:
         self.database = database
         self.server = server
         self.clock = FakeClock(NOON)
+        self.contacts = Contacts(database, self.clock)
         self.notifications = Notifications(database, self.clock)
         self.pokes = 0
 
@@ -74,7 +84,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     server = MailServer()
     server.start()
     made = World(log, database, server)
-    await made.notifications.add_contact("ten-1", "Kari", "kari@farm.example")
+    await made.contacts.add("ten-1", "Kari", [("email", "kari@farm.example")])
     yield made
     server.stop()
     await database.close()
@@ -127,8 +137,8 @@ async def test_an_address_that_the_server_refuses_for_good_failed_and_says_why(w
 
 async def test_what_waits_for_a_contact_that_was_removed_is_dropped(world: World) -> None:
     await world.hear(due())
-    [kari] = await world.notifications.contacts("ten-1")
-    await world.notifications.remove_contact("ten-1", kari.id)
+    [kari] = await world.contacts.all("ten-1")
+    await world.contacts.remove("ten-1", kari.id)
 
     await drain(world.delivery())
 
@@ -178,8 +188,8 @@ async def test_without_its_channel_a_message_waits(world: World) -> None:
 
 
 async def test_a_test_message_goes_out_like_any_other(world: World) -> None:
-    [kari] = await world.notifications.contacts("ten-1")
-    await world.notifications.send_test("ten-1", kari.id)
+    [kari] = await world.contacts.all("ten-1")
+    await world.notifications.send_test("ten-1", kari.methods, kari.id)
 
     await drain(world.delivery())
 
@@ -187,6 +197,9 @@ async def test_a_test_message_goes_out_like_any_other(world: World) -> None:
 
 
 async def test_a_crash_in_the_middle_of_a_call_repeats_the_same_message(world: World) -> None:
+    class PowerCut(BaseException):
+        pass
+
     class Crashing:
         """Sends, and then the power is cut."""
 
@@ -197,11 +210,11 @@ async def test_a_crash_in_the_middle_of_a_call_repeats_the_same_message(world: W
 
         async def send(self, address: str, message: Message) -> Outcome:
             assert isinstance(await self.inner.send(address, message), Sent)
-            raise KeyboardInterrupt
+            raise PowerCut
 
     await world.hear(due())
     settings = MailSettings("127.0.0.1", world.server.port, "shoal@farm.example", MailSecurity.NONE)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(PowerCut):
         await drain(world.delivery(Crashing(EmailChannel(settings))))
 
     world.clock.advance(timedelta(minutes=1))
@@ -210,6 +223,117 @@ async def test_a_crash_in_the_middle_of_a_call_repeats_the_same_message(world: W
     # A grave one goes twice rather than never, under one id.
     assert len(world.server.mails) == 2
     assert len({mail["Message-ID"] for mail in world.server.mails}) == 1
+
+
+# -- mail and webhook --------------------------------------------------------------------------------------------------
+
+
+class Hooked:
+    """The world with a web server, and Ola, who is reached by mail first and by a webhook second."""
+
+    def __init__(self, world: World, hook: HookServer) -> None:
+        self.world = world
+        self.hook = hook
+        self.outbound = Outbound(is_private_allowed=True)
+        self.channels = Channels(world.database, world.clock, Vault(bytes(32)), self.outbound)
+        self.ola = ""
+
+    async def begin(self) -> None:
+        webhook, _ = await self.channels.add("ten-1", "Duty phone", self.hook.url)
+        ways = [("email", "ola@farm.example"), ("webhook", webhook.id)]
+        self.ola = (await self.world.contacts.add("ten-1", "Ola", ways)).id
+
+    def channel(self) -> WebhookChannel:
+        return WebhookChannel(self.channels.endpoint, self.outbound, self.world.clock, "https://shoal.example")
+
+    def delivery(self) -> Delivery:
+        return self.world.delivery(self.channel())
+
+    async def hear(self, *events: NotificationDue) -> None:
+        await self.world.hear(*(msgspec.structs.replace(event, contacts=[self.ola]) for event in events))
+
+
+@pytest.fixture
+async def hooked(world: World) -> AsyncIterator[Hooked]:
+    hook = HookServer()
+    await hook.start()
+    made = Hooked(world, hook)
+    await made.begin()
+    yield made
+    await hook.stop()
+
+
+async def test_a_mail_server_that_refuses_leads_to_the_webhook_within_the_same_step(hooked: Hooked) -> None:
+    hooked.world.server.answers["ola@farm.example"] = "550 no such user"
+    await hooked.hear(due(until=NOON + timedelta(minutes=5)))
+
+    # The clock stands still: nothing waited for anything.
+    await drain(hooked.delivery())
+
+    assert hooked.hook.kinds == ["opened"]
+    rows = await hooked.world.notifications.list("ten-1", alert="alr-1")
+    assert {(row.channel, row.state, row.note) for row in rows if row.contact} == {
+        ("email", DeliveryState.FAILED, "550 no such user"),
+        ("webhook", DeliveryState.ACCEPTED, "answered 204"),
+    }
+
+
+async def test_who_was_reached_by_the_webhook_hears_there_that_it_is_taken_and_over(hooked: Hooked) -> None:
+    hooked.world.server.answers["ola@farm.example"] = "550 no such user"
+    await hooked.hear(due(0))
+    await drain(hooked.delivery())
+
+    await hooked.hear(due(1, about="acknowledged", by="Kari"), due(2, about="resolved", by="Kari"))
+    await drain(hooked.delivery())
+
+    assert hooked.hook.kinds == ["opened", "acknowledged", "resolved"]
+    assert hooked.world.server.mails == []
+
+
+async def test_a_webhook_that_hangs_holds_up_nobody(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_module, "CALL_TIMEOUT", timedelta(milliseconds=300))
+    hooked.hook.hangs = True
+    await hooked.world.hear(msgspec.structs.replace(due(), contacts=[hooked.ola], channels=["webhook"]))
+    await hooked.world.hear(due(alert="alr-2"))
+
+    await hooked.delivery().deliver_due()
+
+    assert sorted(mail["To"] for mail in hooked.world.server.mails) == ["kari@farm.example", "ola@farm.example"]
+
+
+@pytest.mark.parametrize(("severity", "posts"), [("high", 2), ("warning", 1)])
+async def test_a_crash_after_the_webhook_was_called_repeats_only_what_is_grave_and_under_one_key(
+    hooked: Hooked, severity: str, posts: int
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    class Crashing(WebhookChannel):
+        async def send(self, address: str, message: Message) -> Outcome:
+            assert isinstance(await super().send(address, message), Sent)
+            raise PowerCut
+
+    await hooked.world.hear(due(severity=severity, contacts=[hooked.ola], channels=["webhook"]))
+    crashing = Crashing(hooked.channels.endpoint, hooked.outbound, hooked.world.clock, "")
+    with pytest.raises(PowerCut):
+        await drain(hooked.world.delivery(crashing))
+
+    hooked.world.clock.advance(LEASE)
+    await drain(hooked.delivery())
+
+    assert len(hooked.hook.posted) == posts
+    assert len({posted.headers["idempotency-key"] for posted in hooked.hook.posted}) == 1
+
+
+async def test_a_crash_before_the_call_sends_it_once(hooked: Hooked) -> None:
+    await hooked.world.hear(due(severity="warning", contacts=[hooked.ola], channels=["webhook"]))
+    async with hooked.world.database.transaction() as tx:
+        assert await store.lease(tx, "gone", NOON, 10)
+
+    hooked.world.clock.advance(LEASE)
+    await drain(hooked.delivery())
+
+    assert hooked.hook.kinds == ["opened"]
 
 
 async def test_it_runs_by_itself_and_wakes_when_poked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

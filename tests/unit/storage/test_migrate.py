@@ -78,8 +78,10 @@ def schema(path: Path) -> dict[str, list[str]]:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
     return {
-        # A table that a migration copied has its name in quotes.
-        name: sorted(re.sub(r"\s+", " ", line).strip(" ,").replace(f'"{name}"', name) for line in sql.splitlines())
+        # A table that was altered stands there under a quoted name, and has what was added on one line.
+        name: sorted(
+            re.sub(r"\s+", " ", line).strip() for line in re.split(r"[\n,]", sql.replace('"', "")) if line.strip()
+        )
         for name, sql in rows
         if name != "alembic_version" and not name.startswith("sqlite_")
     }
@@ -118,6 +120,24 @@ def test_all_tables_are_defined_where_a_draft_looks_for_them() -> None:
     }
 
     assert definers <= FILES
+
+
+def test_whoever_was_reached_by_mail_still_is(tmp_path: Path) -> None:
+    folder = migrations(tmp_path)
+    path = tmp_path / "shoal.db"
+    shutil.copy(MIGRATIONS / "versions" / "0001_first.py", folder / "versions")
+    upgrade(f"sqlite:///{path}", folder=folder)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO contacts VALUES ('con-1', 'ten-1', 'Kari', 'kari@farm.example', 'high', 0)")
+    connection.commit()
+    connection.close()
+
+    upgrade(f"sqlite:///{path}")
+
+    connection = sqlite3.connect(path)
+    [(channel, address)] = connection.execute("SELECT channel, address FROM contact_methods WHERE contact_id = 'con-1'")
+    assert (channel, address) == ("email", "kari@farm.example")
+    connection.close()
 
 
 async def test_a_database_that_was_migrated_is_opened_and_used(tmp_path: Path) -> None:

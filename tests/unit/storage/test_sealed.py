@@ -9,6 +9,7 @@ from shoal.storage import sealed
 from shoal.storage.database import Database
 from shoal.storage.secrets import KEY_BYTES, Secret, Vault, key_id
 from shoal.storage.tables import metadata
+from tests.harness.databases import fresh_database
 
 OLD, NEW = b"o" * KEY_BYTES, b"n" * KEY_BYTES
 
@@ -28,7 +29,7 @@ notes = Table(
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
     # Other tests compare all tables with the migrations.

@@ -125,3 +125,22 @@ export const alertQuery = (alert: string) =>
     queryKey: ["alert", alert],
     queryFn: () => said(client.GET("/bff/screens/alerts/{alert_id}", { params: { path: { alert_id: alert } } })),
   });
+
+/** A message that is under way is looked after until its end is known. */
+const UNDER_WAY_MS = 1_000;
+
+export const escalationQuery = queryOptions({
+  queryKey: ["escalation"],
+  queryFn: () => said(client.GET("/bff/screens/escalation")),
+  refetchInterval: (query) =>
+    query.state.data?.channels.some((channel) => channel.latest?.is_under_way) ? UNDER_WAY_MS : false,
+});
+
+export type Severity = "critical" | "high" | "warning" | "informational";
+
+export const rehearsalQuery = (severity: Severity, place: string | undefined) =>
+  queryOptions({
+    queryKey: ["rehearsal", severity, place],
+    queryFn: () => said(client.GET("/bff/screens/escalation/rehearsal", { params: { query: { severity, place } } })),
+    placeholderData: keepPreviousData,
+  });

@@ -53,6 +53,7 @@ function Frame() {
             <NavLink to="/" icon="fleet" text="Fleet" />
             <NavLink to="/alerts" icon="alerts" text="Alerts" badge={needs} />
             <NavLink to="/devices" icon="devices" text="Devices" />
+            <NavLink to="/escalation" icon="escalation" text="Escalation" />
           </nav>
           <span className="space" />
           <LiveMark stream={stream} now={now} isCut={isCut} />
@@ -90,7 +91,7 @@ function Frame() {
   );
 }
 
-type LinkProps = { to: "/" | "/alerts" | "/devices"; icon: IconName; text: string; badge?: number };
+type LinkProps = { to: "/" | "/alerts" | "/devices" | "/escalation"; icon: IconName; text: string; badge?: number };
 
 function NavLink({ to, icon, text, badge = 0 }: LinkProps) {
   return (
@@ -173,6 +174,7 @@ function useGoKeys(help: () => void): void {
     "g f": () => void navigate({ to: "/" }),
     "g a": () => void navigate({ to: "/alerts" }),
     "g d": () => void navigate({ to: "/devices" }),
+    "g e": () => void navigate({ to: "/escalation" }),
     "?": help,
   });
 }

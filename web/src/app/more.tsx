@@ -1,11 +1,12 @@
 /** What belongs to the person, not to a page: theme, keys, the way out. */
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useLogOut } from "../api/actions";
 import { why } from "../api/client";
 import { Button } from "../ui/button";
 import { Dialog, DialogActions } from "../ui/dialog";
+import { Icon } from "../ui/icon";
 import css from "./layout.module.css";
 import { type Theme, useKeysOn, useTheme } from "./settings";
 
@@ -18,6 +19,7 @@ const KEYS = [
   ["g f", "fleet"],
   ["g a", "alerts"],
   ["g d", "devices"],
+  ["g e", "escalation"],
   ["j k", "next, previous alert"],
   ["a", "acknowledge the alert in front"],
   ["1 to 5", "range of the chart"],
@@ -42,6 +44,11 @@ export function More({ person, role, onClose }: { person: string; role: string; 
       <p className="muted">
         You are {article(role)} {role}.
       </p>
+      <nav className={`${css.further} phone`} aria-label="Further pages">
+        <Link to="/escalation" onClick={onClose}>
+          <Icon name="escalation" /> Escalation, contacts, channels
+        </Link>
+      </nav>
       <fieldset className={css.themes}>
         <legend>Theme</legend>
         {THEMES.map(([value, text]) => (

@@ -58,6 +58,7 @@ const farm = createRoute({
   component: lazyRouteComponent(() => import("../features/fleet/farm-page"), "FarmPage"),
 });
 
+const SEVERITIES = ["critical", "high", "warning", "informational"] as const;
 const STATUSES = ["new", "healthy", "degraded", "failing", "silent"] as const;
 
 const devices = createRoute({
@@ -116,6 +117,34 @@ const alert = createRoute({
   path: "/$alert",
 });
 
+const escalation = createRoute({
+  getParentRoute: () => inside,
+  path: "/escalation",
+  validateSearch: (search): { severity?: (typeof SEVERITIES)[number]; place?: string } => ({
+    severity: SEVERITIES.find((severity) => severity === search.severity),
+    place: text(search.place),
+  }),
+  component: lazyRouteComponent(() => import("../features/escalation/escalation-page"), "EscalationPage"),
+});
+
+const policy = createRoute({
+  getParentRoute: () => inside,
+  path: "/escalation/$policy",
+  component: lazyRouteComponent(() => import("../features/escalation/policy-page"), "PolicyPage"),
+});
+
+const contacts = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/contacts",
+  component: lazyRouteComponent(() => import("../features/escalation/contacts-page"), "ContactsPage"),
+});
+
+const channels = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/channels",
+  component: lazyRouteComponent(() => import("../features/escalation/channels-page"), "ChannelsPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -129,6 +158,10 @@ const tree = root.addChildren([
     devices,
     device.addChildren([deviceObjects, deviceTimeline, deviceUpdate]),
     alerts.addChildren([alert]),
+    escalation,
+    policy,
+    contacts,
+    channels,
   ]),
 ]);
 

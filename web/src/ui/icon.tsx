@@ -55,6 +55,7 @@ const SHAPES = {
       <path d="M7 11.5h2" {...stroke} />
     </>
   ),
+  escalation: <path d="M2 13h3v-3h3.500V7H12V4h2.500M12 1.500L14.500 4 12 6.500" {...stroke} />,
   more: (
     <>
       <circle cx="3" cy="8" r="1.4" fill="currentColor" />

@@ -1,6 +1,6 @@
 """The alert inbox: what needs a person, what is taken, what is over; and one alert in full."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,8 @@ from shoal.bff.screens.vocabulary import LOOK_RANK, AlertState, Look, alert_stat
 
 # Characters of an alert's id that people say to each other when the API names no code.
 CODE_CHARACTERS: Final = 4
+# People who are told next by name; of a crowd the rest is a number.
+NAMES_MAX: Final = 3  # fits beside the alert in a list
 
 
 class EvidenceLine(BaseModel):
@@ -39,10 +41,11 @@ class AlertPlace(BaseModel):
 
 
 class ToldLine(BaseModel):
-    """Somebody was told, or will be."""
+    """Somebody was told, or will be. `about`: that it opened, was withdrawn, acknowledged or resolved."""
 
     to: str
     channel: str
+    about: str
     state: str
     at: datetime | None
     detail: str
@@ -75,7 +78,11 @@ class AlertScreen(BaseModel):
     verdict: VerdictShown
     note: str
     taken_at: datetime | None
+    acknowledge_due: datetime | None
+    policy: str
+    policy_name: str
     told: list[ToldLine]
+    ahead: list[ToldLine]
     timeline: list[TimelineLine]
 
 
@@ -137,16 +144,34 @@ def alert_line(alert: heard.Alert) -> AlertLine:
 
 
 def told_line(told: heard.Told) -> ToldLine:
-    return ToldLine(to=told.to, channel=told.channel, state=told.state, at=told.at, detail=told.detail)
+    return ToldLine(
+        to=told.to, channel=told.channel, about=told.about, state=told.state, at=told.at, detail=told.detail
+    )
+
+
+def planned(call: heard.Next) -> ToldLine:
+    """People who are told later, if nobody takes it."""
+    return ToldLine(
+        to=_names(call.to),
+        channel=call.channels[0] if len(call.channels) == 1 else "",
+        about="opened",
+        state="planned",
+        at=call.at,
+        detail=" or ".join(call.channels) if len(call.channels) > 1 else "",
+    )
+
+
+def _names(people: Sequence[str]) -> str:
+    if len(people) > NAMES_MAX:
+        return f"{', '.join(people[: NAMES_MAX - 1])} and {len(people) - NAMES_MAX + 1} more"
+    return " and ".join(filter(None, (", ".join(people[:-1]), people[-1] if people else "")))
 
 
 def next_told(alert: heard.Alert) -> ToldLine | None:
-    """Who is told next if nobody takes it, where the API says so; the soonest first."""
-    if alert_state_of(alert.state) != "open":
+    """Who is told next if nobody takes it."""
+    if alert_state_of(alert.state) != "open" or alert.next is None:
         return None
-    ahead = [told for told in alert.told if told.state == "waiting"]
-    ahead.sort(key=lambda told: (told.at is None, told.at.timestamp() if told.at else 0.0))
-    return told_line(ahead[0]) if ahead else None
+    return planned(alert.next)
 
 
 def worst_first(alerts: Iterable[heard.Alert]) -> list[AlertLine]:
@@ -176,6 +201,10 @@ def alert_screen(at: datetime, alert: heard.Alert) -> AlertScreen:
         verdict=verdict_shown(alert.verdict),
         note=alert.note,
         taken_at=alert.acknowledged_at,
+        acknowledge_due=alert.acknowledge_due,
+        policy=alert.policy,
+        policy_name=alert.policy_name,
         told=[told_line(told) for told in alert.told],
+        ahead=[planned(call) for call in alert.ahead],
         timeline=[timeline_line(item) for item in alert.timeline],
     )

@@ -8,8 +8,20 @@ from fastapi import APIRouter, Query
 
 from shoal.bff.api import ProblemAnswered
 from shoal.bff.context import HeldApi, HeldBff
-from shoal.bff.screens import alerts, chart, coverage, device, devices, farm, fleet, frame, objects, timeline
-from shoal.bff.screens.vocabulary import AlertState, Status
+from shoal.bff.screens import (
+    alerts,
+    chart,
+    coverage,
+    device,
+    devices,
+    escalation,
+    farm,
+    fleet,
+    frame,
+    objects,
+    timeline,
+)
+from shoal.bff.screens.vocabulary import AlertState, Look, Status
 
 # Devices listed on a farm's page before it sends people to the table.
 FARM_DEVICES_MAX: Final = 200
@@ -203,6 +215,28 @@ def alerts_per_page(is_over: bool) -> int:
 async def alert_screen(alert_id: str, api: HeldApi, bff: HeldBff) -> alerts.AlertScreen:
     """One alert in full."""
     return alerts.alert_screen(bff.clock.now(), await api.alert(alert_id))
+
+
+@router.get("/escalation")
+async def escalation_screen(api: HeldApi, bff: HeldBff) -> escalation.EscalationScreen:
+    """Who is told of which alerts, how they are reached, and what carries it."""
+    policies, contacts, channels, farms, covered = await gather(
+        api.policies(), api.contacts(), api.channels(), api.farms(), api.coverage()
+    )
+    return escalation.escalation_screen(bff.clock.now(), policies, contacts, channels, farms, covered)
+
+
+@router.get("/escalation/rehearsal")
+async def rehearsal_screen(
+    api: HeldApi,
+    bff: HeldBff,
+    severity: Look = "critical",
+    place: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX)] = None,
+    policy: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX)] = None,
+) -> escalation.RehearsalScreen:
+    """Who would be told when, if such an alert opened now."""
+    at = escalation.place_asked(place) | ({"policy": policy} if policy else {})
+    return escalation.rehearsal_screen(bff.clock.now(), await api.rehearse({"severity": severity, **at}))
 
 
 async def _or_none(part: Awaitable[Part]) -> Part | None:

@@ -37,19 +37,37 @@ def test_a_group_counts_what_exists_and_never_what_was_loaded() -> None:
 
 
 def test_an_open_alert_says_who_is_told_next() -> None:
-    told = [
-        {"to": "Ida", "channel": "sms", "state": "delivered", "at": NOW},
-        {"to": "the catch-all", "channel": "email", "state": "waiting"},
-        {"to": "Jon", "channel": "call", "state": "waiting", "at": NOW + timedelta(minutes=20)},
-        {"to": "Kari", "channel": "sms", "state": "waiting", "at": NOW + timedelta(minutes=5)},
-    ]
+    at = NOW + timedelta(minutes=5)
 
-    line = alerts.alert_line(alert("a", told=told))
-    taken = alerts.alert_line(alert("a", told=told, state="acknowledged"))
+    line = alerts.alert_line(alert("a", next={"at": at, "to": ["Jon"], "channels": ["call"]}))
+    taken = alerts.alert_line(alert("a", next={"at": at, "to": ["Jon"], "channels": ["call"]}, state="acknowledged"))
 
     assert line.next_told is not None
-    assert line.next_told.to == "Kari"
+    assert (line.next_told.to, line.next_told.channel, line.next_told.at) == ("Jon", "call", at)
     assert taken.next_told is None
+
+
+def test_a_crowd_that_is_told_is_a_few_names_and_a_number() -> None:
+    def said(*names: str) -> str:
+        return alerts.planned(heard.Next(at=NOW, to=list(names), channels=["email", "webhook"])).to
+
+    assert (said("Ida"), said("Ida", "Jon"), said("Ida", "Jon", "Kari")) == (
+        "Ida",
+        "Ida and Jon",
+        "Ida, Jon and Kari",
+    )
+    assert said("Ida", "Jon", "Kari", "Ola") == "Ida, Jon and 2 more"
+    assert said() == ""
+    assert alerts.planned(heard.Next(at=NOW, to=["Ida"], channels=["email", "webhook"])).detail == "email or webhook"
+
+
+def test_an_alert_shows_who_follows_by_which_policy() -> None:
+    ahead = [{"at": NOW, "to": ["Jon"], "channels": ["call"]}]
+
+    screen = alerts.alert_screen(NOW, alert("a", policy_name="Night", ahead=ahead, acknowledge_due=NOW))
+
+    assert (screen.policy_name, screen.acknowledge_due) == ("Night", NOW)
+    assert [(line.to, line.state) for line in screen.ahead] == [("Jon", "planned")]
 
 
 def test_evidence_is_newest_first_and_what_has_no_time_comes_last() -> None:

@@ -120,6 +120,10 @@ async def test_the_inbox_lists_what_is_over_only_when_asked(ida: Pages) -> None:
 async def test_an_alert_in_full_says_who_was_told_and_what_is_next(ida: Pages) -> None:
     screen = await ida.screen("alerts/alr-00A7K2")
 
-    assert [line["state"] for line in screen["told"]] == ["delivered", "failed", "sent", "waiting"]
+    assert [line["state"] for line in screen["told"]] == ["delivered", "failed", "sent"]
+    assert [(line["to"], line["state"]) for line in screen["ahead"]] == [
+        ("Jon Aas", "planned"),
+        ("Ida Vik and Kari Moe", "planned"),
+    ]
     assert screen["alert"]["next_told"]["to"] == "Jon Aas"
     assert screen["verdict"]["evidence"]

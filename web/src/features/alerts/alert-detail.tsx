@@ -63,7 +63,7 @@ function Whole({ screen }: { screen: Screen }) {
       </div>
       <Acts screen={screen} />
       <div className={css.rest}>
-        <Told told={screen.told} />
+        <Told screen={screen} />
         {screen.timeline.length > 0 && (
           <section aria-label="What happened">
             <h3>What happened</h3>
@@ -235,33 +235,79 @@ function NoteDialog({
   );
 }
 
-function Told({ told }: { told: Shown["ToldLine"][] }) {
+function Told({ screen }: { screen: Screen }) {
   const now = useNow();
+  const told = [...screen.told].sort((one, other) => (one.at ?? "").localeCompare(other.at ?? ""));
   return (
     <section aria-label="Who was told">
       <h3>Who was told, what is next</h3>
-      {told.length === 0 && <p className="muted">Nobody was sent a message about this one.</p>}
+      <Frames screen={screen} />
+      {told.length + screen.ahead.length === 0 && <p className="muted">Nobody was sent a message about this one.</p>}
       <ol className={css.ladder}>
-        {told.map((line) => {
-          const isAhead = line.state === "waiting";
-          return (
-            <li key={`${line.to}${line.channel}${line.at}`} className={isAhead ? css.ahead : css.past}>
-              {line.at && <Time at={line.at} text={moment(new Date(line.at), now)} className={css.when} />}
-              <b>{line.to || "unknown"}</b> <span className="muted">{channel(line.channel)}</span>{" "}
-              <span className={line.state === "failed" ? css.failed : isAhead ? css.next : "muted"}>
-                {isAhead ? line.at ? <Ahead at={line.at} /> : "waiting" : stateOf(line.state)}
+        {told.map((line) => (
+          <li key={`${line.to}${line.channel}${line.about}${line.at}${line.state}`} className={css.past}>
+            {line.at && <Time at={line.at} text={moment(new Date(line.at), now)} className={css.when} />}
+            <b>{line.to || "unknown"}</b>{" "}
+            <span className="muted">
+              {channel(line.channel)}
+              {ABOUT[line.about] && `, ${ABOUT[line.about]}`}
+            </span>{" "}
+            <span className={line.state === "failed" ? css.failed : "muted"}>{stateOf(line.state)}</span>
+            {line.detail && <span className="muted">: {line.detail}</span>}
+          </li>
+        ))}
+        {screen.ahead.map((line, index) => (
+          <li key={`${line.at}${line.to}`} className={css.ahead}>
+            {line.at && <Time at={line.at} text={moment(new Date(line.at), now)} className={css.when} />}
+            <b>{line.to || "nobody"}</b> <span className="muted">{line.detail || channel(line.channel)}</span>{" "}
+            {index === 0 && line.at && (
+              <span className={css.next}>
+                <Ahead at={line.at} />
               </span>
-              {line.detail && <span className="muted">: {line.detail}</span>}
-            </li>
-          );
-        })}
+            )}
+          </li>
+        ))}
       </ol>
     </section>
   );
 }
 
+/** What a message was about, where it was not that the alert opened. */
+const ABOUT: Record<string, string | undefined> = {
+  acknowledged: "that it is taken",
+  withdrawn: "that it needs somebody again",
+  resolved: "that it is over",
+};
+
+/** By when somebody has to take it, or to resolve it; and who says so. */
+function Frames({ screen }: { screen: Screen }) {
+  const now = useNow();
+  const { alert } = screen;
+  const due =
+    alert.state === "open" ? screen.acknowledge_due : alert.state === "acknowledged" ? alert.taken_until : null;
+  return (
+    <>
+      {due && (
+        <p className={css.due}>
+          {alert.state === "open" ? "To be taken by" : "To be resolved by"}{" "}
+          <Time at={due} text={moment(new Date(due), now)} />, <Ahead at={due} />
+        </p>
+      )}
+      {screen.policy && (
+        <p className={`small muted ${css.due}`}>
+          As{" "}
+          <Link to="/escalation/$policy" params={{ policy: screen.policy }}>
+            {screen.policy_name}
+          </Link>{" "}
+          said when it opened
+        </p>
+      )}
+    </>
+  );
+}
+
 function channel(name: string): string {
-  return name === "sms" ? "SMS" : name;
+  return { sms: "SMS", email: "mail" }[name] ?? name;
 }
 
 /** "Sent" is all we know until the other side says more. */
