@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(None, description="its password; better in the environment than in a file")
     mail_from: str = Field("shoal@localhost", description="sender of notifications")
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
+    audit_days: int = Field(365, ge=1, le=3_650, description="for how many days the audit log is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
     @field_validator("listen", "trusted_proxies", mode="before")

@@ -52,6 +52,7 @@ class TestShown(BaseModel):
 async def create(asked: ContactAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> ContactShown:
     """A person who is told of alerts from now on."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after=asked.model_dump(exclude_none=True))
     contact = await rooms.notifications.add_contact(asking.tenant, asked.name, asked.email, asked.min_severity)
     response.headers["Location"] = f"/api/v1/contacts/{contact.id}"
     return _shown(contact)
@@ -75,6 +76,8 @@ async def one(contact: ContactKey, asking: HeldAsking, rooms: HeldRooms) -> Cont
 async def change(contact: ContactKey, asked: ContactChange, asking: HeldAsking, rooms: HeldRooms) -> ContactShown:
     """Another name, address or severity. Messages that wait go to the new address."""
     asking.may(Operation.ADMINISTER)
+    was = _shown(await rooms.notifications.contact(asking.tenant, contact))
+    asking.tells(before=was.model_dump(), after=asked.model_dump(exclude_none=True))
     changed = await rooms.notifications.change_contact(
         asking.tenant, contact, name=asked.name, email=asked.email, min_severity=asked.min_severity
     )
@@ -85,6 +88,8 @@ async def change(contact: ContactKey, asked: ContactChange, asking: HeldAsking, 
 async def delete(contact: ContactKey, asking: HeldAsking, rooms: HeldRooms) -> None:
     """Forgets a person."""
     asking.may(Operation.ADMINISTER)
+    was = _shown(await rooms.notifications.contact(asking.tenant, contact))
+    asking.tells(before=was.model_dump(exclude={"id"}))
     await rooms.notifications.remove_contact(asking.tenant, contact)
 
 

@@ -9,6 +9,7 @@ from shoal.alerting.store import Alerts
 from shoal.api.changes import Changes
 from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
+from shoal.audit.store import Audit
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
@@ -19,6 +20,7 @@ from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
 from shoal.notifications.store import Notifications
 from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 
 # Requests of this process that wait for a device at a time; each looks at one row now and then.
 WAITING_MAX: Final = 500
@@ -33,7 +35,9 @@ class Rooms:
     """What one application has for as long as it runs. The seats bound what goes on at a time."""
 
     database: Database
+    vault: Vault
     clock: Clock
+    audit: Audit
     inventory: Inventory
     credentials: Credentials
     identity: Identity

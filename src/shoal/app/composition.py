@@ -25,7 +25,9 @@ from shoal.app.neighbours import (
     queue_for_campaigns,
     queue_for_inventory,
 )
+from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import operations_router
+from shoal.audit.store import Audit
 from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns.campaigns import Campaigns
@@ -135,6 +137,7 @@ class _Rooms:
     """The rooms of this process, over one database and one log."""
 
     database: Database
+    vault: Vault
     stream: Log
     clock: Clock
     inventory: Inventory
@@ -232,6 +235,7 @@ def _rooms(
     )
     return _Rooms(
         database=database,
+        vault=vault,
         stream=stream,
         clock=clock,
         inventory=inventory,
@@ -307,6 +311,7 @@ class _Shoal:
                 ("expiry", Expiry(rooms.commands, rooms.database, rooms.clock).run()),
                 ("delivery", rooms.delivery.run()),
                 ("forgetting", forget_now_and_then(History(rooms.database), rooms.clock)),
+                ("thinning", thin_now_and_then(rooms.database, rooms.clock, self._settings.audit_days)),
                 ("changes", changes.run()),
                 ("inner web", web.WebServer(api, inner).run()),
                 ("outer web", outer.run()),
@@ -318,7 +323,9 @@ class _Shoal:
         rooms = self._rooms
         return create_api(
             database=rooms.database,
+            vault=rooms.vault,
             clock=rooms.clock,
+            audit=Audit(rooms.database),
             inventory=rooms.inventory,
             credentials=rooms.credentials,
             identity=rooms.identity,

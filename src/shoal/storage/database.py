@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,12 @@ Parameters = Mapping[str, object] | Sequence[Mapping[str, object]]
 
 # SQLite takes at most 32,766 parameters in a statement; rows go in pieces that stay below it with 32 columns each.
 ROWS_PER_STATEMENT_MAX: Final = 1_000
+
+# What has to be kept together with whatever this task changes: who asked for it, and that it is done. Called at the end of
+# each transaction; when it raises, nothing is kept.
+before_commit: Final[ContextVar[Callable[["Transaction"], Awaitable[None]] | None]] = ContextVar(
+    "before_commit", default=None
+)
 
 # A whole check reads the whole file: a second for this much. Damage in a larger one shows when it is read.
 CHECKED_BYTES_MAX: Final = 256 << 20
@@ -135,6 +142,8 @@ class Database:
                 async with self._writer.begin() as connection:
                     transaction = Transaction(connection)
                     yield transaction
+                    if (kept_with := before_commit.get()) is not None:
+                        await kept_with(transaction)
                     has_events = await transaction.flush()
         transaction.committed()
         if has_events:
