@@ -11,6 +11,27 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "audit_log",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("tenant_id", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by_id", sa.String(length=16), nullable=False),
+        sa.Column("by_name", sa.Text(), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("thing", sa.String(length=16), nullable=True),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=True),
+        sa.Column("after", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
+    )
+    op.create_index("ix_audit_log_at", "audit_log", ["at"], unique=False)
+    op.create_index("ix_audit_log_by", "audit_log", ["tenant_id", "by_id", "at", "id"], unique=False)
+    op.create_index("ix_audit_log_tenant", "audit_log", ["tenant_id", "at", "id"], unique=False)
+    op.create_index("ix_audit_log_thing", "audit_log", ["tenant_id", "thing", "at", "id"], unique=False)
+
+    op.create_table(
         "invitations",
         sa.Column("tenant_id", sa.String(length=16), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
@@ -20,6 +41,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("secret_digest", name=op.f("uq_invitations_secret_digest")),
     )
+    op.create_table(
+        "kept_answers",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("owner", sa.String(length=16), nullable=False),
+        sa.Column("claim", sa.String(length=32), nullable=False),
+        sa.Column("claimed_at", sa.BigInteger(), nullable=False),
+        sa.Column("is_done", sa.Boolean(), nullable=False),
+        sa.Column("answer_encrypted", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_answers")),
+    )
+    op.create_index("ix_kept_answers_claimed_at", "kept_answers", ["claimed_at"], unique=False)
+    op.create_index("ix_kept_answers_owner", "kept_answers", ["owner", "claimed_at"], unique=False)
+
     op.create_table(
         "login_failures",
         sa.Column("key", sa.String(length=64), nullable=False),
