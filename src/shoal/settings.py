@@ -100,6 +100,7 @@ class Settings(BaseSettings):
         "not where tenants are strangers to each other",
     )
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
+    audit_days: int = Field(365, ge=1, le=3_650, description="for how many days the audit log is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
     @field_validator("listen", "trusted_proxies", mode="before")

@@ -16,7 +16,7 @@ import shoal
 from shoal.storage.migrate import MIGRATIONS, revise, upgrade
 
 # Rooms define their tables in these files and in no other (test_migrate.py looks).
-FILES: Final = frozenset({"store", "tables", "outbox", "offsets", "directory"})
+FILES: Final = frozenset({"store", "tables", "outbox", "offsets", "directory", "answers"})
 
 _INDEXES: Final = re.compile(
     r"    with op\.batch_alter_table\('(\w+)', schema=None\) as batch_op:\n"

@@ -1,7 +1,8 @@
 """Who asks, and whether they may: a bearer token on every request, a decision of `access` for every route."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -9,7 +10,9 @@ from pydantic import AfterValidator
 
 from shoal.access.decision import Place, Subject, require
 from shoal.access.policy import Operation
-from shoal.api.context import HeldRooms
+from shoal.api.acts import Doing, doing_of
+from shoal.api.context import HeldRooms, Rooms
+from shoal.audit.entry import differing
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Authenticated
 from shoal.identity.token import digest
@@ -34,10 +37,14 @@ _bearer = HTTPBearer(auto_error=False, description="a personal or service token,
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Whoever sent this request. Nothing outside their tenant is ever asked of a room."""
+    """Whoever sent this request. Nothing outside their tenant is ever asked of a room.
+
+    `doing` is what the request does; None when it only looks.
+    """
 
     authenticated: Authenticated
     secret: str
+    doing: Doing | None = None
 
     @property
     def subject(self) -> Subject:
@@ -51,6 +58,23 @@ class Asking:
     def name(self) -> str:
         """What a timeline shows as having done it."""
         return self.authenticated.subject.name
+
+    def tells(
+        self,
+        thing: str | None = None,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """What the audit log is to say of this change, beside who and where: of which thing, what it was and is.
+
+        Only what people edit, and never a secret. To be called before the transaction of the change ends. Of an edit,
+        only the fields that are another now are told.
+        """
+        assert self.doing is not None  # noqa: S101  # a request that looks changes nothing
+        if before is not None and after is not None:
+            before, after = differing(before, after)
+        self.doing.thing, self.doing.before, self.doing.after = thing or self.doing.thing, before, after
 
     def may(self, operation: Operation, place: Place | None = None) -> None:
         """Nothing when it is allowed there; without a place, everywhere in the tenant.
@@ -73,17 +97,31 @@ async def asking(
     """
     if bearer is None:
         raise Unauthenticated("token", "none was sent")
-    shown, address, now = digest(bearer.credentials), address_of(request), rooms.clock.now()
+    known = await authenticated(rooms, address_of(request), bearer.credentials)
+    # For "did you mean": only what this tenant has may be named.
+    request.state.tenant = known.subject.tenant
+    doing = doing_of(request.scope)
+    if doing is not None:
+        doing.subject = known.subject
+    return Asking(known, bearer.credentials, doing)
+
+
+async def authenticated(rooms: Rooms, address: str, secret: str) -> Authenticated:
+    """Whoever a token speaks for.
+
+    Raises:
+        Unauthenticated: none of ours, or it counts no more.
+        TooManyAttempts: too many that are none came from there.
+    """
+    shown, now = digest(secret), rooms.clock.now()
     rooms.guesses.check(address, shown, now)
     try:
-        authenticated = await rooms.identity.authenticate(bearer.credentials)
+        known = await rooms.identity.authenticate(secret)
     except Unauthenticated:
         rooms.guesses.was_wrong(address, shown, now)
         raise
     rooms.guesses.was_good(shown)
-    # For "did you mean": only what this tenant has may be named.
-    request.state.tenant = authenticated.subject.tenant
-    return Asking(authenticated, bearer.credentials)
+    return known
 
 
 def address_of(request: Request) -> str:

@@ -159,6 +159,7 @@ async def one(alert: AlertKey, asking: HeldAsking, rooms: HeldRooms) -> AlertInF
 async def acknowledge(alert: AlertKey, noted: Noted, asking: HeldAsking, rooms: HeldRooms) -> AlertInFull:
     """The caller takes an alert: all who were told of it are told that, too."""
     await _may_act(rooms, asking, alert)
+    asking.tells(after={"note": noted.note})
     taken = await rooms.alerts.acknowledge(asking.tenant, alert, asking.name, noted.note)
     return await _in_full(rooms, asking.tenant, taken)
 
@@ -167,6 +168,7 @@ async def acknowledge(alert: AlertKey, noted: Noted, asking: HeldAsking, rooms: 
 async def resolve(alert: AlertKey, noted: Noted, asking: HeldAsking, rooms: HeldRooms) -> AlertInFull:
     """The caller says that it is over, whatever the device says."""
     await _may_act(rooms, asking, alert)
+    asking.tells(after={"note": noted.note})
     done = await rooms.alerts.resolve(asking.tenant, alert, asking.name, noted.note)
     return await _in_full(rooms, asking.tenant, done)
 

@@ -1,6 +1,6 @@
 """The API as one ASGI application: every route stands under `/api/v1`, what operators ask beside it."""
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 
@@ -10,6 +10,7 @@ from shoal.alerting.store import Alerts
 from shoal.api import alerts as alert_routes
 from shoal.api import (
     artifacts,
+    audit,
     devices,
     enclosures,
     escalation,
@@ -17,6 +18,7 @@ from shoal.api import (
     invitations,
     live,
     objects,
+    once,
     problems,
     profiles,
     security,
@@ -31,9 +33,11 @@ from shoal.api import contacts as contact_routes
 from shoal.api import credentials as credential_routes
 from shoal.api import health as health_routes
 from shoal.api import history as history_routes
+from shoal.api.acts import Acts
 from shoal.api.bounds import Bounds
 from shoal.api.changes import Changes
 from shoal.api.context import Rooms
+from shoal.audit.store import Audit
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
@@ -46,6 +50,7 @@ from shoal.notifications.channel_store import Channels
 from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
 from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 
 PREFIX: Final = "/api/v1"
 _ROUTERS: Final = (
@@ -69,6 +74,7 @@ _ROUTERS: Final = (
     artifacts.router,
     updates.router,
     security.router,
+    audit.router,
     live.router,
 )
 
@@ -76,7 +82,9 @@ _ROUTERS: Final = (
 def create_application(
     *,
     database: Database,
+    vault: Vault,
     clock: Clock,
+    audit: Audit,
     inventory: Inventory,
     credentials: Credentials,
     identity: Identity,
@@ -100,7 +108,9 @@ def create_application(
 
     Args:
         database: where routes write; each change is one transaction, over all rooms that take part.
+        vault: encrypts the answers that are kept for whoever repeats a request.
         clock: the time.
+        audit: the audit log; the caller deletes from it and from those answers what is too old.
         inventory: farms, enclosures, devices, profiles; made with a `tell` that enqueues a write.
         credentials: the keys of devices.
         identity: people, logins and tokens.
@@ -117,7 +127,7 @@ def create_application(
         changes: what open streams are told; the caller runs `changes.run()` as long as the application is served.
         operations: `shoal.api.operations.create_router(...)`, when this port answers operators as well.
     """
-    application = FastAPI(
+    application = _Api(
         title="Shoal DeviceManagementAPI",
         version=__version__,
         openapi_url=f"{PREFIX}/openapi.json",
@@ -126,9 +136,11 @@ def create_application(
         redirect_slashes=False,
         responses={"default": {"model": problems.Problem, "description": "A problem (RFC 9457)"}},
     )
-    application.state.rooms = Rooms(
+    rooms = Rooms(
         database=database,
+        vault=vault,
         clock=clock,
+        audit=audit,
         inventory=inventory,
         credentials=credentials,
         identity=identity,
@@ -144,10 +156,26 @@ def create_application(
         campaigns=campaigns,
         changes=changes,
     )
+    _assemble(application, rooms, operations)
+    return application
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with what is true of all routes and stands at none of them."""
+        if self.openapi_schema is None:
+            once.describe(super().openapi())
+        return super().openapi()
+
+
+def _assemble(application: FastAPI, rooms: Rooms, operations: APIRouter | None) -> None:
+    application.state.rooms = rooms
     problems.install(application)
     for router in _ROUTERS:
         application.include_router(router, prefix=PREFIX)
     if operations is not None:
         application.include_router(operations)
+    # The last one that is added is the first that sees a request.
+    application.add_middleware(once.Once, rooms=rooms)
+    application.add_middleware(Acts, rooms=rooms, prefix=PREFIX)
     application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
-    return application

@@ -70,13 +70,10 @@ async def create(request: Request, response: Response, asking: HeldAsking, rooms
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise Rejected("file", "missing")
+            kind, name, version = (_text(form, field) for field in ("kind", "name", "version"))
+            asking.tells(after={"kind": kind, "name": name, "version": version})
             artifact = await rooms.campaigns.add_artifact(
-                asking.tenant,
-                kind=_text(form, "kind"),
-                name=_text(form, "name"),
-                version=_text(form, "version"),
-                chunks=_chunks(file),
-                by=asking.name,
+                asking.tenant, kind=kind, name=name, version=version, chunks=_chunks(file), by=asking.name
             )
     response.headers["Location"] = f"/api/v1/artifacts/{artifact.id}"
     return _shown(artifact)

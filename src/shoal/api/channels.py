@@ -73,6 +73,7 @@ class ChannelMade(ChannelShown):
 async def create(asked: ChannelAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> ChannelMade:
     """A webhook, with the secret that signs what it gets."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after=asked.model_dump())
     webhook, secret = await rooms.channels.add(asking.tenant, asked.name, asked.url)
     response.headers["Location"] = f"/api/v1/channels/{webhook.id}"
     return ChannelMade(**_shown(webhook, None, response).model_dump(), secret=secret)
@@ -116,6 +117,8 @@ async def change(
 ) -> ChannelShown:
     """Another name or URL. What waits goes to the new one."""
     asking.may(Operation.ADMINISTER)
+    was = await rooms.channels.one(asking.tenant, channel)
+    asking.tells(before={"name": was.name, "url": was.url}, after=asked.model_dump(exclude_none=True))
     changed = await rooms.channels.change(
         asking.tenant, channel, name=asked.name, url=asked.url, if_version=version_of(if_match)
     )
@@ -136,6 +139,8 @@ async def rotate(
 async def delete(channel: ChannelKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Forgets a webhook that nobody is reached by any more."""
     asking.may(Operation.ADMINISTER)
+    was = await rooms.channels.one(asking.tenant, channel)
+    asking.tells(before={"name": was.name, "url": was.url})
     await rooms.channels.remove(asking.tenant, channel, version_of(if_match))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
@@ -83,6 +83,7 @@ class TestShown(BaseModel):
 async def create(asked: ContactAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> ContactShown:
     """A person who can be told of alerts from now on."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after=asked.model_dump(mode="json", exclude_none=True))
     methods = _pairs(asked.methods) + ([(EMAIL, asked.email)] if asked.email is not None else [])
     contact = await rooms.contacts.add(asking.tenant, asked.name, methods, asked.min_severity)
     response.headers["Location"] = f"/api/v1/contacts/{contact.id}"
@@ -114,6 +115,8 @@ async def change(
 ) -> ContactShown:
     """Another name, other ways or another severity. Mails that wait go to the new address."""
     asking.may(Operation.ADMINISTER)
+    was = await rooms.contacts.one(asking.tenant, contact)
+    asking.tells(before=_told(was), after=asked.model_dump(mode="json", exclude_none=True))
     changed = await rooms.contacts.change(
         asking.tenant,
         contact,
@@ -129,6 +132,7 @@ async def change(
 async def delete(contact: ContactKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Forgets a person, if no escalation policy needs them."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(before=_told(await rooms.contacts.one(asking.tenant, contact)))
     for policy in await rooms.policies.all(asking.tenant):
         if any(contact in step.contacts for step in policy.steps):
             raise Conflict(contact, f"the policy {policy.name} tells them: change it first", policy=policy.id)
@@ -148,6 +152,15 @@ def tests_shown(laid: Sequence[Notification]) -> Listed[TestShown]:
     return Listed(
         items=[TestShown(id=each.id, channel=each.channel, state=each.state.value, detail=each.note) for each in laid]
     )
+
+
+def _told(contact: Contact) -> dict[str, Any]:
+    """What people edit of it, for the audit log."""
+    return {
+        "name": contact.name,
+        "methods": [{"channel": method.channel, "address": method.address} for method in contact.methods],
+        "min_severity": contact.min_severity.value,
+    }
 
 
 def _pairs(methods: Sequence[MethodAsked]) -> list[tuple[str, str]]:

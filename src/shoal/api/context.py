@@ -10,6 +10,7 @@ from shoal.alerting.store import Alerts
 from shoal.api.changes import Changes
 from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
+from shoal.audit.store import Audit
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
@@ -22,6 +23,7 @@ from shoal.notifications.channel_store import Channels
 from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
 from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 
 # Requests of this process that wait for a device at a time; each looks at one row now and then.
 WAITING_MAX: Final = 500
@@ -39,7 +41,9 @@ class Rooms:
     """
 
     database: Database
+    vault: Vault
     clock: Clock
+    audit: Audit
     inventory: Inventory
     credentials: Credentials
     identity: Identity

@@ -64,6 +64,7 @@ async def create(device: DeviceKey, asked: SecurityAsked, asking: HeldAsking, ro
         new = await rooms.credentials.create(
             tx, asking.tenant, device, identity=asked.identity, key=asked.key_text(), by=asking.name
         )
+        asking.tells(after={"mode": new.credential.mode, "identity": new.credential.identity})
     said = new.credential
     return NewCredentialShown(
         mode=said.mode, identity=said.identity, created_at=said.created_at, created_by=said.created_by, key=new.key

@@ -70,6 +70,7 @@ async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, roo
             name=asked.name,
             profile=profile,
         )
+        asking.tells(device.id, after=_edited(device) | {"endpoint": device.endpoint, "security": mode.value})
         key = None
         if mode is Security.PSK:
             new = await rooms.credentials.create(
@@ -133,7 +134,8 @@ async def change(
     if_match: IfMatch = None,
 ) -> DeviceShown:
     """Another name, kind, profile or enclosure. A device with a Placement object is told when it is moved."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    was = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.ADMINISTER, was.place)
     version = version_of(if_match)
     profile = await profile_named(rooms, asking.tenant, asked.profile)
     async with rooms.database.transaction() as tx:
@@ -146,6 +148,8 @@ async def change(
             await rooms.inventory.move_device(
                 tx, asking.tenant, device, asked.enclosure, by=asking.name, if_version=version
             )
+        asked_for = asked.model_dump(exclude_unset=True, exclude_none=True) | _moved(asked)
+        asking.tells(before=_edited(was), after=asked_for | ({"profile": profile} if profile else {}))
     changed = await rooms.inventory.device(asking.tenant, device)
     response.headers.update(etag(changed.version))
     return await device_shown(rooms, changed)
@@ -154,7 +158,9 @@ async def change(
 @router.delete("/{device}", status_code=204)
 async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    was = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.ADMINISTER, was.place)
+    asking.tells(before=_edited(was) | {"endpoint": was.endpoint})
     async with rooms.database.transaction() as tx:
         # The device itself first: who changes one holds it before anything else.
         await rooms.inventory.delete_device(tx, asking.tenant, device, version_of(if_match))
@@ -171,6 +177,20 @@ async def settle_claim(
     settle = rooms.inventory.accept_claim if verb == "accept" else rooms.inventory.refuse_claim
     async with rooms.database.transaction() as tx:
         await settle(tx, asking.tenant, device, by=asking.name)
+
+
+def _edited(device: Device) -> dict[str, str | None]:
+    return {
+        "name": device.name,
+        "kind": device.kind.value,
+        "profile": device.profile,
+        "enclosure": device.enclosure,
+    }
+
+
+def _moved(asked: DeviceChange) -> dict[str, str | None]:
+    """Taking a device out of its enclosure is a change, too."""
+    return {"enclosure": asked.enclosure} if "enclosure" in asked.model_fields_set else {}
 
 
 async def _of_status(

@@ -48,6 +48,7 @@ async def create(
     asking.may(Operation.ADMINISTER, Place(tenant=asking.tenant, farm=farm))
     async with rooms.database.transaction() as tx:
         enclosure = await rooms.inventory.create_enclosure(tx, asking.tenant, farm, asked.name, asked.kind)
+        asking.tells(enclosure.id, after=_edited(enclosure) | {"farm": farm})
     response.headers["Location"] = f"/api/v1/enclosures/{enclosure.id}"
     response.headers.update(etag(enclosure.version))
     return enclosure_shown(enclosure)
@@ -95,11 +96,13 @@ async def change(
     if_match: IfMatch = None,
 ) -> EnclosureShown:
     """Another name or kind."""
-    asking.may(Operation.ADMINISTER, _place(await rooms.inventory.enclosure(asking.tenant, enclosure)))
+    was = await rooms.inventory.enclosure(asking.tenant, enclosure)
+    asking.may(Operation.ADMINISTER, _place(was))
     async with rooms.database.transaction() as tx:
         changed = await rooms.inventory.change_enclosure(
             tx, asking.tenant, enclosure, name=asked.name, kind=asked.kind, if_version=version_of(if_match)
         )
+        asking.tells(before=_edited(was), after=_edited(changed))
     response.headers.update(etag(changed.version))
     return enclosure_shown(changed)
 
@@ -107,9 +110,15 @@ async def change(
 @router.delete("/enclosures/{enclosure}", status_code=204)
 async def delete(enclosure: EnclosureKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Deletes an enclosure in which no device hangs any more."""
-    asking.may(Operation.ADMINISTER, _place(await rooms.inventory.enclosure(asking.tenant, enclosure)))
+    was = await rooms.inventory.enclosure(asking.tenant, enclosure)
+    asking.may(Operation.ADMINISTER, _place(was))
+    asking.tells(before=_edited(was) | {"farm": was.farm})
     async with rooms.database.transaction() as tx:
         await rooms.inventory.delete_enclosure(tx, asking.tenant, enclosure, version_of(if_match))
+
+
+def _edited(enclosure: Enclosure) -> dict[str, str]:
+    return {"name": enclosure.name, "kind": enclosure.kind}
 
 
 def enclosure_shown(enclosure: Enclosure) -> EnclosureShown:

@@ -140,6 +140,7 @@ class RehearsalShown(BaseModel):
 async def create(asked: PolicyAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> PolicyShown:
     """A policy that is asked after all others but the default."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after=asked.model_dump(mode="json", exclude_none=True))
     policy = await rooms.policies.add(await _checked(rooms, _policy(asked, "", asking.tenant)))
     response.headers["Location"] = f"/api/v1/escalation-policies/{policy.id}"
     return _shown(policy, response)
@@ -156,6 +157,7 @@ async def several(asking: HeldAsking, rooms: HeldRooms) -> Listed[PolicyShown]:
 async def order(asked: OrderAsked, asking: HeldAsking, rooms: HeldRooms) -> Listed[PolicyShown]:
     """Has the policies asked in another order."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after={"policies": asked.policies})
     ordered = await rooms.policies.order(asking.tenant, asked.policies)
     return Listed(items=[_shown(policy) for policy in ordered])
 
@@ -211,6 +213,7 @@ async def change(
     said = asked.model_dump(exclude_unset=True)
     nullable = {"acknowledge_s", "resolve_s", "repeat_every_s"}
     said = {name: value for name, value in said.items() if value is not None or name in nullable}
+    asking.tells(before=_shown(known).model_dump(mode="json"), after=asked.model_dump(mode="json", exclude_unset=True))
     wanted = PolicyAsked.model_validate(_shown(known).model_dump() | said)
     changed = await rooms.policies.change(
         await _checked(rooms, _policy(wanted, policy, asking.tenant)),
@@ -224,6 +227,8 @@ async def change(
 async def delete(policy: PolicyKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Forgets a policy, any but the default."""
     asking.may(Operation.ADMINISTER)
+    known = await rooms.policies.one(asking.tenant, policy)
+    asking.tells(before=_shown(known).model_dump(mode="json", exclude={"id", "version"}))
     await rooms.policies.remove(asking.tenant, policy, version_of(if_match))
 
 

@@ -41,6 +41,7 @@ async def create(asked: FarmAsked, response: Response, asking: HeldAsking, rooms
     asking.may(Operation.ADMINISTER)
     async with rooms.database.transaction() as tx:
         farm = await rooms.inventory.create_farm(tx, asking.tenant, asked.name)
+        asking.tells(farm.id, after={"name": farm.name})
     response.headers["Location"] = f"/api/v1/farms/{farm.id}"
     response.headers.update(etag(farm.version))
     return _shown(farm)
@@ -81,8 +82,10 @@ async def change(
 ) -> FarmShown:
     """Another name."""
     asking.may(Operation.ADMINISTER, Place(tenant=asking.tenant, farm=farm))
+    was = await rooms.inventory.farm(asking.tenant, farm)
     async with rooms.database.transaction() as tx:
         renamed = await rooms.inventory.rename_farm(tx, asking.tenant, farm, asked.name, version_of(if_match))
+        asking.tells(before={"name": was.name}, after={"name": renamed.name})
     response.headers.update(etag(renamed.version))
     return _shown(renamed)
 
@@ -91,6 +94,7 @@ async def change(
 async def delete(farm: FarmKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Deletes a farm that has no enclosure any more."""
     asking.may(Operation.ADMINISTER, Place(tenant=asking.tenant, farm=farm))
+    asking.tells(before={"name": (await rooms.inventory.farm(asking.tenant, farm)).name})
     async with rooms.database.transaction() as tx:
         await rooms.inventory.delete_farm(tx, asking.tenant, farm, version_of(if_match))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from shoal.api.access import address_of
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.sessions import EMAIL_CHARACTERS_MAX, Session, TenantShown, session_shown
+from shoal.api.sessions import EMAIL_CHARACTERS_MAX, Session, TenantShown, session_shown, tell_login
 from shoal.errors import Unavailable
 from shoal.identity.invitation import InvitationOver
 from shoal.identity.token import TOKEN_CHARACTERS_MAX
@@ -57,6 +57,7 @@ async def accept(asked: Accepted, request: Request, rooms: HeldRooms) -> Session
         new, user = await rooms.identity.accept(
             asked.secret, email=asked.email, name=asked.name, password=asked.password, address=address_of(request)
         )
+    await tell_login(request, rooms, user)
     return session_shown(new, user)
 
 

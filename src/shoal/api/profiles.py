@@ -74,6 +74,7 @@ async def create(asked: ProfileAsked, response: Response, asking: HeldAsking, ro
     )
     async with rooms.database.transaction() as tx:
         profile = await rooms.inventory.create_profile(tx, asking.tenant, asked.name, settings)
+        asking.tells(profile.id, after=asked.model_dump(mode="json", exclude_unset=True))
     response.headers["Location"] = f"/api/v1/profiles/{profile.id}"
     return _shown(profile)
 

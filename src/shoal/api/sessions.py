@@ -6,9 +6,11 @@ from typing import Final
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from shoal.access.decision import Subject
 from shoal.access.policy import GRANTS
 from shoal.api.access import HeldAsking, address_of
-from shoal.api.context import HeldRooms
+from shoal.api.context import HeldRooms, Rooms
+from shoal.audit.entry import Act
 from shoal.errors import Conflict, Unavailable
 from shoal.identity.token import NewToken, TokenKind
 from shoal.identity.user import EMAIL_BYTES_MAX, PASSWORD_CHARACTERS_MAX, User
@@ -64,6 +66,7 @@ async def log_in(asked: LoginAsked, request: Request, rooms: HeldRooms) -> Sessi
         if not has_room:
             raise Unavailable("login", "too many people log in at this moment")
         new, user = await rooms.identity.log_in(asked.email, asked.password, address_of(request))
+    await tell_login(request, rooms, user)
     return session_shown(new, user)
 
 
@@ -98,6 +101,14 @@ async def tenants(asking: HeldAsking, rooms: HeldRooms) -> list[TenantShown]:
     """The tenant that this token belongs to: tenants never see each other."""
     tenant = await rooms.inventory.tenant(asking.tenant)
     return [TenantShown(id=tenant.id, name=tenant.name)]
+
+
+async def tell_login(request: Request, rooms: Rooms, user: User) -> None:
+    """The audit log is to say who came in. Before that nobody was known to ask, and nothing was told."""
+    subject = Subject(tenant=user.tenant, role=user.role, id=user.id, name=user.name)
+    act = Act(action="log-in", resource="sessions", thing=user.id, path=request.url.path)
+    async with rooms.database.transaction() as tx:
+        await rooms.audit.write(tx, subject, act, at=rooms.clock.now(), address=address_of(request))
 
 
 def session_shown(new: NewToken, user: User) -> Session:

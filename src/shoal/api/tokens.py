@@ -64,6 +64,15 @@ async def create(asked: TokenAsked, response: Response, asking: HeldAsking, room
             user=user.id if asked.personal and user else None,
             expires_at=asked.expires_at,
         )
+        asking.tells(
+            new.token.id,
+            after={
+                "name": asked.name,
+                "role": role.value,
+                "kind": new.token.kind.value,
+                "expires_at": asked.expires_at,
+            },
+        )
     response.headers["Location"] = f"/api/v1/tokens/{new.token.id}"
     return NewTokenShown(**_members(new.token), token=new.secret)
 

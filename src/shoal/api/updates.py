@@ -50,6 +50,7 @@ async def start(
 ) -> UpdateShown:
     """Begins an update. It goes on by itself; 409 while another one of this device is running."""
     asking.may(Operation.UPDATE_FIRMWARE, (await rooms.inventory.device(asking.tenant, device)).place)
+    asking.tells(device, after=asked.model_dump(exclude_none=True))
     update = await rooms.campaigns.start_update(
         asking.tenant, device, asked.artifact, delivery=asked.delivery, by=asking.name
     )

@@ -48,6 +48,7 @@ class UserShown(BaseModel):
 async def create(asked: UserAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
     """A new person of this tenant."""
     asking.may(Operation.ADMINISTER)
+    asking.tells(after={"email": asked.email, "name": asked.name, "role": asked.role})
     user = await rooms.identity.create_user(
         asking.tenant, email=asked.email, name=asked.name, role=parse_role(asked.role), password=asked.password
     )
@@ -78,6 +79,7 @@ async def one(user: UserKey, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
 async def change(user: UserKey, asked: UserChange, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
     """Another name or role; shut out, or let in again. The last administrator stays one."""
     asking.may(Operation.ADMINISTER)
+    was = await rooms.identity.user(asking.tenant, user)
     async with rooms.database.transaction() as tx:
         changed = await rooms.identity.change_user(
             tx,
@@ -87,6 +89,7 @@ async def change(user: UserKey, asked: UserChange, asking: HeldAsking, rooms: He
             role=None if asked.role is None else parse_role(asked.role),
             is_disabled=asked.disabled,
         )
+        asking.tells(before=_edited(was), after=_edited(changed))
     return _shown(changed)
 
 
@@ -96,6 +99,10 @@ async def set_password(user: UserKey, asked: PasswordAsked, asking: HeldAsking, 
     if user != asking.subject.id:
         asking.may(Operation.ADMINISTER)
     await rooms.identity.set_password(asking.tenant, user, asked.password)
+
+
+def _edited(user: User) -> dict[str, str | bool]:
+    return {"name": user.name, "role": user.role.value, "disabled": user.is_disabled}
 
 
 def _shown(user: User) -> UserShown:

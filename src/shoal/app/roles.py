@@ -33,8 +33,10 @@ from shoal.app.neighbours import (
     queue_for_campaigns,
     queue_for_inventory,
 )
+from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import answers, failing
 from shoal.app.web_secret import web_secret
+from shoal.audit.store import Audit
 from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns import store as campaign_store
@@ -224,6 +226,7 @@ class Process:
             ("relay", relay.run),
             ("changes", changes.run),
             ("expiry", Expiry(self.commands, base.database, base.clock).run),
+            ("thinning", lambda: thin_now_and_then(base.database, base.clock, base.settings.audit_days)),
             ("forgetting", lambda: forget_now_and_then(History(base.database), base.clock)),
         ]
         self._meters += [
@@ -233,7 +236,9 @@ class Process:
         ]
         return create_api(
             database=base.database,
+            vault=base.vault,
             clock=base.clock,
+            audit=Audit(base.database),
             inventory=self.inventory,
             credentials=Credentials(base.database, base.vault, base.clock),
             identity=self.identity,

@@ -9,7 +9,8 @@ import contextlib
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,12 @@ Engine = SqliteEngine | PostgresEngine
 
 # SQLite takes at most 32,766 parameters in a statement; rows go in pieces that stay below it with 32 columns each.
 ROWS_PER_STATEMENT_MAX: Final = 1_000
+
+# What has to be kept together with whatever this task changes: who asked for it, and that it is done. Called at the end of
+# each transaction; when it raises, nothing is kept.
+before_commit: Final[ContextVar[Callable[["Transaction"], Awaitable[None]] | None]] = ContextVar(
+    "before_commit", default=None
+)
 
 
 class Transaction:
@@ -187,6 +194,8 @@ class Database:
         ):
             transaction = Transaction(connection, self._engine)
             yield transaction
+            if (kept_with := before_commit.get()) is not None:
+                await kept_with(transaction)
             await transaction.flush()
             await self._engine.notify(connection, [f"{name} {self._process}" for name in sorted(transaction.pokes)])
         transaction.committed()

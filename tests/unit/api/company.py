@@ -16,6 +16,7 @@ from shoal.alerting.worker import AlertHandler
 from shoal.api.application import create_application
 from shoal.api.changes import Changes
 from shoal.api.context import Rooms
+from shoal.audit.store import Audit
 from shoal.commands.command import Command, Trigger
 from shoal.commands.poke import Poke
 from shoal.commands.store import Commands, Mark
@@ -103,7 +104,9 @@ class Company:
         ]
         self.application: FastAPI = create_application(
             database=database,
+            vault=installation.vault,
             clock=self.clock,
+            audit=Audit(database),
             inventory=installation.inventory,
             credentials=installation.credentials,
             identity=installation.identity,

@@ -30,7 +30,11 @@ async def test_every_route_but_the_login_needs_a_token(company: Company) -> None
 
     open_to_all = [(method, path) for method, path, said in operations_of(document) if not said.get("security")]
 
-    assert open_to_all == [("post", "/api/v1/sessions")]
+    assert open_to_all == [
+        ("post", "/api/v1/sessions"),
+        ("post", "/api/v1/invitations:look"),
+        ("post", "/api/v1/invitations:accept"),
+    ]
 
 
 async def test_every_route_is_described(company: Company) -> None:
@@ -94,3 +98,9 @@ async def test_operators_are_answered_on_the_same_port_when_that_is_wanted(tmp_p
 
 async def test_nobody_asks_operators_questions_where_that_is_not_wanted(admin: httpx.AsyncClient) -> None:
     assert (await admin.get("http://api/metrics")).status_code == 404
+
+
+async def test_every_post_that_needs_a_token_takes_a_key(company: Company) -> None:
+    for method, path, said in operations_of(company.application.openapi()):
+        takes = [each["name"] for each in said.get("parameters", []) if each["name"] == "Idempotency-Key"]
+        assert takes == (["Idempotency-Key"] if method == "post" and said.get("security") else []), path

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, Table, Text, insert, select
 
 from shoal.errors import Rejected, Unavailable
 from shoal.events.condition import StatusChanged
-from shoal.storage.database import Database, Transaction, metadata, upsert
+from shoal.storage.database import Database, Transaction, before_commit, metadata, upsert
 from tests.harness.databases import fresh_database, looks_into_files
 
 things = Table(
@@ -234,3 +234,29 @@ async def test_a_disk_without_space_is_not_a_fault_of_ours(tmp_path: Path) -> No
     assert caught.value.remedy
     assert await sizes(database) == {}
     await database.close()
+
+
+async def test_what_is_kept_with_a_change_is_kept_with_it_or_undoes_it(database: Database) -> None:
+    """Who asked for a change, say: no change without that."""
+    seen: list[Transaction] = []
+
+    async def kept_with(tx: Transaction) -> None:
+        seen.append(tx)
+        if len(seen) == 2:
+            raise RuntimeError
+
+    async def change(name: str) -> None:
+        async with database.transaction() as tx:
+            await tx.execute(insert(things), {"id": name, "size": 1})
+
+    token = before_commit.set(kept_with)
+    try:
+        await change("north")
+        with pytest.raises(RuntimeError):
+            await change("south")
+    finally:
+        before_commit.reset(token)
+    await change("west")
+
+    assert await sizes(database) == {"north": 1, "west": 1}
+    assert len(seen) == 2

@@ -44,6 +44,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Channel
+         * @description A webhook.
+         */
+        post: operations["add_channel_bff_actions_channels_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/channels/{channel_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Channel
+         * @description Changes where a webhook goes.
+         */
+        put: operations["change_channel_bff_actions_channels__channel_id__put"];
+        post?: never;
+        /**
+         * Remove Channel
+         * @description Forgets a webhook.
+         */
+        delete: operations["remove_channel_bff_actions_channels__channel_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/channels/{channel_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Channel
+         * @description A new secret.
+         */
+        post: operations["rotate_channel_bff_actions_channels__channel_id__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/channels/{channel_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Channel
+         * @description Sends a test by a channel.
+         */
+        post: operations["try_channel_bff_actions_channels__channel_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/commands/{command_id}/cancel": {
         parameters: {
             query?: never;
@@ -58,6 +142,70 @@ export interface paths {
          * @description Withdraws a command that has not been sent.
          */
         post: operations["cancel_command_bff_actions_commands__command_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Contact
+         * @description Somebody who can be told.
+         */
+        post: operations["add_contact_bff_actions_contacts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/contacts/{contact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Contact
+         * @description Changes how somebody is reached.
+         */
+        put: operations["change_contact_bff_actions_contacts__contact_id__put"];
+        post?: never;
+        /**
+         * Remove Contact
+         * @description Forgets somebody.
+         */
+        delete: operations["remove_contact_bff_actions_contacts__contact_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/contacts/{contact_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Contact
+         * @description Sends a test by each way to somebody.
+         */
+        post: operations["try_contact_bff_actions_contacts__contact_id__test_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -204,6 +352,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Policy
+         * @description A policy that is asked after all others but the default.
+         */
+        post: operations["add_policy_bff_actions_policies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/policies/{policy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Policy
+         * @description Changes a policy. Open alerts keep what they opened under.
+         */
+        put: operations["change_policy_bff_actions_policies__policy_id__put"];
+        post?: never;
+        /**
+         * Remove Policy
+         * @description Forgets a policy.
+         */
+        delete: operations["remove_policy_bff_actions_policies__policy_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/policies/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Policies
+         * @description In which order policies are asked.
+         */
+        post: operations["order_policies_bff_actions_policies_order_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/invitation": {
         parameters: {
             query?: never;
@@ -275,7 +487,7 @@ export interface paths {
         put?: never;
         /**
          * Log In
-         * @description Takes an email address and a password to the API and keeps the token.
+         * @description Takes an email address and a password to the API and lets that person in.
          */
         post: operations["log_in_bff_login_post"];
         delete?: never;
@@ -295,7 +507,7 @@ export interface paths {
         put?: never;
         /**
          * Log Out
-         * @description Ends the login, here and at the API; the cookie is worthless from now on.
+         * @description Ends the login at the API and forgets the cookie, which is worthless from now on.
          */
         post: operations["log_out_bff_logout_post"];
         delete?: never;
@@ -504,6 +716,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/escalation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Escalation Screen
+         * @description Who is told of which alerts, how they are reached, and what carries it.
+         */
+        get: operations["escalation_screen_bff_screens_escalation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/escalation/rehearsal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rehearsal Screen
+         * @description Who would be told when, if such an alert opened now.
+         */
+        get: operations["rehearsal_screen_bff_screens_escalation_rehearsal_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/farms/{farm_id}": {
         parameters: {
             query?: never;
@@ -639,6 +891,10 @@ export interface components {
          * @description One alert in full.
          */
         AlertScreen: {
+            /** Acknowledge Due */
+            acknowledge_due: string | null;
+            /** Ahead */
+            ahead: components["schemas"]["ToldLine"][];
             alert: components["schemas"]["AlertLine"];
             /**
              * At
@@ -647,6 +903,10 @@ export interface components {
             at: string;
             /** Note */
             note: string;
+            /** Policy */
+            policy: string;
+            /** Policy Name */
+            policy_name: string;
             /** Taken At */
             taken_at: string | null;
             /** Timeline */
@@ -685,6 +945,26 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** CallShown */
+        CallShown: {
+            /** After S */
+            after_s: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** At Once */
+            at_once: boolean;
+            /** Channels */
+            channels: string[];
+            /** Round */
+            round: number;
+            /** Step */
+            step: number | null;
+            /** Who */
+            who: string[];
+        };
         /**
          * Cell
          * @description An enclosure at a glance.
@@ -703,6 +983,33 @@ export interface components {
              * @enum {string}
              */
             state: "dark" | "blind" | "reduced" | "covered" | "unwatched";
+        };
+        /** ChannelShown */
+        ChannelShown: {
+            /** Contacts */
+            contacts: string[];
+            /** Id */
+            id: string;
+            /** Is Ready */
+            is_ready: boolean;
+            /** Kind */
+            kind: string;
+            latest: components["schemas"]["LatestShown"] | null;
+            /** Name */
+            name: string;
+            /** Says */
+            says: string;
+            /** Url */
+            url: string;
+            /** Version */
+            version: number;
+        };
+        /** ChannelWritten */
+        ChannelWritten: {
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
         };
         /**
          * ClaimShown
@@ -742,6 +1049,33 @@ export interface components {
             /** State */
             state: string;
             value: components["schemas"]["JsonValue"];
+        };
+        /**
+         * ContactShown
+         * @description Somebody who can be told. `policies` name them.
+         */
+        ContactShown: {
+            /** Id */
+            id: string;
+            /** Methods */
+            methods: components["schemas"]["MethodShown"][];
+            /** Min Severity */
+            min_severity: string;
+            /** Name */
+            name: string;
+            /** Policies */
+            policies: string[];
+            /** Version */
+            version: number;
+        };
+        /** ContactWritten */
+        ContactWritten: {
+            /** Methods */
+            methods: components["schemas"]["MethodWritten"][];
+            /** Min Severity */
+            min_severity: string;
+            /** Name */
+            name: string;
         };
         /** CountsShown */
         CountsShown: {
@@ -842,6 +1176,25 @@ export interface components {
             next: string | null;
             /** Total */
             total: number | null;
+        };
+        /**
+         * EscalationScreen
+         * @description All that stands in the settings of who is told; policies in the order in which they are asked.
+         */
+        EscalationScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Channels */
+            channels: components["schemas"]["ChannelShown"][];
+            /** Contacts */
+            contacts: components["schemas"]["ContactShown"][];
+            /** Places */
+            places: components["schemas"]["NamedShown"][];
+            /** Policies */
+            policies: components["schemas"]["PolicyShown"][];
         };
         /** EvidenceLine */
         EvidenceLine: {
@@ -1000,12 +1353,66 @@ export interface components {
             secret: string;
         };
         JsonValue: unknown;
+        /**
+         * LatestShown
+         * @description The newest message that went there; `is_under_way` while its end is not known.
+         */
+        LatestShown: {
+            /** About */
+            about: string;
+            /** At */
+            at: string | null;
+            /** Detail */
+            detail: string;
+            /** Is Under Way */
+            is_under_way: boolean;
+            /** State */
+            state: string;
+        };
         /** LoginAsked */
         LoginAsked: {
             /** Email */
             email: string;
             /** Password */
             password: string;
+        };
+        /**
+         * MethodShown
+         * @description A way to somebody. `shown` is the address as people know it: a mail address, the name of a webhook.
+         */
+        MethodShown: {
+            /** Address */
+            address: string;
+            /** Channel */
+            channel: string;
+            /** Delivered At */
+            delivered_at: string | null;
+            /** Failed At */
+            failed_at: string | null;
+            /** Failure */
+            failure: string;
+            /** Shown */
+            shown: string;
+        };
+        /** MethodWritten */
+        MethodWritten: {
+            /**
+             * Address
+             * @default
+             */
+            address: string;
+            /** Channel */
+            channel: string;
+        };
+        /**
+         * NamedShown
+         * @description Something under its name: a contact of a step, a place.
+         */
+        NamedShown: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /** Noted */
         Noted: {
@@ -1035,6 +1442,11 @@ export interface components {
             at: string;
             /** Objects */
             objects: components["schemas"]["ObjectShown"][];
+        };
+        /** OrderWritten */
+        OrderWritten: {
+            /** Policies */
+            policies: string[];
         };
         /**
          * Outcome
@@ -1114,6 +1526,62 @@ export interface components {
             /** Min */
             min: number;
         };
+        /**
+         * PolicyShown
+         * @description A policy with names. `is_default`: for all alerts that no other is for.
+         */
+        PolicyShown: {
+            /** Acknowledge S */
+            acknowledge_s: number | null;
+            /** Id */
+            id: string;
+            /** Is Default */
+            is_default: boolean;
+            /** Name */
+            name: string;
+            /** Places */
+            places: components["schemas"]["NamedShown"][];
+            /** Repeat */
+            repeat: number;
+            /** Repeat Every S */
+            repeat_every_s: number | null;
+            /** Resolve S */
+            resolve_s: number | null;
+            /** Severities */
+            severities: string[];
+            /** Steps */
+            steps: components["schemas"]["StepShown"][];
+            /** Version */
+            version: number;
+        };
+        /** PolicyWritten */
+        PolicyWritten: {
+            /** Acknowledge S */
+            acknowledge_s?: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Places
+             * @default []
+             */
+            places: string[];
+            /**
+             * Repeat
+             * @default 0
+             */
+            repeat: number;
+            /** Repeat Every S */
+            repeat_every_s?: number | null;
+            /** Resolve S */
+            resolve_s?: number | null;
+            /**
+             * Severities
+             * @default []
+             */
+            severities: string[];
+            /** Steps */
+            steps: components["schemas"]["StepWritten"][];
+        };
         /** QuantityShown */
         QuantityShown: {
             /** Alive */
@@ -1176,6 +1644,24 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** RehearsalScreen */
+        RehearsalScreen: {
+            /** Acknowledge S */
+            acknowledge_s: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Calls */
+            calls: components["schemas"]["CallShown"][];
+            /** Policy */
+            policy: string;
+            /** Policy Name */
+            policy_name: string;
+            /** Resolve S */
+            resolve_s: number | null;
+        };
         /** ResourceShown */
         ResourceShown: {
             /** At */
@@ -1218,6 +1704,45 @@ export interface components {
             /** Value */
             value: number | null;
         };
+        /** StepShown */
+        StepShown: {
+            /** After S */
+            after_s: number;
+            /** At Once */
+            at_once: boolean;
+            /** Channels */
+            channels: string[];
+            /** Who */
+            who: components["schemas"]["NamedShown"][];
+        };
+        /** StepWritten */
+        StepWritten: {
+            /** After S */
+            after_s: number;
+            /**
+             * At Once
+             * @default false
+             */
+            at_once: boolean;
+            /**
+             * Channels
+             * @default []
+             */
+            channels: string[];
+            /** Contacts */
+            contacts: string[];
+        };
+        /**
+         * TestWritten
+         * @description `address` only where the channel is mail.
+         */
+        TestWritten: {
+            /**
+             * Address
+             * @default
+             */
+            address: string;
+        };
         /** TimelineLine */
         TimelineLine: {
             /**
@@ -1248,9 +1773,11 @@ export interface components {
         };
         /**
          * ToldLine
-         * @description Somebody was told, or will be.
+         * @description Somebody was told, or will be. `about`: that it opened, was withdrawn, acknowledged or resolved.
          */
         ToldLine: {
+            /** About */
+            about: string;
             /** At */
             at: string | null;
             /** Channel */
@@ -1372,6 +1899,19 @@ export interface components {
             /** Value */
             value: number | string;
         };
+        /**
+         * Written
+         * @description What was made or changed. `secret` signs what a webhook gets, and is shown this once.
+         */
+        Written: {
+            /** Id */
+            id: string;
+            /**
+             * Secret
+             * @default
+             */
+            secret: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1451,12 +1991,309 @@ export interface operations {
             };
         };
     };
+    add_channel_bff_actions_channels_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_channel_bff_actions_channels__channel_id__put: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_channel_bff_actions_channels__channel_id__delete: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    rotate_channel_bff_actions_channels__channel_id__rotate_post: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    try_channel_bff_actions_channels__channel_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     cancel_command_bff_actions_commands__command_id__cancel_post: {
         parameters: {
             query?: never;
             header?: never;
             path: {
                 command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_contact_bff_actions_contacts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_contact_bff_actions_contacts__contact_id__put: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_contact_bff_actions_contacts__contact_id__delete: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    try_contact_bff_actions_contacts__contact_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
             };
             cookie?: never;
         };
@@ -1698,6 +2535,138 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Outcome"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_policy_bff_actions_policies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_policy_bff_actions_policies__policy_id__put: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Written"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_policy_bff_actions_policies__policy_id__delete: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    order_policies_bff_actions_policies_order_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrderWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
@@ -2156,6 +3125,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UpdatesScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    escalation_screen_bff_screens_escalation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EscalationScreen"];
+                };
+            };
+        };
+    };
+    rehearsal_screen_bff_screens_escalation_rehearsal_get: {
+        parameters: {
+            query?: {
+                place?: string | null;
+                policy?: string | null;
+                severity?: "critical" | "high" | "warning" | "informational";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RehearsalScreen"];
                 };
             };
             /** @description Validation Error */
