@@ -14,6 +14,7 @@ from shoal.app.neighbours import queue_for_campaigns, queue_for_inventory
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
@@ -58,7 +59,13 @@ class Installation:
         self.credentials = Credentials(database, self.vault, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
-        server = FileServer(serve=self._serve, withdraw=self._withdraw, address=_address)
+        server = FileServer(
+            serve=self._serve,
+            withdraw=self._withdraw,
+            address=_address,
+            file=self.files.path,
+            links=Links(self.vault.signing_key("downloads"), "https://shoal.example"),
+        )
         enqueue = queue_for_campaigns(self.commands)
         self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)

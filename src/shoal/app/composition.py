@@ -32,6 +32,7 @@ from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock, SystemClock
@@ -222,10 +223,13 @@ def _rooms(
     gateway: Gateway,
 ) -> _Rooms:
     enqueue = queue_for_campaigns(commands)
+    artifacts = ArtifactFiles(folder / "artifacts")
     files = FileServer(
         serve=gateway.shelf.serve,
         withdraw=gateway.shelf.withdraw,
         address=file_address(gateway.addresses, settings.public_coap),
+        file=artifacts.path,
+        links=Links(vault.signing_key("downloads"), settings.base_url),
     )
     delivery = Delivery(
         database,
@@ -243,7 +247,7 @@ def _rooms(
         credentials=Credentials(database, vault, clock),
         identity=Identity(database, clock),
         commands=commands,
-        campaigns=Campaigns(database, clock, ArtifactFiles(folder / "artifacts"), enqueue, files),
+        campaigns=Campaigns(database, clock, artifacts, enqueue, files),
         gateway=gateway,
         delivery=delivery,
         handlers=(

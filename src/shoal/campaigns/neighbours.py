@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.links import Links
 from shoal.storage.database import Transaction
 
 
@@ -20,7 +21,7 @@ class Request:
     device: str
     operation: str
     path: str
-    body: dict[str, str] | None
+    body: dict[str, str | int] | None
     time_to_live: timedelta
     by: str | None
 
@@ -38,9 +39,12 @@ class Enqueue(Protocol):
 class FileServer:
     """Files for devices. `serve` lets a device fetch a file (path, ETag, file, device) and may be called again;
     `withdraw` takes that back (path, device). `address` says under which URI a device reaches us
-    ("coaps://192.0.2.1:5684"): that depends on how it is connected.
+    ("coaps://192.0.2.1:5684"): that depends on how it is connected. `file` is where the bytes with this digest are; raises
+    NotFound. `links` makes addresses of our web server, where devices can reach one.
     """
 
     serve: Callable[[str, bytes, Path, str], None]
     withdraw: Callable[[str, str], None]
     address: Callable[[DeviceFacts], str]
+    file: Callable[[str], Path]
+    links: Links | None = None

@@ -6,6 +6,7 @@ A copy of the database alone, a backup on a stick, gives no key away. A stored s
 """
 
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -34,6 +35,7 @@ class Vault:
         if len(master_key) != KEY_BYTES:
             raise ValueError(f"{len(master_key)} bytes instead of {KEY_BYTES}")
         self._cipher = AESGCM(master_key)
+        self._master_key = master_key
         self._head = _VERSION + hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES]
 
     @classmethod
@@ -57,6 +59,10 @@ class Vault:
         if len(master_key) != KEY_BYTES:
             raise Unavailable("master key", f"{path} holds {len(master_key)} bytes, not {KEY_BYTES}", "Restore it")
         return cls(master_key)
+
+    def signing_key(self, purpose: str) -> bytes:
+        """A key to sign with, of this installation and for this purpose alone; it tells nothing of the master key."""
+        return hmac.digest(self._master_key, b"shoal signing key|" + purpose.encode(), hashlib.sha256)
 
     def encrypt(self, plaintext: bytes, context: str) -> bytes:
         """A secret that only this master key opens, and only in this context."""

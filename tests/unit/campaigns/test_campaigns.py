@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shoal.campaigns.artifact import ArtifactKind
+from shoal.campaigns.campaigns import SOAK_S_MAX
 from shoal.campaigns.update import Purpose, UpdateState
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import TenantId
@@ -92,7 +93,9 @@ async def test_an_update_needs_a_device_and_an_artifact_of_the_tenant(shoal: Ins
         with pytest.raises(NotFound):
             await shoal.campaigns.start_update(tenant, of.id, with_)
     with pytest.raises(Rejected):
-        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="push")
+        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="carrier pigeon")
+    with pytest.raises(Rejected):
+        await shoal.campaigns.start_update(tenant, device.id, artifact, soak_s=SOAK_S_MAX + 1)
 
     assert (await shoal.campaigns.updates(tenant)).items == []
     assert shoal.served == {}

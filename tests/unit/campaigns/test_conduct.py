@@ -53,6 +53,9 @@ class Shelf:
     def withdraw(self, path: str, device: str) -> None:
         self.withdrawn.append((path, device))
 
+    def file(self, sha256: str) -> Path:
+        raise AssertionError("only who starts an update looks for its file")
+
     def address(self, facts: DeviceFacts) -> str:
         return "coaps://192.0.2.1:5684/" if facts.secure else "coap://192.0.2.1"
 
@@ -83,7 +86,8 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def conductor(queue: Queue, shelf: Shelf) -> Conductor:
-    return Conductor(queue, FileServer(serve=shelf.serve, withdraw=shelf.withdraw, address=shelf.address))
+    files = FileServer(serve=shelf.serve, withdraw=shelf.withdraw, address=shelf.address, file=shelf.file)
+    return Conductor(queue, files)
 
 
 async def carry(

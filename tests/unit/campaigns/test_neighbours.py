@@ -32,11 +32,12 @@ async def test_a_request_becomes_a_command_at_its_place(shoal: Installation) -> 
     assert (queued.place.farm, queued.place.enclosure, queued.wait_for_wake) == ("frm-1", None, True)
 
 
-def test_a_file_server_is_three_functions() -> None:
+def test_a_file_server_is_a_few_functions() -> None:
     readers: set[tuple[str, str]] = set()
     server = FileServer(
         serve=lambda path, etag, file, device: readers.add((path, device)),
         withdraw=lambda path, device: readers.discard((path, device)),
+        file=Path,
         address=lambda facts: "coaps://a" if facts.secure else "coap://a",
     )
 
