@@ -11,6 +11,7 @@ from shoal.api import (
     artifacts,
     contacts,
     devices,
+    downloads,
     enclosures,
     farms,
     live,
@@ -59,6 +60,7 @@ _ROUTERS: Final = (
     contacts.router,
     artifacts.router,
     updates.router,
+    downloads.router,
     security.router,
     live.router,
 )

@@ -21,13 +21,15 @@ from shoal.storage.database import Database
 
 # Requests of this process that wait for a device at a time; each looks at one row now and then.
 WAITING_MAX: Final = 500
+# Devices that fetch over HTTP at a time: each holds a connection and 64 KiB; the others come back in a moment.
+DOWNLOADS_MAX: Final = 64
 # Artifacts that come in at a time: each takes up to 64 MiB of the disk, twice while it comes in.
 UPLOADS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """What one application has for as long as it runs. `waiting` and `uploads` bound what goes on at a time."""
+    """What one application has for as long as it runs. `waiting`, `uploads`, `downloads` bound what goes on."""
 
     database: Database
     clock: Clock
@@ -43,6 +45,7 @@ class Rooms:
     changes: Changes
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
+    downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX))
 
 
 def rooms_of(request: Request) -> Rooms:
