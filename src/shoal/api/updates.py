@@ -41,7 +41,8 @@ class UpdateShown(BaseModel):
     """`state` is one of waiting, resetting, downloading, downloaded, installing, trial; at the end confirmed, failed,
     rolled_back, cancelled or needs_attention, with the reason. Every state has a deadline. In `trial` the device runs
     the new version and is watched until then. `delivery` is pull or push, once that is decided, `over` the scheme of
-    the address. `undoes` names the update that this one takes back. `previous_version` is where a roll back leads.
+    the address. `undoes` names the update that this one takes back, `ran_since` when the device first reported the new
+    version. `can_roll_back` does not know of updates that came later; `previous_version` is where it leads.
     """
 
     id: str
@@ -62,6 +63,7 @@ class UpdateShown(BaseModel):
     delivery: str | None
     over: str | None
     undoes: str | None
+    ran_since: datetime | None
     can_roll_back: bool
     previous_version: str | None
 
@@ -140,6 +142,7 @@ def update_shown(update: Update) -> UpdateShown:
         delivery=update.delivery,
         over=update.over,
         undoes=update.undoes,
+        ran_since=update.ran_since,
         can_roll_back=can_roll_back(update),
         previous_version=update.previous_version,
     )
