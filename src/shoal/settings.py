@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="who we are to the mail server")
     smtp_password: SecretStr | None = Field(None, description="its password; better in the environment than in a file")
     mail_from: str = Field("shoal@localhost", description="sender of notifications")
-    public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
+    public_url: str | None = Field(
+        None, description="address of the pages as people and devices reach them: for links in mails, for downloads"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
     @field_validator("listen", mode="before")
