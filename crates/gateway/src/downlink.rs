@@ -64,7 +64,8 @@ impl Gateway {
         let Some(&index) = self.asked.get(&id) else { return };
         let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
         // A push has many messages still to come: those need not.
-        let is_pushed = |task: &Task| matches!(&task.errand, Errand::Asked(asked) if asked.id == id && asked.push().is_some());
+        let is_pushed =
+            |task: &Task| matches!(&task.errand, Errand::Asked(asked) if asked.id == id && asked.push().is_some());
         let is_under_way = dialog.under_way().is_some_and(is_pushed);
         for asked in dialog.take_waiting(|asked| asked.id == id) {
             self.tell(asked.given_up(Outcome::Cancelled));

@@ -21,8 +21,10 @@ from shoal.storage.database import Database
 
 # Requests of this process that wait for a device at a time; each looks at one row now and then.
 WAITING_MAX: Final = 500
-# Devices that fetch over HTTP at a time: each holds a connection and 64 KiB; the others come back in a moment.
+# Devices that fetch over HTTP at a time: each holds a connection and 16 KiB; the others come back in a moment.
 DOWNLOADS_MAX: Final = 64
+# A device fetches once; the other is of the link that it lost and that we still believe in.
+DOWNLOADS_PER_UPDATE_MAX: Final = 2
 # Artifacts that come in at a time: each takes up to 64 MiB of the disk, twice while it comes in.
 UPLOADS_MAX: Final = 4
 
@@ -45,7 +47,7 @@ class Rooms:
     changes: Changes
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
-    downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX))
+    downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX, DOWNLOADS_PER_UPDATE_MAX))
 
 
 def rooms_of(request: Request) -> Rooms:

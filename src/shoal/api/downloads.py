@@ -16,6 +16,7 @@ from shoal.api.access import UpdateKey
 from shoal.api.context import DOWNLOADS_MAX, HeldRooms, Rooms
 from shoal.api.ranges import Unsatisfiable, wanted
 from shoal.campaigns.campaigns import Offered
+from shoal.campaigns.timers import RATE_BYTES_PER_S_MIN
 from shoal.errors import ShoalError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,10 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/downloads", tags=["updates"])
 
 # One read from the disk; what a connection holds of a file at a time.
-CHUNK_BYTES: Final = 64 * 1024
-# A device that takes nothing for so long has lost its link: it comes back with a range. RFC 7252 §4.8.2, as over CoAP.
-STALL: Final = timedelta(seconds=93)
+CHUNK_BYTES: Final = 16 * 1024
+# A device that does not take a piece in this time has lost its link: it comes back with a range. The slowest link that an
+# update waits for needs no longer.
+STALL: Final = timedelta(seconds=CHUNK_BYTES / RATE_BYTES_PER_S_MIN)
 # Progress is written down after this share of the file, so that a download costs a score of transactions.
 PROGRESS_STEP: Final = 0.05
 
@@ -78,25 +80,32 @@ class _Streamed(Response):
         self.raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._rooms.downloads.one_more() as has_room:
+        with self._rooms.downloads.one_more(self._offered.update) as has_room:
             if not has_room:
-                refusal = Unavailable("downloads", f"{DOWNLOADS_MAX} are going on already")
+                refusal = Unavailable("downloads", f"{DOWNLOADS_MAX} are going on already, or two of this update")
                 later = {"Retry-After": str(problems.RETRY_AFTER_S)}
                 await problems.problem(503, "unavailable", str(refusal), later)(scope, receive, send)
                 return
+            gone = asyncio.create_task(_gone(receive))
             try:
-                await self._stream(send)
+                await self._stream(send, gone)
             except TimeoutError:
                 # The connection is cut: the headers have promised more than was sent.
                 log.info("download.stalled", extra={"update": self._offered.update})
                 raise
+            finally:
+                gone.cancel()
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, send: Send, gone: asyncio.Task[None]) -> None:
         offered, part = self._offered, self._part
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         step, told = max(1, int(offered.size * PROGRESS_STEP)), part.start
         at = part.start
         while at < part.stop:
+            if gone.done():
+                # What is sent to nobody is taken without a word, and would count as fetched.
+                log.info("download.broke_off", extra={"update": offered.update, "bytes": at})
+                return
             chunk = await asyncio.to_thread(_read, offered.path, at, min(CHUNK_BYTES, part.stop - at))
             at += len(chunk)
             async with asyncio.timeout(STALL.total_seconds()):
@@ -111,6 +120,12 @@ class _Streamed(Response):
             await self._rooms.campaigns.fetched(self._offered.update, count)
         except ShoalError as error:
             log.warning("download.not_noted", extra={"update": self._offered.update, "reason": str(error)})
+
+
+async def _gone(receive: Receive) -> None:
+    """Waits until the device has let go of the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _read(path: Path, offset: int, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import msgspec
@@ -165,6 +166,57 @@ async def test_a_crowd_of_devices_comes_back_later(company: Company, nobody: htt
     seats.taken = 0
     await nobody.get(device)
     assert seats.taken == 0
+
+
+async def test_one_device_does_not_take_the_seats_of_all(
+    company: Company, nobody: httpx.AsyncClient, device: str
+) -> None:
+    update = device.split("/")[2]
+    seats = company.rooms.downloads
+    with seats.one_more(update), seats.one_more(update):
+        assert (await nobody.get(device)).status_code == 503
+
+    assert (await nobody.get(device)).status_code == 200
+
+
+async def test_what_is_sent_to_nobody_does_not_count_as_fetched(
+    company: Company, admin: httpx.AsyncClient, nobody: httpx.AsyncClient
+) -> None:
+    device, address = await told(company, admin)
+    sent = 0
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, object]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += len(message.get("body", b""))
+        if sent > 100_000:
+            gone.set()
+        await asyncio.sleep(0)
+
+    url = nobody.build_request("GET", address).url
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": url.path,
+        "raw_path": url.raw_path,
+        "query_string": b"",
+        "headers": [],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("api", 80),
+        "client": ("192.0.2.7", 1),
+        "root_path": "",
+    }
+    await company.application(scope, receive, send)  # type: ignore[arg-type]  # as a server calls it
+
+    [update] = (await admin.get(f"/devices/{device.id}/updates")).json()["items"]
+    assert 100_000 < sent < 200_000
+    assert update["bytes"] <= sent
+    assert company.rooms.downloads.taken == 0
 
 
 async def test_many_fetch_at_a_time(company: Company, admin: httpx.AsyncClient, nobody: httpx.AsyncClient) -> None:

@@ -12,8 +12,8 @@ use coap::message::{Kind, Message, Token};
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Device, Event, Value};
 use gateway::{
-    Answer, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page, Path, Pieces, Request,
-    Security, SocketNumber,
+    Answer, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page, Path, Pieces,
+    Request, Security, SocketNumber,
 };
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
