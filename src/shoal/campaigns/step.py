@@ -143,7 +143,8 @@ def cancelled(update: Update, by: str | None, now: datetime) -> Step:
     is_installing = update.state in {UpdateState.INSTALLING, UpdateState.TRIAL}
     if is_installing or Purpose.INSTALL in update.commands.values():
         raise Conflict("update", "the device was asked to install already", state=update.state.value)
-    has_begun = update.state is not UpdateState.WAITING
+    # Between two attempts it may still have what came, or be fetching.
+    has_begun = update.state is not UpdateState.WAITING or update.attempts > 0
     done = moved(update, Trigger.CANCEL, now, f"by {by}" if by else "")
     return Step(done, (_reset(),) if has_begun else ())
 
@@ -243,9 +244,9 @@ class _Work(Desk):
             case UpdateState.RESETTING:
                 return Step(moved(update, Trigger.DOUBT, now, "it does not become idle"))
             case UpdateState.DOWNLOADING if self._has_begun():
-                # One that moved may be taken up where it was; one that never did begins anew.
-                is_stuck = update.progressed_at is None
-                return self._interrupted("the download stands still", (_reset(),) if is_stuck else ())
+                # One that moved may be taken up where it was; one that never did begins anew, and the last one ends.
+                is_over = update.progressed_at is None or update.attempts >= ATTEMPTS_MAX
+                return self._interrupted("the download stands still", (_reset(),) if is_over else ())
             case UpdateState.DOWNLOADING if update.writes < WRITES_MAX:
                 again = replace(update, writes=update.writes + 1, deadline=now + timers.start)
                 return Step(again, (self._carrier(), *polls(again)))
@@ -271,8 +272,8 @@ class _Work(Desk):
         if facts.has_firmware_object is False and facts.is_registered:
             return Step(moved(update, Trigger.FAIL, now, "it has no firmware object (5)"))
         if facts.is_registered and delivery_of(update.wish, facts) is None:
-            other = "pushed to it" if facts.delivery_method else "fetched by itself"
-            return Step(moved(update, Trigger.FAIL, now, f"it takes only files that are {other} (/5/0/9)"))
+            what = "is pushed to it" if facts.delivery_method else "it fetches itself"
+            return Step(moved(update, Trigger.FAIL, now, f"it takes only what {what} (/5/0/9)"))
         reason = self._not_ready()
         if reason is not None:
             return Step(replace(update, reason=reason, not_before=None))

@@ -511,6 +511,16 @@ def test_an_update_can_be_stopped_until_the_install_was_asked() -> None:
             cancelled(way.update, "usr-1", way.now)
 
 
+def test_an_update_that_is_stopped_between_two_attempts_has_the_device_forget_what_it_has() -> None:
+    way = downloading().says(DOWNLOADING, 0).happens(Progressed(50_000)).passes(10 * MINUTE)
+    assert way.state is UpdateState.WAITING
+    way.heard()
+
+    way.takes(cancelled(way.update, "usr-1", way.now))
+
+    assert (way.state, way.heard()) == (UpdateState.CANCELLED, [Purpose.RESET])
+
+
 def test_a_removed_device_ends_its_update() -> None:
     way = downloading()
     ended = removed(way.update, way.now)
@@ -558,8 +568,8 @@ def test_a_device_that_cannot_fetch_is_written_the_file_without_being_asked_to()
 @pytest.mark.parametrize(
     ("method", "wish", "reason"),
     [
-        (0, Wish.PUSH, "it takes only files that are fetched by itself (/5/0/9)"),
-        (1, Wish.PULL, "it takes only files that are pushed to it (/5/0/9)"),
+        (0, Wish.PUSH, "it takes only what it fetches itself (/5/0/9)"),
+        (1, Wish.PULL, "it takes only what is pushed to it (/5/0/9)"),
     ],
 )
 def test_a_delivery_that_the_device_does_not_have_is_refused(method: int, wish: Wish, reason: str) -> None:
