@@ -279,21 +279,26 @@ async def close_condition(tx: Transaction, device: str, condition: str) -> None:
 
 
 async def running(tx: Transaction, devices: Collection[str]) -> dict[str, Update]:
-    """The updates that run on some devices, by device."""
+    """The updates that run on some devices, by device, to be changed."""
     columns = updates.c
-    query = select(columns.body).where(columns.device_id.in_(sorted(devices)), _IS_ON).with_for_update()
+    query = (
+        select(columns.body)
+        .where(columns.device_id.in_(sorted(devices)), _IS_ON)
+        # What a device says and what health says of it may move it at the same time: locked in one order.
+        .order_by(columns.device_id)
+        .with_for_update()
+    )
     return {row.body.device: row.body for row in await tx.rows(query)}
 
 
 async def due(tx: Transaction, partition: int, watermark: datetime) -> list[Update]:
-    """Updates whose timers have run out, longest overdue first."""
+    """Updates whose timers have run out, longest overdue first. To move them, load them: this holds on to none."""
     columns = updates.c
     query = (
         select(columns.body)
         .where(columns.partition == partition, columns.due_at <= watermark, _IS_ON)
         .order_by(columns.due_at, columns.id)
         .limit(UPDATES_PER_PASS_MAX)
-        .with_for_update()
     )
     return [row.body for row in await tx.rows(query)]
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -10,9 +11,21 @@ from shoal.campaigns import store
 from shoal.campaigns.artifact import ArtifactKind
 from shoal.campaigns.conduct import TIME_TO_LIVE_MAX, TIME_TO_LIVE_MIN, Conductor
 from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer, Request
 from shoal.campaigns.step import COMMANDS_REMEMBERED_MAX
-from shoal.campaigns.update import Ask, FetchFrom, Purpose, Step, Trigger, Update, UpdateState, moved
+from shoal.campaigns.update import (
+    Ask,
+    FetchFrom,
+    Purpose,
+    Push,
+    Step,
+    Trigger,
+    Undo,
+    Update,
+    UpdateState,
+    moved,
+)
 from shoal.errors import Conflict
 from shoal.events.campaign import UpdateChanged
 from shoal.events.topics import CAMPAIGN
@@ -38,6 +51,7 @@ UPDATE = Update(
     since=START,
     deadline=START + timedelta(days=1),
 )
+EVERY: Final[dict[str, Any]] = {"device": None, "farm": None, "states": (), "after": None, "limit": 10}
 READ = Ask(Purpose.POLL_STATE, "read", "/5/0/3")
 
 
@@ -218,3 +232,48 @@ async def test_a_file_is_withdrawn_from_the_device_once_the_end_is_kept(
 
     assert before == []
     assert shelf.withdrawn == [("/fw/x", "dev-1")]
+
+
+@pytest.mark.parametrize(
+    ("facts", "avoids_web", "address"),
+    [
+        ({"protocols": (1, 3)}, False, "https://farm.example/api/v1/downloads/cmp-1/x/"),
+        ({"protocols": (1, 3)}, True, "coaps://192.0.2.1:5684/fw/x"),
+        ({"protocols": (0, 1)}, False, "coaps://192.0.2.1:5684/fw/x"),
+    ],
+)
+async def test_a_device_that_can_is_told_an_address_of_our_web_server(
+    shoal: Installation, queue: Queue, shelf: Shelf, facts: dict[str, Any], avoids_web: bool, address: str
+) -> None:
+    links = Links(b"k" * 32, "https://farm.example")
+    files = FileServer(serve=shelf.serve, withdraw=shelf.withdraw, address=shelf.address, file=shelf.file, links=links)
+    update = msgspec.structs.replace(UPDATE, avoids_web=avoids_web)
+
+    told = await carry(
+        shoal, Conductor(queue, files), None, Step(update, (FetchFrom(),)), msgspec.structs.replace(FACTS, **facts)
+    )
+
+    assert queue.requests[0].body is not None
+    assert str(queue.requests[0].body["value"]).startswith(address)
+    assert told.over == address.partition(":")[0]
+
+
+async def test_a_push_names_the_file_and_the_byte_to_begin_with(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE, (Push(4_096),)))
+
+    [request] = queue.requests
+    assert (request.operation, request.path, request.body) == ("write", "/5/0/0", {"file": "/fw/x", "from": 4_096})
+    assert (update.over, list(update.commands.values())) == ("coaps", [Purpose.PACKAGE])
+
+
+async def test_a_way_back_that_is_gone_asks_for_a_person(shoal: Installation, conductor: Conductor) -> None:
+    update = await carry(shoal, conductor, None, Step(msgspec.structs.replace(UPDATE, state=UpdateState.TRIAL)))
+    ill = Step(moved(update, Trigger.FAIL, START, "it is not well"), (Undo(),))
+
+    ended = await carry(shoal, conductor, update, ill)
+
+    assert ended.state is UpdateState.NEEDS_ATTENTION
+    assert ended.reason == "it is not well. It cannot: there is no such artifact"
+    assert len((await store.list_updates(shoal.database, "ten-1", **EVERY)).items) == 1

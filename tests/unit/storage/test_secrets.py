@@ -89,3 +89,11 @@ def test_a_vault_takes_no_other_key() -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
         Vault.open(tmp_path / "none")
+
+
+def test_a_signing_key_is_of_one_installation_and_one_purpose() -> None:
+    ours, theirs = Vault(bytes(range(32))), Vault(bytes(32))
+
+    assert ours.signing_key("downloads") == Vault(bytes(range(32))).signing_key("downloads")
+    assert len({ours.signing_key("downloads"), ours.signing_key("other"), theirs.signing_key("downloads")}) == 3
+    assert ours.signing_key("downloads") != bytes(range(32))
