@@ -62,6 +62,12 @@ class Forbidden(Rejected):
     kind = "forbidden"
 
 
+class Gone(Rejected):
+    """There was such a thing, and it will not come back."""
+
+    kind = "gone"
+
+
 class DeviceFault(ShoalError):
     """A device refused, misbehaved or broke the protocol. Record it against the device.
 

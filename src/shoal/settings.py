@@ -99,7 +99,9 @@ class Settings(BaseSettings):
         description="let webhooks call loopback and private addresses, any port, and there plain http; "
         "not where tenants are strangers to each other",
     )
-    public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
+    public_url: str | None = Field(
+        None, description="address of the pages as people and devices reach them: for links in mails, for downloads"
+    )
     audit_days: int = Field(365, ge=1, le=3_650, description="for how many days the audit log is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
@@ -193,6 +195,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where people find the pages."""
         return self.public_url or f"{'https' if self.tls_cert else 'http'}://{self.web}"
+
+    @property
+    def downloads_url(self) -> str:
+        """Where devices find the API for their downloads: through the pages' address, unless those run elsewhere."""
+        return self.public_url or self.api_url or self.base_url
 
     @classmethod
     def settings_customise_sources(

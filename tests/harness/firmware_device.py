@@ -15,6 +15,7 @@ import msgspec
 from shoal.commands.command import Command, Operation, State, trigger_for
 from shoal.commands.store import Mark
 from shoal.events.device import (
+    DeviceAwake,
     DeviceDeregistered,
     DeviceEvent,
     DeviceRegistered,
@@ -72,6 +73,9 @@ class FirmwareDevice:
         if self._back_at is not None and now >= self._back_at:
             self._back_at = None
             await self._boot()
+        if self.is_powered and self._registration:
+            # It reports now and then; what it measures is of no interest here.
+            await self._tell(DeviceAwake, registration=f"reg-{self._registration}")
         if self.is_powered and self.tree[STATE] == DOWNLOADING and self.link_is_up:
             await self._fetch_some()
 
@@ -110,7 +114,7 @@ class FirmwareDevice:
 
     async def _fetch_some(self) -> None:
         path = "/" + str(self.tree["/5/0/1"]).split("/", 3)[3]
-        _, file = self.shoal.served[path]
+        file = next(one.file for one in await self.shoal.offered() if one.path == path)
         whole = file.read_bytes()
         self.package = whole[: len(self.package) + CHUNK_BYTES]
         await self._tell(DownloadProgressed, path=path, bytes=len(self.package), size=len(whole))
@@ -140,6 +144,19 @@ class FirmwareDevice:
             address="192.0.2.1:5684",
             objects=[("/3/0", None), ("/5/0", "1.0")],
         )
+
+    async def reports_error(self, code: int) -> None:
+        """Something is wrong with it from now on; 0: nothing is any more."""
+        readings = [Reading(path="/3/0/11/0", value=code)]
+        await self._tell(ReadingsReported, via="notify", path="/3/0/11", readings=readings)
+
+    async def boots_into(self, version: str) -> None:
+        """Its boot loader chose another image, and nobody asked it to."""
+        self.version = version
+        self.observed.clear()
+        self.tree |= {STATE: IDLE, RESULT: 0, VERSION: version}
+        await self._register()
+        await self._tell(ReadingsReported, via="read", readings=[Reading(path=VERSION, value=version)])
 
     async def leave(self) -> None:
         """Says goodbye."""

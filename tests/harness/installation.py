@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from shoal.app.neighbours import queue_for_campaigns, queue_for_inventory
+from shoal.app.neighbours import files_for_devices, queue_for_campaigns, queue_for_inventory
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
@@ -41,7 +42,7 @@ START: Final = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 
 
 class Installation:
-    """One Shoal without sockets. `told` are the commands that the inventory gave, `served` the files for devices."""
+    """One Shoal without sockets."""
 
     def __init__(self, folder: Path, log: EmbeddedLog, database: Database, clock: FakeClock) -> None:
         self.folder = folder
@@ -49,9 +50,6 @@ class Installation:
         self.database = database
         self.clock = clock
         self.pokes = 0
-        self.served: dict[str, tuple[bytes, Path]] = {}
-        # Which device may fetch which of them now.
-        self.readers: set[tuple[str, str]] = set()
         self.vault = Vault(bytes(range(32)))
         self.commands = Commands(database, clock)
         self.commands.on_change(self._count)
@@ -60,8 +58,14 @@ class Installation:
         self.credentials = Credentials(database, self.vault, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
-        server = FileServer(serve=self._serve, withdraw=self._withdraw, address=_address)
+        server = FileServer(
+            address=_address,
+            file=self.files.path,
+            links=Links(self.vault.signing_key("downloads"), "https://shoal.example"),
+        )
         enqueue = queue_for_campaigns(self.commands)
+        # What a gateway would serve now, and to whom.
+        self.offered = files_for_devices(database, self.files)
         self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)
         self.workers = [
@@ -129,13 +133,6 @@ class Installation:
 
     def _count(self) -> None:
         self.pokes += 1
-
-    def _serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
-        self.served[path] = (etag, file)
-        self.readers.add((path, device))
-
-    def _withdraw(self, path: str, device: str) -> None:
-        self.readers.discard((path, device))
 
 
 def _address(facts: DeviceFacts) -> str:

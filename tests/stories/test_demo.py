@@ -106,9 +106,10 @@ async def test_a_camera_gets_a_new_model_with_one_click_and_another_one_is_seen_
     artifacts = await farm.get("/artifacts")
     model = next(item for item in artifacts["items"] if item["version"] == "2.1.0")
     good, bad = await device(farm, "cam-0101"), await device(farm, "cam-0501")
+    by_http, pushed = await device(farm, "cam-0201"), await device(farm, "cam-0301")
 
-    for camera in (good, bad):
-        await farm.post(f"/devices/{camera['id']}/updates", {"artifact": model["id"]})
+    for camera in (good, bad, by_http, pushed):
+        await farm.post(f"/devices/{camera['id']}/updates", {"artifact": model["id"], "soak_s": 10})
 
     async def ended(camera: Any) -> Any:
         updates = await farm.get(f"/devices/{camera['id']}/updates")
@@ -116,7 +117,12 @@ async def test_a_camera_gets_a_new_model_with_one_click_and_another_one_is_seen_
 
     confirmed = await farm.until(lambda: ended(good), STORY_S)
     failed = await farm.until(lambda: ended(bad), STORY_S)
-    assert confirmed["state"] == "confirmed"
+    assert (confirmed["state"], confirmed["over"]) == ("confirmed", "coaps")
+    others = [await farm.until(lambda camera=camera: ended(camera), STORY_S) for camera in (by_http, pushed)]
+    assert [(each["state"], each["delivery"], each["over"]) for each in others] == [
+        ("confirmed", "pull", "http"),
+        ("confirmed", "push", "coaps"),
+    ]
     assert failed["state"] == "rolled_back"
     assert "2.0.3" in failed["reason"]
 

@@ -81,13 +81,16 @@ async def test_a_camera_pulls_a_new_model_and_is_confirmed_by_the_version_that_i
 
     update = await farm.update(camera)
     await gateway.pass_time(5 * MINUTE)
+    watched = await farm.look(update)
+    await gateway.pass_time(30 * MINUTE, tick=MINUTE)
 
     done = await farm.look(update)
+    assert (watched.state, watched.reason) == (UpdateState.TRIAL, f"it reports {NEW}")
     assert camera.package == MODEL
     assert camera.version == NEW
-    assert (done.state, done.reason) == (UpdateState.CONFIRMED, f"it reports {NEW}")
+    assert (done.state, done.reason) == (UpdateState.CONFIRMED, f"it reports {NEW}, and stayed well for 30 min")
     assert (done.from_version, done.bytes, done.attempts, done.installs) == (OLD, len(MODEL), 1, 1)
-    assert await farm.told(update) == ["waiting", "downloading", "downloaded", "installing", "confirmed"]
+    assert await farm.told(update) == ["waiting", "downloading", "downloaded", "installing", "trial", "confirmed"]
     facts = await farm.shoal.campaigns.facts(farm.tenant, camera.device.id)
     assert facts.package_version is not None
     assert facts.package_version.value == NEW
@@ -98,7 +101,7 @@ async def test_a_camera_that_falls_back_is_seen_on_its_old_version(farm: Farm) -
     gateway = Gateway(farm.shoal, good, bad)
 
     first, second = await farm.update(good), await farm.update(bad)
-    await gateway.pass_time(5 * MINUTE)
+    await gateway.pass_time(40 * MINUTE, tick=MINUTE)
 
     confirmed, rolled_back = await farm.look(first), await farm.look(second)
     assert confirmed.state is UpdateState.CONFIRMED
@@ -123,7 +126,7 @@ async def test_no_camera_is_called_updated_that_does_not_report_the_new_version(
     camera = await farm.install_camera("cam-0101", outcome)
 
     update = await farm.update(camera)
-    await Gateway(farm.shoal, camera).pass_time(30 * MINUTE, tick=MINUTE)
+    await Gateway(farm.shoal, camera).pass_time(60 * MINUTE, tick=MINUTE)
 
     ended = await farm.look(update)
     assert (ended.state, ended.reason) == (state, reason)
@@ -140,7 +143,7 @@ async def test_a_download_that_broke_off_is_taken_up_after_a_pause(farm: Farm) -
     stopped = await farm.look(update)
 
     camera.link_is_up = True
-    await gateway.pass_time(20 * MINUTE, tick=MINUTE)
+    await gateway.pass_time(50 * MINUTE, tick=MINUTE)
 
     done = await farm.look(update)
     assert (stopped.state, stopped.reason) == (UpdateState.WAITING, "the download stands still")
@@ -161,5 +164,5 @@ async def test_one_update_of_a_camera_at_a_time_and_it_can_be_stopped(farm: Farm
     assert (stopped.state, stopped.reason) == (UpdateState.CANCELLED, "by usr-1")
     assert (camera.tree["/5/0/3"], camera.version) == (0, OLD)
     again = await farm.update(camera)
-    await gateway.pass_time(5 * MINUTE)
+    await gateway.pass_time(40 * MINUTE, tick=MINUTE)
     assert (await farm.look(again)).state is UpdateState.CONFIRMED

@@ -189,8 +189,9 @@ impl Uploads {
         let Some(index) = self.open.iter().position(|upload| upload.request == request) else { return incomplete };
         let upload = &mut self.open[index];
         let (start, end) = (block.offset() as usize, block.offset() as usize + payload.len());
-        // The same block once more, in a new message: its 2.31 was lost for good. It is in the body already.
-        if block.more && end == upload.body.len() && upload.body[start..] == *payload {
+        // A block once more, in a new message: its 2.31 was lost for good, or the peer goes on from where it knows that it
+        // was. It is in the body already.
+        if block.more && upload.body.get(start..end) == Some(payload) {
             upload.heard_at = now;
             return UploadStep::Continue(block);
         }

@@ -24,7 +24,8 @@ pub use code::Code;
 pub use encode::{Encoder, MessageBuilder};
 pub use error::{MessageError, QueueFull};
 pub use exchange::{
-    Answered, Answers, Delivery, Handled, Outbox, Outcome, Request, Requests, Responses, Seen, Transmission,
+    Answered, Answers, Delivery, Handled, Outbox, Outcome, Pieces, Request, Requests, Responses, Seen, Source,
+    Transmission,
 };
 pub use message::{Kind, Message, Token};
 pub use observe::{Order, Sequence};

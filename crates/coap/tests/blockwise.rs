@@ -4,12 +4,16 @@
 
 use std::{
     borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use coap::{
-    Answered, Block, Code, Handled, Kind, Message, MessageBuilder, Outcome, Request, Requests, Token, Transmission,
-    UploadStep, Uploads,
+    Answered, Block, Code, Handled, Kind, Message, MessageBuilder, Outcome, Pieces, Request, Requests, Source, Token,
+    Transmission, UploadStep, Uploads,
     blockwise::{UPLOAD_IDLE_MAX, serve},
     exchange::Begun,
     observe, option,
@@ -124,6 +128,112 @@ fn an_upload_goes_block_by_block_each_with_its_own_id_and_token() {
 
     let _ = asker.hear(to(&last, Code::CHANGED).block1(block(2, false, 6)));
     assert_eq!(asker.answered().code, Code::CHANGED);
+}
+
+/// A file that counts what is read of it, and ends where it says.
+struct Disk {
+    read: AtomicU64,
+    readable: usize,
+}
+
+impl Pieces for Disk {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        let end = offset as usize + buffer.len();
+        self.read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        let is_there = end <= self.readable;
+        if is_there {
+            buffer.copy_from_slice(&body(end)[offset as usize..]);
+        }
+        is_there
+    }
+}
+
+fn pushed(bytes: usize, from: u64) -> (Arc<Disk>, Request) {
+    let disk = Arc::new(Disk { read: AtomicU64::new(0), readable: bytes });
+    let source = Some(Source { pieces: Arc::<Disk>::clone(&disk), bytes: bytes as u64, from });
+    (disk, Request { source, content_format: Some(42), ..Request::new(Code::PUT, "/5/0/0") })
+}
+
+/// Everything that an asker still says to a peer that takes it; the last code of the peer.
+fn delivered(asker: &mut Asker, uploads: &mut Uploads) -> Vec<u8> {
+    loop {
+        let datagram = asker.sent();
+        let message = Message::parse(&datagram).unwrap();
+        match uploads.handle(asker.now, &message, 1 << 20) {
+            UploadStep::Continue(echo) => {
+                let _ = asker.hear(to(&datagram, Code::CONTINUE).block1(echo));
+            }
+            UploadStep::Refused { code, block } => {
+                let _ = asker.hear(to(&datagram, code).block1(block.unwrap()));
+            }
+            UploadStep::Whole { body, block } => {
+                let _ = asker.hear(to(&datagram, Code::CHANGED).block1(block.unwrap()));
+                return body.into_owned();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_read_piece_by_piece_arrives_whole_and_each_byte_is_read_once() {
+    for bytes in [1, 1023, 1024, 1025, 100_000] {
+        let (disk, request) = pushed(bytes, 0);
+        let mut asker = Asker::new(request);
+
+        let arrived = delivered(&mut asker, &mut Uploads::new());
+
+        assert_eq!(arrived, body(bytes));
+        assert_eq!(disk.read.load(Ordering::Relaxed), bytes as u64);
+        assert_eq!(asker.answered().code, Code::CHANGED);
+    }
+}
+
+#[test]
+fn a_push_that_broke_off_goes_on_where_it_was() {
+    let (_, request) = pushed(10_000, 0);
+    let (mut asker, mut uploads) = (Asker::new(request), Uploads::new());
+    for _ in 0..4 {
+        let datagram = asker.sent();
+        let UploadStep::Continue(echo) = uploads.handle(asker.now, &Message::parse(&datagram).unwrap(), 1 << 20) else {
+            panic!()
+        };
+        let _ = asker.hear(to(&datagram, Code::CONTINUE).block1(echo));
+    }
+    assert_eq!(asker.requests.uploaded(), Some(4 * 1024));
+
+    let (disk, request) = pushed(10_000, 4 * 1024);
+    let mut asker = Asker::new(request);
+
+    assert_eq!(delivered(&mut asker, &mut uploads), body(10_000));
+    assert_eq!(disk.read.load(Ordering::Relaxed), 10_000 - 4 * 1024);
+}
+
+#[test]
+fn a_peer_that_forgot_what_it_had_gets_all_of_it() {
+    let (_, request) = pushed(10_000, 5_000);
+    let mut asker = Asker::new(request);
+
+    assert_eq!(block1(&asker.sent[0]), block(4, true, 6), "the block that 5,000 bytes end in");
+    assert_eq!(delivered(&mut asker, &mut Uploads::new()), body(10_000));
+}
+
+#[test]
+fn a_push_of_what_is_there_already_still_ends_with_its_last_block() {
+    let (_, request) = pushed(2_048, 9_999_999);
+
+    assert_eq!(block1(&Asker::new(request).sent()), block(1, false, 6));
+}
+
+#[test]
+fn a_push_whose_bytes_cannot_be_read_is_broken_off() {
+    let disk = Arc::new(Disk { read: AtomicU64::new(0), readable: 1_500 });
+    let source = Some(Source { pieces: disk, bytes: 5_000, from: 0 });
+    let mut asker = Asker::new(Request { source, ..Request::new(Code::PUT, "/5/0/0") });
+    let first = asker.sent();
+
+    let _ = asker.hear(to(&first, Code::CONTINUE).block1(block(0, true, 6)));
+
+    assert!(matches!(asker.outcome(), Outcome::BrokenTransfer { .. }));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use coap::{Answers, Code, Delivery, Handled, Message, Request, Requests, Respons
 use lwm2m::{Attributes, Definitions, Path, Value};
 
 use crate::command::Config;
-use crate::download::Download;
+use crate::download::{Begun, Download};
 use crate::event::Event;
 use crate::relation::Relation;
 use crate::transport::{Arrived, Transport, milliseconds};
@@ -126,9 +126,7 @@ impl Device {
     /// Falls silent without a word. Observations, downloads and whatever was on its way are gone.
     pub fn lose_power(&mut self) {
         self.drop_session("power lost");
-        if let Some(download) = self.download.take() {
-            self.events.push_back(Event::failed(download.number, "power lost"));
-        }
+        self.end_download(None, "power lost");
         self.phase = Phase::Off;
     }
 
@@ -198,14 +196,15 @@ impl Device {
     }
 
     /// Fetches a file block by block from the server; `Progress` and `Done` follow. One at a time. It waits for the
-    /// registration, and goes on where it was after a new one.
-    pub fn fetch(&mut self, now: Instant, number: u64, uri: &str) {
+    /// registration, and goes on where it was after a new one. `begun` is what an earlier fetch that broke off brought:
+    /// it goes on there if the file is still the same.
+    pub fn fetch(&mut self, now: Instant, number: u64, uri: &str, begun: Option<Begun>) {
         let refusal = match (&self.phase, &self.download) {
             (Phase::Off, _) => "switched off",
             (_, Some(_)) => "another download goes on",
             (_, None) => match Download::of_uri(number, uri) {
                 Ok(download) => {
-                    self.download = Some(download);
+                    self.download = Some(download.from(begun));
                     return self.go_on_with_download(now);
                 }
                 Err(detail) => return self.events.push_back(Event::failed(number, &detail)),

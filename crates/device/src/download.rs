@@ -5,6 +5,9 @@ use coap::{Answered, Block, Code, Outcome, Request, blockwise::SZX_MAX};
 /// Largest file a device takes: a firmware image or a recognition model for a small camera.
 pub const DOWNLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// A block of the largest size over UDP (RFC 7959 §2.2).
+const BLOCK_BYTES: usize = 1024;
+
 /// How often one block is asked for again after no answer came, beyond the repetitions of the message itself.
 const TRIES_MAX: u32 = 3;
 
@@ -13,9 +16,18 @@ pub enum Step {
     /// Ask for this.
     Ask(Box<Request>),
     /// It is all here.
-    Complete(Vec<u8>),
+    Complete,
     /// It came to nothing.
     Failed(Option<Code>, String),
+}
+
+/// What came of a download that broke off.
+#[derive(Debug, Clone, Default)]
+pub struct Begun {
+    /// The first bytes of the file.
+    pub data: Vec<u8>,
+    /// Which version of it.
+    pub etag: Option<Vec<u8>>,
 }
 
 /// One download.
@@ -31,6 +43,8 @@ pub struct Download {
     /// Block size exponent: the largest over UDP, unless the server wants smaller ones.
     szx: u8,
     tries: u32,
+    /// The body began with an earlier download: another ETag then means another file, and not one that is changing.
+    is_taken_up: bool,
 }
 
 impl Download {
@@ -53,7 +67,24 @@ impl Download {
             size: None,
             szx: SZX_MAX,
             tries: 0,
+            is_taken_up: false,
         })
+    }
+
+    /// The same, taken up where an earlier one broke off. Without an ETag nobody knows whether it is still the same file.
+    pub fn from(mut self, begun: Option<Begun>) -> Self {
+        if let Some(Begun { mut data, etag: Some(etag) }) = begun {
+            // Blocks are counted in whole ones; the largest are asked for first.
+            data.truncate(data.len() - data.len() % BLOCK_BYTES);
+            self.is_taken_up = !data.is_empty();
+            (self.body, self.etag) = (data, self.is_taken_up.then_some(etag));
+        }
+        self
+    }
+
+    /// What is here, and of which version.
+    pub fn into_parts(self) -> (Vec<u8>, Option<Vec<u8>>) {
+        (self.body, self.etag)
     }
 
     /// Bytes that are here, and of how many.
@@ -75,6 +106,8 @@ impl Download {
     pub fn handle(&mut self, outcome: Outcome) -> Step {
         match outcome {
             Outcome::Answered(answered) if answered.code == Code::CONTENT => self.take(answered),
+            // The file ends before the block: it is another one.
+            Outcome::Answered(answered) if answered.code == Code::BAD_REQUEST && self.is_taken_up => self.begin_anew(),
             Outcome::Answered(answered) => {
                 let detail = String::from_utf8_lossy(&answered.payload).into_owned();
                 Step::Failed(Some(answered.code), detail)
@@ -91,11 +124,20 @@ impl Download {
         self.next()
     }
 
+    fn begin_anew(&mut self) -> Step {
+        (self.body, self.etag, self.size, self.is_taken_up) = (Vec::new(), None, None, false);
+        self.next()
+    }
+
     fn take(&mut self, answered: Answered) -> Step {
         if self.etag.is_some() && self.etag != answered.etag {
+            if self.is_taken_up {
+                return self.begin_anew();
+            }
             return Step::Failed(None, "the file changed while it was fetched".to_owned());
         }
         self.etag = answered.etag;
+        self.is_taken_up = false;
         self.size = answered.size2.map(u64::from).or(self.size);
         // A server that knows no blocks answers with the whole.
         let block = answered.block2.unwrap_or(Block { num: 0, more: false, szx: SZX_MAX });
@@ -119,7 +161,7 @@ impl Download {
             Some(size) if size != self.body.len() as u64 => {
                 Step::Failed(None, format!("{} bytes came of {size}", self.body.len()))
             }
-            _ => Step::Complete(std::mem::take(&mut self.body)),
+            _ => Step::Complete,
         }
     }
 
@@ -161,9 +203,10 @@ mod tests {
 
         assert!(matches!(download.handle(block(0, true, 1, vec![1; 1024])), Step::Ask(_)));
         assert_eq!(download.progress(), (1024, Some(1500)));
-        let Step::Complete(body) = download.handle(block(1, false, 1, vec![2; 476])) else { panic!("not complete") };
+        assert!(matches!(download.handle(block(1, false, 1, vec![2; 476])), Step::Complete));
 
-        assert_eq!(body.len(), 1500);
+        let (body, etag) = download.into_parts();
+        assert_eq!((body.len(), etag), (1500, Some(vec![1])));
     }
 
     #[test]
@@ -214,6 +257,32 @@ mod tests {
         let _ = download.handle(block(0, true, 1, vec![1; 1024]));
 
         assert!(matches!(download.handle(block(1, false, 2, vec![2; 4])), Step::Failed(None, _)));
+    }
+
+    #[test]
+    fn what_broke_off_is_taken_up_at_the_last_whole_block() {
+        let begun = Begun { data: vec![1; 1_400], etag: Some(vec![1]) };
+        let mut download = download().from(Some(begun));
+
+        assert_eq!(download.ask().unwrap().block2, Some(Block { num: 1, more: false, szx: SZX_MAX }));
+        assert!(matches!(download.handle(block(1, false, 1, vec![2; 476])), Step::Complete));
+        assert_eq!(download.into_parts().0.len(), 1500);
+    }
+
+    #[test]
+    fn what_broke_off_of_another_file_is_thrown_away() {
+        let begun = || Some(Begun { data: vec![1; 1_400], etag: Some(vec![9]) });
+        let mut other = download().from(begun());
+        let mut shorter = download().from(begun());
+        let Outcome::Answered(mut refusal) = block(0, false, 1, Vec::new()) else { unreachable!() };
+        refusal.code = Code::BAD_REQUEST;
+
+        for step in [other.handle(block(1, false, 1, vec![2; 476])), shorter.handle(Outcome::Answered(refusal))] {
+            let Step::Ask(request) = step else { panic!("not asked") };
+            assert_eq!(request.block2, Some(Block { num: 0, more: false, szx: SZX_MAX }));
+        }
+        let unnamed = Begun { data: vec![1; 2_048], etag: None };
+        assert_eq!(download().from(Some(unnamed)).progress().0, 0, "nobody knows of which file that is");
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub enum Event {
         /// Its arguments by digit, as JSON.
         arguments: Vec<u8>,
     },
+    /// A server is writing a value that comes in blocks.
+    Receiving {
+        /// Where.
+        path: Path,
+        /// Bytes that are here.
+        bytes: u64,
+    },
     /// A download goes on.
     Progress {
         /// The owner's number of the order.
@@ -49,19 +56,21 @@ pub enum Event {
         code: Option<Code>,
         /// Why not, in words.
         detail: String,
-        /// What was downloaded.
+        /// What was downloaded: all of it, or what came before it broke off.
         data: Vec<u8>,
+        /// Which version of the file that was.
+        etag: Option<Vec<u8>>,
     },
 }
 
 impl Event {
     /// An order that the server answered.
     pub(crate) fn done(number: u64, code: Code) -> Self {
-        Self::Done { number, code: Some(code), detail: String::new(), data: Vec::new() }
+        Self::Done { number, code: Some(code), detail: String::new(), data: Vec::new(), etag: None }
     }
 
     /// An order that came to nothing.
     pub(crate) fn failed(number: u64, detail: &str) -> Self {
-        Self::Done { number, code: None, detail: detail.to_owned(), data: Vec::new() }
+        Self::Done { number, code: None, detail: detail.to_owned(), data: Vec::new(), etag: None }
     }
 }

@@ -15,6 +15,7 @@ mod tree;
 
 pub use client::Device;
 pub use command::{Config, Credential, parse_value};
+pub use download::Begun;
 pub use event::Event;
 pub use lwm2m::{Path, Value};
 pub use tree::{Mode, Tree};

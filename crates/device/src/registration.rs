@@ -173,15 +173,8 @@ impl Device {
                 self.events.push_back(Event::Progress { number, bytes, size });
                 self.ask(now, *request, Ticket::Block);
             }
-            Step::Complete(data) => {
-                self.download = None;
-                let code = Some(Code::CONTENT);
-                self.events.push_back(Event::Done { number, code, detail: String::new(), data });
-            }
-            Step::Failed(code, detail) => {
-                self.download = None;
-                self.events.push_back(Event::Done { number, code, detail, data: Vec::new() });
-            }
+            Step::Complete => self.end_download(Some(Code::CONTENT), ""),
+            Step::Failed(code, detail) => self.end_download(code, &detail),
         }
     }
 
@@ -195,6 +188,14 @@ impl Device {
                 None => self.give_up(now, Ticket::Block, "more blocks than can be numbered"),
             }
         }
+    }
+
+    /// The owner gets what is here, also when that is not all: it may go on with it another time.
+    pub(crate) fn end_download(&mut self, code: Option<Code>, detail: &str) {
+        let Some(download) = self.download.take() else { return };
+        let number = download.number;
+        let (data, etag) = download.into_parts();
+        self.events.push_back(Event::Done { number, code, detail: detail.to_owned(), data, etag });
     }
 
     fn register_again(&mut self, now: Instant) {
@@ -243,9 +244,10 @@ impl Device {
 
     /// A request that came to nothing.
     pub(crate) fn give_up(&mut self, now: Instant, ticket: Ticket, why: &str) {
-        let download = if ticket == Ticket::Block { self.download.take() } else { None };
-        let number = download.map(|download| download.number).or(ticket.number());
-        self.events.extend(number.map(|number| Event::failed(number, why)));
+        if ticket == Ticket::Block {
+            self.end_download(None, why);
+        }
+        self.events.extend(ticket.number().map(|number| Event::failed(number, why)));
         if let (Ticket::Update(_), Phase::Registered { renew_at, .. }) = (&ticket, &mut self.phase) {
             renew_at.get_or_insert(now + BACK_OFF_FIRST);
         }

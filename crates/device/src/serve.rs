@@ -84,6 +84,10 @@ impl Device {
         }
         match self.uploads.handle(now, message, BODY_BYTES_MAX) {
             UploadStep::Continue(block) => {
+                if let Ok(path) = path_of(message) {
+                    let bytes = block.offset() + message.payload.len() as u64;
+                    self.events.push_back(Event::Receiving { path, bytes });
+                }
                 Encoder::answer(&mut answer, message, Code::CONTINUE, fresh_id).block1(block).finish();
             }
             UploadStep::Refused { code, block } => {

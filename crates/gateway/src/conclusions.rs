@@ -89,6 +89,11 @@ impl Gateway {
             Operation::CancelObservation => self.end_observation(now, index, &asked.path, answered.code),
             _ => {}
         }
+        if let Some(push) = asked.push()
+            && let Some(source) = self.source(index, push.path, 0)
+        {
+            self.note_carried(now, index, push.path, source.bytes, true);
+        }
         match understand(asked.operation, &asked.path, answered, unix_s(now), &self.definitions) {
             Ok(understood) => {
                 // What answers an observation was told when the observation began.
@@ -140,7 +145,13 @@ impl Gateway {
     /// A task that can come to nothing: we have no answer, and none will come.
     pub(crate) fn give_up(&mut self, now: Now, index: DeviceIndex, task: Task) {
         match task.errand {
-            Errand::Asked(asked) => self.tell(Answer::of(asked.id, Outcome::TimedOut)),
+            Errand::Asked(asked) => {
+                if let Some(push) = asked.push() {
+                    // Whoever goes on with it later must know exactly where.
+                    self.note_carried(now, index, push.path, task.carried.max(push.from), true);
+                }
+                self.tell(Answer::of(asked.id, Outcome::TimedOut));
+            }
             Errand::Observe(wish) => self.lose_observation(now, index, &wish.path, None),
             Errand::Cancel(path) => self.forget_observation(index, &path),
             Errand::Rest(rest) => self.lose_rest(now, &rest),

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::devices::Profile;
+use crate::files::ROOT;
 use crate::limits::BODY_BYTES_MAX;
 use crate::observations::{Observation, Rest, Wish};
 use crate::peers::PeerKey;
@@ -30,6 +31,8 @@ pub(crate) struct Task {
     pub(crate) sendings: u8,
     /// Content formats that the device refused for this very thing.
     pub(crate) formats_refused: u8,
+    /// Of a file that is pushed: how much of it the device has acknowledged.
+    pub(crate) carried: u64,
 }
 
 /// What there is to do.
@@ -69,7 +72,7 @@ pub(crate) struct UnderWay {
 
 impl From<Errand> for Task {
     fn from(errand: Errand) -> Self {
-        Self { errand, sendings: 0, formats_refused: 0 }
+        Self { errand, sendings: 0, formats_refused: 0, carried: 0 }
     }
 }
 
@@ -83,7 +86,30 @@ impl Task {
     }
 }
 
+/// A file that is to be the value of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Push<'a> {
+    /// Below `/fw/`.
+    pub(crate) path: &'a str,
+    /// Where an earlier push broke off.
+    pub(crate) from: u64,
+}
+
+impl<'a> Push<'a> {
+    /// What a body says, if it is about a file: `{"file": "/fw/...", "from": 0}`.
+    pub(crate) fn of(body: Option<&'a Json>) -> Option<Self> {
+        let body = body?;
+        let path = body.get("file")?.as_str()?.strip_prefix(ROOT)?;
+        Some(Self { path, from: body.get("from").and_then(Json::as_u64).unwrap_or(0) })
+    }
+}
+
 impl Asked {
+    /// The file that it pushes, if it does.
+    pub(crate) fn push(&self) -> Option<Push<'_>> {
+        Push::of(self.body.as_deref())
+    }
+
     pub(crate) fn new(now: Instant, request: Request) -> Self {
         Self {
             id: request.id,

@@ -58,12 +58,20 @@ impl Gateway {
         Ok(())
     }
 
-    /// Takes a request back that still waits. One that left goes on to its end: it cannot be called back.
+    /// Takes a request back that still waits, or the rest of a push. Any other that left goes on to its end: it cannot be
+    /// called back.
     pub fn cancel(&mut self, now: Now, id: u64) {
         let Some(&index) = self.asked.get(&id) else { return };
         let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
+        // A push has many messages still to come: those need not.
+        let is_pushed =
+            |task: &Task| matches!(&task.errand, Errand::Asked(asked) if asked.id == id && asked.push().is_some());
+        let is_under_way = dialog.under_way().is_some_and(is_pushed);
         for asked in dialog.take_waiting(|asked| asked.id == id) {
             self.tell(asked.given_up(Outcome::Cancelled));
+        }
+        if is_under_way {
+            self.break_off(index);
         }
         self.pump(now, index);
     }
@@ -144,7 +152,35 @@ impl Gateway {
             return false;
         }
         let mut send = |datagram: &[u8]| post(peers, outbox, datagrams, key, datagram);
-        dialog.requests.handle(now.monotonic, message, &mut send) == Handled::Consumed
+        let is_ours = dialog.requests.handle(now.monotonic, message, &mut send) == Handled::Consumed;
+        if is_ours && let Some(bytes) = dialog.requests.uploaded() {
+            self.carry_on(now, index, bytes);
+        }
+        is_ours
+    }
+
+    /// A push goes on: the device has so much of it. One that is wanted no more ends here.
+    fn carry_on(&mut self, now: Now, index: DeviceIndex, bytes: u64) {
+        let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
+        let Some(under_way) = dialog.under_way.as_mut() else { return };
+        if bytes > under_way.task.carried {
+            // This was an answer: it does not count as one of the sendings in vain.
+            under_way.task.sendings = 1;
+        }
+        under_way.task.carried = bytes;
+        let Errand::Asked(asked) = &under_way.task.errand else { return };
+        let Some(path) = asked.push().map(|push| push.path.to_owned()) else { return };
+        if self.source(index, &path, bytes).is_some() {
+            return self.note_carried(now, index, &path, bytes, false);
+        }
+        self.break_off(index);
+    }
+
+    fn break_off(&mut self, index: DeviceIndex) {
+        let task = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()?.abandon());
+        if let Some(Task { errand: Errand::Asked(asked), .. }) = task {
+            self.tell(Answer::of(asked.id, Outcome::Cancelled));
+        }
     }
 
     /// Takes what became of the exchange.
@@ -269,7 +305,14 @@ impl Gateway {
                     Operation::CancelObservation => Some(known(&asked.path).ok_or("this path is not observed")?),
                     _ => None,
                 };
-                CoapRequest { token, ..request }
+                let source = match asked.push().filter(|_| asked.operation == Operation::Write) {
+                    Some(push) => {
+                        let from = push.from.max(task.carried);
+                        Some(self.source(index, push.path, from).ok_or("there is no such file for this device")?)
+                    }
+                    None => None,
+                };
+                CoapRequest { token, source, ..request }
             }
             Errand::Read(path) => manner.read(path),
             Errand::Observe(wish) if !wish.queries.is_empty() => {

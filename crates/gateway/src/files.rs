@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use ahash::RandomState;
 use coap::blockwise::{Block, SZX_MAX, serve};
-use coap::{Code, Message, option};
+use coap::{Code, Message, Pieces, Source, option};
 
+use crate::devices::DeviceIndex;
 use crate::error::EntryError;
 use crate::gateway::{Gateway, device_event};
 use crate::limits::{DOWNLOAD_EVERY, FILES_MAX};
@@ -18,7 +19,13 @@ use crate::uplink::{Origin, Reply, Response};
 pub trait Files: Send {
     /// Fills `buffer` from `offset` on. False when that cannot be done: the device then gets 5.00.
     fn read(&mut self, path: &str, offset: u64, buffer: &mut [u8]) -> bool;
+
+    /// The file by itself, for as long as somebody is being sent it.
+    fn pieces(&self, path: &str) -> Option<Arc<dyn Pieces>>;
 }
+
+/// Where a device finds files, and what a request to push one names it by.
+pub(crate) const ROOT: &str = "/fw/";
 
 /// A file a device may fetch.
 #[derive(Debug, Clone)]
@@ -103,23 +110,39 @@ impl Gateway {
             return Reply::now(Code::INTERNAL_SERVER_ERROR);
         }
         self.stats.file_blocks += 1;
-        let is_last = cut.range.end == file.size;
-        let told = file.told.get(&device.id);
-        if is_last || told.is_none_or(|told| *told + DOWNLOAD_EVERY <= now.monotonic) {
-            if is_last {
-                file.told.remove(&device.id);
-            } else {
-                file.told.insert(Arc::clone(&device.id), now.monotonic);
-            }
-            let mut event = device_event(&mut self.pages, now, device, "download");
-            event.text("path", &format!("/fw/{path}"));
-            event.number("bytes", cut.range.end);
-            event.number("size", file.size);
-            event.finish();
-        }
         let block = cut.block.unwrap_or(Block { num: 0, more: false, szx: SZX_MAX });
         let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
+        if let Some(index) = origin.device {
+            self.note_carried(now, index, &path, cut.range.end, false);
+        }
         Reply::Now(Response { file: Some(Box::new(block)), ..Code::CONTENT.into() })
+    }
+
+    /// A file as the body of a write, from the byte on where an earlier one broke off. None: not for this device.
+    pub(crate) fn source(&self, index: DeviceIndex, path: &str, from: u64) -> Option<Source> {
+        let device = self.directory.get(index)?;
+        let file = self.shelf.files.get(path).filter(|file| file.devices.contains(&device.id))?;
+        Some(Source { pieces: self.shelf.reader.pieces(path)?, bytes: file.size, from })
+    }
+
+    /// Tells how much of a file a device has: now and then, and in the end; at once when that matters.
+    pub(crate) fn note_carried(&mut self, now: Now, index: DeviceIndex, path: &str, bytes: u64, is_at_once: bool) {
+        let Some(device) = self.directory.get(index) else { return };
+        let Some(file) = self.shelf.files.get_mut(path) else { return };
+        let is_over = is_at_once || bytes == file.size;
+        if !is_over && file.told.get(&device.id).is_some_and(|told| *told + DOWNLOAD_EVERY > now.monotonic) {
+            return;
+        }
+        if is_over {
+            file.told.remove(&device.id);
+        } else {
+            file.told.insert(Arc::clone(&device.id), now.monotonic);
+        }
+        let mut event = device_event(&mut self.pages, now, device, "download");
+        event.text("path", &format!("{ROOT}{path}"));
+        event.number("bytes", bytes);
+        event.number("size", file.size);
+        event.finish();
     }
 }
 

@@ -32,6 +32,7 @@ mod stats;
 mod timers;
 mod uplink;
 
+pub use coap::Pieces;
 pub use command::{
     Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
 };

@@ -6,6 +6,7 @@ use lwm2m::{Definitions, Kind, Links, Path, Record, Value, Version};
 use serde_json::Value as Json;
 
 use crate::command::Operation;
+use crate::dialog::Push;
 use crate::event::write_text;
 
 /// Content formats to try with a device, best first.
@@ -83,6 +84,14 @@ impl Manner<'_> {
     }
 
     fn write(&self, code: Code, path: &Path, body: Option<&Json>) -> Result<CoapRequest, String> {
+        if Push::of(body).is_some() {
+            // Its bytes are added where the file is known (OMA LwM2M Core 1.1 §6.3.3: opaque as it is).
+            if code != Code::PUT || self.definitions.kind(path) != Some(Kind::Opaque) {
+                return Err("a file is the value of an opaque resource".to_owned());
+            }
+            let format = Some(content_format::OCTET_STREAM);
+            return Ok(CoapRequest { content_format: format, ..self.request(code, path) });
+        }
         let body = body.and_then(Json::as_object).ok_or("a body is needed")?;
         let records = if let Some(value) = body.get("value") {
             if path.resource.is_none() {

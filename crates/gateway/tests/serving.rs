@@ -1,5 +1,5 @@
 //! Stories of what devices send and fetch.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod world;
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use coap::Code;
 use coap::message::Message;
 use device::{Event, Value};
-use gateway::{FileEntry, Files as _};
+use gateway::{FileEntry, Files as _, Operation, Outcome, Request};
 use world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ fn a_file_is_fetched_in_blocks_and_its_progress_told() {
     world.gateway.put_file(&file("token/image.bin", 10_000)).unwrap();
     let now = world.now().monotonic;
 
-    world.hosts[0].device.fetch(now, 1, "coaps://gateway/fw/token/image.bin");
+    world.hosts[0].device.fetch(now, 1, "coaps://gateway/fw/token/image.bin", None);
     world.run(SECOND);
 
     let mut expected = vec![0; 10_000];
@@ -116,12 +116,12 @@ fn a_file_is_only_for_those_it_is_meant_for() {
 
     for (number, name) in [(1, "other"), (2, "gone"), (3, "never")] {
         let now = world.now().monotonic;
-        world.hosts[0].device.fetch(now, number, &format!("coap://gateway/fw/{name}"));
+        world.hosts[0].device.fetch(now, number, &format!("coap://gateway/fw/{name}"), None);
         world.run(SECOND);
         assert_eq!(done(&world, number).unwrap().0, Some(Code::NOT_FOUND), "{name}");
     }
     let now = world.now().monotonic;
-    world.hosts[0].device.fetch(now, 4, "coap://gateway/fw/broken");
+    world.hosts[0].device.fetch(now, 4, "coap://gateway/fw/broken", None);
     world.run(SECOND);
 
     assert_eq!(done(&world, 4).unwrap().0, Some(Code::INTERNAL_SERVER_ERROR));
@@ -153,4 +153,152 @@ fn a_gateway_may_live_in_a_thread_of_its_own() {
     let world = moved(World::new(options()).gateway);
 
     assert!(world.stats().iter().any(|(name, _)| *name == "registrations"));
+}
+
+fn image(size: u64) -> Vec<u8> {
+    let mut image = vec![0; size as usize];
+    Shelf.pieces("image").unwrap().read(0, &mut image);
+    image
+}
+
+fn push(id: u64, from: u64) -> Request {
+    let body = serde_json::json!({"file": "/fw/image", "from": from});
+    Request { body: Some(body), ..request(id, Operation::Write, "/5/0/0") }
+}
+
+/// What was written to the Package.
+fn written(world: &World) -> Option<Vec<u8>> {
+    world.hosts[0].device.get(&path("/5/0/0")).map(|value| match value {
+        Value::Opaque(bytes) => bytes.clone(),
+        other => panic!("{other:?}"),
+    })
+}
+
+/// The bytes of the image that the device was told to take, each as often as it came.
+fn received(world: &World) -> Vec<u64> {
+    let of = |event: &Event| match event {
+        Event::Receiving { bytes, .. } => Some(*bytes),
+        _ => None,
+    };
+    world.hosts[0].events.iter().filter_map(of).collect()
+}
+
+fn with_package(entry: &gateway::DeviceEntry, config: device::Config, size: u64) -> World {
+    let mut world = World::with_registered(options(), entry, config);
+    world.set(0, "/5/0/0", Value::Opaque(Vec::new()));
+    world.gateway.put_file(&file("image", size)).unwrap();
+    world.run(SECOND);
+    world
+}
+
+#[test]
+fn a_file_is_pushed_into_a_resource_and_its_progress_is_told() {
+    for (entry, config) in [(entry(1), config(1)), (secure_entry(1), secure_config(1))] {
+        let mut world = with_package(&entry, config, 100_000);
+
+        let answer = world.ask(push(7, 0));
+
+        assert_eq!((answer.outcome, answer.code), (Outcome::Answered, Some(Code::CHANGED)));
+        assert_eq!(written(&world), Some(image(100_000)));
+        let told = world.events_of("download");
+        assert_eq!((&told[0]["path"], &told[0]["size"]), (&"/fw/image".into(), &100_000.into()));
+        assert_eq!(told.last().unwrap()["bytes"], 100_000);
+    }
+}
+
+#[test]
+fn a_push_goes_on_where_it_was_when_the_device_comes_back_from_elsewhere() {
+    let mut world = with_package(&secure_entry(1), secure_config(1), 200_000);
+    world.downlinks_max = world.downlinks + 50;
+    world.submit(push(7, 0));
+    world.run(5 * SECOND);
+    let cut = received(&world).len();
+    assert!((40..=50).contains(&cut), "{cut}");
+
+    world.downlinks_max = usize::MAX;
+    world.hosts[0].address = address(77);
+    world.update(0);
+    world.run(10 * SECOND);
+
+    assert_eq!(world.outcomes(7), [Outcome::Sent, Outcome::Answered]);
+    assert_eq!(written(&world), Some(image(200_000)));
+    assert!(received(&world).len() <= 195 + 1, "nothing but the block at the cut came twice");
+}
+
+#[test]
+fn a_push_that_is_asked_again_goes_on_where_the_device_says_it_is() {
+    let mut world = with_package(&entry(1), config(1), 200_000);
+    world.downlinks_max = world.downlinks + 50;
+    world.submit(push(7, 0));
+    world.run(100 * SECOND);
+    assert_eq!(world.outcomes(7), [Outcome::Sent, Outcome::TimedOut]);
+    let told = world.events_of("download").last().unwrap()["bytes"].as_u64().unwrap();
+    world.downlinks_max = usize::MAX;
+
+    world.submit(push(8, told));
+    world.run(10 * SECOND);
+
+    assert_eq!(written(&world), Some(image(200_000)));
+    assert!(received(&world).len() <= 195 + 1, "{} came after a cut at {told}", received(&world).len());
+
+    // A device that rebooted in between says that it knows of nothing, and gets all of it.
+    world.submit(push(9, 150_000));
+    world.run(10 * SECOND);
+    assert_eq!(world.outcomes(9).last(), Some(&Outcome::Answered));
+    assert_eq!(written(&world), Some(image(200_000)));
+}
+
+#[test]
+fn a_push_ends_with_the_right_to_the_file() {
+    let mut world = with_package(&entry(1), config(1), 100_000);
+    world.hosts[0].is_reachable = false;
+    world.submit(push(7, 0));
+    world.gateway.remove_file("image");
+    world.hosts[0].is_reachable = true;
+    world.run(10 * SECOND);
+
+    assert_eq!(world.outcomes(7), [Outcome::Sent, Outcome::Cancelled]);
+    assert!(received(&world).len() <= 2, "nothing but what was on its way");
+    assert_eq!(world.ask(push(8, 0)).outcome, Outcome::Refused, "there is no such file for this device");
+}
+
+#[test]
+fn a_push_can_be_called_back() {
+    let mut world = with_package(&entry(1), config(1), 100_000);
+    world.hosts[0].is_reachable = false;
+    world.submit(push(7, 0));
+
+    world.cancel(7);
+    world.hosts[0].is_reachable = true;
+    world.run(10 * SECOND);
+
+    assert_eq!(world.outcomes(7), [Outcome::Sent, Outcome::Cancelled]);
+    assert_eq!(received(&world), [0; 0]);
+    assert_eq!(world.ask(request(8, Operation::Read, "/3/0/9")).outcome, Outcome::Answered);
+}
+
+#[test]
+fn a_push_to_a_device_that_went_away_tells_how_far_it_came() {
+    let mut world = with_package(&entry(1), config(1), 100_000);
+    world.hosts[0].is_reachable = false;
+
+    world.submit(push(7, 4_096));
+    world.run(200 * SECOND);
+
+    assert_eq!(world.outcomes(7), [Outcome::Sent, Outcome::TimedOut]);
+    assert_eq!(world.events_of("download").last().unwrap()["bytes"], 4_096);
+}
+
+#[test]
+fn a_file_is_no_value_of_a_number_and_is_not_there_for_others() {
+    let mut world = with_package(&entry(1), config(1), 1_000);
+    let body = Some(serde_json::json!({"file": "/fw/image"}));
+
+    let number = world.ask(Request { body: body.clone(), ..request(1, Operation::Write, "/3/0/9") });
+    let partial = world.ask(Request { body, ..request(2, Operation::WritePartial, "/5/0/0") });
+    let other = world.ask_with(3, Operation::Write, "/5/0/0", r#"{"file": "/fw/other"}"#);
+    let elsewhere = world.ask_with(4, Operation::Write, "/5/0/0", r#"{"file": "/etc/passwd"}"#);
+
+    let outcomes = [number, partial, other, elsewhere].map(|answer| answer.outcome);
+    assert_eq!(outcomes, [Outcome::Refused; 4]);
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Config, Device, Event, Path, Value};
+use device::{Begun, Config, Device, Event, Path, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
@@ -37,8 +37,8 @@ pub enum Order {
     Set(Path, Value),
     /// Send these values; `Done` follows with the number.
     Send(u64, Vec<Path>),
-    /// Fetch a file; `Done` follows with the number.
-    Fetch(u64, String),
+    /// Fetch a file, from where an earlier fetch broke off; `Done` follows with the number.
+    Fetch(u64, String, Option<Begun>),
     /// Renew the registration.
     Update(u64),
     /// Say goodbye.
@@ -247,7 +247,7 @@ impl Host {
                 device.set(path, value);
             }
             Order::Send(number, paths) => device.send(now, number, paths),
-            Order::Fetch(number, uri) => device.fetch(now, number, &uri),
+            Order::Fetch(number, uri, begun) => device.fetch(now, number, &uri, begun),
             Order::Update(number) => device.update(now, Some(number)),
             Order::Deregister(number) => device.deregister(now, Some(number)),
             Order::Claim(enclosure) => device.claim(enclosure),

@@ -7,13 +7,15 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use gateway::Pieces;
+
 use crate::lock;
 
 /// Files by the path under which devices ask for them. Each stays open from the moment it is put, so that what is served
 /// is what was announced, whatever happens to its name; a request reads an open file and never a name.
 #[derive(Clone, Default)]
 pub(crate) struct OpenFiles {
-    files: Arc<Mutex<HashMap<String, File>>>,
+    files: Arc<Mutex<HashMap<String, Arc<File>>>>,
 }
 
 impl OpenFiles {
@@ -28,7 +30,7 @@ impl OpenFiles {
     }
 
     pub(crate) fn put(&self, path: &str, file: File) {
-        lock(&self.files).insert(path.to_owned(), file);
+        lock(&self.files).insert(path.to_owned(), Arc::new(file));
     }
 
     pub(crate) fn remove(&self, path: &str) {
@@ -39,5 +41,19 @@ impl OpenFiles {
 impl gateway::Files for OpenFiles {
     fn read(&mut self, path: &str, offset: u64, buffer: &mut [u8]) -> bool {
         lock(&self.files).get(path).is_some_and(|file| file.read_exact_at(buffer, offset).is_ok())
+    }
+
+    fn pieces(&self, path: &str) -> Option<Arc<dyn Pieces>> {
+        let file = Arc::clone(lock(&self.files).get(path)?);
+        Some(Arc::new(OpenFile(file)))
+    }
+}
+
+/// One of them, for as long as somebody is being sent it.
+struct OpenFile(Arc<File>);
+
+impl Pieces for OpenFile {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        self.0.read_exact_at(buffer, offset).is_ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device::{Config, Credential, Event, Path};
+use device::{Begun, Config, Credential, Event, Path};
 use net::Uri;
 use net::devices::{Devices, Order};
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -73,6 +73,7 @@ pub struct DeviceOccurrence {
     code: Option<String>,
     detail: Option<String>,
     data: Option<Py<PyBytes>>,
+    etag: Option<Py<PyBytes>>,
     bytes: Option<u64>,
     size: Option<u64>,
 }
@@ -116,8 +117,10 @@ impl DeviceHost {
         Ok(())
     }
 
-    fn fetch(&self, handle: u64, number: u64, uri: String) {
-        self.devices.order(handle, Order::Fetch(number, uri));
+    #[pyo3(signature = (handle, number, uri, begun=None))]
+    fn fetch(&self, handle: u64, number: u64, uri: String, begun: Option<(Vec<u8>, Vec<u8>)>) {
+        let begun = begun.map(|(data, etag)| Begun { data, etag: Some(etag) });
+        self.devices.order(handle, Order::Fetch(number, uri, begun));
     }
 
     fn claim(&self, handle: u64, enclosure: Option<String>) {
@@ -159,6 +162,7 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         code: None,
         detail: None,
         data: None,
+        etag: None,
         bytes: None,
         size: None,
     };
@@ -178,9 +182,13 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         Event::Progress { number, bytes, size } => {
             (told.kind, told.number, told.bytes, told.size) = ("progress", Some(number), Some(bytes), size);
         }
-        Event::Done { number, code, detail, data } => {
+        Event::Receiving { path, bytes } => {
+            (told.kind, told.path, told.bytes) = ("receiving", Some(path.to_string()), Some(bytes));
+        }
+        Event::Done { number, code, detail, data, etag } => {
             (told.number, told.code) = (Some(number), code.map(|code| code.to_string()));
             (told.detail, told.data) = (Some(detail), json(&data));
+            told.etag = etag.and_then(|etag| json(&etag));
         }
         // A newer core may know more kinds; an owner that does not ask for them misses nothing.
         _ => told.kind = "other",

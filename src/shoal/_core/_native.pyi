@@ -33,7 +33,9 @@ _Operation: TypeAlias = Literal[
 _Outcome: TypeAlias = Literal[
     "sent", "answered", "refused", "timed_out", "expired", "unregistered", "cancelled", "too_many"
 ]
-_Kind: TypeAlias = Literal["registered", "unregistered", "refused", "written", "executed", "progress", "done", "other"]
+_Kind: TypeAlias = Literal[
+    "registered", "unregistered", "refused", "written", "executed", "receiving", "progress", "done", "other"
+]
 
 def object_definitions() -> bytes:
     """The newest version of every object this build knows, as a JSON array; its shape is `shoal.lwm2m.objects.Object`."""
@@ -279,7 +281,7 @@ class DeviceOccurrence:
         """The owner's number of the order, of "done" and "progress"."""
     @property
     def path(self) -> str | None:
-        """Of "written" and "executed"."""
+        """Of "written", "executed" and "receiving"."""
     @property
     def value(self) -> bytes | None:
         """JSON: the value of "written", the arguments of "executed"."""
@@ -291,10 +293,13 @@ class DeviceOccurrence:
         """Why not, in words."""
     @property
     def data(self) -> bytes | None:
-        """What was fetched, of "done"."""
+        """What was fetched, of "done": all of it, or what came before it broke off."""
+    @property
+    def etag(self) -> bytes | None:
+        """Which version of the file that was, of "done"."""
     @property
     def bytes(self) -> int | None:
-        """How much is here, of "progress"."""
+        """How much is here, of "progress" and "receiving"."""
     @property
     def size(self) -> int | None:
         """How much there is, of "progress", if the server said it."""
@@ -318,8 +323,8 @@ class DeviceHost:
         """
     def send(self, handle: int, number: int, paths: Sequence[str]) -> None:
         """Sends the values at these paths; "done" follows."""
-    def fetch(self, handle: int, number: int, uri: str) -> None:
-        """Fetches a file; "progress" and "done" follow."""
+    def fetch(self, handle: int, number: int, uri: str, begun: tuple[bytes, bytes] | None = None) -> None:
+        """Fetches a file; "progress" and "done" follow. `begun` is what an earlier fetch brought, and its ETag."""
     def claim(self, handle: int, enclosure: str | None) -> None:
         """Says, from the next Update on, that it is in this enclosure."""
     def command(self, handle: int, number: int, word: str) -> None:

@@ -11,6 +11,7 @@ _SENTENCES: Final = {
     "supply_lost": "{name} lost its power supply",
     "place_mismatch": "{name} says it is somewhere else",
     "update_failed": "The update of {name} failed",
+    "version_drift": "{name} runs another version than it was updated to",
 }
 _ERRORS: Final = {
     "low_battery": "low battery power",

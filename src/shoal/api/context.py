@@ -29,6 +29,10 @@ from shoal.storage.secrets import Vault
 WAITING_MAX: Final = 500
 # People who log in at a time: two passwords are compared at once, so the last of them waits two seconds.
 LOGINS_MAX: Final = 64
+# Devices that fetch over HTTP at a time: each holds a connection and 16 KiB; the others come back in a moment.
+DOWNLOADS_MAX: Final = 64
+# A device fetches once; the other is of the link that it lost and that we still believe in.
+DOWNLOADS_PER_UPDATE_MAX: Final = 2
 # Artifacts that come in at a time: each takes up to 64 MiB of the disk, twice while it comes in.
 UPLOADS_MAX: Final = 4
 
@@ -62,6 +66,7 @@ class Rooms:
     logins: Seats = field(default_factory=lambda: Seats(LOGINS_MAX))
     guesses: Guesses = field(default_factory=Guesses)
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
+    downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX, DOWNLOADS_PER_UPDATE_MAX))
 
 
 def rooms_of(request: Request) -> Rooms:

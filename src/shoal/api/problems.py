@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.exceptions import HTTPException
 
 from shoal.api.context import rooms_of
-from shoal.errors import Conflict, DeviceFault, Forbidden, NotFound, Outdated, Rejected, TooMany, Unavailable
+from shoal.errors import Conflict, DeviceFault, Forbidden, Gone, NotFound, Outdated, Rejected, TooMany, Unavailable
 from shoal.identity.login import TooManyAttempts, Unauthenticated
 from shoal.ids import MistypedId
 
@@ -99,6 +99,8 @@ async def _rejected(_: Request, error: Exception) -> JSONResponse:
             status = 403
         case NotFound():
             status = 404
+        case Gone():
+            status = 410
         case Outdated():
             status = 412
         case Conflict():

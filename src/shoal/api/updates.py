@@ -1,15 +1,17 @@
 """Updates of devices: one device on its way to another firmware or model."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, model_validator
 
 from shoal.access.policy import Operation
 from shoal.api.access import ArtifactKey, DeviceKey, HeldAsking, UpdateKey
 from shoal.api.context import HeldRooms
 from shoal.api.paging import Cursor, Listed
+from shoal.campaigns.campaigns import SOAK_S_MAX
+from shoal.campaigns.rollback import can_roll_back
 from shoal.campaigns.store import ITEMS_PER_PAGE_MAX
 from shoal.campaigns.update import Update
 from shoal.errors import NotFound
@@ -18,13 +20,29 @@ router = APIRouter(tags=["updates"])
 
 
 class UpdateAsked(BaseModel):
-    artifact: ArtifactKey
-    delivery: Literal["pull", "push"] = "pull"
+    """Either an artifact to install, or an update to undo: the device then goes back to what was confirmed before it.
+
+    `soak_s` is how long it is watched once it runs the new version; by default as its profile suggests.
+    """
+
+    artifact: ArtifactKey | None = None
+    delivery: Literal["automatic", "pull", "push"] = "automatic"
+    soak_s: Annotated[float | None, Field(ge=0, le=SOAK_S_MAX)] = None
+    roll_back: UpdateKey | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.artifact is None) == (self.roll_back is None):
+            raise ValueError("artifact or roll_back, one of both")
+        return self
 
 
 class UpdateShown(BaseModel):
-    """`state` is one of waiting, resetting, downloading, downloaded, installing; at the end confirmed, failed,
-    rolled_back, cancelled or needs_attention, with the reason. Every state has a deadline.
+    """`state` is one of waiting, resetting, downloading, downloaded, installing, trial; at the end confirmed, failed,
+    rolled_back, cancelled or needs_attention, with the reason. Every state has a deadline. In `trial` the device runs
+    the new version and is watched until then. `delivery` is pull or push, once that is decided, `over` the scheme of
+    the address. `undoes` names the update that this one takes back, `ran_since` when the device first reported the new
+    version. `can_roll_back` does not know of updates that came later; `previous_version` is where it leads.
     """
 
     id: str
@@ -42,18 +60,36 @@ class UpdateShown(BaseModel):
     started_at: datetime
     changed_at: datetime
     by: str | None
+    delivery: str | None
+    over: str | None
+    undoes: str | None
+    ran_since: datetime | None
+    can_roll_back: bool
+    previous_version: str | None
 
 
 @router.post("/devices/{device}/updates", status_code=201)
 async def start(
     device: DeviceKey, asked: UpdateAsked, response: Response, asking: HeldAsking, rooms: HeldRooms
 ) -> UpdateShown:
-    """Begins an update. It goes on by itself; 409 while another one of this device is running."""
+    """Begins an update, or takes one back. It goes on by itself; 409 while another one of this device is running.
+
+    A roll back is refused with 409 when the update goes on, changed nothing, was replaced since, or when nothing that
+    came from here was confirmed on the device before.
+    """
     asking.may(Operation.UPDATE_FIRMWARE, (await rooms.inventory.device(asking.tenant, device)).place)
     asking.tells(device, after=asked.model_dump(exclude_none=True))
-    update = await rooms.campaigns.start_update(
-        asking.tenant, device, asked.artifact, delivery=asked.delivery, by=asking.name
-    )
+    if asked.roll_back is not None:
+        update = await rooms.campaigns.roll_back(asking.tenant, device, asked.roll_back, by=asking.name)
+    else:
+        update = await rooms.campaigns.start_update(
+            asking.tenant,
+            device,
+            asked.artifact or "",
+            delivery=asked.delivery,
+            soak_s=asked.soak_s,
+            by=asking.name,
+        )
     response.headers["Location"] = f"/api/v1/devices/{device}/updates/{update.id}"
     return update_shown(update)
 
@@ -104,6 +140,12 @@ def update_shown(update: Update) -> UpdateShown:
         started_at=update.created_at,
         changed_at=update.since,
         by=update.by,
+        delivery=update.delivery,
+        over=update.over,
+        undoes=update.undoes,
+        ran_since=update.ran_since,
+        can_roll_back=can_roll_back(update),
+        previous_version=update.previous_version,
     )
 
 

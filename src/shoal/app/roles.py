@@ -42,6 +42,7 @@ from shoal.bff.application import create_application as create_pages
 from shoal.campaigns import store as campaign_store
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.files import ArtifactFiles
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer
 from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock
@@ -300,7 +301,9 @@ class Process:
         settings = self.base.settings
         addresses = self.gateway.addresses if self.gateway is not None else settings.listen
         return FileServer(
-            serve=lambda *_: None, withdraw=lambda *_: None, address=file_address(addresses, settings.public_coap)
+            address=file_address(addresses, settings.public_coap),
+            file=self.artifacts.path,
+            links=Links(self.base.vault.signing_key("downloads"), settings.downloads_url),
         )
 
 

@@ -33,7 +33,7 @@ class ValueAsked(PathAsked):
 
 class UpdateAsked(BaseModel):
     artifact: str
-    delivery: Literal["pull", "push"] = "pull"
+    delivery: Literal["automatic", "pull", "push"] = "automatic"
 
 
 class Outcome(BaseModel):
@@ -102,6 +102,12 @@ async def start_update(device_id: str, asked: UpdateAsked, api: HeldApi, _: Writ
 async def cancel_update(device_id: str, update_id: str, api: HeldApi, _: WritingLogin) -> UpdateShown:
     """Stops an update that has not begun to install."""
     return update_shown(await api.cancel_update(device_id, update_id))
+
+
+@router.post("/devices/{device_id}/updates/{update_id}/roll-back")
+async def roll_back(device_id: str, update_id: str, api: HeldApi, _: WritingLogin) -> UpdateShown:
+    """Takes a device back to what it ran before an update."""
+    return update_shown(await api.roll_back(device_id, update_id))
 
 
 @router.post("/commands/{command_id}/cancel", status_code=204)

@@ -164,6 +164,9 @@ class Api:
         body: dict[str, JsonValue] = {"artifact": artifact, "delivery": delivery}
         return await self._send(heard.Update, "POST", f"/devices/{_id(device)}/updates", body=body)
 
+    async def roll_back(self, device: str, update: str) -> heard.Update:
+        return await self._send(heard.Update, "POST", f"/devices/{_id(device)}/updates", body={"roll_back": update})
+
     async def cancel_update(self, device: str, update: str) -> heard.Update:
         path = f"/devices/{_id(device)}/updates/{_id(update)}:cancel"
         return await self._send(heard.Update, "POST", path, body={})

@@ -295,6 +295,12 @@ class Update(Heard):
     started_at: datetime | None = None
     changed_at: datetime | None = None
     by: str = ""
+    delivery: str = ""
+    over: str = ""
+    undoes: str | None = None
+    ran_since: datetime | None = None
+    can_roll_back: bool = False
+    previous_version: str = ""
 
 
 class Artifact(Heard):

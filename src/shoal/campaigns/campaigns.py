@@ -2,23 +2,41 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from shoal.campaigns import store
+from shoal.campaigns import rollback, store
 from shoal.campaigns.artifact import Artifact, ArtifactKind, parse_kind, parse_label
 from shoal.campaigns.conduct import Conductor
+from shoal.campaigns.delivery import Wish, parse_wish
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
 from shoal.campaigns.neighbours import Enqueue, FileServer
-from shoal.campaigns.step import Begin, cancelled, step
+from shoal.campaigns.step import Progressed, cancelled, given_up, step
 from shoal.campaigns.store import UpdatePage
 from shoal.campaigns.update import Update, UpdateState
 from shoal.clock import Clock
-from shoal.errors import NotFound, Rejected
+from shoal.errors import Gone, NotFound, Rejected
 from shoal.ids import Prefix, new_id
 from shoal.storage.database import Database
 
 log = logging.getLogger(__name__)
+
+# The longest watch over an update; who wants to wait longer looks at the device, not at the update.
+SOAK_S_MAX: Final = 7 * 86_400
+# While a device may be fetching: between two attempts, too.
+_FETCHING: Final = frozenset({UpdateState.WAITING, UpdateState.RESETTING, UpdateState.DOWNLOADING})
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A file that a device may fetch now."""
+
+    update: str
+    path: Path
+    size: int
+    sha256: str
 
 
 class Campaigns:
@@ -77,23 +95,35 @@ class Campaigns:
         return await store.one_artifact(self._database, tenant, artifact)
 
     async def start_update(
-        self, tenant: str, device: str, artifact: str, *, delivery: str = "pull", by: str | None = None
+        self,
+        tenant: str,
+        device: str,
+        artifact: str,
+        *,
+        delivery: str = Wish.AUTOMATIC,
+        soak_s: float | None = None,
+        by: str | None = None,
     ) -> Update:
         """Begins the update of one device; from now on it goes on by itself.
+
+        `soak_s` is how long the device is watched once it runs the new version; None: as its profile suggests.
 
         Raises:
             NotFound: no such artifact, or a device that was never heard of; or the artifact's bytes are gone.
             Conflict: another update of this device is running, or the artifact's bytes are damaged.
-            Rejected: a delivery that we do not know.
+            Rejected: a delivery that we do not know, or a watch that is too long.
             Unavailable: the database is away.
         """
-        if delivery != "pull":
-            raise Rejected("delivery", "only pull: the device fetches the file from us")
+        wish = parse_wish(delivery)
+        if soak_s is not None and not 0 <= soak_s <= SOAK_S_MAX:
+            raise Rejected("soak_s", f"0 to {SOAK_S_MAX} seconds")
         chosen = await self.artifact(tenant, artifact)
-        path = await self._files.checked(chosen.sha256)
+        await self._files.checked(chosen.sha256)
         facts = await self.facts(tenant, device)
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            history = await store.history_of(tx, device, chosen.kind)
+            before = rollback.confirmed_before(history, chosen.kind, chosen.id)
             update = Update(
                 id=await store.name(tx, device, artifact, now),
                 tenant=tenant,
@@ -110,12 +140,35 @@ class Campaigns:
                 by=by,
                 created_at=now,
                 since=now,
+                wish=wish,
+                soak_s=soak_s,
+                previous=before.artifact if before else None,
+                previous_version=before.version if before else None,
+                open_before=await store.open_conditions_of(tx, device),
             )
             partition = await store.partition_of(tx, device)
-            begun = step(update, facts, Begin(), now)
-            update = await self._conductor.carry_out(tx, None, begun, facts, partition, now)
-            tx.after_commit(lambda: self._server.serve(chosen.path, chosen.etag, path, device))
-        return update
+            return await self._conductor.begin(tx, update, chosen, facts, partition, now)
+
+    async def roll_back(self, tenant: str, device: str, update: str, by: str | None = None) -> Update:
+        """Begins to take a device back to what it ran before an update; the update that does so.
+
+        Raises:
+            NotFound: the device has no such update, or the bytes of what it ran before are gone.
+            Conflict: the update goes on, changed nothing, was replaced since, or nothing was confirmed before it.
+            Unavailable: the database is away.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            undone = await store.update_of(tx, tenant, update)
+            if undone.device != device:
+                raise NotFound("update", "the device has no such update")
+            rollback.check(undone, await store.history_of(tx, device, undone.kind))
+            artifact = await store.artifact_of(tx, tenant, undone.previous or "")
+            found = await store.load_facts(tx, [device])
+            facts, partition = found.get(device, (DeviceFacts(device=device, tenant=tenant), 0))
+            if not undone.state.is_end:
+                await self._conductor.carry_out(tx, undone, given_up(undone, by, now), facts, partition, now)
+            return await self._conductor.undo(tx, undone, artifact, facts, partition, now, by=by)
 
     async def updates(
         self,
@@ -162,6 +215,43 @@ class Campaigns:
             stopped = cancelled(known, by, now)
             return await self._conductor.carry_out(tx, known, stopped, facts, partition, now)
 
+    async def download(self, update: str, file: str, expires: int, signature: str) -> Offered:
+        """What a device fetches by an address of ours.
+
+        Raises:
+            Forbidden: we never made this address.
+            Gone: it has expired, or the update needs the file no more.
+            NotFound: the update or its bytes are not here any more.
+            Unavailable: the database is away.
+        """
+        if self._server.links is None:
+            raise NotFound("download", "nothing is served here")
+        self._server.links.check(update, file, expires, signature, self._clock.now())
+        known = await store.whose_ever(self._database, update)
+        if known.state not in _FETCHING:
+            raise Gone("download", f"the update is {known.state.value.replace('_', ' ')}")
+        artifact = await self.artifact(known.tenant, known.artifact)
+        path = self._files.path(artifact.sha256)
+        return Offered(update=known.id, path=path, size=artifact.size, sha256=artifact.sha256)
+
+    async def fetched(self, update: str, count: int) -> None:
+        """A device has fetched so much of a file from our web server.
+
+        Raises:
+            NotFound: there is no such update any more.
+            Unavailable: the database is away.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            known = await store.update_by_id(tx, update)
+            if known.state not in _FETCHING:
+                return
+            found = await store.load_facts(tx, [known.device])
+            facts, partition = found.get(known.device, (DeviceFacts(device=known.device, tenant=known.tenant), 0))
+            await self._conductor.carry_out(
+                tx, known, step(known, facts, Progressed(count), now), facts, partition, now
+            )
+
     async def facts(self, tenant: str, device: str) -> DeviceFacts:
         """What a device last said that matters for updates: its versions, its battery, whether it is registered.
 
@@ -181,28 +271,3 @@ class Campaigns:
             Unavailable: the database is away.
         """
         return await store.counts(self._database, tenant)
-
-    async def serve_all(self) -> int:
-        """Offers every file that a device may be fetching: once at the start, because downloads outlive a restart.
-
-        Raises:
-            Unavailable: the database is away.
-        """
-        served = 0
-        paths: dict[str, Path | None] = {}
-        for artifact, device in await store.fetching(self._database):
-            if artifact.sha256 not in paths:
-                paths[artifact.sha256] = await self._path_of(artifact)
-            path = paths[artifact.sha256]
-            if path is not None:
-                self._server.serve(artifact.path, artifact.etag, path, device)
-                served += 1
-        return served
-
-    async def _path_of(self, artifact: Artifact) -> Path | None:
-        """Where its file is; None when it is gone or damaged. Its updates end by their deadlines, the others go on."""
-        try:
-            return await self._files.checked(artifact.sha256)
-        except Rejected as error:
-            log.warning("artifact.not_served", extra={"artifact": artifact.id, "reason": error.reason})
-            return None

@@ -3,15 +3,18 @@
 import logging
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
-from shoal.campaigns import store
+from shoal.campaigns import rollback, store
+from shoal.campaigns.artifact import Artifact
+from shoal.campaigns.delivery import fetches_from_web
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.neighbours import Enqueue, FileServer, Request
-from shoal.campaigns.step import COMMANDS_REMEMBERED_MAX
+from shoal.campaigns.step import COMMANDS_REMEMBERED_MAX, Begin, step
 from shoal.campaigns.timers import Timers
-from shoal.campaigns.update import Action, Ask, Purpose, Step, Update
+from shoal.campaigns.update import Ask, FetchFrom, Purpose, Push, Step, Undo, Update, UpdateState
 from shoal.errors import Rejected
 from shoal.storage.database import Transaction
 
@@ -33,30 +36,80 @@ class Conductor:
         self._files = files
 
     async def carry_out(
-        self, tx: Transaction, before: Update | None, step: Step, facts: DeviceFacts, partition: int, at: datetime
+        self, tx: Transaction, before: Update | None, taken: Step, facts: DeviceFacts, partition: int, at: datetime
     ) -> Update:
         """Writes the update as it is after the step, with the commands that it gave."""
-        update = step.update
-        for action in step.actions:
-            update = await self._ask(tx, update, facts, action)
+        update, way_back = taken.update, None
+        for action in taken.actions:
+            if isinstance(action, Undo):
+                update, way_back = await self._way_back(tx, update)
+            else:
+                update = await self._ask(tx, update, facts, action, at)
         if before is None or _is_worth_telling(before, update):
             update = msgspec.structs.replace(update, changes=update.changes + 1)
             was = before.state if before is not None and before.state is not update.state else None
             tx.publish(store.changed_event(update, was, at))
         if update != before:
             await store.save_update(tx, update, partition)
-        if update.state.is_end:
-            # It has the file, or will not get it any more.
-            tx.after_commit(lambda: self._files.withdraw(update.path, update.device))
+        if way_back is not None:
+            await self.undo(tx, update, way_back, facts, partition, at, by=None)
         return update
 
-    async def _ask(self, tx: Transaction, update: Update, facts: DeviceFacts, action: Action) -> Update:
+    async def begin(
+        self, tx: Transaction, update: Update, artifact: Artifact, facts: DeviceFacts, partition: int, at: datetime
+    ) -> Update:
+        """Takes the first step of a new update.
+
+        Raises:
+            NotFound: the bytes of the artifact are gone.
+            Conflict: another update of this device is running.
+        """
+        self._files.file(artifact.sha256)
+        return await self.carry_out(tx, None, step(update, facts, Begin(), at), facts, partition, at)
+
+    async def undo(
+        self,
+        tx: Transaction,
+        undone: Update,
+        artifact: Artifact,
+        facts: DeviceFacts,
+        partition: int,
+        at: datetime,
+        *,
+        by: str | None,
+    ) -> Update:
+        """Begins the update that takes a device back to this artifact. Raises as `begin` does."""
+        name = await store.name(tx, undone.device, artifact.id, at)
+        is_open = await store.open_conditions_of(tx, undone.device)
+        update = rollback.undoing(undone, artifact, name=name, open_before=is_open, by=by, at=at)
+        return await self.begin(tx, update, artifact, facts, partition, at)
+
+    async def _way_back(self, tx: Transaction, update: Update) -> tuple[Update, Artifact | None]:
+        """What an update that ends goes back to; without that the update asks for a person."""
+        try:
+            artifact = await store.artifact_of(tx, update.tenant, update.previous or "")
+            self._files.file(artifact.sha256)
+        except Rejected as error:
+            log.warning("update.no_way_back", extra={"update": update.id, "reason": error.reason})
+            reason = f"{update.reason}. It cannot: {error.reason}"
+            return msgspec.structs.replace(update, state=UpdateState.NEEDS_ATTENTION, reason=reason), None
+        return update, artifact
+
+    async def _ask(
+        self, tx: Transaction, update: Update, facts: DeviceFacts, action: Ask | FetchFrom | Push, at: datetime
+    ) -> Update:
         timers = Timers.of(facts, update.size)
-        if isinstance(action, Ask):
-            operation, path, body = action.operation, action.path, action.body
-        else:
-            operation, path = "write", "/5/0/1"
-            body = {"value": self._files.address(facts).rstrip("/") + update.path}
+        operation, path, body = "write", "", None
+        match action:
+            case Ask():
+                operation, path, body = action.operation, action.path, action.body
+            case Push():
+                path, body = "/5/0/0", {"file": update.path, "from": action.start}
+                update = msgspec.structs.replace(update, over=urlsplit(self._files.address(facts)).scheme)
+            case FetchFrom():
+                address = self._address(update, facts, at + timers.download)
+                path, body = "/5/0/1", {"value": address}
+                update = msgspec.structs.replace(update, over=urlsplit(address).scheme)
         # A poll is as old as the next one by then. What moves the device may wait until its deadline.
         is_poll = action.purpose in {Purpose.POLL, Purpose.POLL_STATE, Purpose.POLL_VERSION}
         time_to_live = timers.poll * 2 if is_poll else timers.start
@@ -83,6 +136,15 @@ class Conductor:
         while len(commands) > COMMANDS_REMEMBERED_MAX:
             commands.pop(next(iter(commands)))
         return msgspec.structs.replace(update, commands=commands)
+
+    def _address(self, update: Update, facts: DeviceFacts, until: datetime) -> str:
+        """Where the device fetches it: from our web server if it can, else over the way it is connected by."""
+        links = self._files.links
+        if links is not None and not update.avoids_web and fetches_from_web(facts, links.base_url):
+            address = links.address(update.id, update.path.rpartition("/")[2], until)
+            if address is not None:
+                return address
+        return self._files.address(facts).rstrip("/") + update.path
 
 
 def _is_worth_telling(before: Update, update: Update) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from shoal.campaigns.artifact import ArtifactKind
 from shoal.events.device import (
     AnyDeviceEvent,
     DeviceDeregistered,
@@ -21,7 +22,13 @@ STATE: Final = "/5/0/3"
 RESULT: Final = "/5/0/5"
 PACKAGE_VERSION: Final = "/5/0/7"
 FIRMWARE_VERSION: Final = "/3/0/3"
-PATHS: Final = frozenset({STATE, RESULT, PACKAGE_VERSION, FIRMWARE_VERSION, "/3/0/9", "/3/0/20", "/3/0/10"})
+PROTOCOLS: Final = "/5/0/8"
+DELIVERY_METHOD: Final = "/5/0/9"
+# Object 5 defines six protocols; a device must not decide how much we keep.
+PROTOCOLS_MAX: Final = 8  # more of them are not listened to
+_PATHS: Final = frozenset(
+    {STATE, RESULT, PACKAGE_VERSION, FIRMWARE_VERSION, DELIVERY_METHOD, "/3/0/9", "/3/0/20", "/3/0/10"}
+)
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -29,6 +36,17 @@ class Said(msgspec.Struct, frozen=True):
 
     value: int | float | str
     at: datetime
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that a device reported when our last update of it was over. `drifted` is another that it reports now."""
+
+    update: str
+    artifact: str
+    name: str
+    version: str
+    at: datetime
+    drifted: str | None = None
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +64,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     lifetime_s: int = 86_400
     queue_mode: bool = False
     secure: bool = False
+    address: str | None = None
     report_every_s: float | None = None
     grace_s: float | None = None
     state: Said | None = None
@@ -55,6 +74,19 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     battery_percent: float | None = None
     is_charging: bool = False
     memory_free_kb: float | None = None
+    delivery_method: int | None = None
+    protocols: tuple[int, ...] = ()
+    # By the kind of artifact.
+    settled: dict[str, Settled] = {}
+
+    def version_of(self, kind: ArtifactKind) -> Said | None:
+        """The version that it reports of its firmware or its model."""
+        return self.package_version if kind is ArtifactKind.MODEL else self.firmware_version
+
+
+def is_about_updates(path: str) -> bool:
+    """Whether a reading of this path changes what we know."""
+    return path in _PATHS or path.startswith(f"{PROTOCOLS}/")
 
 
 def new_facts(event: AnyDeviceEvent) -> DeviceFacts | None:
@@ -83,6 +115,7 @@ def after_event(facts: DeviceFacts, event: AnyDeviceEvent) -> DeviceFacts:
         case ReadingsReported():
             for reading in event.readings:
                 facts = _read(facts, reading, event.time)
+            return _protocols(facts, event)
     return facts
 
 
@@ -98,6 +131,7 @@ def _registered(facts: DeviceFacts, event: DeviceRegistered) -> DeviceFacts:
         lifetime_s=event.lifetime_s,
         queue_mode=event.queue_mode,
         secure=event.secure,
+        address=event.address,
     )
 
 
@@ -111,6 +145,7 @@ def _updated(facts: DeviceFacts, event: RegistrationUpdated) -> DeviceFacts:
         is_registered=True,
         lifetime_s=facts.lifetime_s if event.lifetime_s is None else event.lifetime_s,
         queue_mode=facts.queue_mode if event.queue_mode is None else event.queue_mode,
+        address=facts.address if event.address is None else event.address,
     )
 
 
@@ -130,6 +165,8 @@ def _read(facts: DeviceFacts, reading: Reading, at: datetime) -> DeviceFacts:
             return _said(facts, "package_version", text, at)
         case "/3/0/3", str(text):
             return _said(facts, "firmware_version", text, at)
+        case "/5/0/9", int(number):
+            return msgspec.structs.replace(facts, delivery_method=number)
         case "/3/0/9", int(number) | float(number):
             return msgspec.structs.replace(facts, battery_percent=number)
         case "/3/0/20", int(number):
@@ -137,6 +174,18 @@ def _read(facts: DeviceFacts, reading: Reading, at: datetime) -> DeviceFacts:
         case "/3/0/10", int(number) | float(number):
             return msgspec.structs.replace(facts, memory_free_kb=number)
     return facts
+
+
+def _protocols(facts: DeviceFacts, event: ReadingsReported) -> DeviceFacts:
+    """The protocols it can pull by: a report of them is all of them."""
+    numbers = [
+        reading.value
+        for reading in event.readings
+        if reading.path.startswith(f"{PROTOCOLS}/") and type(reading.value) is int
+    ]
+    if not numbers:
+        return facts
+    return msgspec.structs.replace(facts, protocols=tuple(sorted(set(numbers)))[:PROTOCOLS_MAX])
 
 
 def _said(facts: DeviceFacts, name: str, value: int | str, at: datetime) -> DeviceFacts:

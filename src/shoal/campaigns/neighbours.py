@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.links import Links
 from shoal.storage.database import Transaction
 
 
@@ -20,7 +21,7 @@ class Request:
     device: str
     operation: str
     path: str
-    body: dict[str, str] | None
+    body: dict[str, str | int] | None
     time_to_live: timedelta
     by: str | None
 
@@ -36,11 +37,13 @@ class Enqueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileServer:
-    """Files for devices. `serve` lets a device fetch a file (path, ETag, file, device) and may be called again;
-    `withdraw` takes that back (path, device). `address` says under which URI a device reaches us
-    ("coaps://192.0.2.1:5684"): that depends on how it is connected.
+    """Where devices fetch files. `address` says under which URI a device reaches us ("coaps://192.0.2.1:5684"): that
+    depends on how it is connected. `file` is where the bytes with this digest are; raises NotFound. `links` makes addresses
+    of our web server, where devices can reach one.
+
+    Which device may fetch what follows from the updates under way: the gateway looks it up (`store.fetching`).
     """
 
-    serve: Callable[[str, bytes, Path, str], None]
-    withdraw: Callable[[str, str], None]
     address: Callable[[DeviceFacts], str]
+    file: Callable[[str], Path]
+    links: Links | None = None

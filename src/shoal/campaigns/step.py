@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
-import msgspec
-
-from shoal.campaigns import facts as paths
-from shoal.campaigns.artifact import ArtifactKind
-from shoal.campaigns.facts import DeviceFacts, Said
+from shoal.campaigns import landing
+from shoal.campaigns.delivery import Delivery, delivery_of, is_web
+from shoal.campaigns.desk import DOWNLOADED, DOWNLOADING, IDLE, UPDATING, Desk, fresh, observes, polls, replace
+from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.landing import INSTALLS_MAX
 from shoal.campaigns.timers import Timers
 from shoal.campaigns.truth import (
     CANCELLED,
@@ -20,16 +20,17 @@ from shoal.campaigns.truth import (
     DEFERRED,
     INITIAL,
     INTEGRITY_FAILED,
+    PROTOCOL_UNSUPPORTED,
     SUCCESS,
-    UPDATE_FAILED,
+    URI_INVALID,
     result_words,
-    truth,
 )
 from shoal.campaigns.update import (
     Action,
     Ask,
     FetchFrom,
     Purpose,
+    Push,
     Step,
     Trigger,
     Update,
@@ -39,12 +40,6 @@ from shoal.campaigns.update import (
 from shoal.campaigns.version import is_same
 from shoal.errors import Conflict
 
-replace = msgspec.structs.replace
-
-# Object 5, resource 3 (State).
-IDLE: Final = 0
-DOWNLOADED: Final = 2
-UPDATING: Final = 3
 # Below this a battery may not last through an install, and a device without power in mid-install may never come back.
 BATTERY_PERCENT_MIN: Final = 30
 # An image needs its own size and room to unpack.
@@ -55,10 +50,11 @@ ATTEMPTS_MAX: Final = 5
 ATTEMPTS_AFTER_BAD_IMAGE_MAX: Final = 2
 WRITES_MAX: Final = 2  # of the address, in one download: the first may have been lost
 RESETS_MAX: Final = 2  # of a device that is not idle; after that a person must look
-INSTALLS_MAX: Final = 2  # of one approval: the second only when the device kept the image and says so
 COMMANDS_REMEMBERED_MAX: Final = 16  # of one update; older ones have had their answer or never will
 
 _TRY_ONCE_MORE: Final = frozenset({3, INTEGRITY_FAILED})
+# What may be the fault of the web server, or of what stands before it: CoAP is tried then.
+_BLAMES_THE_WEB: Final = frozenset({INTEGRITY_FAILED, URI_INVALID, PROTOCOL_UNSUPPORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +88,40 @@ class TimeIsUp:
     """A moment passed at which something should have happened."""
 
 
-Happening: TypeAlias = Begin | Reported | Progressed | CommandEnded | TimeIsUp
+@dataclass(frozen=True, slots=True)
+class Worsened:
+    """A condition of the device opened, or became worse: its key, how bad it is, and why we think so."""
+
+    condition: str
+    severity: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A condition of the device closed."""
+
+    condition: str
+
+
+Happening: TypeAlias = Begin | Reported | Progressed | CommandEnded | TimeIsUp | Worsened | Recovered
 
 
 def step(update: Update, facts: DeviceFacts, happening: Happening, now: datetime) -> Step:
     """The update after something happened. An update that is over stays as it is."""
     if update.state.is_end:
         return Step(update)
-    at_hand = _Desk(update, facts, now)
+    at_hand = _Work(update, facts, now)
     match happening:
         case Begin():
             return at_hand.entered_waiting()
+        case Worsened(condition, severity, says):
+            at_hand.update = landing.worsened(update, condition, severity, says, now)
+            return landing.trial(at_hand) if landing.is_watched(update) else Step(at_hand.update)
+        case Recovered(condition):
+            return Step(landing.recovered(update, condition))
         case Progressed(count):
-            at_hand.update = replace(update, bytes=max(count, update.bytes), progressed_at=now)
+            return at_hand.progressed(count)
         case CommandEnded():
             ended = at_hand.command_ended(happening)
             if ended is not None:
@@ -123,35 +140,37 @@ def cancelled(update: Update, by: str | None, now: datetime) -> Step:
     Raises:
         Conflict: it is over, or the device was asked to install already: that cannot be called back.
     """
-    if update.state is UpdateState.INSTALLING or Purpose.INSTALL in update.commands.values():
+    is_installing = update.state in {UpdateState.INSTALLING, UpdateState.TRIAL}
+    if is_installing or Purpose.INSTALL in update.commands.values():
         raise Conflict("update", "the device was asked to install already", state=update.state.value)
-    has_begun = update.state is not UpdateState.WAITING
+    # Between two attempts it may still have what came, or be fetching.
+    has_begun = update.state is not UpdateState.WAITING or update.attempts > 0
     done = moved(update, Trigger.CANCEL, now, f"by {by}" if by else "")
     return Step(done, (_reset(),) if has_begun else ())
 
 
+def given_up(update: Update, by: str | None, now: datetime) -> Step:
+    """Ends the watch over an update for a person who sends the device back.
+
+    Raises:
+        Conflict: it is not being watched.
+    """
+    if update.state is not UpdateState.TRIAL:
+        raise Conflict("update", f"it is {update.state.value.replace('_', ' ')}", state=update.state.value)
+    return Step(moved(update, Trigger.FAIL, now, f"rolled back by {by}" if by else "rolled back"))
+
+
 def removed(update: Update, now: datetime) -> Update:
-    """The update of a device that the inventory deleted."""
-    return update if update.state.is_end else moved(update, Trigger.FAIL, now, "the device was removed")
+    """The update of a device that the inventory deleted: nobody need look at it, not even when it was a roll back."""
+    if update.state.is_end:
+        return update
+    return replace(
+        moved(replace(update, undoes=None), Trigger.FAIL, now, "the device was removed"), undoes=update.undoes
+    )
 
 
-@dataclass(slots=True)
-class _Desk:
-    """The update that is worked on, with all that is known at this moment."""
-
-    update: Update
-    facts: DeviceFacts
-    now: datetime
-
-    @property
-    def timers(self) -> Timers:
-        return Timers.of(self.facts, self.update.size)
-
-    @property
-    def version(self) -> Said | None:
-        if self.update.kind is ArtifactKind.MODEL:
-            return self.facts.package_version
-        return self.facts.firmware_version
+class _Work(Desk):
+    """The way to the install, step by step."""
 
     def looked_at(self) -> Step:
         """What the facts mean in the state that the update is in."""
@@ -159,14 +178,27 @@ class _Desk:
             case UpdateState.WAITING:
                 return self._consider()
             case UpdateState.RESETTING:
-                return self._begin() if self._fresh_state(self.update.since) == IDLE else Step(self.update)
+                return self._begin() if self.state_since(self.update.since) == IDLE else Step(self.update)
             case UpdateState.DOWNLOADING:
                 return self._downloading()
             case UpdateState.DOWNLOADED:
                 return self._downloaded()
             case UpdateState.INSTALLING:
                 return self._installing(is_last_look=False)
+            case UpdateState.TRIAL:
+                return landing.trial(self)
         return Step(self.update)
+
+    def progressed(self, count: int) -> Step:
+        """The device has so much of it."""
+        update, is_pushed = self.update, self.update.delivery is Delivery.PUSH
+        # A push may have to begin anew, and the next one goes on from this very byte.
+        done = count if is_pushed else max(count, update.bytes)
+        asked_at = update.asked_at or (self.now if is_pushed else None)
+        self.update = replace(update, bytes=done, progressed_at=self.now, asked_at=asked_at)
+        if update.state is UpdateState.WAITING and update.attempts > 0 and not is_pushed:
+            return self._taken_up()
+        return self.looked_at()
 
     def entered_waiting(self) -> Step:
         """Asks the device how it is, so that nothing old decides."""
@@ -179,7 +211,7 @@ class _Desk:
             deadline=self.now + pause + timers.patience,
             poll_at=self.now + max(pause, timers.poll),
         )
-        return Step(update, _polls(update))
+        return Step(update, polls(update))
 
     def command_ended(self, ended: CommandEnded) -> Step | None:
         """What the end of a command means; None: only what the facts say."""
@@ -192,10 +224,10 @@ class _Desk:
                 self.update = replace(self.update, is_version_unreadable=is_refused)
             case Purpose.POLL_STATE:
                 self.update = replace(self.update, is_state_unreadable=is_refused)
-            case Purpose.ADDRESS if self.update.state is UpdateState.DOWNLOADING:
-                return self._address_answered(ended)
+            case Purpose.ADDRESS | Purpose.PACKAGE if self.update.state is UpdateState.DOWNLOADING:
+                return self._delivery_answered(ended)
             case Purpose.RESET if self.update.state is UpdateState.RESETTING:
-                return Step(self.update, _polls(self.update))
+                return Step(self.update, polls(self.update))
             case Purpose.INSTALL if self.update.state is UpdateState.DOWNLOADED:
                 return self._install_answered(ended)
         return None
@@ -208,14 +240,16 @@ class _Desk:
                 return Step(moved(update, Trigger.FAIL, now, f"not ready in time: {update.reason or 'no answer'}"))
             case UpdateState.RESETTING if update.resets < RESETS_MAX:
                 again = replace(update, resets=update.resets + 1, deadline=now + timers.start)
-                return Step(again, (Ask(Purpose.RESET, "execute", "/5/0/10"), *_polls(again)))
+                return Step(again, (Ask(Purpose.RESET, "execute", "/5/0/10"), *polls(again)))
             case UpdateState.RESETTING:
                 return Step(moved(update, Trigger.DOUBT, now, "it does not become idle"))
             case UpdateState.DOWNLOADING if self._has_begun():
-                return self._interrupted("the download stands still", (_reset(),))
+                # One that moved may be taken up where it was; one that never did begins anew, and the last one ends.
+                is_over = update.progressed_at is None or update.attempts >= ATTEMPTS_MAX
+                return self._interrupted("the download stands still", (_reset(),) if is_over else ())
             case UpdateState.DOWNLOADING if update.writes < WRITES_MAX:
                 again = replace(update, writes=update.writes + 1, deadline=now + timers.start)
-                return Step(again, (FetchFrom(), *_polls(again)))
+                return Step(again, (self._carrier(), *polls(again)))
             case UpdateState.DOWNLOADING:
                 return Step(moved(update, Trigger.DOUBT, now, "it does not begin to download"))
             case UpdateState.DOWNLOADED if update.install_asked_at is None:
@@ -223,6 +257,8 @@ class _Desk:
             case UpdateState.DOWNLOADED:
                 # No answer: the device may have begun all the same. What it reports will tell.
                 return self._executed("no answer to the request to install")
+            case UpdateState.TRIAL:
+                return landing.trial_over(self)
         return self._installing(is_last_look=True)
 
     def _consider(self) -> Step:
@@ -230,27 +266,33 @@ class _Desk:
         update, facts, now = self.update, self.facts, self.now
         if update.not_before is not None and now < update.not_before:
             return Step(update)
-        version = _fresh(self.version, update.since)
+        version = fresh(self.version, update.since)
         if isinstance(version, str) and is_same(version, update.version) and update.attempts == 0:
             return Step(moved(update, Trigger.ALREADY_THERE, now, f"it runs {version} already"))
         if facts.has_firmware_object is False and facts.is_registered:
             return Step(moved(update, Trigger.FAIL, now, "it has no firmware object (5)"))
+        if facts.is_registered and delivery_of(update.wish, facts) is None:
+            what = "is pushed to it" if facts.delivery_method else "it fetches itself"
+            return Step(moved(update, Trigger.FAIL, now, f"it takes only what {what} (/5/0/9)"))
         reason = self._not_ready()
         if reason is not None:
             return Step(replace(update, reason=reason, not_before=None))
         if update.from_version is None and isinstance(version, str):
             self.update = replace(update, from_version=version)
-        if self._fresh_state(update.since) in {None, IDLE}:
+        state = self.state_since(update.since)
+        if state in {None, IDLE}:
             return self._begin()
+        if state == DOWNLOADING and update.bytes > 0 and update.attempts > 0:
+            return self._taken_up()
         return self._not_idle()
 
     def _not_ready(self) -> str | None:
         update, facts = self.update, self.facts
         if not facts.is_registered:
             return "it is not registered"
-        if self._fresh_state(update.since) is None and not update.is_state_unreadable:
+        if self.state_since(update.since) is None and not update.is_state_unreadable:
             return "it has not said whether it is idle"
-        if _fresh(self.version, update.since) is None and not update.is_version_unreadable:
+        if fresh(self.version, update.since) is None and not update.is_version_unreadable:
             return "it has not said which version it runs"
         return self._too_weak()
 
@@ -267,44 +309,69 @@ class _Desk:
             return Step(moved(self.update, Trigger.DOUBT, self.now, "it does not become idle"))
         update = moved(self.update, Trigger.NOT_IDLE, self.now, "it was not idle", self.timers.start)
         update = replace(update, resets=update.resets + 1)
-        return Step(update, (_reset(), *_polls(update)))
+        return Step(update, (_reset(), *polls(update)))
 
     def _begin(self) -> Step:
         update = moved(self.update, Trigger.BEGIN, self.now, "", self.timers.start)
-        update = replace(
+        self.update = replace(
             update,
             attempts=update.attempts + 1,
             writes=1,
             bytes=0,
             progressed_at=None,
             asked_at=None,
+            delivery=delivery_of(update.wish, self.facts),
             poll_at=self.now + self.timers.poll,
         )
-        observe = tuple(Ask(Purpose.OBSERVE, "observe", path) for path in (paths.STATE, paths.RESULT))
-        return Step(update, (*observe, FetchFrom()))
+        return Step(self.update, (*observes(), self._carrier()))
 
-    def _address_answered(self, ended: CommandEnded) -> Step | None:
+    def _taken_up(self) -> Step:
+        """Another attempt that goes on where the one before broke off: the device still has what came until then."""
+        update = moved(self.update, Trigger.BEGIN, self.now, "it goes on where it was", self.timers.stall)
+        is_pulled = update.delivery is not Delivery.PUSH
+        self.update = replace(
+            update,
+            attempts=update.attempts + 1,
+            writes=WRITES_MAX,
+            # A device that fetches goes on by itself: a word of progress is what began this, or is still to come.
+            progressed_at=None if update.progressed_at != self.now else self.now,
+            asked_at=self.now,
+            poll_at=self.now + self.timers.poll,
+        )
+        return Step(self.update, (*observes(), *(() if is_pulled else (self._carrier(),))))
+
+    def _carrier(self) -> Action:
+        return Push(self.update.bytes) if self.update.delivery is Delivery.PUSH else FetchFrom()
+
+    def _delivery_answered(self, ended: CommandEnded) -> Step | None:
+        what = "file" if self.update.delivery is Delivery.PUSH else "address"
         if ended.state == "refused":
             # Anjay answers 4.00 where the specification says 4.05: both may mean "not idle".
             if ended.code in {"4.00", "4.05"} and self.update.resets < RESETS_MAX:
                 return self._not_idle()
-            return Step(moved(self.update, Trigger.FAIL, self.now, f"it refused the address: {ended.code}"))
+            because = ended.code or "it makes no sense for this device"
+            return Step(moved(self.update, Trigger.FAIL, self.now, f"it refused the {what}: {because}"))
+        if self.update.delivery is Delivery.PUSH and ended.state != "answered":
+            return self._interrupted("the link was lost")
         # Not answered in time may still be done. From now on, what it reports is about this download.
         self.update = replace(self.update, asked_at=self.update.asked_at or self.now)
+        if self.update.delivery is Delivery.PUSH:
+            self.update = replace(self.update, bytes=self.update.size)
+            return Step(self.update, polls(self.update))
         return None
 
     def _has_begun(self) -> bool:
-        update, state = self.update, self._fresh_state(self.update.since)
+        update, state = self.update, self.state_since(self.update.since)
         return update.progressed_at is not None or (state is not None and state != IDLE)
 
     def _downloading(self) -> Step:
         update, since = self.update, self.update.asked_at or self.update.since
-        state = self._fresh_state(since)
-        result = _fresh(self.facts.result, since) if update.asked_at else None
+        state = self.state_since(since)
+        result = fresh(self.facts.result, since) if update.asked_at else None
         if state == DOWNLOADED:
             return self._complete()
         if state == UPDATING or result == SUCCESS:
-            return self._executed("it began to install by itself", (*_polls(update),))
+            return self._executed("it began to install by itself", (*polls(update),))
         if isinstance(result, int) and result not in {INITIAL, DEFERRED}:
             return self._download_failed(result)
         if not self._has_begun():
@@ -318,6 +385,9 @@ class _Desk:
             return Step(moved(self.update, Trigger.CANCEL, self.now, words))
         if result == CONNECTION_LOST:
             return self._interrupted(words)
+        if result in _BLAMES_THE_WEB and is_web(self.update.over) and not self.update.avoids_web:
+            self.update = replace(self.update, avoids_web=True)
+            return self._interrupted(f"{words}; next over CoAP")
         if result in _TRY_ONCE_MORE and self.update.attempts < ATTEMPTS_AFTER_BAD_IMAGE_MAX:
             return self._interrupted(words)
         return Step(moved(self.update, Trigger.FAIL, self.now, words))
@@ -361,16 +431,16 @@ class _Desk:
         return f"its battery is at {percent:.0f} %, at least {BATTERY_PERCENT_MIN} % are needed"
 
     def _asked_to_install(self, asked_at: datetime) -> Step:
-        state = self._fresh_state(asked_at)
+        state = self.state_since(asked_at)
         registered_at = self.facts.registered_at
         if state == UPDATING or (registered_at is not None and registered_at > asked_at):
             # The reboot may win the race against the answer.
-            return self._executed("", _polls(self.update))
-        result = _fresh(self.facts.result, asked_at)
+            return self._executed("", polls(self.update))
+        result = fresh(self.facts.result, asked_at)
         if state == IDLE and isinstance(result, int) and result not in {INITIAL, SUCCESS}:
             return self._download_failed(result)
         if state == IDLE and result == SUCCESS:
-            return self._executed("", _polls(self.update))
+            return self._executed("", polls(self.update))
         return Step(self.update)
 
     def _install_answered(self, ended: CommandEnded) -> Step:
@@ -395,64 +465,12 @@ class _Desk:
         )
 
     def _installing(self, *, is_last_look: bool) -> Step:
-        """Decides by the truth table as soon as the device has said enough after it came back."""
-        update, facts, now = self.update, self.facts, self.now
-        asked_at = update.install_asked_at or update.since
-        is_back = facts.registered_at is not None and facts.registered_at > asked_at
-        since = facts.registered_at if is_back and facts.registered_at is not None else asked_at
-        version, result = _fresh(self.version, since), _fresh(facts.result, since)
-        state = self._fresh_state(since)
-        if not is_back:
-            return self._still_here(version, result, state, is_last_look=is_last_look)
-        if isinstance(version, str) and is_same(version, update.version) and update.kind is ArtifactKind.FIRMWARE:
-            return self._decided(version, result if isinstance(result, int) else INITIAL)
-        has_answered = isinstance(version, str) or update.is_version_unreadable
-        is_settled = isinstance(result, int) and state != UPDATING
-        # A device may write down its result a moment after it registered: what speaks against it may still change.
-        is_time = now >= update.since + self.timers.install
-        if has_answered and is_settled and (result != INITIAL or is_time or is_last_look):
-            return self._decided(version if isinstance(version, str) else None, int(result or INITIAL))
-        if is_last_look:
-            return Step(moved(update, Trigger.DOUBT, now, "it came back and does not say which version it runs"))
-        return self._asked_when_back()
-
-    def _still_here(self, version: object, result: object, state: int | None, *, is_last_look: bool) -> Step:
-        """Before the new registration. A model may be loaded without one; firmware may not."""
-        update, now = self.update, self.now
-        if isinstance(result, int) and result not in {INITIAL, SUCCESS, DEFERRED}:
-            if state == DOWNLOADED and result == UPDATE_FAILED and update.installs < INSTALLS_MAX:
-                self.update = moved(update, Trigger.KEEP_IMAGE, now, result_words(result), self.timers.patience)
-                self.update = replace(self.update, install_asked_at=None)
-                return self._downloaded()
-            if state in {IDLE, DOWNLOADED}:
-                return Step(moved(update, Trigger.FAIL, now, result_words(result)))
-        is_model = update.kind is ArtifactKind.MODEL
-        if is_model and result == SUCCESS and isinstance(version, str) and is_same(version, update.version):
-            return self._decided(version, SUCCESS)
-        if not is_last_look:
-            return Step(update)
-        if result == DEFERRED:
-            return Step(moved(update, Trigger.DOUBT, now, result_words(DEFERRED)))
-        if isinstance(version, str) and is_same(version, update.version):
-            return Step(moved(update, Trigger.DOUBT, now, f"it reports {version}, but it did not register again"))
-        return Step(moved(update, Trigger.DOUBT, now, "it was not heard again after the install"))
-
-    def _asked_when_back(self) -> Step:
-        """Once for each new registration: the observations ended with the old one."""
-        if self.update.returned_at == self.facts.registered_at:
-            return Step(self.update)
-        update = replace(self.update, returned_at=self.facts.registered_at)
-        observe = tuple(Ask(Purpose.OBSERVE, "observe", path) for path in (paths.STATE, paths.RESULT))
-        return Step(update, (*_polls(update), *observe))
-
-    def _decided(self, version: str | None, result: int) -> Step:
-        update = self.update
-        verdict = truth(update.kind, update.version, update.from_version, version, result)
-        return Step(moved(update, verdict.trigger, self.now, verdict.reason))
-
-    def _fresh_state(self, since: datetime) -> int | None:
-        state = _fresh(self.facts.state, since)
-        return state if isinstance(state, int) else None
+        result = landing.installing(self, is_last_look=is_last_look)
+        if result.update.state is not UpdateState.DOWNLOADED:
+            return result
+        # It kept the image, and may try once more.
+        self.update = result.update
+        return self._downloaded()
 
 
 def _polled(result: Step, facts: DeviceFacts, now: datetime) -> Step:
@@ -461,26 +479,9 @@ def _polled(result: Step, facts: DeviceFacts, now: datetime) -> Step:
     if update.poll_at is None or now < update.poll_at:
         return result
     update = replace(update, poll_at=now + Timers.of(facts, update.size).poll)
-    return Step(update, (*result.actions, *_polls(update)))
-
-
-def _polls(update: Update) -> tuple[Action, ...]:
-    """Reads state, result and version, unless that is being asked already."""
-    if Purpose.POLL_STATE in update.commands.values():
-        return ()
-    version = paths.PACKAGE_VERSION if update.kind is ArtifactKind.MODEL else paths.FIRMWARE_VERSION
-    return (
-        Ask(Purpose.POLL_STATE, "read", paths.STATE),
-        Ask(Purpose.POLL, "read", paths.RESULT),
-        Ask(Purpose.POLL_VERSION, "read", version),
-    )
+    return Step(update, (*result.actions, *polls(update)))
 
 
 def _reset() -> Ask:
     """§E.6: an empty Package URI brings the state machine back to Idle. Every version of object 5 knows that."""
     return Ask(Purpose.RESET, "write", "/5/0/1", {"value": ""})
-
-
-def _fresh(said: Said | None, since: datetime) -> int | float | str | None:
-    """A value that is not older than `since`."""
-    return said.value if said is not None and said.at >= since else None

@@ -60,8 +60,19 @@ device_facts: Final = Table(
     Column("facts", Json(DeviceFacts), nullable=False),
 )
 
+# What is wrong with devices now, as health tells it: what was wrong before an install is not the fault of that.
+open_conditions: Final = Table(
+    "open_conditions",
+    metadata,
+    Column("device_id", Text, primary_key=True),
+    Column("condition", Text, primary_key=True),
+    Column("since", Timestamp, nullable=False),
+)
+
 ITEMS_PER_PAGE_MAX: Final = 200  # a page of a screen
 UPDATES_PER_PASS_MAX: Final = 200  # whose timers fire in one transaction; the rest is due in the next, at once
+# How far back we look for what a device ran before.
+HISTORY_MAX: Final = 200  # a device that was updated every week for four years
 # Seeds tried for an update's id: ids have 35 bits, and even with a million updates the second is free.
 SEEDS_MAX: Final = 8  # after that something else is wrong
 
@@ -120,6 +131,14 @@ async def one_artifact(database: Database, tenant: str, artifact: str) -> Artifa
     return _artifact(row)
 
 
+async def artifact_of(tx: Transaction, tenant: str, artifact: str) -> Artifact:
+    """One artifact, inside a transaction. Raises NotFound."""
+    rows = await tx.rows(select(artifacts).where(artifacts.c.tenant_id == tenant, artifacts.c.id == artifact))
+    if not rows:
+        raise NotFound("artifact", "there is no such artifact")
+    return _artifact(rows[0])
+
+
 async def fetching(database: Database) -> list[tuple[Artifact, str]]:
     """Artifacts with the devices that may be fetching them now. A device has one update at a time."""
     query = (
@@ -176,8 +195,32 @@ async def one_update(database: Database, tenant: str, update: str) -> Update:
 
 
 async def update_of(tx: Transaction, tenant: str, update: str) -> Update:
-    """One update, inside a transaction. Raises NotFound."""
-    return _found(await tx.scalar(_of_tenant(tenant, update)))
+    """One update, inside a transaction that changes it. Raises NotFound."""
+    return _found(await tx.scalar(_of_tenant(tenant, update).with_for_update()))
+
+
+async def update_by_id(tx: Transaction, update: str) -> Update:
+    """One update of whatever tenant, inside a transaction that changes it. Raises NotFound."""
+    return _found(await tx.scalar(select(updates.c.body).where(updates.c.id == update).with_for_update()))
+
+
+async def history_of(tx: Transaction, device: str, kind: ArtifactKind) -> list[Update]:
+    """The updates of one kind of a device, newest first."""
+    columns = updates.c
+    query = (
+        select(columns.body)
+        .where(columns.device_id == device)
+        .order_by(columns.created_at.desc(), columns.id)
+        .limit(HISTORY_MAX)
+    )
+    return [row.body for row in await tx.rows(query) if row.body.kind is kind]
+
+
+async def whose_ever(database: Database, update: str) -> Update:
+    """One update of whatever tenant, for who holds its address. Raises NotFound."""
+    async with database.reading() as connection:
+        found = await connection.scalar(select(updates.c.body).where(updates.c.id == update))
+    return _found(found)
 
 
 async def facts_of(database: Database, tenant: str, device: str) -> DeviceFacts | None:
@@ -217,15 +260,39 @@ async def forget_facts(tx: Transaction, devices: Collection[str]) -> None:
         await tx.execute(delete(device_facts).where(device_facts.c.device_id.in_(sorted(devices))))
 
 
+async def open_conditions_of(tx: Transaction, device: str) -> tuple[str, ...]:
+    """What is wrong with a device now."""
+    query = select(open_conditions.c.condition).where(open_conditions.c.device_id == device)
+    return tuple(sorted(row.condition for row in await tx.rows(query)))
+
+
+async def keep_condition(tx: Transaction, device: str, condition: str, since: datetime) -> None:
+    """Something is wrong with a device from now on."""
+    row = {"device_id": device, "condition": condition, "since": since}
+    await upsert(tx, open_conditions, [row], ["device_id", "condition"])
+
+
+async def close_condition(tx: Transaction, device: str, condition: str) -> None:
+    """It is not any more."""
+    columns = open_conditions.c
+    await tx.execute(delete(open_conditions).where(columns.device_id == device, columns.condition == condition))
+
+
 async def running(tx: Transaction, devices: Collection[str]) -> dict[str, Update]:
-    """The updates that run on some devices, by device."""
+    """The updates that run on some devices, by device, to be changed."""
     columns = updates.c
-    query = select(columns.body).where(columns.device_id.in_(sorted(devices)), _IS_ON)
+    query = (
+        select(columns.body)
+        .where(columns.device_id.in_(sorted(devices)), _IS_ON)
+        # What a device says and what health says of it may move it at the same time: locked in one order.
+        .order_by(columns.device_id)
+        .with_for_update()
+    )
     return {row.body.device: row.body for row in await tx.rows(query)}
 
 
 async def due(tx: Transaction, partition: int, watermark: datetime) -> list[Update]:
-    """Updates whose timers have run out, longest overdue first."""
+    """Updates whose timers have run out, longest overdue first. To move them, load them: this holds on to none."""
     columns = updates.c
     query = (
         select(columns.body)
@@ -300,6 +367,7 @@ def changed_event(update: Update, was: UpdateState | None, at: datetime) -> Upda
         deadline=update.deadline,
         bytes=update.bytes,
         size=update.size,
+        undoes=update.undoes,
     )
 
 

@@ -28,6 +28,7 @@ class Timers:
     download: timedelta
     install: timedelta
     return_by: timedelta
+    soak: timedelta
     poll: timedelta
 
     @classmethod
@@ -46,6 +47,8 @@ class Timers:
             download=max(every * 60, timedelta(seconds=size / RATE_BYTES_PER_S_MIN)),  # T2
             install=install,  # T3: 60 min and the next wake-up, or 15 min
             return_by=install + lifetime + grace,  # after that we suspect that it never comes back
+            # Long enough to see a battery that drains, memory that leaks and three reports of a sleeper: 90 or 30 min.
+            soak=every * (3 if asleep else 30),
             poll=every,
         )
 

@@ -13,17 +13,19 @@ from typing import Final, TypeAlias
 import msgspec
 
 from shoal.campaigns.artifact import ArtifactKind
+from shoal.campaigns.delivery import Delivery, Wish
 from shoal.errors import Conflict
 
 
 class UpdateState(StrEnum):
-    """Where an update is. The last five are ends; every other one has a deadline."""
+    """Where an update is. The last five are ends; every other one has a deadline. In `trial` the device is watched."""
 
     WAITING = "waiting"
     RESETTING = "resetting"
     DOWNLOADING = "downloading"
     DOWNLOADED = "downloaded"
     INSTALLING = "installing"
+    TRIAL = "trial"
     CONFIRMED = "confirmed"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
@@ -55,6 +57,7 @@ class Trigger(StrEnum):
     COMPLETE = "complete"
     INTERRUPT = "interrupt"
     EXECUTE = "execute"
+    TRY = "try"
     KEEP_IMAGE = "keep_image"
     CONFIRM = "confirm"
     FAIL = "fail"
@@ -90,10 +93,17 @@ TRANSITIONS: Final[dict[tuple[UpdateState, Trigger], UpdateState]] = {
     (UpdateState.DOWNLOADED, Trigger.DOUBT): UpdateState.NEEDS_ATTENTION,
     # Result 8 with the image still there: Execute is allowed again (OMA_LwM2M_for_Developers#393).
     (UpdateState.INSTALLING, Trigger.KEEP_IMAGE): UpdateState.DOWNLOADED,
+    (UpdateState.INSTALLING, Trigger.TRY): UpdateState.TRIAL,
     (UpdateState.INSTALLING, Trigger.CONFIRM): UpdateState.CONFIRMED,
     (UpdateState.INSTALLING, Trigger.FAIL): UpdateState.FAILED,
     (UpdateState.INSTALLING, Trigger.ROLL_BACK): UpdateState.ROLLED_BACK,
     (UpdateState.INSTALLING, Trigger.DOUBT): UpdateState.NEEDS_ATTENTION,
+    (UpdateState.TRIAL, Trigger.CONFIRM): UpdateState.CONFIRMED,
+    # Unhealthy, or given up by a person: another update, which undoes this one, begins in the same moment.
+    (UpdateState.TRIAL, Trigger.FAIL): UpdateState.FAILED,
+    # The device went back by itself while it was watched, as a boot loader does with an image that nobody confirms.
+    (UpdateState.TRIAL, Trigger.ROLL_BACK): UpdateState.ROLLED_BACK,
+    (UpdateState.TRIAL, Trigger.DOUBT): UpdateState.NEEDS_ATTENTION,
 }
 
 
@@ -101,6 +111,7 @@ class Purpose(StrEnum):
     """Why a command was sent: an answer means something else to each."""
 
     ADDRESS = "address"
+    PACKAGE = "package"
     RESET = "reset"
     INSTALL = "install"
     OBSERVE = "observe"
@@ -126,6 +137,24 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     by: str | None
     created_at: datetime
+    wish: Wish = Wish.AUTOMATIC
+    # How it is delivered, once that is decided, and under which scheme ("coaps", "https").
+    delivery: Delivery | None = None
+    over: str | None = None
+    # A download over HTTPS brought something else than we sent, or nothing: CoAP from now on.
+    avoids_web: bool = False
+    # How long the device is watched after it reported the new version; None: as long as its profile suggests.
+    soak_s: float | None = None
+    # The update that this one undoes.
+    undoes: str | None = None
+    # The artifact that was confirmed before, with its version: what a roll back returns to.
+    previous: str | None = None
+    previous_version: str | None = None
+    # Conditions that were open before the install; those that opened since, with what is said of each.
+    open_before: tuple[str, ...] = ()
+    worries: dict[str, str] = {}
+    # Since when it reports the new version.
+    ran_since: datetime | None = None
     state: UpdateState = UpdateState.WAITING
     reason: str = ""
     since: datetime
@@ -162,7 +191,7 @@ class Ask:
     purpose: Purpose
     operation: str
     path: str
-    body: dict[str, str] | None = None
+    body: dict[str, str | int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +201,20 @@ class FetchFrom:
     purpose: Purpose = Purpose.ADDRESS
 
 
-Action: TypeAlias = Ask | FetchFrom
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Write the artifact into the device, from this byte on."""
+
+    start: int
+    purpose: Purpose = Purpose.PACKAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Begin the update that returns the device to what it ran before."""
+
+
+Action: TypeAlias = Ask | FetchFrom | Push | Undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +240,12 @@ def after(state: UpdateState, trigger: Trigger) -> UpdateState:
 def moved(
     update: Update, trigger: Trigger, now: datetime, reason: str = "", deadline: timedelta | None = None
 ) -> Update:
-    """The update in its next state, with the deadline of that; an end has none."""
+    """The update in its next state, with the deadline of that; an end has none.
+
+    A roll back that fails asks for a person: there is nothing left to go back to by itself.
+    """
+    if update.undoes is not None and trigger in {Trigger.FAIL, Trigger.ROLL_BACK}:
+        trigger = Trigger.DOUBT
     state = after(update.state, trigger)
     return msgspec.structs.replace(
         update,

@@ -6,11 +6,23 @@ from typing import Final, TypeAlias, TypeGuard
 
 from shoal.campaigns import store
 from shoal.campaigns.conduct import Conductor
-from shoal.campaigns.facts import PATHS, DeviceFacts, after_event, new_facts
+from shoal.campaigns.drift import noticed, overtaken, settled
+from shoal.campaigns.facts import DeviceFacts, after_event, is_about_updates, new_facts
 from shoal.campaigns.neighbours import Enqueue, FileServer
-from shoal.campaigns.step import CommandEnded, Happening, Progressed, Reported, TimeIsUp, removed, step
+from shoal.campaigns.step import (
+    CommandEnded,
+    Happening,
+    Progressed,
+    Recovered,
+    Reported,
+    TimeIsUp,
+    Worsened,
+    removed,
+    step,
+)
 from shoal.campaigns.update import Step, Update
 from shoal.events.codec import AnyEvent
+from shoal.events.condition import ConditionChanged, ConditionClosed, ConditionEvent, ConditionOpened
 from shoal.events.device import (
     CommandChanged,
     DeviceDeregistered,
@@ -22,7 +34,7 @@ from shoal.events.device import (
     RegistrationExpired,
     RegistrationUpdated,
 )
-from shoal.events.topics import DEVICE, Topic
+from shoal.events.topics import CONDITION, DEVICE, Topic
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
@@ -45,14 +57,17 @@ class CampaignHandler:
     """The campaigns worker: one handler for `stream.worker.Worker`."""
 
     group: Final = "campaigns"
-    topics: Final[Sequence[Topic]] = (DEVICE,)
+    topics: Final[Sequence[Topic]] = (DEVICE, CONDITION)
     timed: Final[Sequence[Topic]] = (DEVICE,)
 
     def __init__(self, enqueue: Enqueue, server: FileServer) -> None:
         self._conductor = Conductor(enqueue, server)
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
-        """Takes in what devices said, moves their updates, then fires what is due at the watermark."""
+        """Takes in what devices said and what health says of them, moves their updates, then fires what is due."""
+        if batch.topic is CONDITION:
+            await self._look_at_conditions(tx, batch)
+            return
         events: list[Relevant] = [event for _, event in batch.events if _is_relevant(event)]
         devices = {event.device for event in events if event.device is not None}
         if devices:
@@ -67,6 +82,15 @@ class CampaignHandler:
             await work.load({update.device for update in due})
             for update in due:
                 await work.move(update.device, TimeIsUp(), batch.watermark)
+            await work.write()
+
+    async def _look_at_conditions(self, tx: Transaction, batch: Batch) -> None:
+        """What is wrong with a device may be the fault of its update. Health keeps its events by farm."""
+        events = [event for _, event in batch.events if isinstance(event, ConditionEvent)]
+        work = _Pass(self._conductor, tx, batch.partition)
+        await work.load({event.device for event in events})
+        for event in events:
+            await work.judge(event)
 
 
 class _Pass:
@@ -76,6 +100,8 @@ class _Pass:
         self._conductor = conductor
         self._tx = tx
         self._partition = partition
+        # Of devices that are known: that in which their own events come, whoever tells of them.
+        self._partitions: dict[str, int] = {}
         self._facts: dict[str, DeviceFacts] = {}
         self._updates: dict[str, Update] = {}
         self._changed: set[str] = set()
@@ -84,6 +110,7 @@ class _Pass:
     async def load(self, devices: set[str]) -> None:
         found = await store.load_facts(self._tx, devices)
         self._facts = {device: facts for device, (facts, _) in found.items()}
+        self._partitions = {device: partition for device, (_, partition) in found.items()}
         self._updates = await store.running(self._tx, devices)
 
     async def take(self, event: Relevant) -> None:
@@ -106,6 +133,27 @@ class _Pass:
         happening = _happening(event, self._updates.get(device))
         if happening is not None:
             await self.move(device, happening, event.time)
+        self._notice(device)
+
+    async def judge(self, event: ConditionEvent) -> None:
+        """Something is wrong with a device, or is not any more: remembered, and told to its update."""
+        condition = f"{event.condition}:{event.instance}"
+        match event:
+            case ConditionOpened() | ConditionChanged():
+                await store.keep_condition(self._tx, event.device, condition, event.since)
+                says = f"{event.verdict.says.rstrip('.')} ({event.severity})"
+                await self.move(event.device, Worsened(condition, event.severity, says), event.time)
+            case ConditionClosed():
+                await store.close_condition(self._tx, event.device, condition)
+                await self.move(event.device, Recovered(condition), event.time)
+
+    def _notice(self, device: str) -> None:
+        """What it says it runs may be something else than what we left it with."""
+        facts, events = noticed(self._facts[device], self._updates.get(device))
+        for event in events:
+            self._tx.publish(event)
+            self._changed.add(device)
+        self._facts[device] = facts
 
     async def move(self, device: str, happening: Happening, at: datetime) -> None:
         """One step of the update of a device, if one runs."""
@@ -132,16 +180,26 @@ class _Pass:
             await self._keep(before, Step(removed(before, at)), facts, at)
 
     async def _keep(self, before: Update, moved: Step, facts: DeviceFacts, at: datetime) -> None:
-        update = await self._conductor.carry_out(self._tx, before, moved, facts, self._partition, at)
+        device = before.device
+        partition = self._partitions.get(device, self._partition)
+        update = await self._conductor.carry_out(self._tx, before, moved, facts, partition, at)
+        known = settled(facts, before, update, at)
+        if known is not facts and device in self._facts:
+            for event in overtaken(facts, known):
+                self._tx.publish(event)
+            self._facts[device] = known
+            self._changed.add(device)
         if update.state.is_end:
-            self._updates.pop(update.device, None)
+            # Another may have begun in the same moment: the one that undoes it.
+            self._updates.pop(device, None)
+            self._updates |= await store.running(self._tx, {device})
         else:
             self._updates[update.device] = update
 
 
 def _is_relevant(event: AnyEvent) -> TypeGuard[Relevant]:
     if isinstance(event, ReadingsReported):
-        return any(reading.path in PATHS for reading in event.readings)
+        return any(is_about_updates(reading.path) for reading in event.readings)
     return isinstance(event, Relevant)
 
 
@@ -177,4 +235,6 @@ def _without_times(facts: DeviceFacts) -> tuple[object, ...]:
         facts.battery_percent,
         facts.is_charging,
         facts.memory_free_kb,
+        facts.delivery_method,
+        facts.protocols,
     )

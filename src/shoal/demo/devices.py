@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from shoal.demo import world
+from shoal.demo.downloads import fetch_by_http
 from shoal.demo.farm import Inhabitant, Quantity
 from shoal.errors import DeviceFault
 from shoal.lwm2m.device import Device
+from shoal.lwm2m.firmware import Firmware, Method, Protocol, Result
 
 REPORT_EVERY: Final = timedelta(seconds=5)
 LIFETIME: Final = timedelta(seconds=30)
@@ -23,9 +25,9 @@ INSTALL_TAKES: Final = timedelta(seconds=4)
 REBOOT_TAKES: Final = timedelta(seconds=3)
 MODEL_BEFORE: Final = "2.0.3"
 
-# Object 5, OMA LwM2M Core 1.1 §E.6: states and results that the demo's cameras go through.
-IDLE, DOWNLOADING, DOWNLOADED, UPDATING = 0, 1, 2, 3
-INITIAL, SUCCESS, INTEGRITY_FAILED, UPDATE_FAILED, CONNECTION_LOST = 0, 1, 5, 8, 4
+# Not every make of camera takes a model in the same way.
+PUSHED_TO: Final = frozenset({"cam-0301"})
+FETCH_BY_HTTP: Final = frozenset({"cam-0201"})
 
 
 class Inhabited:
@@ -44,7 +46,7 @@ class Inhabited:
         self.is_powered = True
         self.update_goes_wrong = False
         self.model = MODEL_BEFORE
-        self._package = b""
+        self.firmware: Firmware | None = None
 
     def prepare(self) -> None:
         """Fills the tree before the device registers for the first time."""
@@ -63,18 +65,21 @@ class Inhabited:
         device.set("/3/0/16", "U")
         device.set("/4/0/0", 7)
         device.set("/4/0/1/0", 7)
-        device.set("/5/0/3", IDLE)
-        device.set("/5/0/5", INITIAL)
-        device.set("/5/0/8/0", 1)
-        device.set("/5/0/9", 0)
         device.set("/26241/0/1", who.spot.depth_m)
         device.set("/26241/0/2", f"{who.home.enclosure}, hung at {who.spot.depth_m:g} m")
         device.on_execute("/3/0/4", lambda path, arguments: self.reboot())  # noqa: ARG005
         if who.kind == "camera":
             device.set("/5/0/6", "fish-count")
             device.set("/5/0/7", self.model)
-            device.on_write("/5/0/1", self._asked_to_download)
-            device.on_execute("/5/0/2", lambda path, arguments: self._install())  # noqa: ARG005
+        by_http = who.endpoint in FETCH_BY_HTTP
+        self.firmware = Firmware(
+            device,
+            self._install,
+            boot=self.power_on,
+            method=Method.PUSH if who.endpoint in PUSHED_TO else Method.PULL,
+            protocols=(Protocol.COAPS, Protocol.HTTP) if by_http else (Protocol.COAPS,),
+            fetch_web=fetch_by_http if by_http else None,
+        )
         self.measure()
 
     def measure(self) -> list[str]:
@@ -156,42 +161,23 @@ class Inhabited:
         self.lose_power()
         await asyncio.sleep(REBOOT_TAKES.total_seconds())
         self.power_on()
+        if self.firmware is not None:
+            self.firmware.resume()
 
-    async def _asked_to_download(self, path: str, value: object) -> None:
-        del path
-        uri = str(value)
-        if not uri:  # §E.6: an empty URI resets the state machine
-            self._show(IDLE, INITIAL)
-            return
-        self._show(DOWNLOADING, INITIAL)
-        try:
-            self._package = await self.device.fetch(uri)
-        except DeviceFault:
-            self._show(IDLE, CONNECTION_LOST)
-            return
-        self._show(DOWNLOADED, INITIAL)
-
-    async def _install(self) -> None:
-        self._show(UPDATING, INITIAL)
+    async def _install(self, package: bytes) -> Result:
         await asyncio.sleep(INSTALL_TAKES.total_seconds())
-        version = packaged_version(self._package)
+        version = packaged_version(package)
         self.lose_power()
         await asyncio.sleep(REBOOT_TAKES.total_seconds())
         if version is None:
-            self._show(IDLE, INTEGRITY_FAILED)
-        elif self.update_goes_wrong:
+            return Result.INTEGRITY_FAILED
+        if self.update_goes_wrong:
             # The new model does not load: the boot loader goes back to the one before.
-            self._show(IDLE, UPDATE_FAILED)
-        else:
-            self.model = version
-            self.device.set("/5/0/7", version)
-            self.device.set("/26242/0/7", version)
-            self._show(IDLE, SUCCESS)
-        self.power_on()
-
-    def _show(self, state: int, result: int) -> None:
-        self.device.set("/5/0/5", result)
-        self.device.set("/5/0/3", state)
+            return Result.UPDATE_FAILED
+        self.model = version
+        self.device.set("/5/0/7", version)
+        self.device.set("/26242/0/7", version)
+        return Result.SUCCESS
 
 
 def model_package(name: str, version: str, size: int, seed: int) -> bytes:

@@ -80,11 +80,12 @@ class Uplink:
             if batch.count:
                 self._stream.append_pages(DEVICE, self._pages(batch))
         except Unavailable as error:
-            self._core.refused(batch.seq)
-            self.refused_events += batch.count
             if self.failure is None:
                 log.error("uplink.refused", extra={"neighbour": error.neighbour, "reason": error.reason})
+            # Before devices hear of it: whoever asks then is told why.
             self.failure = error
+            self.refused_events += batch.count
+            self._core.refused(batch.seq)
             self._closing.wait(PAUSE_S)
             return
         self._core.committed(batch.seq)

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from shoal.events.campaign import UpdateChanged
+from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionEvent
 from shoal.events.device import (
     AnyDeviceEvent,
     DeviceAwake,
@@ -28,6 +28,7 @@ from shoal.health.coverage import of_description
 from shoal.health.record import (
     Battery,
     BatteryLevel,
+    Drift,
     HealthRecord,
     PlaceDispute,
     Presence,
@@ -40,7 +41,7 @@ from shoal.health.vitals import battery_levels, updated
 
 replace = msgspec.structs.replace
 
-HealthInput: TypeAlias = AnyDeviceEvent | UpdateChanged
+HealthInput: TypeAlias = AnyDeviceEvent | UpdateChanged | VersionEvent
 
 # Events that the device itself caused by an authenticated datagram: they, and nothing of ours, are signs of life.
 _UPLINKS = (
@@ -76,6 +77,11 @@ def written_down(record: HealthRecord, event: HealthInput) -> HealthRecord:
     record = _placed(record, event)
     if _is_uplink(event):
         record = _heard(record, event)
+    match event:
+        case UpdateChanged():
+            return _updating(record, event)
+        case VersionEvent():
+            return _drifting(record, event)
     return _applied(record, event)
 
 
@@ -127,8 +133,6 @@ def _applied(record: HealthRecord, event: HealthInput) -> HealthRecord:
             return with_profile(record, event)
         case PlaceChanged():
             return _disputed(record, event)
-        case UpdateChanged():
-            return _updating(record, event)
     return record
 
 
@@ -249,7 +253,19 @@ def _updating(record: HealthRecord, event: UpdateChanged) -> HealthRecord:
     failed = record.failed_update
     if event.state in UPDATE_SEVERITIES:
         failed = update
-    elif event.state == "confirmed":
-        # Only the next success ends it: a new attempt is a hope.
+    elif event.state == "confirmed" and (failed is None or event.undoes != failed.update):
+        # Only the next success ends it: a new attempt is a hope, and to be back where it was is none.
         failed = None
     return replace(record, update=update, failed_update=failed)
+
+
+def _drifting(record: HealthRecord, event: VersionEvent) -> HealthRecord:
+    known = record.drifts_at.get(event.kind)
+    if known is not None and event.time <= known:
+        return record
+    drifts = {kind: drift for kind, drift in record.drifts.items() if kind != event.kind}
+    if isinstance(event, VersionDrifted):
+        drifts[event.kind] = Drift(
+            kind=event.kind, name=event.name, version=event.version, reported=event.reported, since=event.time
+        )
+    return replace(record, drifts=drifts, drifts_at={**record.drifts_at, event.kind: event.time})

@@ -82,6 +82,16 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     deadline: datetime | None
 
 
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
+    """The device runs another version than our last update left it with."""
+
+    kind: str
+    name: str
+    version: str
+    reported: str
+    since: datetime
+
+
 class HealthRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One device. `judged_at` is how far in time it has been judged; it never goes back."""
 
@@ -111,6 +121,9 @@ class HealthRecord(msgspec.Struct, frozen=True, kw_only=True):
     place_at: datetime | None = None
     update: Update | None = None
     failed_update: Update | None = None
+    # By the kind of artifact; when each was last told of, because older news may come twice.
+    drifts: dict[str, Drift] = {}
+    drifts_at: dict[str, datetime] = {}
     episodes: dict[str, Episode] = {}
     onsets: dict[str, datetime] = {}
     status: Status = Status.NEW

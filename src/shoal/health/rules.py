@@ -66,6 +66,7 @@ def findings(record: HealthRecord, pauses: Sequence[Pause] = ()) -> dict[str, Fi
         *_error_codes(record),
         *_place(record),
         *_update(record),
+        *_drifts(record),
     )
     return {finding.key: finding for finding in every}
 
@@ -273,3 +274,20 @@ def _update(record: HealthRecord) -> Iterator[Finding]:
             ],
         ),
     )
+
+
+def _drifts(record: HealthRecord) -> Iterator[Finding]:
+    for kind, drift in record.drifts.items():
+        what = "firmware" if kind == "firmware" else f"the model {drift.name}"
+        yield Finding(
+            condition="version_drift",
+            instance=kind,
+            severity=Severity.WARNING,
+            onset=drift.since,
+            since=drift.since,
+            verdict=Verdict(
+                cause="version_drift",
+                says=f"It runs {what} {drift.reported} instead of {drift.version}, and no update of ours did that.",
+                evidence=[Evidence(at=drift.since, says=f"Reported {drift.reported}.")],
+            ),
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from shoal.events.campaign import UpdateChanged
+from shoal.events.campaign import UpdateChanged, VersionEvent
 from shoal.events.codec import AnyEvent
 from shoal.events.device import (
     CommandChanged,
@@ -68,7 +68,7 @@ class HealthHandler:
 
 async def _named(tx: Transaction, events: Iterable[AnyEvent]) -> list[tuple[str, HealthInput]]:
     """Events with the device that they are about. Refused handshakes are about the owner of the identity."""
-    inputs = [event for event in events if isinstance(event, DeviceEvent | UpdateChanged)]
+    inputs = [event for event in events if isinstance(event, DeviceEvent | UpdateChanged | VersionEvent)]
     identities = {
         event.identity
         for event in inputs

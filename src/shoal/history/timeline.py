@@ -18,7 +18,7 @@ from shoal.events.alert import (
     AlertWithdrawn,
     NotificationDue,
 )
-from shoal.events.campaign import UpdateChanged
+from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionEvent
 from shoal.events.codec import AnyEvent
 from shoal.events.condition import ConditionChanged, ConditionClosed, ConditionEvent, StatusChanged
 from shoal.events.device import (
@@ -66,6 +66,8 @@ def line(event: AnyEvent) -> Line | None:
             told = _of_alert(event)
         case UpdateChanged(device=device, tenant=tenant):
             told = _of_update(event)
+        case VersionEvent(device=device, tenant=tenant):
+            told = _of_version(event)
         case _:
             return None
     return None if told is None else Line(tenant, device, *told)
@@ -230,6 +232,7 @@ def _of_alert(event: AlertEvent) -> _Told | None:
 
 
 _UPDATE_STATES: Final = {
+    "trial": "runs, and the device is watched",
     "confirmed": "done, the device reports the new version",
     "rolled_back": "rolled back",
     "needs_attention": "needs somebody to look at it",
@@ -241,8 +244,23 @@ def _of_update(event: UpdateChanged) -> _Told | None:
         return None  # progress within a state
     state = _UPDATE_STATES.get(event.state, _words(event.state))
     reason = f": {event.reason}" if event.reason else ""
-    detail = {"update": event.update, "artifact": event.artifact, "state": event.state, "was": event.was}
-    return "update", f"Update to {event.name} {event.version} {state}{reason}", detail
+    what = "Update to" if event.undoes is None else "Roll back to"
+    detail = {
+        "update": event.update,
+        "artifact": event.artifact,
+        "state": event.state,
+        "was": event.was,
+        "undoes": event.undoes,
+    }
+    return "update", f"{what} {event.name} {event.version} {state}{reason}", detail
+
+
+def _of_version(event: VersionEvent) -> _Told:
+    detail = {"update": event.update, "kind": event.kind, "version": event.version, "reported": event.reported}
+    if isinstance(event, VersionDrifted):
+        says = f"Runs {event.kind} {event.reported} instead of {event.version}, without an update of ours"
+        return "update", says, detail
+    return "update", f"Runs {event.kind} {event.reported} again, as it should", detail
 
 
 def _words(name: str) -> str:

@@ -9,7 +9,8 @@ Nothing in here knows of farms. The protocol itself runs in the Rust core, in th
 asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
 """
 
-from shoal.lwm2m.device import Device
+from shoal.lwm2m.device import Begun, Device
+from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.objects import definition, resource_at
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
@@ -29,10 +30,12 @@ from shoal.lwm2m.server import (
 )
 
 __all__ = [
+    "Begun",
     "Deregistered",
     "Device",
     "Downloaded",
     "Expired",
+    "Firmware",
     "Heard",
     "Observation",
     "Path",

@@ -18,6 +18,7 @@ import secrets
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Final, Literal, Self, TypeAlias, TypeVar
@@ -31,6 +32,7 @@ Scalar: TypeAlias = bool | int | float | str | bytes | None
 OnWrite: TypeAlias = Callable[[str, Scalar], Awaitable[None] | None]
 OnExecute: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[None] | None]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
+OnReceiving: TypeAlias = Callable[[str, int], None]
 
 _T = TypeVar("_T")
 
@@ -39,6 +41,17 @@ WAIT_S: Final = 1.0
 # What one call takes from the core: a burst of a few hundred devices.
 OCCURRENCES_PER_CALL_MAX: Final = 1_024
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
+
+
+@dataclass
+class Begun:
+    """What came of a file whose fetch broke off. Give it to the next fetch, which goes on there and keeps it up to date.
+
+    It means something only together with its ETag: of another file it is thrown away.
+    """
+
+    data: bytes = b""
+    etag: bytes | None = None
 
 
 class Device:
@@ -90,6 +103,7 @@ class Device:
         self._handle: int | None = None
         self._on_write: list[tuple[Path, OnWrite]] = []
         self._on_execute: list[tuple[Path, OnExecute]] = []
+        self._on_receiving: list[tuple[Path, OnReceiving]] = []
         self._on_progress: dict[int, OnProgress] = {}
         self._waiting: dict[int, asyncio.Future[DeviceOccurrence]] = {}
         self._numbers = itertools.count(1)
@@ -146,6 +160,10 @@ class Device:
         """Calls `told(path, value)` after a server wrote something at or beneath `path`."""
         self._on_write.append((Path.parse(path), told))
 
+    def on_receiving(self, path: str, told: OnReceiving) -> None:
+        """Calls `told(path, bytes)` while a server writes something large at or beneath `path`, block by block."""
+        self._on_receiving.append((Path.parse(path), told))
+
     def on_execute(self, path: str, told: OnExecute) -> None:
         """Calls `told(path, arguments)` after a server executed something at or beneath `path`.
 
@@ -182,8 +200,10 @@ class Device:
         """Says goodbye; the device stays silent until it is started again."""
         await self._ask("deregister", self._command("deregister"))
 
-    async def fetch(self, uri: str, progress: OnProgress | None = None) -> bytes:
+    async def fetch(self, uri: str, progress: OnProgress | None = None, begun: Begun | None = None) -> bytes:
         """Fetches a file block by block from the server it is registered with (`coaps://host:port/path`).
+
+        With `begun` it goes on where an earlier fetch broke off; when this one does, too, that holds what came.
 
         Raises:
             DeviceFault: refused, gone, changed while it was fetched, or no answer.
@@ -192,9 +212,14 @@ class Device:
         if progress is not None:
             self._on_progress[number] = progress
         try:
-            done = await self._ask("fetch", lambda handle, number: self._host.core.fetch(handle, number, uri), number)
+            done = await self._done(
+                lambda handle, number: self._host.core.fetch(handle, number, uri, _taken_up(begun)), number
+            )
         finally:
             self._on_progress.pop(number, None)
+        if begun is not None:
+            begun.data, begun.etag = done.data or b"", done.etag
+        self._check(done, "fetch")
         return done.data or b""
 
     def claim(self, enclosure: str | None) -> None:
@@ -222,21 +247,22 @@ class Device:
             raise Rejected("device", "it is not running: use `async with`")
         return self._handle
 
-    async def _ask(
-        self, operation: str, order: Callable[[int, int], None], number: int | None = None
-    ) -> DeviceOccurrence:
+    async def _ask(self, operation: str, order: Callable[[int, int], None]) -> None:
+        self._check(await self._done(order, next(self._numbers)), operation)
+
+    async def _done(self, order: Callable[[int, int], None], number: int) -> DeviceOccurrence:
         handle = self._running()
-        number = number or next(self._numbers)
         future: asyncio.Future[DeviceOccurrence] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
             order(handle, number)
-            done = await future
+            return await future
         finally:
             self._waiting.pop(number, None)
+
+    def _check(self, done: DeviceOccurrence, operation: str) -> None:
         if done.code is None or not done.code.startswith("2."):
             raise DeviceFault(self.endpoint, operation, done.code, done.detail or "")
-        return done
 
     def _take(self, occurrence: DeviceOccurrence) -> None:
         """What the core tells of this device; runs in the event loop."""
@@ -252,13 +278,22 @@ class Device:
                 self._tell_written(occurrence)
             case "executed":
                 self._tell_executed(occurrence)
-            case "progress":
-                if told := self._on_progress.get(occurrence.number or 0):
-                    told(occurrence.bytes or 0, occurrence.size)
+            case "receiving" | "progress":
+                self._tell_progress(occurrence)
             case "done":
                 future = self._waiting.get(occurrence.number or 0)
                 if future is not None and not future.done():
                     future.set_result(occurrence)
+
+    def _tell_progress(self, occurrence: DeviceOccurrence) -> None:
+        if occurrence.kind == "progress":
+            if told := self._on_progress.get(occurrence.number or 0):
+                told(occurrence.bytes or 0, occurrence.size)
+            return
+        path = Path.parse(occurrence.path or "")
+        for above, receiving in self._on_receiving:
+            if above.contains(path):
+                receiving(str(path), occurrence.bytes or 0)
 
     def _tell_written(self, occurrence: DeviceOccurrence) -> None:
         path = Path.parse(occurrence.path or "")
@@ -343,6 +378,10 @@ class _Host:
         for occurrence in occurrences:
             if (device := self._devices.get(occurrence.handle)) is not None:
                 device._take(occurrence)  # noqa: SLF001  # the host is the device's other half
+
+
+def _taken_up(begun: Begun | None) -> tuple[bytes, bytes] | None:
+    return None if begun is None or begun.etag is None else (begun.data, begun.etag)
 
 
 def _encoded(value: Scalar) -> bytes:

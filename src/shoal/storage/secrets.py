@@ -8,6 +8,7 @@ so that a wrong master key is told from a damaged row.
 """
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from typing import Final
@@ -51,6 +52,7 @@ class Vault:
     """
 
     def __init__(self, master_key: bytes, *older: bytes) -> None:
+        self._master_key = master_key
         self._ciphers = {_head(key): AESGCM(key) for key in (master_key, *older)}
         self._head = _head(master_key)
 
@@ -58,6 +60,10 @@ class Vault:
     def heads(self) -> Sequence[bytes]:
         """What the secrets begin with that this vault opens; those that it makes, first."""
         return tuple(self._ciphers)
+
+    def signing_key(self, purpose: str) -> bytes:
+        """A key to sign with, of this installation and for this purpose alone; it tells nothing of the master key."""
+        return hmac.digest(self._master_key, b"shoal signing key|" + purpose.encode(), hashlib.sha256)
 
     def encrypt(self, plaintext: bytes, context: str) -> bytes:
         """A secret that only this master key opens, and only in this context."""

@@ -17,6 +17,7 @@ from shoal.alerting.headline import NAME_CHARACTERS_MAX, headline, printable
         ("update_failed", "", "update_failed", "The update of cam-1 failed"),
         ("update_failed", "", "update_rolled_back", "cam-1 rolled its update back"),
         ("update_failed", "", "update_needs_attention", "The update of cam-1 needs a person"),
+        ("version_drift", "model", "version_drift", "cam-1 runs another version than it was updated to"),
         ("error_code", "8", "peripheral_failure", "cam-1 reports a malfunction of a peripheral"),
         ("error_code", "17", "error_17", "cam-1 reports error 17"),
         ("lens_dirty", "", "algae", "cam-1: lens dirty"),

@@ -25,3 +25,14 @@ def test_a_seat_is_free_again_after_whatever_happened_on_it() -> None:
 
     with seats.one_more() as has_seat:
         assert has_seat
+
+
+def test_nobody_takes_more_than_their_share() -> None:
+    seats = Seats(3, each=2)
+
+    with seats.one_more("a") as first, seats.one_more("a") as second, seats.one_more("a") as third:
+        with seats.one_more("b") as other:
+            assert (first, second, third, other) == (True, True, False, True)
+        assert seats.taken == 2
+    with seats.one_more("a") as again:
+        assert again

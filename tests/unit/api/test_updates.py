@@ -1,5 +1,7 @@
 """Updates of devices."""
 
+from datetime import timedelta
+
 import httpx
 
 from shoal.bff import heard
@@ -44,11 +46,39 @@ async def test_what_cannot_be_updated_is_refused(company: Company, admin: httpx.
     known = await company.registered(objects=OBJECTS)
     chosen = await artifact(admin)
 
-    pushed = await admin.post(f"/devices/{known.id}/updates", json={"artifact": chosen, "delivery": "push"})
+    path = f"/devices/{known.id}/updates"
+    carried = await admin.post(path, json={"artifact": chosen, "delivery": "pigeon"})
+    both = await admin.post(path, json={"artifact": chosen, "roll_back": "cmp-00000000"})
+    neither = await admin.post(path, json={})
+    for_ever = await admin.post(path, json={"artifact": chosen, "soak_s": 1e9})
+    unknown = await admin.post(path, json={"roll_back": "cmp-00000000"})
     nothing = await admin.post(f"/devices/{known.id}/updates", json={"artifact": "art-00000000"})
     nonsense = await admin.post(f"/devices/{known.id}/updates", json={"artifact": "latest"})
 
-    assert (pushed.status_code, nothing.status_code, nonsense.status_code) == (400, 404, 400)
+    assert [answer.status_code for answer in (carried, both, neither, for_ever)] == [422] * 4
+    assert (nothing.status_code, nonsense.status_code, unknown.status_code) == (404, 400, 404)
+
+
+async def test_an_update_says_how_it_goes_and_cannot_be_undone_before_it_took_effect(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.registered(objects=OBJECTS)
+    path = f"/devices/{device.id}/updates"
+    wish = {"artifact": await artifact(admin), "delivery": "push", "soak_s": 60}
+    started = (await admin.post(path, json=wish)).json()
+    early = await admin.post(path, json={"roll_back": started["id"]})
+    company.clock.advance(timedelta(seconds=1))
+    await company.reports(device, {"/5/0/3": 0, "/5/0/5": 0, "/3/0/3": "1.0"})
+
+    going = (await admin.get(f"{path}/{started['id']}")).json()
+
+    assert (early.status_code, early.json()["type"]) == (409, "conflict")
+    assert "it goes on: stop it instead" in early.json()["title"]
+    assert (going["state"], going["delivery"], going["over"]) == ("downloading", "push", "coaps")
+    assert (going["can_roll_back"], going["undoes"], going["previous_version"]) == (False, None, None)
+    [command] = [one for one in await company.commands.of_device(company.tenant, device.id) if one.path == "/5/0/0"]
+    assert command.body is not None
+    assert b'"from":0' in command.body
 
 
 async def test_an_update_is_found_at_its_own_device_only(company: Company, admin: httpx.AsyncClient) -> None:

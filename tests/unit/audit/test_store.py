@@ -12,6 +12,7 @@ from shoal.audit.store import Audit
 from shoal.errors import Rejected
 from shoal.ids import TenantId
 from shoal.storage.database import Database
+from tests.harness.databases import fresh_database
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 OURS, THEIRS = TenantId("ten-OURS0000"), TenantId("ten-THEIRS00")
@@ -19,7 +20,7 @@ OURS, THEIRS = TenantId("ten-OURS0000"), TenantId("ten-THEIRS00")
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

@@ -344,8 +344,12 @@ def _deciding(api: FastAPI, farm: FakeFarm, live: Live) -> None:
 
     @api.post("/api/v1/devices/{key}/updates", status_code=201)
     async def start(key: str, body: Annotated[Row, Body()]) -> Row:
-        artifact = _find(farm.artifacts, body["artifact"])
+        undone = _find(farm.updates[key], body["roll_back"]) if "roll_back" in body else None
+        chosen = body["artifact"] if undone is None else farm.previous_artifact
+        artifact = _find(farm.artifacts, chosen)
         now = farm.clock()
+        if undone is not None and undone["state"] == "trial":
+            undone.update(state="failed", reason="rolled back by Ida Vik", changed_at=now.isoformat())
         update = {
             "id": f"upd-{len(farm.updates.get(key, [])):07}",
             "artifact": artifact["id"],
@@ -360,6 +364,8 @@ def _deciding(api: FastAPI, farm: FakeFarm, live: Live) -> None:
             "changed_at": now.isoformat(),
             "deadline": (now + timedelta(hours=2)).isoformat(),
             "by": "Ida Vik",
+            "delivery": None if body.get("delivery", "automatic") == "automatic" else body["delivery"],
+            "undoes": None if undone is None else undone["id"],
         }
         farm.updates.setdefault(key, []).insert(0, update)
         live.tell("update", device=key)

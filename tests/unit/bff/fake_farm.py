@@ -45,6 +45,8 @@ class FakeFarm:
     policies: list[Row] = field(default_factory=list)
     artifacts: list[Row] = field(default_factory=list)
     updates: dict[str, list[Row]] = field(default_factory=dict)
+    # What a roll back leads to, whatever is undone.
+    previous_artifact: str = "art-7Q2M4XA"
     commands: dict[str, Row] = field(default_factory=dict)
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
     delayed_since: str | None = None
@@ -236,6 +238,8 @@ def _stories(world: FakeFarm) -> None:
             "version": "2.9.0",
             "state": "downloading",
             "was": "waiting",
+            "delivery": "push",
+            "over": "coaps",
             "bytes": 66_560,
             "size": 151_552,
             "started_at": world.ago(minutes=6),
@@ -255,6 +259,9 @@ def _stories(world: FakeFarm) -> None:
             "started_at": world.ago(days=43),
             "changed_at": world.ago(days=43),
             "by": "Jon Aas",
+            "delivery": "pull",
+            "over": "coaps",
+            "ran_since": world.ago(days=43),
         },
         {
             "id": "upd-8B3N6RD",

@@ -89,6 +89,17 @@ async def test_an_update_starts_with_the_artifact_that_was_chosen(ida: Pages) ->
     assert (said["name"], said["version"], said["state"], said["is_over"]) == ("lice-detector", "14", "waiting", False)
 
 
+async def test_an_update_is_taken_back_by_another_one(ida: Pages) -> None:
+    device = awake(ida.farm)
+    update = (await ida.do(f"actions/devices/{device}/update", {"artifact": "art-3H8V6YC"})).json()["id"]
+    ida.farm.updates[device][0]["state"] = "trial"
+
+    back = await ida.do(f"actions/devices/{device}/updates/{update}/roll-back")
+
+    assert back.json()["undoes"] == update
+    assert ida.farm.updates[device][1]["state"] == "failed"
+
+
 async def test_an_update_can_be_stopped_until_the_device_is_asked_to_install(ida: Pages) -> None:
     device = awake(ida.farm)
     update = (await ida.do(f"actions/devices/{device}/update", {"artifact": "art-3H8V6YC"})).json()["id"]
@@ -110,6 +121,7 @@ async def test_an_update_can_be_stopped_until_the_device_is_asked_to_install(ida
         ("devices/DEVICE/execute", {"path": "/3/0/4"}),
         ("devices/DEVICE/update", {"artifact": "art-3H8V6YC"}),
         ("devices/DEVICE/updates/upd-1/cancel", None),
+        ("devices/DEVICE/updates/upd-1/roll-back", None),
         ("devices/DEVICE/accept-claim", None),
         ("devices/DEVICE/refuse-claim", None),
         ("commands/cmd-5RT2K9M/cancel", None),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shoal.campaigns.artifact import ArtifactKind
+from shoal.campaigns.campaigns import SOAK_S_MAX
 from shoal.campaigns.update import Purpose, UpdateState
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import TenantId
@@ -75,8 +76,8 @@ async def test_an_update_begins_with_its_file_on_offer_and_the_device_asked(shoa
     )
     assert sorted(update.commands.values()) == sorted([Purpose.POLL_STATE, Purpose.POLL, Purpose.POLL_VERSION])
     assert {command.id for command in commands} == set(update.commands)
-    assert shoal.served[update.path][1].read_bytes() == b"weights"
-    assert shoal.readers == {(update.path, device.id)}
+    [offered] = await shoal.offered()
+    assert (offered.path, offered.device, offered.file.read_bytes()) == (update.path, device.id, b"weights")
     assert await shoal.campaigns.update(tenant, update.id) == update
     assert [one.id for one in (await shoal.campaigns.updates(tenant, device=device.id)).items] == [update.id]
     assert (await shoal.campaigns.counts(tenant))[UpdateState.WAITING] == 1
@@ -92,10 +93,12 @@ async def test_an_update_needs_a_device_and_an_artifact_of_the_tenant(shoal: Ins
         with pytest.raises(NotFound):
             await shoal.campaigns.start_update(tenant, of.id, with_)
     with pytest.raises(Rejected):
-        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="push")
+        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="carrier pigeon")
+    with pytest.raises(Rejected):
+        await shoal.campaigns.start_update(tenant, device.id, artifact, soak_s=SOAK_S_MAX + 1)
 
     assert (await shoal.campaigns.updates(tenant)).items == []
-    assert shoal.served == {}
+    assert await shoal.offered() == []
 
 
 async def test_a_second_update_of_a_device_is_refused_and_asks_nothing(shoal: Installation) -> None:
@@ -109,7 +112,7 @@ async def test_a_second_update_of_a_device_is_refused_and_asks_nothing(shoal: In
         await shoal.campaigns.start_update(tenant, device.id, newer)
 
     assert len(await shoal.commands.of_device(tenant, device.id)) == asked
-    assert len(shoal.served) == 1
+    assert len(await shoal.offered()) == 1
 
 
 async def test_a_damaged_or_lost_file_is_not_sent_to_a_device(shoal: Installation) -> None:
@@ -128,7 +131,7 @@ async def test_a_damaged_or_lost_file_is_not_sent_to_a_device(shoal: Installatio
     assert (await shoal.campaigns.start_update(tenant, device.id, artifact)).state is UpdateState.WAITING
 
 
-async def test_after_a_restart_files_of_running_updates_are_on_offer_again(shoal: Installation) -> None:
+async def test_the_files_of_running_updates_are_on_offer_those_that_are_there(shoal: Installation) -> None:
     tenant = await shoal.create_tenant()
     updates = []
     for n in range(3):
@@ -136,14 +139,9 @@ async def test_after_a_restart_files_of_running_updates_are_on_offer_again(shoal
         artifact = await upload(shoal, tenant, f"weights {n}".encode(), f"2.{n}")
         updates.append(await shoal.campaigns.start_update(tenant, device.id, artifact))
     await shoal.campaigns.cancel_update(tenant, updates[0].id)
-    shoal.served[updates[1].path][1].write_bytes(b"damaged")
-    shoal.served.clear()
+    shoal.files.path((await shoal.campaigns.artifact(tenant, updates[1].artifact)).sha256).unlink()
 
-    shoal.readers.clear()
-
-    assert await shoal.campaigns.serve_all() == 1
-    assert list(shoal.served) == [updates[2].path]
-    assert shoal.readers == {(updates[2].path, updates[2].device)}
+    assert [(one.path, one.device) for one in await shoal.offered()] == [(updates[2].path, updates[2].device)]
 
 
 async def test_an_update_can_be_stopped_once_by_its_own_tenant(shoal: Installation) -> None:
@@ -158,7 +156,7 @@ async def test_an_update_can_be_stopped_once_by_its_own_tenant(shoal: Installati
         await shoal.campaigns.cancel_update(tenant, update.id, by="usr-1")
 
     assert (stopped.state, stopped.reason) == (UpdateState.CANCELLED, "by usr-1")
-    assert shoal.readers == set()
+    assert await shoal.offered() == []
     assert (await shoal.campaigns.updates(tenant, states=[UpdateState.CANCELLED])).items == [stopped]
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -10,9 +11,21 @@ from shoal.campaigns import store
 from shoal.campaigns.artifact import ArtifactKind
 from shoal.campaigns.conduct import TIME_TO_LIVE_MAX, TIME_TO_LIVE_MIN, Conductor
 from shoal.campaigns.facts import DeviceFacts
+from shoal.campaigns.links import Links
 from shoal.campaigns.neighbours import FileServer, Request
 from shoal.campaigns.step import COMMANDS_REMEMBERED_MAX
-from shoal.campaigns.update import Ask, FetchFrom, Purpose, Step, Trigger, Update, UpdateState, moved
+from shoal.campaigns.update import (
+    Ask,
+    FetchFrom,
+    Purpose,
+    Push,
+    Step,
+    Trigger,
+    Undo,
+    Update,
+    UpdateState,
+    moved,
+)
 from shoal.errors import Conflict
 from shoal.events.campaign import UpdateChanged
 from shoal.events.topics import CAMPAIGN
@@ -38,23 +51,16 @@ UPDATE = Update(
     since=START,
     deadline=START + timedelta(days=1),
 )
+EVERY: Final[dict[str, Any]] = {"device": None, "farm": None, "states": (), "after": None, "limit": 10}
 READ = Ask(Purpose.POLL_STATE, "read", "/5/0/3")
 
 
-class Shelf:
-    """Remembers which device was kept from which file."""
+def no_file(sha256: str) -> Path:
+    raise AssertionError("only who starts an update looks for its file")
 
-    def __init__(self) -> None:
-        self.withdrawn: list[tuple[str, str]] = []
 
-    def serve(self, path: str, etag: bytes, file: Path, device: str) -> None:
-        raise AssertionError("only who starts an update lays out its file")
-
-    def withdraw(self, path: str, device: str) -> None:
-        self.withdrawn.append((path, device))
-
-    def address(self, facts: DeviceFacts) -> str:
-        return "coaps://192.0.2.1:5684/" if facts.secure else "coap://192.0.2.1"
+def address(facts: DeviceFacts) -> str:
+    return "coaps://192.0.2.1:5684/" if facts.secure else "coap://192.0.2.1"
 
 
 class Queue:
@@ -77,13 +83,8 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
-
-
-@pytest.fixture
-def conductor(queue: Queue, shelf: Shelf) -> Conductor:
-    return Conductor(queue, FileServer(serve=shelf.serve, withdraw=shelf.withdraw, address=shelf.address))
+def conductor(queue: Queue) -> Conductor:
+    return Conductor(queue, FileServer(address=address, file=no_file))
 
 
 async def carry(
@@ -196,21 +197,46 @@ async def test_the_last_command_of_an_update_that_is_over_is_given_and_forgotten
     assert (ended.state, ended.commands) == (UpdateState.CANCELLED, {})
 
 
-async def test_a_file_is_withdrawn_from_the_device_once_the_end_is_kept(
-    shoal: Installation, conductor: Conductor, shelf: Shelf
+@pytest.mark.parametrize(
+    ("facts", "avoids_web", "begins"),
+    [
+        ({"protocols": (1, 3)}, False, "https://farm.example/api/v1/downloads/cmp-1/x/"),
+        ({"protocols": (1, 3)}, True, "coaps://192.0.2.1:5684/fw/x"),
+        ({"protocols": (0, 1)}, False, "coaps://192.0.2.1:5684/fw/x"),
+    ],
+)
+async def test_a_device_that_can_is_told_an_address_of_our_web_server(
+    shoal: Installation, queue: Queue, facts: dict[str, Any], avoids_web: bool, begins: str
 ) -> None:
-    update = await carry(shoal, conductor, None, Step(UPDATE))
-    ended = Step(moved(update, Trigger.FAIL, START, "no room"))
+    links = Links(b"k" * 32, "https://farm.example")
+    files = FileServer(address=address, file=no_file, links=links)
+    update = msgspec.structs.replace(UPDATE, avoids_web=avoids_web)
 
-    async def end_and_fail() -> None:
-        async with shoal.database.transaction() as tx:
-            await conductor.carry_out(tx, update, ended, FACTS, 0, START)
-            raise ZeroDivisionError
+    told = await carry(
+        shoal, Conductor(queue, files), None, Step(update, (FetchFrom(),)), msgspec.structs.replace(FACTS, **facts)
+    )
 
-    with pytest.raises(ZeroDivisionError):
-        await end_and_fail()
-    before = list(shelf.withdrawn)
-    await carry(shoal, conductor, update, ended)
+    assert queue.requests[0].body is not None
+    assert str(queue.requests[0].body["value"]).startswith(begins)
+    assert told.over == begins.partition(":")[0]
 
-    assert before == []
-    assert shelf.withdrawn == [("/fw/x", "dev-1")]
+
+async def test_a_push_names_the_file_and_the_byte_to_begin_with(
+    shoal: Installation, conductor: Conductor, queue: Queue
+) -> None:
+    update = await carry(shoal, conductor, None, Step(UPDATE, (Push(4_096),)))
+
+    [request] = queue.requests
+    assert (request.operation, request.path, request.body) == ("write", "/5/0/0", {"file": "/fw/x", "from": 4_096})
+    assert (update.over, list(update.commands.values())) == ("coaps", [Purpose.PACKAGE])
+
+
+async def test_a_way_back_that_is_gone_asks_for_a_person(shoal: Installation, conductor: Conductor) -> None:
+    update = await carry(shoal, conductor, None, Step(msgspec.structs.replace(UPDATE, state=UpdateState.TRIAL)))
+    ill = Step(moved(update, Trigger.FAIL, START, "it is not well"), (Undo(),))
+
+    ended = await carry(shoal, conductor, update, ill)
+
+    assert ended.state is UpdateState.NEEDS_ATTENTION
+    assert ended.reason == "it is not well. It cannot: there is no such artifact"
+    assert len((await store.list_updates(shoal.database, "ten-1", **EVERY)).items) == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shoal.campaigns.facts import DeviceFacts, Said, after_event, new_facts
+from shoal.campaigns.facts import PROTOCOLS_MAX, DeviceFacts, Said, after_event, is_about_updates, new_facts
 from shoal.events.device import (
     DeviceDeregistered,
     DeviceEvent,
@@ -153,3 +153,25 @@ def test_the_profile_says_how_often_the_device_reports() -> None:
 def test_what_is_nobodys_is_not_remembered() -> None:
     assert new_facts(read("/5/0/3", 1)) == DeviceFacts(device="dev-1", tenant="ten-1")
     assert new_facts(ReadingsReported(id="e", time=NOW, via="send", readings=[])) is None
+
+
+def test_how_it_takes_files_is_what_it_said_last() -> None:
+    def lists(seconds: float, *protocols: int) -> ReadingsReported:
+        readings = [Reading(path=f"/5/0/8/{number}", value=value) for number, value in enumerate(protocols)]
+        return ReadingsReported(id="e", time=at(seconds), **PLACE, via="read", readings=readings)
+
+    facts = folded(lists(0, 3, 1, 3), read("/5/0/9", 2))
+    fewer = folded(lists(0, 3, 1), lists(1, 0), read("/3/0/9", 80))
+
+    assert (facts.protocols, facts.delivery_method) == ((1, 3), 2)
+    assert fewer.protocols == (0,)
+    assert len(folded(lists(0, *range(100))).protocols) == PROTOCOLS_MAX
+    assert is_about_updates("/5/0/8/0")
+    assert not is_about_updates("/5/0/80")
+
+
+def test_where_it_is_heard_from_follows_its_registration() -> None:
+    moved = RegistrationUpdated(id="e", time=at(1), **PLACE, registration="reg-1", address="198.51.100.2:40000")
+
+    assert folded(registered()).address == "192.0.2.1:5683"
+    assert folded(registered(), moved).address == "198.51.100.2:40000"

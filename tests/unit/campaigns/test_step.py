@@ -1,194 +1,47 @@
 """One device's way to a new version: what is asked of it, how long we wait, and how it ends."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.campaigns.artifact import ArtifactKind
-from shoal.campaigns.facts import DeviceFacts, after_event
+from shoal.campaigns.delivery import Delivery, Wish
+from shoal.campaigns.facts import after_event
 from shoal.campaigns.step import (
     ATTEMPTS_MAX,
     BATTERY_PERCENT_MIN,
-    Begin,
     CommandEnded,
-    Happening,
     Progressed,
+    Recovered,
     Reported,
-    TimeIsUp,
+    Worsened,
     cancelled,
     removed,
-    step,
 )
 from shoal.campaigns.timers import Timers
-from shoal.campaigns.update import Ask, Purpose, Step, Update, UpdateState
+from shoal.campaigns.update import Ask, FetchFrom, Purpose, Push, UpdateState
 from shoal.campaigns.version import is_same
 from shoal.errors import Conflict
-from shoal.events.device import (
-    DeviceDeregistered,
-    DeviceRegistered,
-    Reading,
-    ReadingsReported,
-    RegistrationExpired,
-    Scalar,
+from shoal.events.device import Reading, ReadingsReported
+from tests.unit.campaigns.way import (
+    DOWNLOADED,
+    DOWNLOADING,
+    HOUR,
+    IDLE,
+    MINUTE,
+    NEW,
+    NOW,
+    OLD,
+    SECOND,
+    UPDATING,
+    Way,
+    downloaded,
+    downloading,
+    installing,
+    returned,
 )
-
-NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
-OLD, NEW = "2.0.3", "2.1.0"
-IDLE, DOWNLOADING, DOWNLOADED, UPDATING = 0, 1, 2, 3
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-
-
-class Way:
-    """An update on its way, with the device's words in our hands. `asked` is what was asked since it was last looked at."""
-
-    def __init__(self, kind: ArtifactKind = ArtifactKind.MODEL, *objects: str, is_registered: bool = True) -> None:
-        self.now = NOW
-        self.facts = DeviceFacts(device="dev-1", tenant="ten-1", endpoint="cam-1", report_every_s=60)
-        self.asked: list[Purpose] = []
-        self.actions: list[object] = []
-        self._numbers = 0
-        self._version = "/5/0/7" if kind is ArtifactKind.MODEL else "/3/0/3"
-        self.update = Update(
-            id="cmp-1",
-            tenant="ten-1",
-            farm=None,
-            enclosure=None,
-            device="dev-1",
-            endpoint="cam-1",
-            artifact="art-1",
-            kind=kind,
-            name="fish-count",
-            version=NEW,
-            size=100_000,
-            path="/fw/x",
-            by="usr-1",
-            created_at=NOW,
-            since=NOW,
-        )
-        if is_registered:
-            self._register("reg-1", objects or ("/3/0", "/5/0"))
-        self.now += MINUTE
-        self.happens(Begin())
-
-    @property
-    def state(self) -> UpdateState:
-        return self.update.state
-
-    def happens(self, happening: Happening) -> "Way":
-        return self.takes(step(self.update, self.facts, happening, self.now))
-
-    def takes(self, result: Step) -> "Way":
-        """What the conductor does with a step: every action becomes a command."""
-        self.update = result.update
-        for action in result.actions:
-            self._numbers += 1
-            self.asked.append(action.purpose)
-            self.actions.append(action)
-            if not self.state.is_end:
-                commands = {**self.update.commands, f"cmd-{self._numbers}": action.purpose}
-                self.update = msgspec.structs.replace(self.update, commands=commands)
-        return self
-
-    def version_said(self) -> str | None:
-        said = self.facts.package_version if self.update.kind is ArtifactKind.MODEL else self.facts.firmware_version
-        return None if said is None else str(said.value)
-
-    def heard(self) -> list[Purpose]:
-        """What was asked since the last look."""
-        asked, self.asked = self.asked, []
-        return asked
-
-    def says(self, state: int | None = None, result: int | None = None, version: str | None = None) -> "Way":
-        values: dict[str, Scalar] = {"/5/0/3": state, "/5/0/5": result, self._version: version}
-        readings = [Reading(path=path, value=value) for path, value in values.items() if value is not None]
-        return self.reads(*readings)
-
-    def reads(self, *readings: Reading) -> "Way":
-        event = ReadingsReported(
-            id="e", time=self.now, device="dev-1", tenant="ten-1", via="read", readings=list(readings)
-        )
-        self.facts = after_event(self.facts, event)
-        return self.happens(Reported())
-
-    def answers(self, purpose: Purpose, state: str = "answered", code: str | None = "2.04") -> "Way":
-        command = next(known for known, why in self.update.commands.items() if why is purpose)
-        return self.happens(CommandEnded(command, state, code))
-
-    def registers(self, registration: str = "reg-2") -> "Way":
-        self._register(registration, ("/3/0", "/5/0"))
-        return self.happens(Reported())
-
-    def leaves(self) -> "Way":
-        event = DeviceDeregistered(
-            id="e", time=self.now, device="dev-1", tenant="ten-1", registration=self.facts.registration or ""
-        )
-        self.facts = after_event(self.facts, event)
-        return self.happens(Reported())
-
-    def expires(self) -> "Way":
-        event = RegistrationExpired(
-            id="e", time=self.now, device="dev-1", tenant="ten-1", registration=self.facts.registration or ""
-        )
-        self.facts = after_event(self.facts, event)
-        return self.happens(Reported())
-
-    def passes(self, span: timedelta) -> "Way":
-        """Time passes, and every timer fires when it is due."""
-        until = self.now + span
-        while (due := self.update.due_at) is not None and due <= until:
-            self.now = max(self.now, due)
-            before = self.update
-            self.happens(TimeIsUp())
-            assert self.update.due_at is None or self.update.due_at > self.now or self.update != before, "a timer hangs"
-        self.now = until
-        return self
-
-    def _register(self, registration: str, objects: tuple[str, ...]) -> None:
-        event = DeviceRegistered(
-            id="e",
-            time=self.now,
-            device="dev-1",
-            tenant="ten-1",
-            endpoint="cam-1",
-            registration=registration,
-            version="1.1",
-            lifetime_s=300,
-            binding="U",
-            queue_mode=False,
-            secure=True,
-            address="192.0.2.1:5683",
-            objects=[(path, None) for path in objects],
-        )
-        self.facts = after_event(self.facts, event)
-
-
-def downloading(kind: ArtifactKind = ArtifactKind.MODEL) -> Way:
-    """The device said that it is idle and runs the old version, and was told where to fetch the new one."""
-    way = Way(kind).passes(SECOND).says(IDLE, 0, OLD).passes(SECOND).answers(Purpose.ADDRESS).passes(SECOND)
-    way.heard()
-    return way
-
-
-def downloaded(kind: ArtifactKind = ArtifactKind.MODEL) -> Way:
-    way = downloading(kind).says(DOWNLOADING, 0).passes(SECOND).says(DOWNLOADED, 0)
-    assert way.state is UpdateState.DOWNLOADED
-    return way
-
-
-def installing(kind: ArtifactKind = ArtifactKind.MODEL) -> Way:
-    way = downloaded(kind).passes(SECOND).answers(Purpose.INSTALL).passes(SECOND)
-    assert way.state is UpdateState.INSTALLING
-    way.heard()
-    return way
-
-
-def returned(kind: ArtifactKind = ArtifactKind.MODEL) -> Way:
-    """The device was told to install and has registered anew."""
-    return installing(kind).passes(20 * SECOND).registers().passes(SECOND)
-
 
 # -- before -------------------------------------------------------------------------------------------------------------
 
@@ -359,18 +212,20 @@ def test_a_download_that_stands_still_is_begun_again_after_a_growing_pause() -> 
     way.passes(MINUTE).says(IDLE, 0, OLD)
 
     assert (stopped.state, stopped.reason) == (UpdateState.WAITING, "the download stands still")
-    assert Purpose.RESET in asked
+    assert Purpose.RESET not in asked, "it may go on by itself with what it has"
     assert still is UpdateState.WAITING
     assert (way.state, way.update.attempts, way.update.bytes) == (UpdateState.DOWNLOADING, 2, 0)
 
 
-def test_a_download_may_take_an_hour_and_no_more() -> None:
+def test_a_download_that_crawls_may_take_an_hour_five_times_and_no_more() -> None:
     way = downloading().says(DOWNLOADING, 0)
-    for minute in range(70):
+    attempts = []
+    for minute in range(6 * 60):
         way.passes(MINUTE).happens(Progressed(minute))
+        attempts.append(way.update.attempts)
 
-    assert way.update.attempts == 1
-    assert (way.state, way.update.reason) == (UpdateState.WAITING, "the download stands still")
+    assert attempts.index(2) in {59, 60, 61}
+    assert (way.state, attempts[-1]) == (UpdateState.FAILED, ATTEMPTS_MAX)
 
 
 def test_after_five_attempts_the_link_is_the_problem() -> None:
@@ -515,7 +370,7 @@ def test_a_device_that_installs_by_itself_is_watched_all_the_same() -> None:
     way.passes(20 * SECOND).registers().passes(SECOND).says(IDLE, 1, NEW)
 
     assert began is UpdateState.INSTALLING
-    assert way.state is UpdateState.CONFIRMED
+    assert way.state is UpdateState.TRIAL
 
 
 # -- the truth ----------------------------------------------------------------------------------------------------------
@@ -528,7 +383,7 @@ def test_success_is_the_version_after_a_new_registration(kind: ArtifactKind) -> 
     way.says(IDLE, 1, NEW)
 
     assert not_yet is UpdateState.INSTALLING
-    assert (way.state, way.update.reason) == (UpdateState.CONFIRMED, f"it reports {NEW}")
+    assert (way.state, way.update.reason) == (UpdateState.TRIAL, f"it reports {NEW}")
 
 
 def test_a_device_that_comes_back_is_asked_and_observed_anew() -> None:
@@ -561,7 +416,7 @@ def test_a_result_of_success_alone_is_no_success() -> None:
 
 
 def test_a_model_may_be_loaded_without_a_reboot() -> None:
-    assert installing().says(IDLE, 1, NEW).state is UpdateState.CONFIRMED
+    assert installing().says(IDLE, 1, NEW).state is UpdateState.TRIAL
 
 
 @pytest.mark.parametrize(
@@ -656,6 +511,16 @@ def test_an_update_can_be_stopped_until_the_install_was_asked() -> None:
             cancelled(way.update, "usr-1", way.now)
 
 
+def test_an_update_that_is_stopped_between_two_attempts_has_the_device_forget_what_it_has() -> None:
+    way = downloading().says(DOWNLOADING, 0).happens(Progressed(50_000)).passes(10 * MINUTE)
+    assert way.state is UpdateState.WAITING
+    way.heard()
+
+    way.takes(cancelled(way.update, "usr-1", way.now))
+
+    assert (way.state, way.heard()) == (UpdateState.CANCELLED, [Purpose.RESET])
+
+
 def test_a_removed_device_ends_its_update() -> None:
     way = downloading()
     ended = removed(way.update, way.now)
@@ -665,14 +530,135 @@ def test_a_removed_device_ends_its_update() -> None:
 
 
 def test_nothing_moves_an_update_that_is_over() -> None:
-    way = returned().says(IDLE, 1, NEW)
+    way = returned(soak_s=0).says(IDLE, 1, NEW)
     way.heard()
     over = way.update
+    assert way.state is UpdateState.CONFIRMED
 
     way.says(IDLE, 8, OLD).passes(100 * HOUR).happens(Progressed(1)).happens(CommandEnded("cmd-1", "answered"))
 
     assert way.update == over
     assert way.heard() == []
+
+
+# -- push, and going on where it was -------------------------------------------------------------------------------------
+
+
+def pushing(**more: object) -> Way:
+    """The device said that it is idle, and is being written the file."""
+    way = Way(wish=Wish.PUSH, **more).passes(SECOND).says(IDLE, 0, OLD)
+    assert way.state is UpdateState.DOWNLOADING
+    way.answers(Purpose.POLL_STATE, code="2.05").heard()
+    return way
+
+
+def carried(way: Way) -> list[int]:
+    """From which byte on each push began."""
+    return [action.start for action in way.actions if isinstance(action, Push)]
+
+
+def test_a_device_that_cannot_fetch_is_written_the_file_without_being_asked_to() -> None:
+    way = Way().passes(SECOND).reads(Reading(path="/5/0/9", value=1)).says(IDLE, 0, OLD)
+
+    assert (way.state, way.update.delivery) == (UpdateState.DOWNLOADING, Delivery.PUSH)
+    assert carried(way) == [0]
+    assert not any(isinstance(action, FetchFrom) for action in way.actions)
+
+
+@pytest.mark.parametrize(
+    ("method", "wish", "reason"),
+    [
+        (0, Wish.PUSH, "it takes only what it fetches itself (/5/0/9)"),
+        (1, Wish.PULL, "it takes only what is pushed to it (/5/0/9)"),
+    ],
+)
+def test_a_delivery_that_the_device_does_not_have_is_refused(method: int, wish: Wish, reason: str) -> None:
+    way = Way(wish=wish).passes(SECOND).reads(Reading(path="/5/0/9", value=method)).says(IDLE, 0, OLD)
+
+    assert (way.state, way.update.reason) == (UpdateState.FAILED, reason)
+
+
+def test_a_push_is_done_when_the_device_says_that_it_has_all() -> None:
+    way = pushing().says(DOWNLOADING, 0).happens(Progressed(40_000)).passes(SECOND).answers(Purpose.PACKAGE)
+    asked = way.heard()
+
+    way.passes(SECOND).says(DOWNLOADED, 0)
+
+    assert Purpose.POLL_STATE in asked
+    assert (way.state, way.update.bytes) == (UpdateState.DOWNLOADED, 100_000)
+
+
+def test_an_old_result_says_nothing_about_a_push_that_has_not_begun() -> None:
+    way = pushing().says(result=8).passes(SECOND)
+
+    assert way.state is UpdateState.DOWNLOADING
+    assert way.happens(Progressed(1_024)).passes(SECOND).says(IDLE, 5).state is UpdateState.WAITING
+
+
+def test_a_push_that_broke_off_goes_on_with_the_byte_that_comes_next() -> None:
+    way = pushing().says(DOWNLOADING, 0).happens(Progressed(40_960)).passes(SECOND)
+    way.answers(Purpose.PACKAGE, "timed_out", None)
+    lost = (way.state, way.update.reason)
+
+    way.passes(15 * MINUTE).says(DOWNLOADING, 0, OLD)
+
+    assert lost == (UpdateState.WAITING, "the link was lost")
+    assert (way.state, way.update.attempts, way.update.bytes) == (UpdateState.DOWNLOADING, 2, 40_960)
+    assert carried(way) == [0, 40_960]
+    assert Purpose.RESET not in way.asked
+
+
+def test_a_push_to_a_device_that_forgot_begins_anew() -> None:
+    way = pushing().says(DOWNLOADING, 0).happens(Progressed(40_960)).passes(SECOND)
+    way.answers(Purpose.PACKAGE, "timed_out", None)
+
+    way.passes(15 * MINUTE).says(IDLE, 0, OLD)
+
+    assert carried(way) == [0, 0]
+    assert way.update.bytes == 0
+
+
+def test_a_push_that_the_device_refuses_ends_with_its_code() -> None:
+    way = pushing().answers(Purpose.PACKAGE, "refused", "4.13")
+
+    assert (way.state, way.update.reason) == (UpdateState.FAILED, "it refused the file: 4.13")
+
+
+def test_a_device_that_goes_on_by_itself_is_seen_doing_so_at_once() -> None:
+    way = downloading().says(DOWNLOADING, 0).happens(Progressed(50_000)).passes(10 * MINUTE)
+    stopped, before = way.state, len(way.actions)
+
+    way.passes(2 * MINUTE).happens(Progressed(60_000))
+
+    assert stopped is UpdateState.WAITING
+    assert (way.state, way.update.reason, way.update.bytes) == (
+        UpdateState.DOWNLOADING,
+        "it goes on where it was",
+        60_000,
+    )
+    assert not any(isinstance(action, FetchFrom) for action in way.actions[before:])
+    assert way.says(DOWNLOADED, 0).state is UpdateState.DOWNLOADED
+
+
+def test_a_device_that_says_it_downloads_and_does_not_is_reset_after_its_second_chance() -> None:
+    way = downloading().says(DOWNLOADING, 0).happens(Progressed(50_000)).passes(10 * MINUTE)
+    way.passes(15 * MINUTE).says(DOWNLOADING, 0, OLD)
+    second = (way.state, way.update.attempts)
+    way.heard()
+
+    way.passes(10 * MINUTE)
+
+    assert second == (UpdateState.DOWNLOADING, 2)
+    assert way.state is UpdateState.WAITING
+    assert Purpose.RESET in way.heard()
+
+
+@pytest.mark.parametrize("result", [5, 7, 9])
+def test_what_the_web_may_be_to_blame_for_is_tried_over_coap(result: int) -> None:
+    way = downloading(over="https").says(DOWNLOADING, 0).passes(SECOND).says(IDLE, result)
+
+    assert (way.state, way.update.avoids_web) == (UpdateState.WAITING, True)
+    assert way.update.reason.endswith("; next over CoAP")
 
 
 # -- whatever happens ---------------------------------------------------------------------------------------------------
@@ -697,6 +683,13 @@ deeds = st.one_of(
 )
 
 
+conditions = st.sampled_from(["silent:", "battery_low:", "error_code:5"])
+deeds |= st.one_of(
+    st.tuples(st.just("worsens"), conditions, st.sampled_from(["warning", "high", "critical"])),
+    st.tuples(st.just("recovers"), conditions),
+)
+
+
 def do(way: Way, deed: tuple[object, ...]) -> None:
     match deed:
         case ("progresses", int(count)):
@@ -705,16 +698,25 @@ def do(way: Way, deed: tuple[object, ...]) -> None:
             known = list(way.update.commands)
             command = known[which % len(known)] if known else "cmd-x"
             way.happens(CommandEnded(command, state, code))  # type: ignore[arg-type]  # drawn from texts and None
+        case ("worsens", str(condition), str(severity)):
+            way.happens(Worsened(condition, severity, "It is not well."))
+        case ("recovers", str(condition)):
+            way.happens(Recovered(condition))
         case (str(name), *arguments):
             getattr(way, name)(*arguments)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(ArtifactKind), st.lists(deeds, max_size=25))
+@given(
+    st.sampled_from(ArtifactKind),
+    st.sampled_from(Wish),
+    st.sampled_from([{}, {"undoes": "cmp-0"}, {"previous": "art-0", "previous_version": OLD}]),
+    st.lists(deeds, max_size=25),
+)
 def test_whatever_happens_every_state_has_a_deadline_and_every_update_an_end(
-    kind: ArtifactKind, story: list[tuple[object, ...]]
+    kind: ArtifactKind, wish: Wish, origin: dict[str, str], story: list[tuple[object, ...]]
 ) -> None:
-    way = Way(kind)
+    way = Way(kind, wish=wish, **origin)
     versions: set[str] = set()
     for deed in story:
         do(way, deed)
@@ -730,3 +732,7 @@ def test_whatever_happens_every_state_has_a_deadline_and_every_update_an_end(
     way.passes(timedelta(days=30))
 
     assert way.state.is_end
+    if way.update.undoes is not None:
+        assert way.state not in {UpdateState.FAILED, UpdateState.ROLLED_BACK}, (
+            "a roll back that fails asks for a person"
+        )

@@ -203,3 +203,17 @@ async def test_an_update_gets_the_same_name_in_a_replay_and_never_one_that_is_ta
 
     assert second != first
     assert parse_id(first, Prefix.CAMPAIGN) == first
+
+
+async def test_what_is_wrong_with_a_device_is_remembered_once_and_forgotten(shoal: Installation) -> None:
+    async with shoal.database.transaction() as tx:
+        for condition in ("silent:", "battery_low:", "silent:"):
+            await store.keep_condition(tx, "dev-1", condition, START)
+        await store.keep_condition(tx, "dev-2", "late:", START)
+        both = await store.open_conditions_of(tx, "dev-1")
+        await store.close_condition(tx, "dev-1", "silent:")
+        await store.close_condition(tx, "dev-1", "never_there:")
+
+        assert both == ("battery_low:", "silent:")
+        assert await store.open_conditions_of(tx, "dev-1") == ("battery_low:",)
+        assert await store.open_conditions_of(tx, "dev-2") == ("late:",)

@@ -19,6 +19,7 @@ def test_the_defaults_of_a_mains_camera() -> None:
         download=timedelta(hours=1),
         install=timedelta(minutes=15),
         return_by=timedelta(minutes=15, seconds=300 + 247),
+        soak=timedelta(minutes=30),
         poll=timedelta(minutes=1),
     )
 
@@ -32,6 +33,7 @@ def test_the_defaults_of_a_probe_that_sleeps() -> None:
         timedelta(minutes=90),
     )
     assert timers.return_by == timedelta(minutes=90, seconds=7_200 + 720)
+    assert timers.soak == timedelta(minutes=90)
 
 
 def test_a_device_of_which_nothing_is_known_counts_as_its_kind() -> None:

@@ -51,10 +51,14 @@ def test_an_end_leads_nowhere_and_every_other_state_leads_to_one() -> None:
             assert UpdateState.NEEDS_ATTENTION in leads_to
 
 
-def test_success_comes_only_after_an_install_or_from_a_device_that_has_it_already() -> None:
+def test_success_comes_only_after_an_install_or_its_watch_or_from_a_device_that_has_it_already() -> None:
     ways = {pair for pair, following in TRANSITIONS.items() if following is UpdateState.CONFIRMED}
 
-    assert ways == {(UpdateState.INSTALLING, Trigger.CONFIRM), (UpdateState.WAITING, Trigger.ALREADY_THERE)}
+    assert ways == {
+        (UpdateState.INSTALLING, Trigger.CONFIRM),
+        (UpdateState.TRIAL, Trigger.CONFIRM),
+        (UpdateState.WAITING, Trigger.ALREADY_THERE),
+    }
 
 
 def test_an_install_cannot_be_called_back() -> None:

@@ -217,8 +217,11 @@ async def test_a_whole_life_in_one_batch_ends_as_it_would_have_in_many(bench: Be
 
     update = await bench.hears(*story)
 
-    assert (update.state, update.reason) == (UpdateState.CONFIRMED, "it reports 2.1.0")
+    assert (update.state, update.reason) == (UpdateState.TRIAL, "it reports 2.1.0")
     assert await shoal.events(DEAD) == []
+    await bench.hears(bench.registered())
+    await shoal.advance(timedelta(minutes=31))
+    assert (await bench.look()).state is UpdateState.CONFIRMED
 
 
 async def test_a_device_that_says_the_same_all_day_costs_no_write(bench: Bench) -> None:

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.events.campaign import UpdateChanged
+from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionRestored
 from shoal.events.device import CommandChanged, DownloadProgressed, SecurityEvent
 from shoal.health.intake import BATTERIES_MAX, HealthInput, new_record, written_down
 from shoal.health.record import HealthRecord
@@ -205,6 +206,31 @@ def test_a_failed_update_is_remembered_until_the_next_success() -> None:
     assert retried.update is not None
     assert retried.update.update == "upd-2"
     assert after(retried, update("confirmed", 4, number=2)).failed_update is None
+    back = msgspec.structs.replace(update("confirmed", 4, number=2), undoes="upd-1")
+    assert after(retried, back).failed_update is not None, "to be back where it was is no success"
+
+
+def test_a_drift_holds_until_the_device_is_back_and_older_news_change_nothing() -> None:
+    def version(kind: type[VersionDrifted | VersionRestored], seconds: float) -> VersionDrifted | VersionRestored:
+        return kind(
+            id=f"v-{seconds}",
+            time=at(seconds),
+            update="upd-1",
+            tenant="ten-1",
+            farm="frm-1",
+            device="dev-1",
+            kind="firmware",
+            name="firmware",
+            version="2.0",
+            reported="1.0",
+        )
+
+    drifted = after(fresh(Voice()), version(VersionDrifted, 10))
+    restored = after(drifted, version(VersionRestored, 20))
+
+    assert drifted.drifts["firmware"].reported == "1.0"
+    assert restored.drifts == {}
+    assert after(restored, version(VersionDrifted, 10)) == restored
 
 
 def test_a_device_does_not_decide_how_many_batteries_we_keep() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.events.severity import Severity
-from shoal.health.record import Battery, BatteryLevel, HealthRecord, PlaceDispute, Presence, Update
+from shoal.health.record import Battery, BatteryLevel, Drift, HealthRecord, PlaceDispute, Presence, Update
 from shoal.health.rules import (
     BATTERY_DEADBAND_PERCENT,
     BATTERY_LEVELS_MAX,
@@ -168,6 +168,18 @@ def test_an_update_that_failed_holds_until_the_next_success(state: str, severity
 
     assert (found.condition, found.severity, found.verdict.says) == ("update_failed", severity, says)
     assert found.verdict.cause == f"update_{state}"
+
+
+def test_a_version_that_no_update_of_ours_brought_holds_until_it_is_gone() -> None:
+    drift = Drift(kind="model", name="fish-count", version="2.1.0", reported="2.0.3", since=NOON)
+
+    [found] = findings(record(drifts={"model": drift})).values()
+
+    assert (found.key, found.severity) == ("version_drift:model", Severity.WARNING)
+    assert found.verdict.says == (
+        "It runs the model fish-count 2.0.3 instead of 2.1.0, and no update of ours did that."
+    )
+    assert findings(record()) == {}
 
 
 # -- batteries ---------------------------------------------------------------------------------------------------------

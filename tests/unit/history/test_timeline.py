@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shoal.events.alert import AlertAcknowledged, AlertChanged, AlertOpened, AlertResolved
-from shoal.events.campaign import UpdateChanged
+from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionRestored
 from shoal.events.codec import AnyEvent
 from shoal.events.condition import StatusChanged, Verdict
 from shoal.events.dead import RecordBuried
@@ -33,7 +33,24 @@ def command(state: str, **more: Any) -> CommandChanged:
     )
 
 
-def update(state: str, *, was: str | None = "downloading", reason: str = "") -> UpdateChanged:
+def version(kind: type[VersionDrifted | VersionRestored], reported: str) -> VersionDrifted | VersionRestored:
+    return kind(
+        id="v",
+        time=NOON,
+        update="upd-1",
+        tenant="ten-1",
+        farm="frm-1",
+        device="dev-1",
+        kind="model",
+        name="fish-count",
+        version="2.2.0",
+        reported=reported,
+    )
+
+
+def update(
+    state: str, *, was: str | None = "downloading", reason: str = "", undoes: str | None = None
+) -> UpdateChanged:
     return UpdateChanged(
         id=f"u-{state}",
         time=NOON,
@@ -47,6 +64,7 @@ def update(state: str, *, was: str | None = "downloading", reason: str = "") -> 
         state=state,
         was=was,
         reason=reason,
+        undoes=undoes,
     )
 
 
@@ -120,6 +138,10 @@ ALERT: dict[str, Any] = {
         (update("installing"), "update", "Update to fish-count 2.2.0 installing"),
         (update("rolled_back", reason="bad digest"), "update", "Update to fish-count 2.2.0 rolled back: bad digest"),
         (update("confirmed"), "update", "Update to fish-count 2.2.0 done, the device reports the new version"),
+        (update("trial"), "update", "Update to fish-count 2.2.0 runs, and the device is watched"),
+        (update("failed", undoes="upd-0"), "update", "Roll back to fish-count 2.2.0 failed"),
+        (version(VersionDrifted, "2.0.3"), "update", "Runs model 2.0.3 instead of 2.2.0, without an update of ours"),
+        (version(VersionRestored, "2.2.0"), "update", "Runs model 2.2.0 again, as it should"),
     ],
 )
 def test_every_event_is_told_in_plain_words(event: AnyEvent, kind: str, says: str) -> None:

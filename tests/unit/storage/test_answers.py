@@ -12,6 +12,7 @@ from shoal.storage.answers import KEPT, WORKED_ON_MAX, AnswerLost, Claim, KeptAn
 from shoal.storage.database import Database
 from shoal.storage.secrets import KEY_BYTES, Vault
 from shoal.storage.tables import metadata
+from tests.harness.databases import fresh_database
 
 VAULT = Vault(b"k" * KEY_BYTES)
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
@@ -22,7 +23,7 @@ done = Table("test_done", metadata, Column("what", Text, nullable=False))
 
 @pytest.fixture
 async def database() -> AsyncIterator[Database]:
-    opened = await Database.open("sqlite://")
+    opened = await fresh_database()
     yield opened
     await opened.close()
 

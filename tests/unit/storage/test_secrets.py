@@ -67,3 +67,11 @@ def test_a_secret_tells_which_key_made_it() -> None:
 
     assert key_id_of_head(secret) == key_id(b"k" * KEY_BYTES)
     assert len(key_id(b"k" * KEY_BYTES)) == 8
+
+
+def test_a_signing_key_is_of_one_installation_and_one_purpose() -> None:
+    ours, theirs = Vault(bytes(range(32))), Vault(bytes(32))
+
+    assert ours.signing_key("downloads") == Vault(bytes(range(32))).signing_key("downloads")
+    assert len({ours.signing_key("downloads"), ours.signing_key("other"), theirs.signing_key("downloads")}) == 3
+    assert ours.signing_key("downloads") != bytes(range(32))

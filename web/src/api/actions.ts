@@ -97,14 +97,24 @@ export function useSettleClaim(device: string) {
   });
 }
 
+export type Delivery = "automatic" | "pull" | "push";
+
 export function useStartUpdate(device: string) {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (artifact: string) =>
+    mutationFn: (body: { artifact: string; delivery: Delivery }) =>
+      said(client.POST("/bff/actions/devices/{device_id}/update", { params: { path: { device_id: device } }, body })),
+    onSettled: () => renew(queries, ["device", device]),
+  });
+}
+
+export function useRollBack(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (update: string) =>
       said(
-        client.POST("/bff/actions/devices/{device_id}/update", {
-          params: { path: { device_id: device } },
-          body: { artifact, delivery: "pull" },
+        client.POST("/bff/actions/devices/{device_id}/updates/{update_id}/roll-back", {
+          params: { path: { device_id: device, update_id: update } },
         }),
       ),
     onSettled: () => renew(queries, ["device", device]),

@@ -332,6 +332,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices/{device_id}/updates/{update_id}/roll-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll Back
+         * @description Takes a device back to what it ran before an update.
+         */
+        post: operations["roll_back_bff_actions_devices__device_id__updates__update_id__roll_back_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/write": {
         parameters: {
             query?: never;
@@ -1795,14 +1815,17 @@ export interface components {
             artifact: string;
             /**
              * Delivery
-             * @default pull
+             * @default automatic
              * @enum {string}
              */
-            delivery: "pull" | "push";
+            delivery: "automatic" | "pull" | "push";
         };
         /**
          * UpdateShown
          * @description One update of this device; `is_over` when it will not change by itself.
+         *
+         *     `undoes` is the update that this one takes back, and `undone_by` the newest that takes this one back. Only the last
+         *     one that took effect leads back, to `previous_version`.
          */
         UpdateShown: {
             /** Artifact */
@@ -1811,10 +1834,14 @@ export interface components {
             by: string;
             /** Bytes */
             bytes: number | null;
+            /** Can Roll Back */
+            can_roll_back: boolean;
             /** Changed At */
             changed_at: string | null;
             /** Deadline */
             deadline: string | null;
+            /** Delivery */
+            delivery: string;
             /** From Version */
             from_version: string;
             /** Id */
@@ -1825,6 +1852,10 @@ export interface components {
             kind: string;
             /** Name */
             name: string;
+            /** Over */
+            over: string;
+            /** Previous Version */
+            previous_version: string;
             /** Reason */
             reason: string;
             /** Size */
@@ -1833,6 +1864,10 @@ export interface components {
             started_at: string | null;
             /** State */
             state: string;
+            /** Undoes */
+            undoes: string | null;
+            /** Undone By */
+            undone_by: string | null;
             /** Version */
             version: string;
             /** Was */
@@ -2481,6 +2516,38 @@ export interface operations {
         };
     };
     cancel_update_bff_actions_devices__device_id__updates__update_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+                update_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpdateShown"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    roll_back_bff_actions_devices__device_id__updates__update_id__roll_back_post: {
         parameters: {
             query?: never;
             header?: never;

@@ -12,7 +12,7 @@ mod transfer;
 mod transmission;
 
 pub use answers::{ANSWER_BYTES_MAX, ANSWERS_BYTES_MAX, ANSWERS_MAX, Answers, EXCHANGE_LIFETIME, Seen};
-pub use request::{Answered, Begun, Outcome, Request};
+pub use request::{Answered, Begun, Outcome, Pieces, Request, Source};
 pub use requests::{REQUESTS_OPEN_MAX, REQUESTS_QUEUED_MAX, Requests};
 pub use responses::{Delivery, RESPONSES_MAX, Responses};
 pub use transmission::Transmission;

@@ -1,5 +1,7 @@
 //! What we ask of a peer, and what becomes of it.
 
+use std::{fmt, sync::Arc};
+
 use crate::{
     blockwise::Block,
     code::Code,
@@ -28,6 +30,8 @@ pub struct Request {
     pub options: Vec<(u16, Vec<u8>)>,
     /// The whole body, however long: blocks are made of it as needed.
     pub payload: Vec<u8>,
+    /// Instead of `payload`: a body that is read piece by piece while it is sent.
+    pub source: Option<Source>,
     /// The token to use for the first message; a fresh one if `None`. To end an observation, give the token it was
     /// started with (RFC 7641 §3.6).
     pub token: Option<Token>,
@@ -49,12 +53,44 @@ impl Default for Request {
             observe: None,
             options: Vec::new(),
             payload: Vec::new(),
+            source: None,
             token: None,
             block2: None,
             begun: None,
         }
     }
 }
+
+/// Where the bytes of a body come from that is too large for memory; reading is the caller's business.
+pub trait Pieces: Send + Sync {
+    /// Fills `buffer` from `offset` on. False when that cannot be done: the transfer is then broken off.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> bool;
+}
+
+/// A body that is read piece by piece. It always goes in blocks, from `from` on: where an earlier transfer broke off.
+#[derive(Clone)]
+pub struct Source {
+    /// The bytes.
+    pub pieces: Arc<dyn Pieces>,
+    /// How many there are.
+    pub bytes: u64,
+    /// So many the peer has already, if it still knows; if not it says 4.08 and gets all of it.
+    pub from: u64,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Source({} of {} bytes)", self.from, self.bytes)
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pieces, &other.pieces) && (self.bytes, self.from) == (other.bytes, other.from)
+    }
+}
+
+impl Eq for Source {}
 
 impl Request {
     /// A confirmable request without payload.

@@ -256,6 +256,12 @@ impl<T> Requests<T> {
         outcome
     }
 
+    /// Bytes that the peer has acknowledged of a body that is read piece by piece, while one is being sent.
+    #[must_use]
+    pub fn uploaded(&self) -> Option<u64> {
+        self.work.as_ref()?.open.iter().find_map(|open| open.transfer.uploaded())
+    }
+
     /// Forgets a request, wherever it is; true if there was one. What was sent is not called back, and a response to
     /// it is nobody's.
     pub fn cancel(&mut self, ticket: &T) -> bool

@@ -50,8 +50,16 @@ pub(super) enum Step {
 impl Transfer {
     pub(super) fn new(mut request: Request, transmission: &Transmission) -> Self {
         let (mut szx, mut head) = (transmission.szx, None);
-        let mut phase =
-            if request.payload.len() > size_of_szx(szx) { Phase::Upload { offset: 0 } } else { Phase::Whole };
+        let mut phase = match &request.source {
+            // A block boundary, and never behind the last block: its answer is the answer to it all.
+            Some(source) => {
+                let last = source.bytes.saturating_sub(1);
+                let from = source.from.min(last);
+                Phase::Upload { offset: (from - from % size_of_szx(szx) as u64) as usize }
+            }
+            None if request.payload.len() > size_of_szx(szx) => Phase::Upload { offset: 0 },
+            None => Phase::Whole,
+        };
         if let Some(begun) = request.begun.take() {
             szx = szx.min(begun.szx);
             phase = Phase::Download;
@@ -79,7 +87,15 @@ impl Transfer {
             && message.observe().is_some()
     }
 
-    /// The next message; `None` if its block cannot be numbered.
+    /// Bytes of a body that is read piece by piece which the peer has acknowledged; `None` for all other requests.
+    pub(super) fn uploaded(&self) -> Option<u64> {
+        match (&self.request.source, self.phase) {
+            (Some(_), Phase::Upload { offset }) => Some(offset as u64),
+            _ => None,
+        }
+    }
+
+    /// The next message; `None` if its block cannot be numbered, or its bytes cannot be read.
     pub(super) fn encode(&self, id: u16, token: Token) -> Option<Vec<u8>> {
         let request = &self.request;
         let kind = if request.confirmable { Kind::Confirmable } else { Kind::NonConfirmable };
@@ -110,14 +126,29 @@ impl Transfer {
     }
 
     fn upload_block<'a>(&'a self, message: MessageBuilder<'a>, offset: usize) -> Option<MessageBuilder<'a>> {
-        let body = &self.request.payload;
-        let end = body.len().min(offset + size_of_szx(self.szx));
-        let block = Block::at(offset as u64, end < body.len(), self.szx)?;
-        let mut message = self.with_body(message.block1(block), &body[offset..end]);
+        let bytes = self.upload_bytes();
+        let end = bytes.min(offset + size_of_szx(self.szx));
+        let block = Block::at(offset as u64, end < bytes, self.szx)?;
+        let message = message.block1(block);
+        let mut message = match &self.request.source {
+            Some(source) => {
+                let mut piece = vec![0; end - offset];
+                if !source.pieces.read(offset as u64, &mut piece) {
+                    return None;
+                }
+                self.described(message).payload(piece)
+            }
+            None => self.with_body(message, &self.request.payload[offset..end]),
+        };
         if offset == 0 {
-            message = message.uint(option::SIZE1, u32::try_from(body.len()).ok()?);
+            message = message.uint(option::SIZE1, u32::try_from(bytes).ok()?);
         }
         Some(message)
+    }
+
+    fn upload_bytes(&self) -> usize {
+        let source = self.request.source.as_ref();
+        source.map_or(self.request.payload.len(), |source| source.bytes as usize)
     }
 
     fn download_block<'a>(&'a self, message: MessageBuilder<'a>) -> Option<MessageBuilder<'a>> {
@@ -135,14 +166,18 @@ impl Transfer {
         })
     }
 
-    fn with_body<'a>(&self, mut message: MessageBuilder<'a>, body: &'a [u8]) -> MessageBuilder<'a> {
+    fn with_body<'a>(&self, message: MessageBuilder<'a>, body: &'a [u8]) -> MessageBuilder<'a> {
+        self.described(message).payload(body)
+    }
+
+    fn described<'a>(&self, mut message: MessageBuilder<'a>) -> MessageBuilder<'a> {
         if let Some(value) = self.request.observe {
             message = message.observe(value);
         }
         if let Some(format) = self.request.content_format {
             message = message.content_format(format);
         }
-        message.payload(body)
+        message
     }
 
     /// What the answer to the last message means.
@@ -167,7 +202,7 @@ impl Transfer {
         }
         let acknowledged = message.block1();
         let end = offset + size_of_szx(self.szx);
-        let is_last = end >= self.request.payload.len();
+        let is_last = end >= self.upload_bytes();
         if is_last || !message.code.is_success() || (acknowledged.is_none() && message.code != Code::CONTINUE) {
             return None;
         }
@@ -181,7 +216,7 @@ impl Transfer {
     fn absorb_refused_size(&mut self, message: &Message<'_>) -> Option<Step> {
         let hint = message.block1().filter(|_| message.code == Code::REQUEST_ENTITY_TOO_LARGE)?;
         let is_smaller = match self.phase {
-            Phase::Whole => size_of_szx(hint.szx) < self.request.payload.len(),
+            Phase::Whole => size_of_szx(hint.szx) < self.upload_bytes(),
             _ => hint.szx < self.szx,
         };
         if !is_smaller || !self.may_restart() {

@@ -197,7 +197,7 @@ impl World {
     /// What became of the order of this number.
     pub fn done(&self, number: u64) -> Option<(Option<Code>, String, Vec<u8>)> {
         self.events.iter().find_map(|event| match event {
-            Event::Done { number: of, code, detail, data } if *of == number => {
+            Event::Done { number: of, code, detail, data, .. } if *of == number => {
                 Some((*code, detail.clone(), data.clone()))
             }
             _ => None,

@@ -67,7 +67,11 @@ class DeviceScreen(BaseModel):
 
 
 class UpdateShown(BaseModel):
-    """One update of this device; `is_over` when it will not change by itself."""
+    """One update of this device; `is_over` when it will not change by itself.
+
+    `undoes` is the update that this one takes back, and `undone_by` the newest that takes this one back. Only the last
+    one that took effect leads back, to `previous_version`.
+    """
 
     id: str
     artifact: str
@@ -85,6 +89,12 @@ class UpdateShown(BaseModel):
     changed_at: datetime | None
     by: str
     is_over: bool
+    delivery: str
+    over: str
+    undoes: str | None
+    undone_by: str | None
+    can_roll_back: bool
+    previous_version: str
 
 
 class ArtifactShown(BaseModel):
@@ -108,6 +118,7 @@ class UpdatesScreen(BaseModel):
 # Our Camera Health object: the version of the recognition model that a camera runs.
 MODEL_VERSION_PATH: Final = "/26242/0/7"
 # The states of an update that it does not leave by itself.
+TRIAL = "trial"
 UPDATE_ENDS = frozenset({"confirmed", "failed", "rolled-back", "cancelled", "needs-attention"})
 
 
@@ -188,12 +199,36 @@ def updates_screen(
         at=at,
         running=str(running.value) if running else "",
         running_model=_text_at(tree, MODEL_VERSION_PATH),
-        updates=[update_shown(update) for update in updates],
+        updates=_history(updates),
         artifacts=[
             ArtifactShown(id=said.id, kind=said.kind, name=said.name, version=said.version, size=said.size)
             for said in fitting
         ],
     )
+
+
+def _history(updates: Sequence[heard.Update]) -> list[UpdateShown]:
+    """The updates as they came, newest first, each with what it has to do with the others."""
+    undone_by: dict[str, str] = {}
+    newest: set[str] = set()
+    shown: list[UpdateShown] = []
+    is_free = all(_state(said) in UPDATE_ENDS or _state(said) == TRIAL for said in updates)
+    for said in updates:
+        is_newest = said.kind not in newest
+        if said.ran_since is not None:
+            newest.add(said.kind)
+        if said.undoes is not None:
+            undone_by.setdefault(said.undoes, said.id)
+        one = update_shown(said)
+        shown.append(
+            one.model_copy(
+                update={
+                    "undone_by": undone_by.get(said.id),
+                    "can_roll_back": one.can_roll_back and is_newest and is_free,
+                }
+            )
+        )
+    return shown
 
 
 def _text_at(tree: Sequence[heard.Object], path: str) -> str:
@@ -203,7 +238,7 @@ def _text_at(tree: Sequence[heard.Object], path: str) -> str:
 
 
 def update_shown(said: heard.Update) -> UpdateShown:
-    state = said.state.replace(" ", "-").replace("_", "-")
+    state = _state(said)
     return UpdateShown(
         id=said.id,
         artifact=said.artifact,
@@ -221,4 +256,14 @@ def update_shown(said: heard.Update) -> UpdateShown:
         changed_at=said.changed_at,
         by=said.by,
         is_over=state in UPDATE_ENDS,
+        delivery=said.delivery,
+        over=said.over,
+        undoes=said.undoes,
+        undone_by=None,
+        can_roll_back=said.can_roll_back,
+        previous_version=said.previous_version,
     )
+
+
+def _state(said: heard.Update) -> str:
+    return said.state.replace(" ", "-").replace("_", "-")

@@ -8,6 +8,35 @@ from shoal.bff.screens import device
 NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
 
 
+def test_only_the_last_update_that_took_effect_leads_back_and_each_knows_what_took_it_back() -> None:
+    def update(name: str, state: str = "confirmed", **more: object) -> heard.Update:
+        values = {"kind": "model", "ran_since": NOW, "can_roll_back": True, **more}
+        return heard.Update.model_validate({"id": name, "state": state, **values})
+
+    def offered(*updates: heard.Update) -> list[str]:
+        screen = device.updates_screen(NOW, heard.Device(id="dev-1"), [], updates, [])
+        return [one.id for one in screen.updates if one.can_roll_back]
+
+    back = update("upd-3", "needs_attention", undoes="upd-2", ran_since=None, can_roll_back=False)
+    two, one, firmware = update("upd-2"), update("upd-1"), update("upd-0", kind="firmware")
+
+    assert offered(back, two, one, firmware) == ["upd-2", "upd-0"]
+    assert offered(update("upd-4", "trial"), two) == ["upd-4"], "a watch may be ended by going back"
+    assert offered(update("upd-4", "downloading", ran_since=None, can_roll_back=False), two) == []
+    screen = device.updates_screen(NOW, heard.Device(id="dev-1"), [], [back, two], [])
+    assert [(each.undoes, each.undone_by) for each in screen.updates] == [("upd-2", None), (None, "upd-3")]
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "is_over"),
+    [("trial", "trial", False), ("rolled_back", "rolled-back", True)],
+)
+def test_a_watch_goes_on_and_a_return_is_the_end(said: str, state: str, is_over: bool) -> None:
+    shown = device.update_shown(heard.Update(id="upd-1", state=said))
+
+    assert (shown.state, shown.is_over) == (state, is_over)
+
+
 @pytest.mark.parametrize(
     ("said", "state", "is_over"),
     [

@@ -2,11 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import { useBlockedBy, useCancelUpdate, useStartUpdate } from "../../api/actions";
+import { type Delivery, useBlockedBy, useCancelUpdate, useRollBack, useStartUpdate } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
 import { updatesQuery } from "../../api/queries";
 import { Age, Ahead } from "../../ui/age";
 import { Button } from "../../ui/button";
+import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField } from "../../ui/field";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { bytes } from "../../ui/words";
@@ -39,7 +40,7 @@ export function UpdateTab() {
             ) : (
               <ul>
                 {data.updates.map((update) => (
-                  <One key={update.id} device={device} update={update} />
+                  <One key={update.id} device={device} update={update} others={data.updates} />
                 ))}
               </ul>
             )}
@@ -55,12 +56,15 @@ function Start({ device, screen }: { device: string; screen: Shown["UpdatesScree
   const start = useStartUpdate(device);
   const blockedBy = useBlockedBy();
   const [picked, setPicked] = useState<string | null>(null);
+  const [delivery, setDelivery] = useState<Delivery>("automatic");
   const chosen =
     screen.artifacts.find((each) => each.id === picked) ?? screen.artifacts.find((each) => !runs(screen, each));
   const under = screen.updates.find((update) => !update.is_over);
   const reason =
     blockedBy ??
-    (under ? `${under.name} ${under.version} is ${stateText(under.state)}: one update at a time.` : null) ??
+    (under
+      ? `${under.name} ${under.version} is ${under.state === TRIAL ? "on trial" : stateText(under.state)}: one update at a time.`
+      : null) ??
     (chosen ? null : "Choose what to install first.");
   return (
     <section className={`card pad ${css.start}`} aria-label="Start an update">
@@ -79,11 +83,22 @@ function Start({ device, screen }: { device: string; screen: Shown["UpdatesScree
               </option>
             ))}
           </SelectField>
+          <SelectField
+            label="Delivery"
+            value={delivery}
+            onChange={(event) => setDelivery(event.target.value as Delivery)}
+          >
+            {DELIVERIES.map(({ value, label }) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </SelectField>
           <Button
             look="primary"
             blockedBy={reason}
             isBusy={start.isPending}
-            onClick={() => chosen && start.mutate(chosen.id)}
+            onClick={() => chosen && start.mutate({ artifact: chosen.id, delivery })}
           >
             {chosen ? `Install ${chosen.name} ${chosen.version}` : "Install"}
           </Button>
@@ -91,8 +106,11 @@ function Start({ device, screen }: { device: string; screen: Shown["UpdatesScree
       )}
       {chosen && !under && !blockedBy && (
         <p className="small muted">
-          The device fetches {chosen.size === null ? "it" : bytes(chosen.size)} when it is awake, installs it, restarts,
-          and is watched until it has proved itself. Until it installs, it can be stopped.
+          {delivery === "push"
+            ? `We write ${chosen.size === null ? "it" : bytes(chosen.size)} into the device when it is awake.`
+            : `The device fetches ${chosen.size === null ? "it" : bytes(chosen.size)} when it is awake.`}{" "}
+          It installs it, restarts, and is watched: if something goes wrong that was not wrong before, it goes back to
+          what it ran. Until it installs, it can be stopped.
         </p>
       )}
       {reason && (under || blockedBy) && <p className="small muted">{reason}</p>}
@@ -126,18 +144,36 @@ function runs(screen: Shown["UpdatesScreen"], { kind, version }: Shown["Artifact
   return version === (kind === "model" ? screen.running_model : screen.running);
 }
 
+const DELIVERIES: { value: Delivery; label: string }[] = [
+  { value: "automatic", label: "automatic" },
+  { value: "pull", label: "pull: it fetches" },
+  { value: "push", label: "push: we write" },
+];
+
 /** Where an update is on its way; the ends stand apart. */
-const WAY = ["waiting", "resetting", "downloading", "downloaded", "installing", "confirmed"];
-/** From here on the device has been asked, and cannot be called back. */
+const WAY = ["waiting", "resetting", "downloading", "downloaded", "installing", "trial", "confirmed"];
+/** The device has been asked, and cannot be called back. */
 const ASKED = "installing";
+/** It runs the new version and is watched; there is a way back, but nothing to stop. */
+const TRIAL = "trial";
 const BAD = ["failed", "rolled-back", "needs-attention"];
 
 export function stateText(state: string): string {
   return state.replaceAll("-", " ");
 }
 
-function One({ device, update }: { device: string; update: Update }) {
+/** How it came, or comes: "fetched over https", "pushed". */
+function carriedText({ delivery, over, state, is_over }: Update): string {
+  if (!delivery) return "";
+  const isThere = is_over || WAY.indexOf(state) >= WAY.indexOf("downloaded");
+  if (delivery === "push") return isThere ? "pushed" : "push";
+  return `${isThere ? "fetched" : "fetches"}${over ? ` over ${over}` : ""}`;
+}
+
+function One({ device, update, others }: { device: string; update: Update; others: Update[] }) {
   const cancel = useCancelUpdate(device);
+  const undone = others.find((each) => each.id === update.undoes);
+  const back = others.find((each) => each.id === update.undone_by);
   const blockedBy = useBlockedBy();
   const share = update.size ? Math.min(1, (update.bytes ?? 0) / update.size) : null;
   const step = WAY.indexOf(update.state);
@@ -147,12 +183,20 @@ function One({ device, update }: { device: string; update: Update }) {
         <b>
           {update.name} {update.version}
         </b>
-        {update.from_version && <span className="small muted">from {update.from_version}</span>}
+        {update.undoes ? (
+          <span className="small muted">
+            roll back{undone && ` of ${undone.version}`}
+            {!update.by && ", by itself"}
+          </span>
+        ) : (
+          update.from_version && <span className="small muted">from {update.from_version}</span>
+        )}
         <span className={`${css.tag} ${BAD.includes(update.state) ? css.badTag : update.is_over ? "" : css.liveTag}`}>
           {stateText(update.state)}
         </span>
         <span className="space" />
         <span className="small muted">
+          {carriedText(update) && `${carriedText(update)}, `}
           {update.by && `${update.by}, `}
           {update.started_at && <Age at={update.started_at} />}
         </span>
@@ -171,7 +215,7 @@ function One({ device, update }: { device: string; update: Update }) {
           ))}
         </ol>
       )}
-      {!update.is_over && share !== null && (update.bytes ?? 0) > 0 && (
+      {!update.is_over && update.state !== TRIAL && share !== null && (update.bytes ?? 0) > 0 && (
         <div className={css.progress}>
           <progress value={share} max={1} aria-label={`Fetched of ${update.name} ${update.version}`} />
           <span className="small" data-quantity="fetched">
@@ -181,17 +225,32 @@ function One({ device, update }: { device: string; update: Update }) {
         </div>
       )}
       {update.reason && <p className={BAD.includes(update.state) ? css.wrong : "muted"}>{update.reason}</p>}
+      {back && (
+        <p className="small muted">
+          Taken back to {back.name} {back.version}: {stateText(back.state)}.
+        </p>
+      )}
       {!update.is_over && (
         <div className={css.foot}>
           <p className="small muted">
-            {update.deadline && (
+            {update.deadline && update.state === TRIAL && (
+              <>
+                It runs the new version and is watched. That ends <Ahead at={update.deadline} />.{" "}
+                {update.undoes
+                  ? "If something goes wrong, somebody must look."
+                  : update.previous_version
+                    ? `If something goes wrong that was not wrong before, it goes back to ${update.previous_version}.`
+                    : "If something goes wrong, somebody must look: nothing that came from here ran before."}
+              </>
+            )}
+            {update.deadline && update.state !== TRIAL && (
               <>
                 This step ends <Ahead at={update.deadline} />, one way or the other.
               </>
             )}
             {update.state === ASKED && " The device was asked to install; it cannot be stopped now."}
           </p>
-          {update.state !== ASKED && (
+          {update.state !== ASKED && update.state !== TRIAL && (
             <Button
               look="mini"
               blockedBy={blockedBy}
@@ -207,11 +266,55 @@ function One({ device, update }: { device: string; update: Update }) {
           )}
         </div>
       )}
+      {update.can_roll_back && <RollBack device={device} update={update} />}
       {cancel.isError && (
         <p className={css.wrong} role="alert">
           Not stopped {why(cancel.error)}
         </p>
       )}
     </li>
+  );
+}
+
+/** Back to what it ran before; asked twice, because it is as much of an update as the one it undoes. */
+function RollBack({ device, update }: { device: string; update: Update }) {
+  const rollBack = useRollBack(device);
+  const blockedBy = useBlockedBy();
+  const [isAsking, setAsking] = useState(false);
+  return (
+    <div className={css.back}>
+      <Button look="mini" blockedBy={blockedBy} isBusy={rollBack.isPending} onClick={() => setAsking(true)}>
+        Roll back
+        <span className="sr">
+          {" "}
+          {update.name} {update.version}
+        </span>
+      </Button>
+      {rollBack.isError && (
+        <p className={css.wrong} role="alert">
+          Not rolled back {why(rollBack.error)}
+        </p>
+      )}
+      {isAsking && (
+        <Dialog title={`Back to ${update.name} ${update.previous_version}?`} onClose={() => setAsking(false)}>
+          <p>
+            The device gets {update.previous_version} again, installs it and restarts; readings are missing for a while.
+            {update.state === TRIAL && ` The watch over ${update.version} ends here.`}
+          </p>
+          <DialogActions>
+            <Button onClick={() => setAsking(false)}>Keep {update.version}</Button>
+            <Button
+              look="danger"
+              onClick={() => {
+                setAsking(false);
+                rollBack.mutate(update.id);
+              }}
+            >
+              Roll back
+            </Button>
+          </DialogActions>
+        </Dialog>
+      )}
+    </div>
   );
 }
