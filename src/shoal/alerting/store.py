@@ -313,13 +313,18 @@ async def save(tx: Transaction, alert: Alert, events: Sequence[AlertEvent]) -> A
     return alert
 
 
-async def episode(tx: Transaction, known: str) -> EpisodeRow | None:
-    """What we know of an episode."""
+async def episode(tx: Transaction, known: str) -> EpisodeRow:
+    """What we know of an episode, held until this transaction ends; of one we never heard of, `changes` is -1.
+
+    When a device moves to another farm, its episode opens in one partition and closes in another, perhaps at the same
+    time. A row that is not there cannot be held, so it is made.
+    """
     columns = alert_episodes.c
-    rows = await tx.rows(
-        select(columns.alert_id, columns.is_closed, columns.changes).where(columns.episode == known).limit(1)
-    )
-    return EpisodeRow(alert=rows[0].alert_id, is_closed=rows[0].is_closed, changes=rows[0].changes) if rows else None
+    unheard = {"episode": known, "alert_id": None, "is_closed": False, "changes": -1}
+    await upsert(tx, alert_episodes, [unheard], ["episode"], update=())
+    query = select(columns.alert_id, columns.is_closed, columns.changes).where(columns.episode == known)
+    [row] = await tx.rows(query.with_for_update())
+    return EpisodeRow(alert=row.alert_id, is_closed=row.is_closed, changes=row.changes)
 
 
 async def save_episode(tx: Transaction, known: str, row: EpisodeRow) -> None:

@@ -44,9 +44,9 @@ async def _holds(tx: Transaction, event: ConditionOpened | ConditionChanged, now
     """A condition opened or has news. What we were told before, by an earlier delivery of the event, is no news."""
     known = await store.episode(tx, event.episode)
     number = _number(event)
-    if known is not None and (known.is_closed or number <= known.changes):
+    if known.is_closed or number <= known.changes:
         return
-    alert = await store.by_id(tx, known.alert) if known is not None and known.alert else None
+    alert = await store.by_id(tx, known.alert) if known.alert else None
     if alert is not None and alert.state is AlertState.RESOLVED:
         # A person closed the matter. It comes back only when it gets worse than what that person saw.
         if not is_told_again(alert.severity, Severity(event.severity)):
@@ -81,12 +81,10 @@ async def _join(tx: Transaction, alert: Alert, event: ConditionOpened | Conditio
 async def _is_over(tx: Transaction, event: ConditionClosed) -> None:
     """A condition is over. One we never heard of is remembered, so that its opening, if it comes late, opens nothing."""
     known = await store.episode(tx, event.episode)
-    if known is not None and known.is_closed:
+    if known.is_closed:
         return
-    changes = known.changes if known else 0
-    name = known.alert if known else None
-    await store.save_episode(tx, event.episode, EpisodeRow(alert=name, is_closed=True, changes=changes))
-    alert = await store.by_id(tx, name) if name else None
+    await store.save_episode(tx, event.episode, EpisodeRow(alert=known.alert, is_closed=True, changes=known.changes))
+    alert = await store.by_id(tx, known.alert) if known.alert else None
     if alert is None or alert.state is AlertState.RESOLVED or event.episode not in alert.problems:
         return
     left = without_problem(alert, event.episode, event.time, event.reason)
