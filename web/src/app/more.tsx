@@ -1,11 +1,12 @@
 /** What belongs to the person, not to a page: theme, keys, the way out. */
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useLogOut } from "../api/actions";
 import { why } from "../api/client";
 import { Button } from "../ui/button";
 import { Dialog, DialogActions } from "../ui/dialog";
+import { Icon } from "../ui/icon";
 import css from "./layout.module.css";
 import { type Theme, useKeysOn, useTheme } from "./settings";
 
@@ -42,6 +43,13 @@ export function More({ person, role, onClose }: { person: string; role: string; 
       <p className="muted">
         You are {article(role)} {role}.
       </p>
+      {role !== "viewer" && (
+        <nav className={css.further} aria-label="Further pages">
+          <Link to="/settings/audit" onClick={onClose}>
+            <Icon name="search" /> Audit log: who did what
+          </Link>
+        </nav>
+      )}
       <fieldset className={css.themes}>
         <legend>Theme</legend>
         {THEMES.map(([value, text]) => (

@@ -116,6 +116,17 @@ const alert = createRoute({
   path: "/$alert",
 });
 
+const audit = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/audit",
+  validateSearch: (search): { by?: string; thing?: string; resource?: string } => ({
+    by: text(search.by),
+    thing: text(search.thing),
+    resource: text(search.resource),
+  }),
+  component: lazyRouteComponent(() => import("../features/audit/audit-page"), "AuditPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -129,6 +140,7 @@ const tree = root.addChildren([
     devices,
     device.addChildren([deviceObjects, deviceTimeline, deviceUpdate]),
     alerts.addChildren([alert]),
+    audit,
   ]),
 ]);
 
