@@ -40,6 +40,7 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.keyboard.press("Enter");
     await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
   },
+  "the audit log": async (page) => open(page, "/settings/audit", "By the feeding barge"),
   welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
   "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),
   escalation: async (page) => open(page, "/escalation", "Night shift"),

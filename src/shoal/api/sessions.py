@@ -106,7 +106,7 @@ async def tenants(asking: HeldAsking, rooms: HeldRooms) -> list[TenantShown]:
 async def tell_login(request: Request, rooms: Rooms, user: User) -> None:
     """The audit log is to say who came in. Before that nobody was known to ask, and nothing was told."""
     subject = Subject(tenant=user.tenant, role=user.role, id=user.id, name=user.name)
-    act = Act(action="log-in", resource="sessions", thing=user.id, path=request.url.path)
+    act = Act(action="log-in", resource="sessions", thing=user.id, path=request.url.path.removeprefix("/api/v1"))
     async with rooms.database.transaction() as tx:
         await rooms.audit.write(tx, subject, act, at=rooms.clock.now(), address=address_of(request))
 

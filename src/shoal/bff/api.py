@@ -140,6 +140,9 @@ class Api:
     async def command(self, command: str) -> heard.Command:
         return await self._get(heard.Command, f"/commands/{_id(command)}")
 
+    async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
+        return await self._page(heard.AuditEntry, "/audit", query)
+
     # -- actions ---------------------------------------------------------------------------------------------------
 
     async def acknowledge(self, alert: str, note: str) -> heard.Alert:

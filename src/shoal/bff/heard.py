@@ -176,6 +176,22 @@ class Registration(Heard):
     expires_at: datetime | None = None
 
 
+class AuditEntry(Heard):
+    """Something that was done: by whom, from where, to what, and what it was before."""
+
+    id: str
+    at: datetime
+    by: str
+    by_name: str
+    address: str = ""
+    action: str
+    resource: str = ""
+    thing: str | None = None
+    path: str = ""
+    before: dict[str, JsonValue] | None = None
+    after: dict[str, JsonValue] | None = None
+
+
 class TenantNamed(Heard):
     name: str
 

@@ -70,6 +70,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
         return problem(error.status_code, "not-found" if error.status_code == 404 else "invalid", str(error.detail))
 
     _people(api, farm)
+    _trust(api, farm)
 
     @api.get("/api/v1/pipeline")
     async def pipeline() -> Row:
@@ -104,6 +105,18 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
         expires = farm.clock() + timedelta(hours=12)
         return {"token": found, "user": {"name": PEOPLE[found][0]}, "role": PEOPLE[found][1], "expires_at": expires}
 
+    @api.delete("/api/v1/sessions/current", status_code=204)
+    async def leave(authorization: Annotated[str, Header()]) -> None:
+        farm.left.append(authorization.removeprefix("Bearer "))
+        farm.over.add(authorization.removeprefix("Bearer "))
+
+    @api.get("/api/v1/me")
+    async def me(authorization: Annotated[str, Header()]) -> Row:
+        name, role = PEOPLE[authorization.removeprefix("Bearer ")]
+        return {"user": {"name": name}, "role": role, "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"}}
+
+
+def _trust(api: FastAPI, farm: FakeFarm) -> None:
     @api.post("/api/v1/invitations:look")
     async def look(body: Annotated[Row, Body()]) -> Any:
         if body["secret"] not in farm.invitations:
@@ -125,15 +138,21 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
         expires = farm.clock() + timedelta(hours=12)
         return {"token": TOKEN, "user": {"name": body["name"]}, "role": "administrator", "expires_at": expires}
 
-    @api.delete("/api/v1/sessions/current", status_code=204)
-    async def leave(authorization: Annotated[str, Header()]) -> None:
-        farm.left.append(authorization.removeprefix("Bearer "))
-        farm.over.add(authorization.removeprefix("Bearer "))
-
-    @api.get("/api/v1/me")
-    async def me(authorization: Annotated[str, Header()]) -> Row:
-        name, role = PEOPLE[authorization.removeprefix("Bearer ")]
-        return {"user": {"name": name}, "role": role, "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"}}
+    @api.get("/api/v1/audit")
+    async def audit(
+        authorization: Annotated[str, Header()],
+        by: str | None = None,
+        thing: str | None = None,
+        resource: str | None = None,
+        cursor: int = 0,
+        limit: int = 50,
+    ) -> Any:
+        if PEOPLE[authorization.removeprefix("Bearer ")][1] == "viewer":
+            return problem(403, "forbidden", "administer: the role viewer does not grant administer")
+        wanted = {"by": by, "thing": thing, "resource": resource}
+        found = [row for row in farm.audit if all(value in (None, row[name]) for name, value in wanted.items())]
+        page = found[cursor : cursor + limit]
+        return {"items": page, "next": str(cursor + limit) if len(found) > cursor + limit else None}
 
 
 def _places(api: FastAPI, farm: FakeFarm) -> None:

@@ -52,6 +52,7 @@ class FakeFarm:
     delayed_since: str | None = None
     left: list[str] = field(default_factory=list)
     over: set[str] = field(default_factory=set)  # tokens that count no more
+    audit: list[Row] = field(default_factory=list)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -94,7 +95,48 @@ def make_farm(now: datetime, times: int = 1) -> FakeFarm:
             (2, {"id": "art-3H8V6YC", "kind": "model", "name": "lice-detector", "version": "14", "size": 9_437_184}),
         )
     ]
+    world.audit = _audit(world)
     return world
+
+
+def _audit(world: FakeFarm) -> list[Row]:
+    """What Ida and a script did, newest first; more than a page of it."""
+    device, farm = world.devices[0], world.farms[0]
+    ida = {"by": "usr-1DA00001", "by_name": "Ida Vik", "address": "192.0.2.17"}
+    script = {"by": "tok-5CR1PT01", "by_name": "importer", "address": "198.51.100.4"}
+    moved = {
+        "action": "change",
+        "resource": "devices",
+        "thing": device["id"],
+        "path": f"/devices/{device['id']}",
+        "before": {"name": "oxy-0420", "enclosure": device["place"]["enclosure"]},
+        "after": {"name": "By the feeding barge", "enclosure": None},
+    }
+    made = {
+        "action": "create",
+        "resource": "devices",
+        "path": "/devices",
+        "before": None,
+        "after": {"name": "oxy-0999", "kind": "sensor", "security": "psk"},
+    }
+    renamed = {
+        "action": "change",
+        "resource": "farms",
+        "thing": farm["id"],
+        "path": f"/farms/{farm['id']}",
+        "before": {"name": "Storholm"},
+        "after": {"name": "Storholmen"},
+    }
+    login = {
+        "action": "log-in",
+        "resource": "sessions",
+        "thing": ida["by"],
+        "path": "/sessions",
+        "before": None,
+        "after": None,
+    }
+    told = [ida | moved, ida | login, ida | renamed, *(script | made | {"thing": f"dev-{n:08}"} for n in range(60))]
+    return [row | {"id": str(1_000 - n), "at": world.ago(minutes=7 * n + 2)} for n, row in enumerate(told)]
 
 
 def _id(kind: str, chance: random.Random) -> str:

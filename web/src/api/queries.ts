@@ -1,6 +1,6 @@
 /** What the screens ask for. State that belongs to the server lives here and nowhere else. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { client, rememberCsrf, said } from "./client";
+import { client, Problem, rememberCsrf, said } from "./client";
 import type { paths } from "./schema.gen";
 
 export type Range = NonNullable<
@@ -108,6 +108,20 @@ export const commandQuery = (command: string) =>
     queryKey: ["command", command],
     queryFn: () =>
       said(client.GET("/bff/screens/commands/{command_id}", { params: { path: { command_id: command } } })),
+  });
+
+export type AuditFilter = { by?: string | undefined; thing?: string | undefined; resource?: string | undefined };
+
+export const auditQuery = (filter: AuditFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["audit", filter],
+    queryFn: ({ pageParam }) =>
+      said(client.GET("/bff/screens/audit", { params: { query: { ...filter, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+    // Who may not look is told so at once.
+    retry: (times, error) => times < 2 && !(error instanceof Problem && error.status === 403),
   });
 
 export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>

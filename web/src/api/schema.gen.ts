@@ -596,6 +596,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit Screen
+         * @description A page of what people and programs did.
+         */
+        get: operations["audit_screen_bff_screens_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/commands/{command_id}": {
         parameters: {
             query?: never;
@@ -986,6 +1006,47 @@ export interface components {
             who: string[];
         };
         /**
+         * AuditLine
+         * @description `thing` is the id, `name` what the thing is called if that was said. `path` is the address in the API.
+         */
+        AuditLine: {
+            /** Address */
+            address: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** By Name */
+            by_name: string;
+            /** Changes */
+            changes: components["schemas"]["FieldChange"][];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+            /** Says */
+            says: string;
+            /** Thing */
+            thing: string | null;
+        };
+        /** AuditScreen */
+        AuditScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Items */
+            items: components["schemas"]["AuditLine"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
          * Cell
          * @description An enclosure at a glance.
          */
@@ -1277,6 +1338,18 @@ export interface components {
              */
             status: "new" | "healthy" | "degraded" | "failing" | "silent";
             taken: components["schemas"]["AlertGroup"];
+        };
+        /**
+         * FieldChange
+         * @description One field as it was and as it is; null where it was not, or is not any more.
+         */
+        FieldChange: {
+            /** After */
+            after: string | null;
+            /** Before */
+            before: string | null;
+            /** Field */
+            field: string;
         };
         /** FleetScreen */
         FleetScreen: {
@@ -2965,6 +3038,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AlertScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    audit_screen_bff_screens_audit_get: {
+        parameters: {
+            query?: {
+                by?: string | null;
+                cursor?: string | null;
+                resource?: string | null;
+                thing?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditScreen"];
                 };
             };
             /** @description Validation Error */

@@ -49,6 +49,13 @@ export function More({ person, role, onClose }: { person: string; role: string; 
           <Icon name="escalation" /> Escalation, contacts, channels
         </Link>
       </nav>
+      {role !== "viewer" && (
+        <nav className={css.further} aria-label="Further pages">
+          <Link to="/settings/audit" onClick={onClose}>
+            <Icon name="search" /> Audit log: who did what
+          </Link>
+        </nav>
+      )}
       <fieldset className={css.themes}>
         <legend>Theme</legend>
         {THEMES.map(([value, text]) => (

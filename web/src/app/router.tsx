@@ -145,6 +145,17 @@ const channels = createRoute({
   component: lazyRouteComponent(() => import("../features/escalation/channels-page"), "ChannelsPage"),
 });
 
+const audit = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/audit",
+  validateSearch: (search): { by?: string; thing?: string; resource?: string } => ({
+    by: text(search.by),
+    thing: text(search.thing),
+    resource: text(search.resource),
+  }),
+  component: lazyRouteComponent(() => import("../features/audit/audit-page"), "AuditPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -162,6 +173,7 @@ const tree = root.addChildren([
     policy,
     contacts,
     channels,
+    audit,
   ]),
 ]);
 

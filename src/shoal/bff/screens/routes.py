@@ -10,6 +10,7 @@ from shoal.bff.api import ProblemAnswered
 from shoal.bff.context import HeldApi, HeldBff
 from shoal.bff.screens import (
     alerts,
+    audit,
     chart,
     coverage,
     device,
@@ -63,6 +64,20 @@ async def fleet_screen(api: HeldApi, bff: HeldBff) -> fleet.FleetScreen:
         alerts.group(taken).total,
         next(iter(alerts.latest_first(resolved).alerts), None),
     )
+
+
+@router.get("/audit")
+async def audit_screen(
+    api: HeldApi,
+    bff: HeldBff,
+    by: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX)] = None,
+    thing: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX)] = None,
+    resource: Annotated[str | None, Query(max_length=Q_CHARACTERS_MAX)] = None,
+    cursor: str | None = None,
+) -> audit.AuditScreen:
+    """A page of what people and programs did."""
+    query = {"by": by, "thing": thing, "resource": resource, "cursor": cursor, "limit": audit.ENTRIES_PER_PAGE}
+    return audit.audit_screen(bff.clock.now(), await api.audit(query))
 
 
 @router.get("/farms/{farm_id}")
