@@ -47,6 +47,8 @@ class FakeFarm:
     updates: dict[str, list[Row]] = field(default_factory=dict)
     commands: dict[str, Row] = field(default_factory=dict)
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
+    # How long a test of somebody's ways takes.
+    test_s: float = 0
     delayed_since: str | None = None
     left: list[str] = field(default_factory=list)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
