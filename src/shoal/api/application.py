@@ -115,15 +115,7 @@ def create_application(
         changes: what open streams are told; the caller runs `changes.run()` as long as the application is served.
         operations: `shoal.api.operations.create_router(...)`, when this port answers operators as well.
     """
-    application = FastAPI(
-        title="Shoal DeviceManagementAPI",
-        version=__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,  # its page would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,
-        responses={"default": {"model": problems.Problem, "description": "A problem (RFC 9457)"}},
-    )
+    application = _empty_application()
     application.state.rooms = Rooms(
         database=database,
         clock=clock,
@@ -149,3 +141,15 @@ def create_application(
         application.include_router(operations)
     application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
     return application
+
+
+def _empty_application() -> FastAPI:
+    return FastAPI(
+        title="Shoal DeviceManagementAPI",
+        version=__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": problems.Problem, "description": "A problem (RFC 9457)"}},
+    )
