@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shoal.alerting.policy import default_policy
 from shoal.alerting.tables import escalation_policies
+from shoal.errors import Conflict
 from shoal.storage.database import Database
 from tests.harness.findings import NOON
 
@@ -28,7 +29,7 @@ async def test_a_policy_is_there_once_for_each_tenant(database: Database) -> Non
 
     await keep("ten-1")
     await keep("ten-2")
-    with pytest.raises(IntegrityError):
+    with pytest.raises((IntegrityError, Conflict)):
         await keep("ten-1")
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from shoal.errors import Conflict
 from shoal.notifications.tables import contact_methods
 from shoal.storage.database import Database
 
@@ -44,7 +45,7 @@ async def test_a_mail_address_is_one_contact_of_a_tenant(
 
     await keep("ten-1", "con-1", "email")
     if is_taken:
-        with pytest.raises(IntegrityError):
+        with pytest.raises((IntegrityError, Conflict)):
             await keep(tenant, contact, channel)
     else:
         await keep(tenant, contact, channel)
