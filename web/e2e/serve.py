@@ -37,6 +37,7 @@ HEARTBEAT_S = 5
 def staffed_farm(now: datetime, times: int) -> FakeFarm:
     """The invented farm with the people who are told of its alerts."""
     farm = make_farm(now, times)
+    farm.test_s = 1.5
     staff(farm)
     return farm
 

@@ -17,9 +17,8 @@ CONTACTS_PER_STEP_MAX: Final = 20  # a shift; a larger crowd waits for each othe
 PLACES_MAX: Final = 50  # farms and enclosures of one policy; beyond that it is meant for all
 REPEAT_MAX: Final = 9  # after ten rounds everybody is told anyway
 NAME_CHARACTERS_MAX: Final = 100  # a name fits on one line of a screen
-# Time frames of people. Shorter than a minute nobody can answer; after a month the alert is something else.
-FRAME_MIN: Final = timedelta(minutes=1)
-FRAME_MAX: Final = timedelta(days=30)
+FRAME_MIN: Final = timedelta(minutes=1)  # nobody can answer in less
+FRAME_MAX: Final = timedelta(days=30)  # after that the alert is something else
 # What may carry a message to a contact, in the order in which people are used to it.
 CHANNELS: Final = ("email", "webhook", "dashboard")
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 
-from shoal.access.decision import Place, Subject, require
+from shoal.access.decision import Allowed, Place, Subject, decide, require
 from shoal.access.policy import Operation
 from shoal.api.acts import Doing, doing_of
 from shoal.api.context import HeldRooms, Rooms
@@ -84,6 +84,10 @@ class Asking:
             NotFound: the place is another tenant's.
         """
         require(self.subject, operation, place or Place(tenant=self.tenant))
+
+    def can(self, operation: Operation) -> bool:
+        """Whether it is allowed everywhere in the tenant."""
+        return isinstance(decide(self.subject, operation, Place(tenant=self.tenant)), Allowed)
 
 
 async def asking(

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from shoal.access.policy import Operation
-from shoal.api.access import ChannelKey, HeldAsking
+from shoal.api.access import Asking, ChannelKey, HeldAsking
 from shoal.api.contacts import CHARACTERS_MAX, TestShown, tests_shown
 from shoal.api.context import HeldRooms
 from shoal.api.paging import IfMatch, Listed, etag, version_of
@@ -94,7 +95,8 @@ async def several(asking: HeldAsking, rooms: HeldRooms) -> Listed[ChannelShown]:
         says="No mail server is configured; mails wait" if server is None else f"By {server}",
     )
     dashboard = ChannelShown(id=DASHBOARD, kind=DASHBOARD, name="Dashboard", says="Whoever looks at the alerts sees it")
-    return Listed(items=[mail, dashboard, *(_shown(webhook, latest.get(webhook.id)) for webhook in webhooks)])
+    shown = [_for(asking, _shown(webhook, latest.get(webhook.id))) for webhook in webhooks]
+    return Listed(items=[mail, dashboard, *shown])
 
 
 @router.get("/{channel}")
@@ -103,7 +105,7 @@ async def one(channel: ChannelKey, response: Response, asking: HeldAsking, rooms
     asking.may(Operation.READ)
     webhook = await rooms.channels.one(asking.tenant, channel)
     latest = await rooms.notifications.latest(asking.tenant, [channel])
-    return _shown(webhook, latest.get(channel), response)
+    return _for(asking, _shown(webhook, latest.get(channel), response))
 
 
 @router.patch("/{channel}")
@@ -172,6 +174,14 @@ def _shown(webhook: Webhook, latest: Notification | None, response: Response | N
         latest=None if latest is None else _latest(latest),
         version=webhook.version,
     )
+
+
+def _for(asking: Asking, shown: ChannelShown) -> ChannelShown:
+    """With the whole URL for those who may change it: its path is often all that a caller has to know to be let in."""
+    if shown.url is None or asking.can(Operation.ADMINISTER):
+        return shown
+    parts = urlsplit(shown.url)
+    return shown.model_copy(update={"url": f"{parts.scheme}://{parts.netloc}/…"})
 
 
 def _latest(message: Notification) -> LatestShown:

@@ -1,11 +1,11 @@
 """Escalation policies: who is told of which alerts, after how long; and the rehearsal of it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from shoal.access.policy import Operation
 from shoal.alerting.escalation import Call, ahead, begun
@@ -35,6 +35,9 @@ router = APIRouter(tags=["alerts"])
 CHARACTERS_MAX: Final = 500
 # A year: what is too long, the room says in words.
 _Seconds = Annotated[int, Field(ge=0, le=12 * int(FRAME_MAX.total_seconds()))]
+# A rehearsal of another age helps nobody, and its last call must still be a date.
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _Word = Annotated[str, Field(max_length=CHARACTERS_MAX)]
 
 
@@ -103,7 +106,7 @@ class RehearsalAsked(BaseModel):
     farm: FarmKey | None = None
     enclosure: EnclosureKey | None = None
     policy: PolicyKey | None = None
-    at: datetime | None = None
+    at: AwareDatetime | None = Field(None, ge=_EARLIEST, le=_LATEST)
 
 
 class WhoShown(BaseModel):

@@ -58,6 +58,8 @@ TRANSITIONS: Final[dict[tuple[DeliveryState, Trigger], DeliveryState]] = {
 
 # A step that nothing follows: what cannot go out for that long goes another way, if there is one.
 STEP_USUAL: Final = timedelta(minutes=5)
+# Somebody waits for the end of a test, and a test of yesterday would only confuse.
+TEST_KEPT: Final = timedelta(seconds=30)
 # The first retry comes while the person would still call it at once, the last ones do not disturb a mail server.
 DELAY_FIRST: Final = timedelta(seconds=5)
 DELAY_MAX: Final = timedelta(minutes=5)  # what waits goes out at most this long after the mail server is back

@@ -162,6 +162,8 @@ class Outbound:
                     return await _answered(client, parts, address, body, headers)
                 except httpx.ConnectError as error:
                     failure = "its TLS is not to be trusted" if _is_tls(error) else "it takes no connection"
+                except httpx.InvalidURL as error:
+                    raise Refused("not a URL") from error
                 except httpx.HTTPError as error:
                     raise Away(f"it broke off: {type(error).__name__}") from error
         raise Away(failure)

@@ -13,7 +13,7 @@ from shoal.events.alert import NotificationDue
 from shoal.events.topics import ALERT, Topic
 from shoal.notifications import store
 from shoal.notifications.channel import Channel, Outcome, TryAgain
-from shoal.notifications.delivery import after_outcome
+from shoal.notifications.delivery import TEST_KEPT, after_outcome
 from shoal.notifications.message import Message, message, message_of_test
 from shoal.notifications.store import Notification
 from shoal.notifications.tables import notifications
@@ -114,14 +114,16 @@ class Delivery:
         outcome = await self._send(notification)
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            due = notification.due
             attempted = after_outcome(
                 notification.id,
                 attempt,
                 notification.created_at,
                 outcome,
                 now,
-                has_another_way=await store.another_way(tx, notification) is not None,
-                until=None if notification.due is None else notification.due.until,
+                # A test does not wait: whoever pressed the button does.
+                has_another_way=due is None or await store.another_way(tx, notification) is not None,
+                until=notification.created_at + TEST_KEPT if due is None else due.until,
             )
             await store.settle(tx, self._owner, notification, attempt, attempted, now)
         log.info(

@@ -67,7 +67,10 @@ async def test_neither_a_viewer_nor_another_tenant_changes_a_webhook(
 ) -> None:
     path = f"/channels/{(await admin.post('/channels', json=HOOK)).json()['id']}"
 
-    assert (await viewer.get(path)).status_code == 200
+    assert (await admin.get(path)).json()["url"] == HOOK["url"]
+    # The path of a URL may be all that keeps others out.
+    assert (await viewer.get(path)).json()["url"] == "https://hooks.example/…"
+    assert HOOK["url"] not in (await viewer.get("/channels")).text
     for who, status in ((viewer, 403), (stranger, 404)):
         assert (await who.patch(path, json={"name": "Mine"})).status_code == status
         assert (await who.post(f"{path}:rotate")).status_code == status

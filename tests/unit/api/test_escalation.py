@@ -138,6 +138,13 @@ async def test_a_rehearsal_takes_the_policy_of_the_place_or_the_one_it_is_asked_
     assert unknown.status_code == 404
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-11-01T03:10:00", "soon"])
+async def test_a_rehearsal_is_of_a_moment_that_somebody_may_live_to_see(admin: httpx.AsyncClient, at: str) -> None:
+    answer = await admin.post("/escalation-policies:rehearse", json={"severity": "high", "at": at})
+
+    assert answer.status_code == 422
+
+
 async def test_policies_are_asked_in_the_order_that_people_give_them(
     admin: httpx.AsyncClient, kari: str, ola: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Who is told of the invented farm's alerts: contacts, channels and policies, and the API's routes to them."""
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -98,8 +99,14 @@ def route_duty(api: FastAPI, farm: FakeFarm) -> None:
 
     @api.post("/api/v1/contacts/{key}:test", status_code=202)
     async def try_contact(key: str) -> Row:
-        for way in _one(farm.contacts, key)["methods"]:
-            way.update(delivered_at=farm.clock().isoformat(), failed_at=None, failure="")
+        def arrive() -> None:
+            for way in _one(farm.contacts, key)["methods"]:
+                way.update(delivered_at=farm.clock().isoformat(), failed_at=None, failure="")
+
+        if farm.test_s:
+            asyncio.get_running_loop().call_later(farm.test_s, arrive)
+        else:
+            arrive()
         return {"items": [], "next": None}
 
     @api.post("/api/v1/channels/{key}:test", status_code=202)

@@ -49,6 +49,8 @@ class FakeFarm:
     previous_artifact: str = "art-7Q2M4XA"
     commands: dict[str, Row] = field(default_factory=dict)
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
+    # How long a test of somebody's ways takes.
+    test_s: float = 0
     delayed_since: str | None = None
     left: list[str] = field(default_factory=list)
     over: set[str] = field(default_factory=set)  # tokens that count no more

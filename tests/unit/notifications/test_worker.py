@@ -196,6 +196,17 @@ async def test_a_test_message_goes_out_like_any_other(world: World) -> None:
     assert world.server.subjects == ["Test from Shoal"]
 
 
+async def test_a_test_that_cannot_go_out_now_has_failed_and_says_why(world: World) -> None:
+    [kari] = await world.contacts.all("ten-1")
+    await world.notifications.send_test("ten-1", kari.methods, kari.id)
+    delivery = Delivery(world.database, world.clock, (EmailChannel(None),), owner="here", base_url="")
+
+    await drain(delivery)
+
+    assert await world.mail() == (DeliveryState.FAILED, "no mail server is configured")
+    assert (await world.contacts.all("ten-1"))[0].methods[0].failure == "no mail server is configured"
+
+
 async def test_a_crash_in_the_middle_of_a_call_repeats_the_same_message(world: World) -> None:
     class PowerCut(BaseException):
         pass

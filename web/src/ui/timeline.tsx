@@ -11,6 +11,9 @@ const LOUD: Record<string, string | undefined> = {
   status: css.silent,
   condition: css.degraded,
   opened: css.failing,
+  overdue: css.failing,
+  withdrawn: css.failing,
+  failed: css.degraded,
   refused: css.degraded,
   security: css.failing,
 };

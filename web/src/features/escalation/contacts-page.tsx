@@ -1,8 +1,10 @@
 /** Who can be told, by which ways, and do these work? */
+import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { useBlockedBy } from "../../api/actions";
 import type { Shown } from "../../api/client";
 import { useRemoveContact, useTestContact, useWriteContact } from "../../api/escalation";
+import { escalationQuery } from "../../api/queries";
 import { Age } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
@@ -16,6 +18,10 @@ import { refusal, way } from "./said";
 
 type Contact = Shown["ContactShown"];
 type Method = { channel: string; address: string };
+
+/** A mail server or a webhook has five seconds to answer. */
+const WATCHED_MS = 15_000;
+const LOOK_MS = 1_000;
 
 const SEVERITIES = ["critical", "high", "warning", "informational"];
 
@@ -55,6 +61,7 @@ export function ContactsPage() {
 function Row({ screen, contact, blockedBy }: { screen: Screen; contact: Contact; blockedBy: string | null }) {
   const [isEdited, setEdited] = useState(false);
   const test = useTestContact();
+  useWatchedWhile(test.isSuccess, test.submittedAt);
   const remove = useRemoveContact();
   return (
     <li className={css.row}>
@@ -102,6 +109,18 @@ function Row({ screen, contact, blockedBy }: { screen: Screen; contact: Contact;
       {isEdited && <ContactDialog screen={screen} contact={contact} onClose={() => setEdited(false)} />}
     </li>
   );
+}
+
+/** After a test the page looks again and again: what became of it is known within seconds, or not soon. */
+function useWatchedWhile(isSent: boolean, sentAt: number) {
+  const [isOver, setOver] = useState(true);
+  useEffect(() => {
+    if (!isSent || sentAt === 0) return;
+    setOver(false);
+    const timer = setTimeout(() => setOver(true), WATCHED_MS);
+    return () => clearTimeout(timer);
+  }, [isSent, sentAt]);
+  useQuery({ ...escalationQuery, refetchInterval: isOver ? false : LOOK_MS });
 }
 
 /** What became of the last message that went this way. */
