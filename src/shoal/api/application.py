@@ -5,8 +5,6 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 
 from shoal import __version__
-from shoal.alerting.policy_store import Policies
-from shoal.alerting.store import Alerts
 from shoal.api import alerts as alert_routes
 from shoal.api import (
     artifacts,
@@ -36,22 +34,7 @@ from shoal.api import health as health_routes
 from shoal.api import history as history_routes
 from shoal.api.acts import Acts
 from shoal.api.bounds import Bounds
-from shoal.api.changes import Changes
 from shoal.api.context import Rooms
-from shoal.audit.store import Audit
-from shoal.campaigns.campaigns import Campaigns
-from shoal.clock import Clock
-from shoal.commands.store import Commands
-from shoal.credentials.store import Credentials
-from shoal.health.store import Health
-from shoal.history.store import History
-from shoal.identity.store import Identity
-from shoal.inventory.store import Inventory
-from shoal.notifications.channel_store import Channels
-from shoal.notifications.contact_store import Contacts
-from shoal.notifications.store import Notifications
-from shoal.storage.database import Database
-from shoal.storage.secrets import Vault
 
 PREFIX: Final = "/api/v1"
 _ROUTERS: Final = (
@@ -81,96 +64,18 @@ _ROUTERS: Final = (
 )
 
 
-def create_application(
-    *,
-    database: Database,
-    vault: Vault,
-    clock: Clock,
-    audit: Audit,
-    inventory: Inventory,
-    credentials: Credentials,
-    identity: Identity,
-    commands: Commands,
-    history: History,
-    health: Health,
-    alerts: Alerts,
-    policies: Policies,
-    contacts: Contacts,
-    channels: Channels,
-    notifications: Notifications,
-    mail_server: str | None = None,
-    campaigns: Campaigns,
-    changes: Changes,
-    operations: APIRouter | None = None,
-) -> FastAPI:
+def create_application(rooms: Rooms, operations: APIRouter | None = None) -> FastAPI:
     """The application. It starts no task and closes nothing: who made the rooms runs and closes them.
 
     Its routes carry the whole path (`/api/v1/...`), so that it can be served alone; who serves pages beside it hands it
     the requests whose path begins with `/api/`, and those for `/healthz`, `/readyz` and `/metrics`.
 
     Args:
-        database: where routes write; each change is one transaction, over all rooms that take part.
-        vault: encrypts the answers that are kept for whoever repeats a request.
-        clock: the time.
-        audit: the audit log; the caller deletes from it and from those answers what is too old.
-        inventory: farms, enclosures, devices, profiles; made with a `tell` that enqueues a write.
-        credentials: the keys of devices.
-        identity: people, logins and tokens.
-        commands: what is asked of devices; made with the poke that wakes the gateway.
-        history: readings, last values, timelines.
-        health: is it well, what an enclosure can see, whether we hear at all.
-        alerts: alerts.
-        policies: who is told of which alerts, after how long.
-        contacts: the people who are told.
-        channels: the webhooks that tenants set up.
-        notifications: who was told, and tests.
-        mail_server: the host that carries mail; None while there is none.
-        campaigns: artifacts and updates.
-        changes: what open streams are told; the caller runs `changes.run()` as long as the application is served.
+        rooms: what the routes work with. The caller runs `rooms.changes.run()` as long as the application is served, and
+            deletes from the audit log and from the kept answers what is too old.
         operations: `shoal.api.operations.create_router(...)`, when this port answers operators as well.
     """
-    application = _Api(
-        title="Shoal DeviceManagementAPI",
-        version=__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,  # its page would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,
-        responses={"default": {"model": problems.Problem, "description": "A problem (RFC 9457)"}},
-    )
-    rooms = Rooms(
-        database=database,
-        vault=vault,
-        clock=clock,
-        audit=audit,
-        inventory=inventory,
-        credentials=credentials,
-        identity=identity,
-        commands=commands,
-        history=history,
-        health=health,
-        alerts=alerts,
-        policies=policies,
-        contacts=contacts,
-        channels=channels,
-        notifications=notifications,
-        mail_server=mail_server,
-        campaigns=campaigns,
-        changes=changes,
-    )
-    _assemble(application, rooms, operations)
-    return application
-
-
-class _Api(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with what is true of all routes and stands at none of them."""
-        if self.openapi_schema is None:
-            once.describe(super().openapi())
-        return super().openapi()
-
-
-def _assemble(application: FastAPI, rooms: Rooms, operations: APIRouter | None) -> None:
+    application = _Api()
     application.state.rooms = rooms
     problems.install(application)
     for router in _ROUTERS:
@@ -181,3 +86,23 @@ def _assemble(application: FastAPI, rooms: Rooms, operations: APIRouter | None) 
     application.add_middleware(once.Once, rooms=rooms)
     application.add_middleware(Acts, rooms=rooms, prefix=PREFIX)
     application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
+    return application
+
+
+class _Api(FastAPI):
+    def __init__(self) -> None:
+        super().__init__(
+            title="Shoal DeviceManagementAPI",
+            version=__version__,
+            openapi_url=f"{PREFIX}/openapi.json",
+            docs_url=None,  # its page would load scripts from elsewhere
+            redoc_url=None,
+            redirect_slashes=False,
+            responses={"default": {"model": problems.Problem, "description": "A problem (RFC 9457)"}},
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with what is true of all routes and stands at none of them."""
+        if self.openapi_schema is None:
+            once.describe(super().openapi())
+        return super().openapi()

@@ -41,7 +41,9 @@ UPLOADS_MAX: Final = 4
 class Rooms:
     """What one application has for as long as it runs. The seats bound what goes on at a time.
 
-    `mail_server` is the host that carries mail, None while none is configured.
+    `vault` encrypts the answers that are kept for whoever repeats a request. `inventory` is made with a `tell` that
+    enqueues a write. `mail_server` is the host that carries mail, None while none is configured. `changes` are what open
+    streams are told.
     """
 
     database: Database
@@ -59,7 +61,7 @@ class Rooms:
     contacts: Contacts
     channels: Channels
     notifications: Notifications
-    mail_server: str | None
+    mail_server: str | None = None
     campaigns: Campaigns
     changes: Changes
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))

@@ -22,6 +22,7 @@ from shoal.alerting.worker import AlertHandler
 from shoal.api import measures, operations
 from shoal.api.application import create_application as create_api
 from shoal.api.changes import Changes
+from shoal.api.context import Rooms
 from shoal.api.operations import Meter, Probe
 from shoal.app import first_start, web
 from shoal.app.foundation import Foundation
@@ -236,26 +237,28 @@ class Process:
             measures.outbox(base.database),
         ]
         return create_api(
-            database=base.database,
-            vault=base.vault,
-            clock=base.clock,
-            audit=Audit(base.database),
-            inventory=self.inventory,
-            credentials=Credentials(base.database, base.vault, base.clock),
-            identity=self.identity,
-            commands=self.commands,
-            history=History(base.database),
-            health=self.health,
-            alerts=Alerts(base.database, base.clock),
-            policies=Policies(base.database, base.clock),
-            contacts=Contacts(base.database, base.clock),
-            channels=self._channels()[0],
-            notifications=Notifications(base.database, base.clock),
-            mail_server=base.settings.smtp_host,
-            campaigns=Campaigns(
-                base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
+            Rooms(
+                database=base.database,
+                vault=base.vault,
+                clock=base.clock,
+                audit=Audit(base.database),
+                inventory=self.inventory,
+                credentials=Credentials(base.database, base.vault, base.clock),
+                identity=self.identity,
+                commands=self.commands,
+                history=History(base.database),
+                health=self.health,
+                alerts=Alerts(base.database, base.clock),
+                policies=Policies(base.database, base.clock),
+                contacts=Contacts(base.database, base.clock),
+                channels=self._channels()[0],
+                notifications=Notifications(base.database, base.clock),
+                mail_server=base.settings.smtp_host,
+                campaigns=Campaigns(
+                    base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
+                ),
+                changes=changes,
             ),
-            changes=changes,
             operations=self.operations(),
         )
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from shoal.bff import heard
+from shoal.bff import heard, heard_calls
 from shoal.errors import ShoalError, Unavailable
 
 # One live stream per open browser holds a connection; the pages' own requests are short.
@@ -179,11 +179,11 @@ class Api:
 
     # -- who is told ---------------------------------------------------------------------------------------------------
 
-    async def policies(self) -> list[heard.Policy]:
-        return (await self._page(heard.Policy, "/escalation-policies", {})).items
+    async def policies(self) -> list[heard_calls.Policy]:
+        return (await self._page(heard_calls.Policy, "/escalation-policies", {})).items
 
-    async def write_policy(self, policy: str | None, body: Body, version: int | None = None) -> heard.Policy:
-        return await self._write(heard.Policy, "/escalation-policies", policy, body, version)
+    async def write_policy(self, policy: str | None, body: Body, version: int | None = None) -> heard_calls.Policy:
+        return await self._write(heard_calls.Policy, "/escalation-policies", policy, body, version)
 
     async def remove_policy(self, policy: str, version: int) -> None:
         await self._remove("/escalation-policies", policy, version)
@@ -191,14 +191,14 @@ class Api:
     async def order_policies(self, policies: Sequence[str]) -> None:
         await self._answer("POST", "/escalation-policies:order", body={"policies": list(policies)})
 
-    async def rehearse(self, body: Body) -> heard.Rehearsal:
-        return await self._send(heard.Rehearsal, "POST", "/escalation-policies:rehearse", body=body)
+    async def rehearse(self, body: Body) -> heard_calls.Rehearsal:
+        return await self._send(heard_calls.Rehearsal, "POST", "/escalation-policies:rehearse", body=body)
 
-    async def contacts(self) -> list[heard.Contact]:
-        return (await self._page(heard.Contact, "/contacts", {})).items
+    async def contacts(self) -> list[heard_calls.Contact]:
+        return (await self._page(heard_calls.Contact, "/contacts", {})).items
 
-    async def write_contact(self, contact: str | None, body: Body, version: int | None = None) -> heard.Contact:
-        return await self._write(heard.Contact, "/contacts", contact, body, version)
+    async def write_contact(self, contact: str | None, body: Body, version: int | None = None) -> heard_calls.Contact:
+        return await self._write(heard_calls.Contact, "/contacts", contact, body, version)
 
     async def remove_contact(self, contact: str, version: int) -> None:
         await self._remove("/contacts", contact, version)
@@ -206,15 +206,15 @@ class Api:
     async def test_contact(self, contact: str) -> None:
         await self._answer("POST", f"/contacts/{_id(contact)}:test", body={})
 
-    async def channels(self) -> list[heard.Channel]:
-        return (await self._page(heard.Channel, "/channels", {})).items
+    async def channels(self) -> list[heard_calls.Channel]:
+        return (await self._page(heard_calls.Channel, "/channels", {})).items
 
-    async def write_channel(self, channel: str | None, body: Body, version: int | None = None) -> heard.Channel:
-        return await self._write(heard.Channel, "/channels", channel, body, version)
+    async def write_channel(self, channel: str | None, body: Body, version: int | None = None) -> heard_calls.Channel:
+        return await self._write(heard_calls.Channel, "/channels", channel, body, version)
 
-    async def rotate_channel(self, channel: str, version: int) -> heard.Channel:
+    async def rotate_channel(self, channel: str, version: int) -> heard_calls.Channel:
         path = f"/channels/{_id(channel)}:rotate"
-        return _read(heard.Channel, await self._answer("POST", path, body={}, version=version))
+        return _read(heard_calls.Channel, await self._answer("POST", path, body={}, version=version))
 
     async def remove_channel(self, channel: str, version: int) -> None:
         await self._remove("/channels", channel, version)

@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel, JsonValue
 
-from shoal.bff import heard
+from shoal.bff import heard, heard_calls
 
 EVERYBODY: Final = "everybody"
 # What a message may still become something else from.
@@ -118,9 +118,9 @@ class RehearsalScreen(BaseModel):
 
 def escalation_screen(
     at: datetime,
-    policies: Sequence[heard.Policy],
-    contacts: Sequence[heard.Contact],
-    channels: Sequence[heard.Channel],
+    policies: Sequence[heard_calls.Policy],
+    contacts: Sequence[heard_calls.Contact],
+    channels: Sequence[heard_calls.Channel],
     farms: Sequence[heard.Farm],
     enclosures: Sequence[heard.Coverage],
 ) -> EscalationScreen:
@@ -137,7 +137,7 @@ def escalation_screen(
     )
 
 
-def rehearsal_screen(at: datetime, said: heard.Rehearsal) -> RehearsalScreen:
+def rehearsal_screen(at: datetime, said: heard_calls.Rehearsal) -> RehearsalScreen:
     return RehearsalScreen(
         at=at,
         policy=said.policy,
@@ -180,7 +180,7 @@ def _places(farms: Sequence[heard.Farm], enclosures: Sequence[heard.Coverage]) -
     return places
 
 
-def _policy(policy: heard.Policy, people: Mapping[str, str], places: Mapping[str, str]) -> PolicyShown:
+def _policy(policy: heard_calls.Policy, people: Mapping[str, str], places: Mapping[str, str]) -> PolicyShown:
     return PolicyShown(
         id=policy.id,
         name=policy.name,
@@ -204,7 +204,9 @@ def _policy(policy: heard.Policy, people: Mapping[str, str], places: Mapping[str
     )
 
 
-def _contact(contact: heard.Contact, hooks: Mapping[str, str], policies: Sequence[heard.Policy]) -> ContactShown:
+def _contact(
+    contact: heard_calls.Contact, hooks: Mapping[str, str], policies: Sequence[heard_calls.Policy]
+) -> ContactShown:
     return ContactShown(
         id=contact.id,
         name=contact.name,
@@ -225,7 +227,7 @@ def _contact(contact: heard.Contact, hooks: Mapping[str, str], policies: Sequenc
     )
 
 
-def _channel(channel: heard.Channel, contacts: Sequence[heard.Contact]) -> ChannelShown:
+def _channel(channel: heard_calls.Channel, contacts: Sequence[heard_calls.Contact]) -> ChannelShown:
     latest = channel.latest
     return ChannelShown(
         id=channel.id,
@@ -244,7 +246,7 @@ def _channel(channel: heard.Channel, contacts: Sequence[heard.Contact]) -> Chann
     )
 
 
-def _latest(latest: heard.Latest) -> LatestShown:
+def _latest(latest: heard_calls.Latest) -> LatestShown:
     is_under_way = latest.state in _UNDER_WAY
     return LatestShown(
         about=latest.about, state=latest.state, is_under_way=is_under_way, at=latest.at, detail=latest.detail

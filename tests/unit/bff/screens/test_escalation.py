@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal.bff import heard
+from shoal.bff import heard, heard_calls
 from shoal.bff.screens.escalation import EscalationScreen, escalation_screen, place_asked, rehearsal_screen
 
 NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
@@ -26,9 +26,9 @@ def screen() -> EscalationScreen:
     mail = {"id": "email", "kind": "email", "name": "Mail", "is_ready": False, "says": "None"}
     return escalation_screen(
         NOW,
-        [heard.Policy.model_validate(policy)],
-        [heard.Contact.model_validate(kari)],
-        [heard.Channel.model_validate(mail), heard.Channel.model_validate(hook)],
+        [heard_calls.Policy.model_validate(policy)],
+        [heard_calls.Contact.model_validate(kari)],
+        [heard_calls.Channel.model_validate(mail), heard_calls.Channel.model_validate(hook)],
         [heard.Farm(id="frm-2", name="South"), heard.Farm(id="frm-1", name="North")],
         [heard.Coverage(enclosure="enc-1", farm="frm-1", name="Pen 1")],
     )
@@ -64,7 +64,7 @@ def test_a_rehearsal_names_people_and_the_ways_that_would_be_used() -> None:
     who = [{"name": "Kari", "channels": ["email", "webhook"]}, {"name": "Ola", "channels": ["email"]}]
     calls = [{"at": NOW, "who": who}, {"at": NOW, "after_s": 300, "who": who, "at_once": True}]
 
-    said = rehearsal_screen(NOW, heard.Rehearsal.model_validate({"policy_name": "Night", "calls": calls}))
+    said = rehearsal_screen(NOW, heard_calls.Rehearsal.model_validate({"policy_name": "Night", "calls": calls}))
 
     assert [(call.after_s, call.who, call.channels) for call in said.calls] == [
         (0, ["Kari", "Ola"], ["email"]),
