@@ -985,26 +985,6 @@ export interface components {
             /** Version */
             version: string;
         };
-        /** CallShown */
-        CallShown: {
-            /** After S */
-            after_s: number;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-            /** At Once */
-            at_once: boolean;
-            /** Channels */
-            channels: string[];
-            /** Round */
-            round: number;
-            /** Step */
-            step: number | null;
-            /** Who */
-            who: string[];
-        };
         /**
          * AuditLine
          * @description `thing` is the id, `name` what the thing is called if that was said. `path` is the address in the API.
@@ -1045,6 +1025,26 @@ export interface components {
             items: components["schemas"]["AuditLine"][];
             /** Next */
             next: string | null;
+        };
+        /** CallShown */
+        CallShown: {
+            /** After S */
+            after_s: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** At Once */
+            at_once: boolean;
+            /** Channels */
+            channels: string[];
+            /** Round */
+            round: number;
+            /** Step */
+            step: number | null;
+            /** Who */
+            who: string[];
         };
         /**
          * Cell
