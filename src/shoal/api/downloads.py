@@ -32,7 +32,8 @@ STALL: Final = timedelta(seconds=CHUNK_BYTES / RATE_BYTES_PER_S_MIN)
 PROGRESS_STEP: Final = 0.05
 
 
-@router.api_route("/{update}/{file}/{expires}/{signature}", methods=["GET", "HEAD"], response_class=Response)
+@router.head("/{update}/{file}/{expires}/{signature}", include_in_schema=False)
+@router.get("/{update}/{file}/{expires}/{signature}", response_class=Response)
 async def download(
     request: Request,
     rooms: HeldRooms,
