@@ -32,7 +32,7 @@ STALL: Final = timedelta(seconds=CHUNK_BYTES / RATE_BYTES_PER_S_MIN)
 PROGRESS_STEP: Final = 0.05
 
 
-@router.head("/{update}/{file}/{expires}/{signature}", response_class=Response, include_in_schema=False)
+@router.head("/{update}/{file}/{expires}/{signature}", include_in_schema=False)
 @router.get("/{update}/{file}/{expires}/{signature}", response_class=Response)
 async def download(
     request: Request,
