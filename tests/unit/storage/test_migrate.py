@@ -73,12 +73,15 @@ def defined() -> MetaData:
 
 
 def schema(path: Path) -> dict[str, list[str]]:
-    """Every table and index with its lines as SQLite keeps them; their order within a table means nothing."""
+    """Every table and index with its parts as SQLite keeps them; their order within a table means nothing.
+
+    A column that was added later stands on the line of the last one, so a comma begins a part as well.
+    """
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
     return {
-        name: sorted(re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines())
+        name: sorted(part for line in re.split(r"[\n,]", sql) if (part := re.sub(r"\s+", " ", line).strip(" )")))
         for name, sql in rows
         if name != "alembic_version" and not name.startswith("sqlite_")
     }
@@ -140,7 +143,8 @@ def test_a_draft_after_the_first_has_the_next_number_and_holds_only_what_is_new(
         metadata.remove(metadata.tables["test_new"])
 
     text = written.read_text()
-    assert written.name == "0002_new_words.py"
+    before = len(list((MIGRATIONS / "versions").glob("0*.py")))
+    assert written.name == f"{before + 1:04}_new_words.py"
     assert text.startswith('"""New words."""')
     assert '"test_new"' in text
     assert 'op.create_index(op.f("ix_test_new_word"), "test_new", ["word"], unique=False)' in text
