@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     mail_from: str = Field("shoal@localhost", description="sender of notifications")
     public_url: str | None = Field(None, description="address of the pages as people reach them, for links in mails")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_format: Literal["text", "json"] = Field("text", description="text, or json: one object a line, for programs")
+    otel_endpoint: str | None = Field(
+        None, description="http(s)://HOST:PORT of an OpenTelemetry collector (OTLP over HTTP); without it no traces"
+    )
+    otel_share: float = Field(0.1, ge=0, le=1, description="how much of what begins here is traced, from 0 to 1")
 
     @field_validator("listen", mode="before")
     @classmethod
@@ -114,6 +119,14 @@ class Settings(BaseSettings):
     def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and urlsplit(value.get_secret_value()).scheme != "postgresql":
             raise ValueError("not of the form postgresql://USER@HOST/NAME")
+        return value
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://localhost")
+        if parts.scheme not in {"http", "https"} or parts.hostname is None:
+            raise ValueError(f"{value!r} is not of the form https://HOST:PORT")
         return value
 
     @model_validator(mode="after")
@@ -153,6 +166,10 @@ class Settings(BaseSettings):
             parts = urlsplit(self.api_url)
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
                 raise ValueError(f"the API at {self.api_url} would be asked in clear: use https://, {twice}")
+        if self.otel_endpoint is not None:
+            parts = urlsplit(self.otel_endpoint)
+            if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+                raise ValueError(f"traces for {self.otel_endpoint} would leave in clear: use https://, {twice}")
 
     @property
     def base_url(self) -> str:

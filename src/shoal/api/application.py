@@ -36,6 +36,7 @@ from shoal.commands.store import Commands
 from shoal.credentials.store import Credentials
 from shoal.health.store import Health
 from shoal.history.store import History
+from shoal.http_exchange import Observed
 from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
 from shoal.notifications.store import Notifications
@@ -129,4 +130,5 @@ def create_application(
     if operations is not None:
         application.include_router(operations)
     application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
+    application.add_middleware(Observed, name="api", trusts_traces=True)
     return application

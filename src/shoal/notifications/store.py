@@ -250,6 +250,19 @@ class Notifications:
                 counts[DeliveryState(state)] = count
         return counts
 
+    async def waiting(self) -> tuple[int, datetime | None]:
+        """How many messages of all tenants wait for their channel, and when the first of them was or is due.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        query = select(func.count(), func.min(notifications.c.due_at)).where(
+            notifications.c.state == DeliveryState.WAITING.value
+        )
+        async with self._database.reading() as connection:
+            count, due_at = (await connection.execute(query)).one()
+        return int(count), due_at
+
 
 async def lay_out(tx: Transaction, due: NotificationDue, now: datetime) -> int:
     """Makes the rows for one alert event: for the dashboard, and for each contact that it concerns.
