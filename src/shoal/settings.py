@@ -1,19 +1,22 @@
-"""All settings, in one place: from the command line, then the environment (SHOAL_*), then one TOML file.
+"""All settings, in one place: from the command line, then the environment (SHOAL_*), then files of secrets, then one TOML file.
 
-The only place that reads the environment. Every setting is described here; `shoal up --help` and docs/operating.md
+The only place that reads the environment. Secrets may be files, one each, named like the variable (`shoal_smtp_password`), in
+the folder SHOAL_SECRETS or, under systemd, in its folder of credentials. Every setting is described here; `shoal up --help` and docs/operating.md
 show the same words.
 """
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -63,6 +66,10 @@ class Settings(BaseSettings):
         None,
         description="postgresql://USER@HOST/NAME?sslmode=verify-full; without it the database is a file in `data`",
     )
+    database_password: SecretStr | None = Field(None, description="its password, where it is not in `database`")
+    master_key: Path | None = Field(
+        None, description="file with the 32 bytes that open stored secrets; without it one is made in `data`"
+    )
     kafka: str | None = Field(None, description="Kafka's HOST:PORT[,HOST:PORT]; without it the log is a file in `data`")
     kafka_options: dict[str, str] = Field(
         default_factory=dict, description="further librdkafka settings, such as security.protocol"
@@ -103,6 +110,11 @@ class Settings(BaseSettings):
             if parts.scheme not in {"coap", "coaps"} or parts.hostname is None or parts.port is None:
                 raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT or coap://HOST:PORT")
         return value
+
+    @field_validator("database_password", "smtp_password", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("web", "api", "ops")
     @classmethod
@@ -172,6 +184,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"traces for {self.otel_endpoint} would leave in clear: use https://, {twice}")
 
     @property
+    def database_url(self) -> str | None:
+        """Where the database is, with the password; None: a file in `data`."""
+        if self.database is None:
+            return None
+        url = self.database.get_secret_value()
+        if self.database_password is None:
+            return url
+        parts = urlsplit(url)
+        user, _, address = parts.netloc.rpartition("@")
+        password = quote(self.database_password.get_secret_value(), safe="")
+        return parts._replace(netloc=f"{user.split(':')[0]}:{password}@{address}").geturl()
+
+    @property
     def base_url(self) -> str:
         """Where people find the pages."""
         return self.public_url or f"{'https' if self.tls_cert else 'http'}://{self.web}"
@@ -186,7 +211,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        return (init_settings, env_settings, *_secrets(settings_cls), TomlConfigSettingsSource(settings_cls))
+
+
+def _secrets(settings_cls: type[BaseSettings]) -> tuple[SecretsSettingsSource, ...]:
+    folder = os.environ.get("SHOAL_SECRETS") or os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return ()
+    if not Path(folder).is_dir():
+        raise Rejected("SHOAL_SECRETS", f"there is no folder {folder}")
+    return (SecretsSettingsSource(settings_cls, secrets_dir=folder),)
 
 
 def load(given: dict[str, Any], file: Path | None = None) -> Settings:

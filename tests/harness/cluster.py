@@ -37,6 +37,10 @@ class Cluster(Product):
         self.broker = Broker(folder / "kafka", self._authority)
         self.postgres = Postgres(authority=self._authority)
         self.verify = self._authority.context()
+        # The password is a file, as a container or systemd has it.
+        self._secrets = folder / "secrets"
+        self._secrets.mkdir()
+        (self._secrets / "shoal_database_password").write_text(self.postgres.password)
         self.web = f"https://127.0.0.1:{free_port()}"
         self.pages = f"https://127.0.0.1:{free_port()}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -46,20 +50,25 @@ class Cluster(Product):
     @property
     def environment(self) -> dict[str, str]:
         """The settings of all roles."""
-        return own_environment() | {
-            "SHOAL_DATA": str(self.folder / "data"),
-            "SHOAL_DATABASE": self.postgres.url,
-            "SHOAL_KAFKA": self.broker.servers,
-            "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
-            "SHOAL_LISTEN": self.coaps,
-            "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
-            "SHOAL_TLS_CERT": str(self._certificate.cert),
-            "SHOAL_TLS_KEY": str(self._certificate.key),
-            "SHOAL_API": self.web.removeprefix("https://"),
-            "SHOAL_API_URL": self.web,
-            "SHOAL_API_CA": str(self._authority.ca),
-            "SHOAL_WEB": self.pages.removeprefix("https://"),
-        }
+        return (
+            own_environment()
+            | {
+                "SHOAL_DATA": str(self.folder / "data"),
+                "SHOAL_DATABASE": self.postgres.url.replace(f":{self.postgres.password}@", "@"),
+                "SHOAL_SECRETS": str(self._secrets),
+                "SHOAL_KAFKA": self.broker.servers,
+                "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
+                "SHOAL_LISTEN": self.coaps,
+                "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
+                "SHOAL_TLS_CERT": str(self._certificate.cert),
+                "SHOAL_TLS_KEY": str(self._certificate.key),
+                "SHOAL_API": self.web.removeprefix("https://"),
+                "SHOAL_API_URL": self.web,
+                "SHOAL_API_CA": str(self._authority.ca),
+                "SHOAL_WEB": self.pages.removeprefix("https://"),
+            }
+            | self.settings
+        )
 
     async def start(self) -> None:
         """Starts broker, database and roles, and waits until all are ready."""
@@ -78,7 +87,7 @@ class Cluster(Product):
         arguments = [role]
         if role == "api":
             self._ops[name] = self.web
-        elif role != "web":
+        else:
             # The same at each start of this process.
             address = self._ops.setdefault(name, f"https://127.0.0.1:{free_port()}")
             arguments += ["--ops", address.removeprefix("https://")]
@@ -119,9 +128,13 @@ class Cluster(Product):
         self.processes[name].wait()
 
     async def is_ready(self, name: str) -> bool:
-        """Whether a role says that all it needs is there; the pages have no such address, they are asked for a page."""
-        url = f"{self._ops[name]}/readyz" if name in self._ops else f"{self.pages}/"
-        return (await self.asked(url)) == httpx.codes.OK
+        """Whether a role says that all it needs is there; the simulation is no role."""
+        return name not in self._ops or (await self.asked(f"{self._ops[name]}/readyz")) == httpx.codes.OK
+
+    async def numbers(self, name: str) -> str:
+        """What a role shows under /metrics."""
+        async with httpx.AsyncClient(verify=self.verify) as client:
+            return (await client.get(f"{self._ops[name]}/metrics")).text
 
     async def asked(self, url: str) -> int | None:
         """The status of an answer; None when there is none."""

@@ -55,7 +55,7 @@ class Foundation:
         url = url_of(settings)
         database = await (Database.open(url) if is_whole else Database.join(url))
         opened.push_async_callback(database.close)
-        vault = Vault.open(folder.path)
+        vault = Vault.open(folder.path, settings.master_key)
         stream = _log(settings, folder.path, clock)
         opened.push_async_callback(stream.close)
         await stream.start()
@@ -64,7 +64,7 @@ class Foundation:
 
 def url_of(settings: Settings) -> str:
     """Where the database is."""
-    return database_url(settings.data) if settings.database is None else settings.database.get_secret_value()
+    return settings.database_url or database_url(settings.data)
 
 
 def forget(folder: Path) -> None:

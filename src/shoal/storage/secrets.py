@@ -37,17 +37,19 @@ class Vault:
         self._head = _VERSION + hashlib.sha256(b"shoal master key id" + master_key).digest()[:_KEY_ID_BYTES]
 
     @classmethod
-    def open(cls, folder: Path) -> "Vault":
-        """The vault of a data folder; its master key is made the first time.
+    def open(cls, folder: Path, named: Path | None = None) -> "Vault":
+        """The vault of a data folder. Its master key is the named file, or one in the folder that is made the first time.
 
         Raises:
             Unavailable: the key cannot be read, is not a key, or others may read it.
         """
-        path = folder / MASTER_KEY
+        path = named or folder / MASTER_KEY
+        # A named one may be shared by a group: systemd's credentials look like that.
+        forbidden = stat.S_IRWXO | (0 if named else stat.S_IRWXG)
         try:
-            if not path.exists():
+            if named is None and not path.exists():
                 _create(path)
-            if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+            if stat.S_IMODE(path.stat().st_mode) & forbidden:
                 raise Unavailable("master key", f"other users may read {path}", f"Run: chmod 600 {path}")
             master_key = path.read_bytes()
         except OSError as error:

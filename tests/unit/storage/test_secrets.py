@@ -89,3 +89,22 @@ def test_a_vault_takes_no_other_key() -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
         Vault.open(tmp_path / "none")
+
+
+def test_a_named_master_key_may_be_shared_by_a_group_and_never_by_all(tmp_path: Path) -> None:
+    key = tmp_path / "credential"
+    key.write_bytes(bytes(KEY_BYTES))
+    key.chmod(0o440)
+    secret = Vault.open(tmp_path / "data", key).encrypt(b"key", "dev-1")
+
+    assert Vault(bytes(KEY_BYTES)).decrypt(secret, "dev-1") == b"key"
+    key.chmod(0o444)
+    with pytest.raises(Unavailable, match="other users"):
+        Vault.open(tmp_path / "data", key)
+
+
+def test_a_named_master_key_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        Vault.open(tmp_path, tmp_path / "credential")
+
+    assert list(tmp_path.iterdir()) == []
