@@ -167,7 +167,7 @@ class Process:
 
     def add_health(self) -> None:
         """Judges whether devices are well."""
-        self._add_worker(HealthHandler())
+        self._add_worker(HealthHandler(self.base.clock))
 
     def add_alerts(self) -> None:
         """Opens alerts and takes them to people."""
