@@ -29,7 +29,7 @@ DEFAULT_FILE = Path("shoal.toml")
 class Settings(BaseSettings):
     """What an operator can decide. Unknown names are refused, so that a typing error does not pass silently."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOAL_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SHOAL_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     data: Path = Field(Path("shoal-data"), description="folder that holds everything Shoal must remember")
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
