@@ -61,8 +61,7 @@ notifications: Final = Table(
 
 CONTACTS_PER_TENANT_MAX: Final = 200  # more are a mailing list, and that is what they should be
 NOTIFICATIONS_PER_PAGE_MAX: Final = 200  # a page of a screen
-# What a test is about; it belongs to no alert.
-TEST: Final = "test"
+TEST: Final = "test"  # what a test is about; it belongs to no alert
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,17 +250,12 @@ class Notifications:
         return counts
 
     async def waiting(self) -> tuple[int, datetime | None]:
-        """How many messages of all tenants wait for their channel, and when the first of them was or is due.
-
-        Raises:
-            Unavailable: the database is away.
-        """
-        query = select(func.count(), func.min(notifications.c.due_at)).where(
-            notifications.c.state == DeliveryState.WAITING.value
-        )
+        """How many messages of all tenants wait, and when the first was or is due. Raises Unavailable."""
+        columns = notifications.c
+        query = select(func.count(), func.min(columns.due_at)).where(columns.state == DeliveryState.WAITING.value)
         async with self._database.reading() as connection:
             count, due_at = (await connection.execute(query)).one()
-        return int(count), due_at
+            return int(count), due_at
 
 
 async def lay_out(tx: Transaction, due: NotificationDue, now: datetime) -> int:
