@@ -23,6 +23,7 @@ from cryptography import x509
 
 from shoal.cli import _settings, parser
 from shoal.settings import Settings
+from tests.harness.broker import KAFKA_VERSION
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -171,6 +172,10 @@ def test_every_command_and_every_setting_of_a_role_is_understood(
         assert "a%20password@postgres/" in settings.database_url
         assert settings.kafka_options["security.protocol"] == "ssl"
     assert settings.smtp_password is None
+
+
+def test_kafka_is_the_version_that_the_tests_run_against() -> None:
+    assert compose().services["kafka"].image == f"apache/kafka:{KAFKA_VERSION}"
 
 
 def test_a_mail_server_is_named_in_the_environment_and_its_password_in_a_file() -> None:
