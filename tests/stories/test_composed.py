@@ -95,7 +95,7 @@ class Composed(Product):
         """The settings of a service, with what is elsewhere here."""
         there = image_environment() | self.file.services[name].environment
         here = {key: self._here(name, value) for key, value in there.items()}
-        return own_environment() | here | {"OTEL_SDK_DISABLED": "true"}
+        return own_environment() | here
 
     def _here(self, name: str, text: str) -> str:
         for said, here in (

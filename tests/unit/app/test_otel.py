@@ -1,31 +1,13 @@
 """What begins, what goes on, what is left out; and that nothing anybody sent gets into a span."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from shoal import tracing
-from shoal.app.otel import OtelRecorder
+from tests.harness.spans import recording
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
-Spans = Callable[[], dict[str, ReadableSpan]]
-
-
-@contextmanager
-def recording(share: float = 1.0) -> Iterator[Spans]:
-    exporter = InMemorySpanExporter()
-    recorder = OtelRecorder(SimpleSpanProcessor(exporter), share=share, service="shoal-test")
-    tracing.use(recorder)
-    try:
-        yield lambda: {span.name: span for span in exporter.get_finished_spans()}
-    finally:
-        tracing.use(None)
-        recorder.close()
 
 
 def test_what_is_carried_makes_one_trace_over_all_hands() -> None:
