@@ -126,7 +126,8 @@ unit: $(BUILD)/core.stamp ## the fast tests: on every save
 lock: $(BUILD)/python.stamp ## lock the Python requirements again
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 pyproject.toml -o requirements/run.txt
-	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 --extra otel pyproject.toml -o requirements/otel.txt
+	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 --group dev --extra otel pyproject.toml -o requirements/dev.txt
 
 .PHONY: clean
 clean: ## remove what was built (not the data of the demo)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal import __version__
-from shoal.app import backup, first_start, keys
+from shoal.app import backup, first_start, keys, service_manager
 from shoal.app.composition import Role, Running, run_role, up
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
@@ -52,6 +52,7 @@ FLAGS = (
     "ops",
     "allow_plain_neighbours",
     "log_level",
+    "log_format",
 )
 
 
@@ -181,6 +182,7 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
         command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
         command.add_argument("--api-url", metavar="URL", help=fields["api_url"].description)
         command.add_argument("--api-ca", type=Path, metavar="FILE", help=fields["api_ca"].description)
+        command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
         return
     _neighbours(command)
     if role is Role.API:
@@ -222,6 +224,7 @@ def _web_arguments(command: argparse.ArgumentParser) -> None:
         "--allow-plain-http", action="store_const", const=True, help=fields["allow_plain_http"].description
     )
     command.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+    command.add_argument("--log-format", choices=["text", "json"], help=fields["log_format"].description)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -243,6 +246,10 @@ async def _up(given: argparse.Namespace) -> int:
     return await up(_settings(given), _say_up, fresh=given.fresh)
 
 
+def _is_ready() -> None:
+    service_manager.tell("READY=1", os.environ.get("NOTIFY_SOCKET"))
+
+
 async def _say_up(running: Running) -> None:
     _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}")
     invitation = await first_start.first_invitation(running.database, running.identity, running.tenant)
@@ -254,6 +261,7 @@ async def _say_up(running: Running) -> None:
             f"It works once, {_until(invitation)}. Another: shoal admin invite",
         )
     _say("Tokens for programs: shoal token create NAME --role administrator", "Ctrl-C stops it.")
+    _is_ready()
 
 
 async def _demo(given: argparse.Namespace) -> int:
@@ -295,7 +303,11 @@ async def _simulate(given: argparse.Namespace) -> int:
 
 
 async def _run_role(given: argparse.Namespace) -> int:
-    return await run_role(_settings(given), given.role, lambda lines: _say(*lines))
+    def say(lines: Sequence[str]) -> None:
+        _say(*lines)
+        _is_ready()
+
+    return await run_role(_settings(given), given.role, say)
 
 
 async def _admin_invite(given: argparse.Namespace) -> int:

@@ -1,19 +1,22 @@
-"""All settings, in one place: from the command line, then the environment (SHOAL_*), then one TOML file.
+"""All settings, in one place: from the command line, then the environment (SHOAL_*), then files of secrets, then one TOML file.
 
-The only place that reads the environment. Every setting is described here; `shoal up --help` and docs/operating.md
+The only place that reads the environment. Secrets may be files, one each, named like the variable (`shoal_smtp_password`), in
+the folder SHOAL_SECRETS or, under systemd, in its folder of credentials. Every setting is described here; `shoal up --help` and docs/operating.md
 show the same words.
 """
 
+import os
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -27,7 +30,7 @@ DEFAULT_FILE = Path("shoal.toml")
 class Settings(BaseSettings):
     """What an operator can decide. Unknown names are refused, so that a typing error does not pass silently."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOAL_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SHOAL_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     data: Path = Field(Path("shoal-data"), description="folder that holds everything Shoal must remember")
     master_key: Path | None = Field(
@@ -75,6 +78,7 @@ class Settings(BaseSettings):
         None,
         description="postgresql://USER@HOST/NAME?sslmode=verify-full; without it the database is a file in `data`",
     )
+    database_password: SecretStr | None = Field(None, description="its password, where it is not in `database`")
     kafka: str | None = Field(None, description="Kafka's HOST:PORT[,HOST:PORT]; without it the log is a file in `data`")
     kafka_options: dict[str, str] = Field(
         default_factory=dict, description="further librdkafka settings, such as security.protocol"
@@ -104,6 +108,11 @@ class Settings(BaseSettings):
     )
     audit_days: int = Field(365, ge=1, le=3_650, description="for how many days the audit log is kept")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    log_format: Literal["text", "json"] = Field("text", description="text, or json: one object a line, for programs")
+    otel_endpoint: str | None = Field(
+        None, description="http(s)://HOST:PORT of an OpenTelemetry collector (OTLP over HTTP); without it no traces"
+    )
+    otel_share: float = Field(0.1, ge=0, le=1, description="how much of what begins here is traced, from 0 to 1")
 
     @field_validator("listen", "trusted_proxies", mode="before")
     @classmethod
@@ -126,6 +135,11 @@ class Settings(BaseSettings):
             ip_network(network)
         return value
 
+    @field_validator("database_password", "smtp_password", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("web", "api", "ops")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
@@ -141,6 +155,14 @@ class Settings(BaseSettings):
     def _check_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and urlsplit(value.get_secret_value()).scheme != "postgresql":
             raise ValueError("not of the form postgresql://USER@HOST/NAME")
+        return value
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://localhost")
+        if parts.scheme not in {"http", "https"} or parts.hostname is None:
+            raise ValueError(f"{value!r} is not of the form https://HOST:PORT")
         return value
 
     @model_validator(mode="after")
@@ -180,11 +202,23 @@ class Settings(BaseSettings):
             parts = urlsplit(self.api_url)
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
                 raise ValueError(f"the API at {self.api_url} would be asked in clear: use https://, {twice}")
+        if self.otel_endpoint is not None:
+            parts = urlsplit(self.otel_endpoint)
+            if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+                raise ValueError(f"traces for {self.otel_endpoint} would leave in clear: use https://, {twice}")
 
     @property
     def postgres(self) -> str | None:
         """Where PostgreSQL is, its password included; None while the database is a file."""
-        return None if self.database is None else self.database.get_secret_value()
+        if self.database is None:
+            return None
+        url = self.database.get_secret_value()
+        if self.database_password is None:
+            return url
+        parts = urlsplit(url)
+        user, _, address = parts.netloc.rpartition("@")
+        password = quote(self.database_password.get_secret_value(), safe="")
+        return parts._replace(netloc=f"{user.split(':')[0]}:{password}@{address}").geturl()
 
     @property
     def database_url(self) -> str:
@@ -211,7 +245,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+        return (init_settings, env_settings, *_secrets(settings_cls), TomlConfigSettingsSource(settings_cls))
+
+
+def _secrets(settings_cls: type[BaseSettings]) -> tuple[SecretsSettingsSource, ...]:
+    folder = os.environ.get("SHOAL_SECRETS") or os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return ()
+    if not Path(folder).is_dir():
+        raise Rejected("SHOAL_SECRETS", f"there is no folder {folder}")
+    return (SecretsSettingsSource(settings_cls, secrets_dir=folder),)
 
 
 def load(given: dict[str, Any], file: Path | None = None) -> Settings:

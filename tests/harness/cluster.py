@@ -39,6 +39,10 @@ class Cluster(Product):
         self.broker = Broker(folder / "kafka", self.authority)
         self.postgres = Postgres(authority=self.authority)
         self.verify = self.authority.context()
+        # The password is a file, as a container or systemd has it.
+        self._secrets = folder / "secrets"
+        self._secrets.mkdir()
+        (self._secrets / "shoal_database_password").write_text(self.postgres.password)
         self.web = f"https://127.0.0.1:{free_port()}"
         self.pages = f"https://127.0.0.1:{free_port()}"
         self.coap = f"coap://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
@@ -51,20 +55,26 @@ class Cluster(Product):
     @property
     def environment(self) -> dict[str, str]:
         """The settings of all roles."""
-        return own_environment() | {
-            "SHOAL_DATA": str(self.folder / "data"),
-            "SHOAL_DATABASE": self.postgres.url.replace(f":{self.postgres.port}/", f":{self.to_postgres.port}/"),
-            "SHOAL_KAFKA": f"127.0.0.1:{self.to_kafka.port}",
-            "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
-            "SHOAL_LISTEN": f"{self.coaps},{self.coap}",
-            "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
-            "SHOAL_TLS_CERT": str(self._certificate.cert),
-            "SHOAL_TLS_KEY": str(self._certificate.key),
-            "SHOAL_API": self.web.removeprefix("https://"),
-            "SHOAL_API_URL": self.web,
-            "SHOAL_API_CA": str(self.authority.ca),
-            "SHOAL_WEB": self.pages.removeprefix("https://"),
-        }
+        database = self.postgres.url.replace(f":{self.postgres.port}/", f":{self.to_postgres.port}/")
+        return (
+            own_environment()
+            | {
+                "SHOAL_DATA": str(self.folder / "data"),
+                "SHOAL_DATABASE": database.replace(f":{self.postgres.password}@", "@"),
+                "SHOAL_SECRETS": str(self._secrets),
+                "SHOAL_KAFKA": f"127.0.0.1:{self.to_kafka.port}",
+                "SHOAL_KAFKA_OPTIONS": json.dumps(self.broker.client),
+                "SHOAL_LISTEN": f"{self.coaps},{self.coap}",
+                "SHOAL_ENCLOSURE_OPTION": str(ENCLOSURE_OPTION),
+                "SHOAL_TLS_CERT": str(self._certificate.cert),
+                "SHOAL_TLS_KEY": str(self._certificate.key),
+                "SHOAL_API": self.web.removeprefix("https://"),
+                "SHOAL_API_URL": self.web,
+                "SHOAL_API_CA": str(self.authority.ca),
+                "SHOAL_WEB": self.pages.removeprefix("https://"),
+            }
+            | self.settings
+        )
 
     def with_kafka_options(self, options: Mapping[str, str]) -> dict[str, str]:
         """The same settings, but for how to speak with Kafka."""
@@ -90,7 +100,7 @@ class Cluster(Product):
         arguments = [role]
         if role == "api":
             self.ops[name] = self.web
-        elif role != "web":
+        else:
             # The same at each start of this process.
             address = self.ops.setdefault(name, f"https://127.0.0.1:{free_port()}")
             arguments += ["--ops", address.removeprefix("https://")]
@@ -130,9 +140,13 @@ class Cluster(Product):
         self.processes[name].wait()
 
     async def is_ready(self, name: str) -> bool:
-        """Whether a role says that all it needs is there; the pages have no such address, they are asked for a page."""
-        url = f"{self.ops[name]}/readyz" if name in self.ops else f"{self.pages}/"
-        return (await self.asked(url)) == httpx.codes.OK
+        """Whether a role says that all it needs is there; the simulation is no role."""
+        return name not in self.ops or (await self.asked(f"{self.ops[name]}/readyz")) == httpx.codes.OK
+
+    async def numbers(self, name: str) -> str:
+        """What a role shows under /metrics."""
+        async with httpx.AsyncClient(verify=self.verify) as client:
+            return (await client.get(f"{self.ops[name]}/metrics")).text
 
     async def asked(self, url: str) -> int | None:
         """The status of an answer; None when there is none."""

@@ -35,10 +35,10 @@ class Postgres:
         self._data = self._folder / "data"
         self._options = options or _FAST
         self._certificate = None if authority is None else authority.certificate("postgres")
-        self._password = secrets.token_hex(12)
+        self.password = secrets.token_hex(12)
         self.port = free_port()
         checked = "" if authority is None else f"?sslmode=verify-full&sslrootcert={authority.ca}"
-        self.url = f"postgresql://shoal:{self._password}@127.0.0.1:{self.port}/postgres{checked}"
+        self.url = f"postgresql://shoal:{self.password}@127.0.0.1:{self.port}/postgres{checked}"
 
     def __enter__(self) -> Self:
         try:
@@ -73,7 +73,7 @@ class Postgres:
     def _create(self) -> None:
         self._own(self._folder)
         password = self._folder / "password"
-        password.write_text(self._password)
+        password.write_text(self.password)
         self._own(password)
         self._run(
             "initdb", "-D", self._data, "-U", "shoal", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8",

@@ -122,7 +122,7 @@ class Product:
         """The numbers of one family, by label."""
         async with httpx.AsyncClient(verify=self.verify) as client:
             text = (await client.get(f"{self.web}/metrics")).text
-        line = re.compile(rf'^{name}(?:_total)?\{{{label}="(\w+)"\}} (\S+)$', re.MULTILINE)
+        line = re.compile(rf'^{name}(?:_total|_held)?\{{{label}="(\w+)"\}} (\S+)$', re.MULTILINE)
         return {found[1]: float(found[2]) for found in line.finditer(text)}
 
     def kill(self) -> None:

@@ -76,6 +76,50 @@ def test_pages_beyond_this_machine_need_tls_or_a_second_word() -> None:
     assert load({"web": "0.0.0.0:8080", "tls_cert": "c.pem", "tls_key": "k.pem"}).base_url == "https://0.0.0.0:8080"
 
 
+@pytest.mark.parametrize("variable", ["SHOAL_SECRETS", "CREDENTIALS_DIRECTORY"])
+def test_secrets_may_be_files_one_each(empty_folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    (empty_folder / "shoal_database_password").write_text("p@ss:w/rd\n")
+    (empty_folder / "shoal_smtp_password").write_text("")
+    (empty_folder / "master.key").write_bytes(bytes(32))
+    monkeypatch.setenv(variable, str(empty_folder))
+
+    settings = load({"database": "postgresql://shoal@db/shoal?sslmode=verify-full&sslrootcert=ca.pem"})
+
+    assert settings.database_url == (
+        "postgresql://shoal:p%40ss%3Aw%2Frd@db/shoal?sslmode=verify-full&sslrootcert=ca.pem"
+    )
+    assert settings.smtp_password is None
+    assert "p@ss" not in repr(settings)
+
+
+def test_the_environment_wins_over_a_file_of_a_secret(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_folder / "shoal_smtp_password").write_text("from the file")
+    monkeypatch.setenv("SHOAL_SECRETS", str(empty_folder))
+    monkeypatch.setenv("SHOAL_SMTP_PASSWORD", "from the environment")
+
+    password = load({}).smtp_password
+
+    assert password is not None
+    assert password.get_secret_value() == "from the environment"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOAL_SECRETS", "/nowhere/at/all")
+
+    with pytest.raises(Rejected, match="no folder"):
+        load({})
+
+
+def test_traces_leave_this_machine_over_tls_only() -> None:
+    with pytest.raises(Rejected, match="https"):
+        load({"otel_endpoint": "http://collector.example:4318"})
+    with pytest.raises(Rejected, match="otel_endpoint"):
+        load({"otel_endpoint": "collector:4318"})
+
+    assert load({"otel_endpoint": "http://127.0.0.1:4318"}).otel_endpoint == "http://127.0.0.1:4318"
+    assert load({"otel_endpoint": "https://collector.example"}).otel_endpoint == "https://collector.example"
+
+
 def test_a_file_that_is_not_there_or_not_toml_is_refused(empty_folder: Path) -> None:
     with pytest.raises(Rejected, match="no file"):
         load({}, empty_folder / "absent.toml")

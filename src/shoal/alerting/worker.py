@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from shoal import tracing
 from shoal.alerting import chase, store
 from shoal.alerting.alert import Alert, AlertState, opened, with_problem, without_problem
 from shoal.alerting.fingerprint import fingerprint
@@ -33,11 +34,12 @@ class AlertHandler:
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Follows each condition with its alert. Conditions are few: one after the other."""
         for _, event in batch.events:
-            match event:
-                case ConditionOpened() | ConditionChanged():
-                    await _holds(tx, event, self._clock.now())
-                case ConditionClosed():
-                    await _is_over(tx, event)
+            with tracing.span("alert", kind="consumer", parent=event.trace):
+                match event:
+                    case ConditionOpened() | ConditionChanged():
+                        await _holds(tx, event, self._clock.now())
+                    case ConditionClosed():
+                        await _is_over(tx, event)
 
 
 async def _holds(tx: Transaction, event: ConditionOpened | ConditionChanged, now: datetime) -> None:

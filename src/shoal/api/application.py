@@ -35,6 +35,7 @@ from shoal.api import history as history_routes
 from shoal.api.acts import Acts
 from shoal.api.bounds import Bounds
 from shoal.api.context import Rooms
+from shoal.http_exchange import Observed
 
 PREFIX: Final = "/api/v1"
 _ROUTERS: Final = (
@@ -86,6 +87,7 @@ def create_application(rooms: Rooms, operations: APIRouter | None = None) -> Fas
     application.add_middleware(once.Once, rooms=rooms)
     application.add_middleware(Acts, rooms=rooms, prefix=PREFIX)
     application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
+    application.add_middleware(Observed, name="api", trusts_traces=True)
     return application
 
 

@@ -14,6 +14,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from shoal.errors import Unavailable
+from shoal.metrics import REGISTRY
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,10 @@ Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One family of numbers. `samples` are pairs of labels and value; all have the same labels."""
+    """One family of numbers. `samples` are pairs of labels and value; all have the same labels.
+
+    Without samples only its name is shown, so that who asks for it sees that it is there.
+    """
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -43,7 +47,8 @@ def create_router(*, neighbours: Mapping[str, Probe], meters: Sequence[Meter]) -
 
     Args:
         neighbours: by name, what this process cannot work without: database, log, gateway.
-        meters: where the numbers come from; `measures.py` makes those of the rooms.
+        meters: where the numbers come from that are looked up when they are asked for (`measures.py`); those that rooms
+            keep as they work (`shoal.metrics`) are added.
     """
     router = APIRouter(tags=["operations"])
 
@@ -55,21 +60,31 @@ def create_router(*, neighbours: Mapping[str, Probe], meters: Sequence[Meter]) -
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
         """Ready for work: 200, or 503 with what is away. Nothing is lost meanwhile; work waits."""
-        names = list(neighbours)
-        said = await asyncio.gather(*(_asked(neighbours[name]) for name in names))
-        away = {name: reason for name, reason in zip(names, said, strict=True) if reason is not None}
-        body = {"ready": not away, "away": away, "there": [name for name in names if name not in away]}
+        said = await _all_asked(neighbours)
+        away = {name: reason for name, reason in said.items() if reason is not None}
+        body = {"ready": not away, "away": away, "there": [name for name in said if name not in away]}
         return JSONResponse(body, status_code=503 if away else 200)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> PlainTextResponse:
         """All numbers, in the format of Prometheus. A source that fails leaves its own out."""
+        said = await _all_asked(neighbours)
         found = await asyncio.gather(*(_measured(meter) for meter in meters))
+        there = [({"neighbour": name}, float(reason is None)) for name, reason in said.items()]
+        up = Metric(name="shoal_neighbour_up", kind="gauge", help="1 while it is there, else 0.", samples=there)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Found([_family(metric) for family in found for metric in family]))
-        return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        registry.register(_Found([_family(metric) for family in ([up], *found) for metric in family]))
+        text = generate_latest(registry) + generate_latest(REGISTRY)
+        return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+async def _all_asked(neighbours: Mapping[str, Probe]) -> dict[str, str | None]:
+    """By name: nothing, or what is wrong."""
+    names = list(neighbours)
+    said = await asyncio.gather(*(_asked(neighbours[name]) for name in names))
+    return dict(zip(names, said, strict=True))
 
 
 async def _asked(probe: Probe) -> str | None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from shoal.api.context import rooms_of
 from shoal.errors import Conflict, DeviceFault, Forbidden, Gone, NotFound, Outdated, Rejected, TooMany, Unavailable
+from shoal.http_exchange import REQUEST_ID, request_id
 from shoal.identity.login import TooManyAttempts, Unauthenticated
 from shoal.ids import MistypedId
 
@@ -43,6 +44,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str | None = None
+    request: str | None = Field(None, description="the answer's `X-Request-Id`; our logs name it, too")
 
 
 class NoAnswer(DeviceFault):
@@ -69,7 +71,8 @@ def problem(
 ) -> JSONResponse:
     """An answer that says what went wrong."""
     said = {name: value for name, value in members.items() if value is not None}
-    body = {"type": kind, "title": title, "status": status, **said}
+    asked = request_id()
+    body = {"type": kind, "title": title, "status": status, **said} | ({} if asked is None else {"request": asked})
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -147,4 +150,7 @@ async def _by_status(_: Request, error: Exception) -> JSONResponse:
 
 async def _fault_of_ours(request: Request, error: Exception) -> JSONResponse:
     log.error("api.fault", exc_info=error, extra={"method": request.method, "path": request.url.path})
-    return problem(500, "internal", "Something is wrong with Shoal itself; its log says what")
+    # This is answered outside of what names all other answers.
+    asked = request_id()
+    named = {} if asked is None else {REQUEST_ID: asked}
+    return problem(500, "internal", "Something is wrong with Shoal itself; its log says what", named)

@@ -3,18 +3,24 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
+from shoal import tracing
+from shoal.api import measures, operations
 from shoal.app import first_start, logs, web
 from shoal.app.foundation import Foundation
 from shoal.app.roles import Process, pages
+from shoal.app.watching import is_alive
+from shoal.bff.api import connect
 from shoal.clock import Clock, SystemClock
-from shoal.errors import ShoalError
+from shoal.errors import Rejected, ShoalError
 from shoal.identity.store import Identity
 from shoal.ids import TenantId
 from shoal.settings import Settings
@@ -68,7 +74,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         pages_socket = web.listen(settings.web)
         opened.callback(pages_socket.close)
         base = await Foundation.open(settings, opened, is_whole=True, fresh=fresh)
-        process = Process(base, opened)
+        process = Process(base, opened, "all")
         ours = await first_start.tenant_of(base.database, process.inventory, tenant)
         gateway = await process.add_gateway()
         await process.catch_up_inventory()
@@ -96,7 +102,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         )
         await process.run(beside(running))
 
-    return await _until_signal(settings, work)
+    return await _until_signal(settings, "shoal", work)
 
 
 async def run_role(settings: Settings, role: Role, say: Say) -> int:
@@ -107,7 +113,7 @@ async def run_role(settings: Settings, role: Role, say: Say) -> int:
         Rejected: a setting is missing that this role needs.
     """
     work = {Role.WEB: _web}.get(role, _role)
-    return await _until_signal(settings, lambda opened: work(settings, role, say, opened))
+    return await _until_signal(settings, f"shoal-{role}", lambda opened: work(settings, role, say, opened))
 
 
 async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.AsyncExitStack) -> None:
@@ -116,7 +122,7 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
     if listening is not None:
         opened.callback(listening.close)
     base = await Foundation.open(settings, opened, is_whole=False)
-    process = Process(base, opened)
+    process = Process(base, opened, role)
     lines = [f"The {role} of Shoal is up"]
     match role:
         case Role.GATEWAY:
@@ -138,7 +144,7 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
             process.add_campaigns()
     if listening is not None:
         if role is not Role.API:
-            application = _operations(process)
+            application = _operations(process.operations())
         process.serve("web", application, listening)
         lines.append(f"It answers on {web.url_of(listening, 'https' if settings.tls_cert else 'http')}")
 
@@ -150,25 +156,60 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
 
 async def _web(settings: Settings, role: Role, say: Say, opened: contextlib.AsyncExitStack) -> None:
     """The pages alone: they know the API by its URL, and nothing else."""
-    del role
     listening = web.listen(settings.web)
     opened.callback(listening.close)
     api = settings.api_url or f"{'https' if settings.tls_cert else 'http'}://{settings.api}"
-    application = pages(settings, api, opened, SystemClock())
-    say(["The web of Shoal is up", f"Pages: {settings.base_url}/"])
-    await web.WebServer(application, listening, cert=settings.tls_cert, key=settings.tls_key).run()
+    served: list[tuple[ASGIApp, socket.socket]] = [(pages(settings, api, opened, SystemClock()), listening)]
+    lines = ["The web of Shoal is up", f"Pages: {settings.base_url}/"]
+    if settings.ops is not None:
+        watched = web.listen(settings.ops)
+        opened.callback(watched.close)
+        client = connect(api, ca=settings.api_ca)
+        opened.push_async_callback(client.aclose)
+        router = operations.create_router(neighbours={"api": is_alive(client)}, meters=[measures.process(role)])
+        served.append((_operations(router), watched))
+        lines.append(f"It answers on {web.url_of(watched, 'https' if settings.tls_cert else 'http')}")
+    say(lines)
+    async with asyncio.TaskGroup() as tasks:
+        for application, socket_ in served:
+            server = web.WebServer(application, socket_, cert=settings.tls_cert, key=settings.tls_key)
+            tasks.create_task(server.run())
 
 
-def _operations(process: Process) -> FastAPI:
+def _operations(router: APIRouter) -> FastAPI:
     application = FastAPI(title="Shoal operations", docs_url=None, redoc_url=None, openapi_url=None)
-    application.include_router(process.operations())
+    application.include_router(router)
     return application
 
 
 async def _until_signal(
-    settings: Settings, work: Callable[[contextlib.AsyncExitStack], Coroutine[None, None, None]]
+    settings: Settings, service: str, work: Callable[[contextlib.AsyncExitStack], Coroutine[None, None, None]]
 ) -> int:
-    logs.set_up(settings.log_level)
+    """`service` is how this process is called in traces."""
+    logs.set_up(settings.log_level, settings.log_format)
+    async with _traced(settings, service):
+        return await _working(work)
+
+
+@contextlib.asynccontextmanager
+async def _traced(settings: Settings, service: str) -> AsyncIterator[None]:
+    if settings.otel_endpoint is None:
+        yield
+        return
+    try:
+        from shoal.app.otel import OtelRecorder, sender  # noqa: PLC0415  # an extra: nothing of it while traces are off
+    except ImportError as error:
+        raise Rejected("otel_endpoint", "traces need an extra: pip install 'shoal[otel]'") from error
+    recorder = OtelRecorder(sender(settings.otel_endpoint), share=settings.otel_share, service=service)
+    tracing.use(recorder)
+    try:
+        yield
+    finally:
+        tracing.use(None)
+        await asyncio.to_thread(recorder.close)
+
+
+async def _working(work: Callable[[contextlib.AsyncExitStack], Coroutine[None, None, None]]) -> int:
     loop = asyncio.get_running_loop()
     working = loop.create_task(_opened(work))
     signals: list[signal.Signals] = []

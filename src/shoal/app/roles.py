@@ -88,13 +88,13 @@ Work = Callable[[], Coroutine[None, None, object]]
 class Process:
     """The rooms that run in this process. Each `add_` opens what a role needs and says what has to be running."""
 
-    def __init__(self, base: Foundation, opened: contextlib.AsyncExitStack) -> None:
+    def __init__(self, base: Foundation, opened: contextlib.AsyncExitStack, role: str) -> None:
         self.base = base
         self._opened = opened
         self._work: list[tuple[str, Work]] = []
         self._probes: dict[str, Probe] = {"database": answers(base.database)}
         self._workers: dict[str, Worker] = {}
-        self._meters: list[Meter] = [measures.workers(self._behind)]
+        self._meters: list[Meter] = [measures.process(role), measures.workers(self._behind, self._lag)]
         self._failures: list[Callable[[], Exception | None]] = []
         self.commands: Final = Commands(base.database, base.clock)
         self.inventory: Final = Inventory(base.database, base.clock, tell=queue_for_inventory(self.commands))
@@ -132,7 +132,7 @@ class Process:
             return {"stored": gateway.uplink.stored_events, "refused": gateway.uplink.refused_events}
 
         self._meters += [
-            measures.counters("shoal_core", "What the data plane counted, and how much it holds.", gateway.core.stats),
+            measures.core(gateway.core.stats),
             measures.counters("shoal_uplink_events", "Events of devices, by what became of them.", uplink),
         ]
         return gateway
@@ -166,18 +166,19 @@ class Process:
         base = self.base
         if base.settings.kafka is None:
             return stream
-        spool = Spool(stream, base.folder, bytes_max=base.settings.spool_mb << 20)
+        bytes_max = base.settings.spool_mb << 20
+        spool = Spool(stream, base.folder, bytes_max=bytes_max)
         await asyncio.to_thread(spool.start)
         self._opened.push_async_callback(asyncio.to_thread, spool.close)
         self._failures.append(lambda: spool.failure)
-        self._meters.append(measures.spool(lambda: (spool.waiting.events, spool.waiting.size_bytes)))
+        self._meters.append(measures.spool(lambda: (spool.waiting.events, spool.waiting.size_bytes), bytes_max))
         return spool
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
     def add_health(self) -> None:
         """Judges whether devices are well."""
-        self._add_worker(HealthHandler())
+        self._add_worker(HealthHandler(self.base.clock))
 
     def add_alerts(self) -> None:
         """Opens alerts and takes them to people."""
@@ -198,6 +199,7 @@ class Process:
         self._add_worker(AlertHandler(base.clock))
         self._add_worker(NotificationHandler(base.clock))
         self._work += [("escalation", Escalator(base.database, base.clock).run), ("delivery", delivery.run)]
+        self._meters.append(measures.notifications(Notifications(base.database, base.clock), base.clock))
 
     def add_campaigns(self) -> None:
         """Moves updates on."""
@@ -234,7 +236,7 @@ class Process:
         self._meters += [
             measures.devices_by_status(self.health),
             measures.pipeline(self.health, base.clock),
-            measures.outbox(base.database),
+            measures.outbox(base.database, base.clock),
         ]
         return create_api(
             Rooms(
@@ -299,6 +301,9 @@ class Process:
             for group, worker in self._workers.items()
             for (topic, partition), records in worker.behind().items()
         }
+
+    def _lag(self) -> dict[tuple[str, str], timedelta]:
+        return {(group, topic): age for group, worker in self._workers.items() for topic, age in worker.lag().items()}
 
     def _files(self) -> FileServer:
         settings = self.base.settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx
 from sqlalchemy import text
 
 from shoal.api.operations import Probe
@@ -15,6 +16,19 @@ def answers(database: Database) -> Probe:
         async with database.reading() as connection:
             await connection.execute(text("SELECT 1"))
         return None
+
+    return probe
+
+
+def is_alive(client: httpx.AsyncClient) -> Probe:
+    """Whether another process of ours answers."""
+
+    async def probe() -> str | None:
+        try:
+            answer = await client.get("/healthz")
+        except httpx.TransportError as error:
+            return type(error).__name__
+        return None if answer.is_success else f"answered {answer.status_code}"
 
     return probe
 

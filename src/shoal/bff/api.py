@@ -11,6 +11,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from shoal.bff import heard, heard_calls
 from shoal.errors import ShoalError, Unavailable
+from shoal.http_exchange import handed_on
 
 # One live stream per open browser holds a connection; the pages' own requests are short.
 CONNECTIONS_MAX: Final = 2_000
@@ -48,7 +49,12 @@ def connect(url: str, *, ca: Path | None = None) -> httpx.AsyncClient:
         verify=True if ca is None else ssl.create_default_context(cafile=str(ca)),
         # The API is a neighbour. A proxy for the outside world, named in the environment, is not on the way to it.
         trust_env=False,
+        event_hooks={"request": [_belongs_to_ours]},
     )
+
+
+async def _belongs_to_ours(request: httpx.Request) -> None:
+    request.headers.update(handed_on())
 
 
 class Api:

@@ -14,6 +14,7 @@ from shoal.bff.context import Bff
 from shoal.bff.logins import Logins
 from shoal.bff.screens import routes
 from shoal.clock import Clock
+from shoal.http_exchange import Observed
 
 # Below a packet's size, packing costs time and saves nothing.
 PACKED_BYTES_MIN: Final = 1_000
@@ -48,4 +49,5 @@ def create_application(
 
     application.add_middleware(GZipMiddleware, minimum_size=PACKED_BYTES_MIN)
     application.add_middleware(SecurityHeaders, is_secure=is_secure)
+    application.add_middleware(Observed, name="pages", trusts_traces=False)
     return application

@@ -1,6 +1,7 @@
 """Errors to problem+json (RFC 9457), once. The page chooses its words by `type`."""
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 
 from shoal.bff.api import ProblemAnswered
 from shoal.errors import Forbidden, NotFound, Rejected, Unavailable
+from shoal.http_exchange import REQUEST_ID, request_id
 
 log: Final = logging.getLogger("shoal.bff")
 
@@ -26,11 +28,15 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Rejected, _rejected)
     application.add_exception_handler(Unavailable, _unavailable)
     application.add_exception_handler(RequestValidationError, _invalid)
+    application.add_exception_handler(Exception, _fault_of_ours)
 
 
-def problem(status: int, kind: str, title: str, **members: JsonValue) -> JSONResponse:
-    body = {"type": kind, "title": title, "status": status, **members}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+def problem(
+    status: int, kind: str, title: str, headers: Mapping[str, str] | None = None, **members: JsonValue
+) -> JSONResponse:
+    asked = request_id()
+    body = {"type": kind, "title": title, "status": status, **members} | ({} if asked is None else {"request": asked})
+    return JSONResponse(body, status_code=status, media_type="application/problem+json", headers=headers)
 
 
 async def _answered(_: Request, error: Exception) -> JSONResponse:
@@ -64,3 +70,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         {"field": ".".join(str(part) for part in line["loc"]), "says": str(line["msg"])} for line in error.errors()
     ]
     return problem(422, "invalid", "Not understood", errors=errors)
+
+
+async def _fault_of_ours(request: Request, error: Exception) -> JSONResponse:
+    log.error("pages.fault", exc_info=error, extra={"method": request.method, "path": request.url.path})
+    # This is answered outside of what names all other answers.
+    asked = request_id()
+    named = {} if asked is None else {REQUEST_ID: asked}
+    return problem(500, "internal", "Something is wrong with Shoal itself; its log says what", named)

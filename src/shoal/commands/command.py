@@ -88,7 +88,8 @@ TRANSITIONS: Final[dict[tuple[State, Trigger], State]] = {
 class Command:
     """One request to a device. `number` rises with each command and is what the core knows it by.
 
-    `body` is what is sent along and `answer` what came back, both JSON as the core writes it.
+    `body` is what is sent along and `answer` what came back, both JSON as the core writes it. `trace` is the traceparent
+    of whoever asked.
     """
 
     number: int
@@ -109,6 +110,7 @@ class Command:
     detail: str = ""
     answer: bytes | None = None
     trip_ms: float | None = None
+    trace: str | None = None
 
 
 # How the core reports what became of a request. It never left in the last two cases.

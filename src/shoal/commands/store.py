@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from shoal import metrics, tracing
 from shoal.access.decision import Place
 from shoal.clock import Clock
 from shoal.commands.command import UNFINISHED, Command, Operation, State, Trigger, after, check_cancel
@@ -67,6 +68,7 @@ commands: Final = Table(
     Column("detail", Text, nullable=False),
     Column("answer", LargeBinary),
     Column("trip_ms", Float),
+    Column("trace", String(tracing.TRACEPARENT_CHARACTERS)),
     Index("ix_commands_device", "device_id", "number"),
     Index("ix_commands_state", "state", "expires_at"),
     Index("ix_commands_finished", "finished_at"),
@@ -245,6 +247,9 @@ class Commands:
                 continue
             found[mark.number] = changed[mark.number] = _marked(command, state, mark)
             tx.publish(_event(changed[mark.number], mark.at))
+        ended = [command for command in changed.values() if command.finished_at is not None]
+        if ended:
+            tx.after_commit(lambda: _count(ended))
         if changed:
             await tx.execute(_MARK, [_outcome(command) for command in changed.values()])
         return list(changed.values())
@@ -283,6 +288,7 @@ class Commands:
             "created_at": now,
             "expires_at": now + asked.time_to_live,
             "detail": "",
+            "trace": tracing.carried(),
         }
         # The gateway follows the queue by its numbers.
         await tx.in_order(commands.name)
@@ -331,6 +337,16 @@ def _marked(command: Command, state: State, mark: Mark) -> Command:
     )
 
 
+def _count(ended: Sequence[Command]) -> None:
+    for command in ended:
+        outcome = command.state.value
+        metrics.command_ends.labels(command.operation.value, outcome).inc()
+        if command.finished_at is not None:
+            metrics.command_seconds.labels(outcome).observe((command.finished_at - command.created_at).total_seconds())
+        if command.trip_ms is not None:
+            metrics.command_trip_seconds.observe(command.trip_ms / 1_000)
+
+
 def _outcome(command: Command) -> dict[str, object]:
     return {
         "marked": command.number,
@@ -368,6 +384,7 @@ def _event(command: Command, at: datetime) -> CommandChanged:
         code=command.code,
         detail=command.detail,
         body=NULL if command.answer is None else msgspec.Raw(command.answer),
+        trace=command.trace,
     )
 
 
@@ -391,4 +408,5 @@ def _command(row: Row[Any]) -> Command:
         detail=row.detail,
         answer=row.answer,
         trip_ms=row.trip_ms,
+        trace=row.trace,
     )

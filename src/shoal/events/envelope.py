@@ -15,13 +15,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """A fact: it happened, it will not change. Consumers may see it twice and must not mind.
 
     `id` is deterministic (the same fact written again has the same id), `time` is when it happened in our clock; a
-    device's own time is payload. Fields are only ever added (docs/events.md).
+    device's own time is payload. `trace` is a W3C traceparent, where traces are on. Fields are only ever added
+    (docs/events.md).
     """
 
     topic: ClassVar[Topic]
 
     id: str
     time: Moment
+    trace: str | None = None
 
     @property
     def key(self) -> str:

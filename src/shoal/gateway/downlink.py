@@ -7,9 +7,10 @@ waiting: whatever is missed is found at the next look.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from shoal import tracing
 from shoal.clock import Clock
 from shoal.commands.command import Command, Operation, State, Trigger, trigger_for
 from shoal.commands.poke import Poke
@@ -51,6 +52,8 @@ class Downlink:
         self._taken = 0
         self._held: set[int] = set()
         self._marks: list[Mark] = []
+        # Of those held that belong to a trace: its traceparent, and since when they wait for what comes next.
+        self._traced: dict[int, tuple[str, datetime]] = {}
 
     @property
     def held(self) -> int:
@@ -61,6 +64,7 @@ class Downlink:
         """What became of requests. Called in the event loop; written down with the next round."""
         now = self._clock.now()
         for answer in answers:
+            self._trace(answer, now)
             if answer.outcome != "sent":
                 self._held.discard(answer.id)
             self._marks.append(
@@ -75,6 +79,17 @@ class Downlink:
                 )
             )
         self._poke()
+
+    def _trace(self, answer: Answer, now: datetime) -> None:
+        """Shows how long a command waited for the device to listen, and how long the device took."""
+        if answer.id not in self._traced:
+            return
+        parent, since = self._traced.pop(answer.id)
+        name = "command waits" if answer.outcome == "sent" else "device answers"
+        facts = {"outcome": answer.outcome} if answer.code is None else {"outcome": answer.outcome, "code": answer.code}
+        tracing.record(name, start=since, end=now, kind="client", parent=parent, facts=facts)
+        if answer.outcome == "sent":
+            self._traced[answer.id] = (parent, now)
 
     async def run(self) -> None:
         """Works until it is cancelled."""
@@ -118,6 +133,7 @@ class Downlink:
                 if state is None or not state.is_unfinished:
                     self._core.cancel(number)
                     self._held.discard(number)
+                    self._traced.pop(number, None)
 
     def _submit(self, waiting: Sequence[Command]) -> None:
         now = self._clock.now()
@@ -149,4 +165,6 @@ class Downlink:
                 )
             )
             self._held.add(command.number)
+            if command.trace is not None:
+                self._traced[command.number] = (command.trace, command.created_at)
         self._core.submit(requests)

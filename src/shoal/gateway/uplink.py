@@ -8,8 +8,10 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Final
 
+from shoal import metrics
 from shoal.errors import Unavailable
 from shoal.events.topics import DEVICE
 from shoal.lwm2m.dataplane import Answer, Batch, DataPlane
@@ -78,7 +80,9 @@ class Uplink:
             self._loop.call_soon_threadsafe(self._told, answers)
         try:
             if batch.count:
+                began = perf_counter()
                 self._stream.append_pages(DEVICE, self._pages(batch))
+                metrics.uplink_seconds.observe(perf_counter() - began)
         except Unavailable as error:
             if self.failure is None:
                 log.error("uplink.refused", extra={"neighbour": error.neighbour, "reason": error.reason})

@@ -1,10 +1,17 @@
 """Reads what devices and campaigns said, folds it into health records, fires their timers, tells what changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
+import msgspec
+
+from shoal import metrics, tracing
+from shoal.clock import Clock, SystemClock
 from shoal.events.campaign import UpdateChanged, VersionEvent
 from shoal.events.codec import AnyEvent
+from shoal.events.condition import AnyConditionEvent, ConditionEvent
 from shoal.events.device import (
     CommandChanged,
     DeviceEvent,
@@ -27,6 +34,13 @@ from shoal.stream.worker import Batch
 _NOT_BY_A_GATEWAY = CommandChanged | DeviceRemoved | PlaceChanged | ProfileChanged
 
 
+class Cause(StrEnum):
+    """What made us judge a device anew."""
+
+    DATAGRAM = "datagram"
+    TIMER = "timer"
+
+
 class HealthHandler:
     """The health worker: one handler for `stream.worker.Worker`."""
 
@@ -34,7 +48,9 @@ class HealthHandler:
     topics: Final[Sequence[Topic]] = (DEVICE, CAMPAIGN)
     timed: Final[Sequence[Topic]] = (DEVICE,)
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """`clock` only tells how long we took; what is due is judged by the watermark."""
+        self._clock = clock or SystemClock()
         self._remembered: dict[int, PartitionHearing] = {}
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
@@ -45,10 +61,10 @@ class HealthHandler:
         # A device is judged by what its own partition heard, wherever an event about it comes from.
         hearings = await store.load_hearings(tx, {partition for _, partition in known.values()} | {batch.partition})
         if batch.topic is not DEVICE:
-            await _Pass(tx, known, hearings, partition=None).fold(named)
+            await _Pass(tx, known, hearings, None, self._clock).fold(named)
             return
         hearings[batch.partition] = await self._listen(tx, batch, hearings[batch.partition], is_kept=bool(named))
-        work = _Pass(tx, known, hearings, batch.partition)
+        work = _Pass(tx, known, hearings, batch.partition, self._clock)
         await work.fold(named)
         await work.fire(batch)
 
@@ -94,12 +110,14 @@ class _Pass:
         known: dict[str, tuple[HealthRecord, int]],
         hearings: Mapping[int, PartitionHearing],
         partition: int | None,
+        clock: Clock,
     ) -> None:
         self._tx = tx
         self._known = known
         self._stored = frozenset(known)
         self._hearings = hearings
         self._partition = partition
+        self._clock = clock
 
     async def fold(self, named: Iterable[tuple[str, HealthInput]]) -> None:
         touched: set[str] = set()
@@ -108,7 +126,8 @@ class _Pass:
             if partition is None:
                 # An update of a device that was never told to health, or is deleted: nothing to keep it in.
                 continue
-            self._take(device, on_event(record, event, self._hearings[partition].pauses), partition)
+            judgement = on_event(record, event, self._hearings[partition].pauses)
+            self._take(device, judgement, partition, Cause.DATAGRAM, event.time, event.trace)
             touched.add(device)
         await self._write(touched)
 
@@ -116,16 +135,42 @@ class _Pass:
         pauses = self._hearings[batch.partition].pauses
         due = await store.due(self._tx, batch.partition, batch.watermark)
         for record in due:
-            self._take(record.device, on_timer(record, batch.watermark, pauses), batch.partition)
+            judgement = on_timer(record, batch.watermark, pauses)
+            self._take(record.device, judgement, batch.partition, Cause.TIMER, record.due_at or batch.watermark)
         await self._write({record.device for record in due})
 
-    def _take(self, device: str, judgement: Judgement, partition: int) -> None:
+    def _take(
+        self,
+        device: str,
+        judgement: Judgement,
+        partition: int,
+        cause: Cause,
+        since: datetime,
+        parent: str | None = None,
+    ) -> None:
+        """`since` is when the cause was there: what is told of it shows how long it took to be told."""
         for event in judgement.events:
-            self._tx.publish(event)
+            self._tell(event, cause, since, parent)
         if judgement.record is None:
             self._known.pop(device, None)
         else:
             self._known[device] = (judgement.record, partition)
+
+    def _tell(self, event: AnyConditionEvent, cause: Cause, since: datetime, parent: str | None) -> None:
+        if isinstance(event, ConditionEvent):
+            facts = {"condition": event.condition, "device": event.device, "cause": cause.value}
+            trace = tracing.record(
+                f"health {event.__struct_config__.tag}",
+                start=since,
+                kind="consumer",
+                parent=parent,
+                begins=True,
+                facts=facts,
+            )
+            event = event if trace is None else msgspec.structs.replace(event, trace=trace)
+            seconds = metrics.condition_seconds.labels(cause.value)
+            self._tx.after_commit(lambda: seconds.observe((self._clock.now() - since).total_seconds()))
+        self._tx.publish(event)
 
     async def _write(self, touched: Iterable[str]) -> None:
         devices = sorted(touched)

@@ -151,6 +151,14 @@ class Notifications:
                 counts[DeliveryState(state)] = count
         return counts
 
+    async def waiting(self) -> tuple[int, datetime | None]:
+        """How many messages of all tenants wait, and when the first was or is due. Raises Unavailable."""
+        columns = notifications.c
+        query = select(func.count(), func.min(columns.due_at)).where(columns.state == DeliveryState.WAITING.value)
+        async with self._database.reading() as connection:
+            count, due_at = (await connection.execute(query)).one()
+            return int(count), due_at
+
 
 async def lay_out(tx: Transaction, due: NotificationDue, now: datetime) -> int:
     """Makes the rows for one alert event: for the dashboard, and for each contact that it concerns.

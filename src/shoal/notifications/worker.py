@@ -5,14 +5,16 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from time import perf_counter
 from typing import Final, NoReturn
 
+from shoal import metrics, tracing
 from shoal.clock import Clock
 from shoal.errors import ShoalError, Unavailable
 from shoal.events.alert import NotificationDue
 from shoal.events.topics import ALERT, Topic
 from shoal.notifications import store
-from shoal.notifications.channel import Channel, Outcome, TryAgain
+from shoal.notifications.channel import Channel, GiveUp, Outcome, Sent, TryAgain
 from shoal.notifications.delivery import TEST_KEPT, after_outcome
 from shoal.notifications.message import Message, message, message_of_test
 from shoal.notifications.store import Notification
@@ -28,6 +30,8 @@ NOTIFICATIONS_PER_LEASE_MAX: Final = 20  # connections that mail servers grant w
 LOOK_EVERY: Final = timedelta(seconds=5)
 # The database is away: how long until the next look.
 AWAY_FOR: Final = timedelta(seconds=1)
+
+_WORDS: Final[Mapping[type[Outcome], str]] = {Sent: "sent", TryAgain: "try_again", GiveUp: "give_up"}
 
 # The names of a place, for people: tenant, farm, enclosure, device -> "Pen 4, Storholmen".
 PlaceName = Callable[[NotificationDue], Awaitable[str]]
@@ -111,7 +115,7 @@ class Delivery:
             attempt = await store.begin_call(tx, self._owner, notification.id, now)
         if attempt is None:
             return
-        outcome = await self._send(notification)
+        outcome = await self._attempted(notification, attempt)
         now = self._clock.now()
         async with self._database.transaction() as tx:
             due = notification.due
@@ -136,6 +140,23 @@ class Delivery:
                 "answer": attempted.note,
             },
         )
+
+    async def _attempted(self, notification: Notification, attempt: int) -> Outcome:
+        # Only what we have has a name of ours; the row may be older.
+        channel = notification.channel if notification.channel in self._channels else "other"
+        began = perf_counter()
+        with tracing.span(
+            f"notify by {channel}",
+            kind="client",
+            parent=notification.due.trace if notification.due else None,
+            facts={"notification": notification.id, "attempt": attempt},
+        ) as facts:
+            outcome = await self._send(notification)
+            facts["outcome"] = word = _WORDS[type(outcome)]
+        metrics.attempt_seconds.labels(channel, word).observe(perf_counter() - began)
+        if isinstance(outcome, Sent):
+            metrics.told_seconds.labels(channel).observe((self._clock.now() - notification.created_at).total_seconds())
+        return outcome
 
     async def _send(self, notification: Notification) -> Outcome:
         channel = self._channels.get(notification.channel)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import URL, Executable, Row, Table, delete, func, insert, make_url, select
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.expression import ColumnElement
 
+from shoal import tracing
 from shoal.errors import Conflict, Rejected, Unavailable
 from shoal.events.envelope import Event
 from shoal.storage import migrate as migrations
@@ -78,6 +80,8 @@ class Transaction:
 
     def publish(self, event: Event) -> None:
         """Lays an event into the outbox: it goes to the stream after this transaction, or never if that fails."""
+        if event.trace is None and (trace := tracing.carried()) is not None:
+            event = msgspec.structs.replace(event, trace=trace)
         self._events.append(event)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -254,6 +258,13 @@ class Database:
         """How many events wait for the stream."""
         async with self.reading() as connection:
             return int(await connection.scalar(select(func.count()).select_from(outbox_events)) or 0)
+
+    async def outbox_oldest(self) -> datetime | None:
+        """Since when the oldest of them has waited."""
+        query = select(outbox_events.c.created_at).order_by(outbox_events.c.id).limit(1)
+        async with self.reading() as connection:
+            found: datetime | None = await connection.scalar(query)
+            return found
 
 
 async def upsert(

@@ -93,6 +93,7 @@ class PostgresEngine:
             # A server that was restarted is noticed before a caller's first statement fails.
             pool_pre_ping=True,
             connect_args=self._connect_args,
+            hide_parameters=True,  # an error goes into the log
         )
         event.listen(self.writers.sync_engine, "connect", _on_connect)
         # One state of the database from the first query to the last.

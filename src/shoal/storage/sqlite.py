@@ -105,7 +105,11 @@ class SqliteEngine:
 
 def _writer(path: Path, *, is_durable: bool) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
+        f"sqlite+aiosqlite:///{path}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,  # an error goes into the log
     )
     _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=[f"synchronous = {'FULL' if is_durable else 'OFF'}"])
     return engine
@@ -113,7 +117,11 @@ def _writer(path: Path, *, is_durable: bool) -> AsyncEngine:
 
 def _readers(path: Path) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=READERS_MAX, max_overflow=0
+        f"sqlite+aiosqlite:///{path}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=READERS_MAX,
+        max_overflow=0,
+        hide_parameters=True,
     )
     _prepare(engine, begin="BEGIN", pragmas=["query_only = ON"])
     return engine

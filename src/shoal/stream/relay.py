@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
+from shoal import metrics
 from shoal.errors import Unavailable
 from shoal.events.topics import BY_NAME
 from shoal.storage.database import Database
@@ -56,6 +57,7 @@ class Relay:
             rows = await self._database.outbox(EVENTS_PER_ROUND_MAX)
             for topic, entries in _runs(rows):
                 await self._log.append(BY_NAME[topic], entries)
+                metrics.relayed.labels(topic).inc(len(entries))
             if rows:
                 await self._database.outbox_carried(rows[-1].id)
             return len(rows)

@@ -9,10 +9,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Final, Protocol
 
 import msgspec
 
+from shoal import metrics
 from shoal.clock import Clock
 from shoal.errors import Rejected, Unavailable
 from shoal.events.codec import AnyEvent, decode
@@ -112,8 +114,9 @@ class Lane:
         # The watermark at which the timers were last found to have nothing to do; None when that is not known.
         self.settled: datetime | None = None
         self.is_caught_up = False
-        # Records after the cursor, as the last read saw it.
+        # Records after the cursor, as the last read saw it, and since when there are some.
         self.behind = 0
+        self.behind_since: datetime | None = None
 
 
 class _Item(msgspec.Struct, frozen=True):
@@ -160,6 +163,14 @@ class Worker:
         """How many records are still to be handled, by topic and partition, of those that are this process's share."""
         return {(lane.topic.name, lane.partition): lane.behind for lane in self.lanes if lane.position is not None}
 
+    def lag(self) -> dict[str, timedelta]:
+        """How old the record is that is handled last, by topic; nothing where all that there is was handled."""
+        now, lags = self._clock.now(), {topic.name: timedelta() for topic in self._handler.topics}
+        for lane in self.lanes:
+            if lane.position is not None and lane.behind_since is not None:
+                lags[lane.topic.name] = max(lags[lane.topic.name], now - lane.behind_since)
+        return lags
+
     async def drain(self) -> None:
         """Handles all that is there and fires all that is due by now.
 
@@ -184,6 +195,7 @@ class Worker:
                 failures = 0
             except (Unavailable, Stuck, OffsetOutOfRange) as error:
                 level = logging.WARNING if isinstance(error, Unavailable) else logging.ERROR
+                metrics.waits.labels(self._handler.group).inc()
                 logger.log(level, "worker.waits", exc_info=error.__cause__, extra=self._names(lane, reason=str(error)))
                 lane.position = None
                 lane.is_caught_up = False
@@ -207,6 +219,7 @@ class Worker:
             watermark = _watermark(lane, items, part, now)
             lane.is_caught_up = part.is_caught_up
             lane.behind = part.end_offset - part.next_offset
+            lane.behind_since = items[-1].record.time if items and lane.behind else None
             if items and watermark is not None:
                 await self._handle(lane, items, part.next_offset, watermark, is_caught_up=part.is_caught_up)
                 return True
@@ -293,6 +306,7 @@ class Worker:
         group = self._handler.group
         kept = held
         has_written = True
+        began = perf_counter()
         try:
             async with self._database.transaction() as tx:
                 moved = await offsets.move(tx, group, lane.topic.name, lane.partition, held, next_offset, watermark)
@@ -312,6 +326,12 @@ class Worker:
         lane.cursor = next_offset
         lane.watermark = watermark
         lane.settled = None if has_written or items else watermark
+        if has_written:
+            metrics.batch_seconds.labels(group).observe(perf_counter() - began)
+            metrics.buried.labels(group).inc(len(items) - len(events))
+            if items:
+                age = self._clock.now() - items[0].record.time
+                metrics.handled_seconds.labels(group).observe(age.total_seconds())
         return has_written
 
     async def _try_without(self, lane: Lane, watermark: datetime) -> None:

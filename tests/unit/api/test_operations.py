@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from shoal import metrics
 from shoal.api.operations import Meter, Metric, Probe, create_router
 from shoal.errors import Unavailable
 
@@ -75,6 +76,22 @@ async def test_numbers_come_as_prometheus_reads_them() -> None:
     assert 'shoal_devices{status="silent"} 3.0' in answer.text
     assert "# TYPE shoal_core_events_total counter" in answer.text
     assert "shoal_core_events_total 7.0" in answer.text
+
+
+async def test_a_neighbour_that_is_away_is_a_number_too() -> None:
+    answer = await asked("/metrics", {"database": there, "log": away})
+
+    assert 'shoal_neighbour_up{neighbour="database"} 1.0' in answer.text
+    assert 'shoal_neighbour_up{neighbour="log"} 0.0' in answer.text
+
+
+async def test_what_rooms_count_while_they_work_is_among_the_numbers() -> None:
+    metrics.relayed.labels("shoal.test.v1").inc(3)
+
+    answer = await asked("/metrics", {}, devices)
+
+    assert 'shoal_relay_events_total{topic="shoal.test.v1"} 3.0' in answer.text
+    assert "process_resident_memory_bytes" in answer.text
 
 
 async def test_a_source_that_fails_leaves_the_others_their_numbers() -> None:

@@ -1,3 +1,6 @@
+import httpx
+import pytest
+
 from tests.unit.bff.conftest import Pages
 
 
@@ -43,3 +46,26 @@ async def test_a_thing_that_is_not_there_stays_not_found(ida: Pages) -> None:
 
     assert answer.status_code == 404
     assert answer.json()["type"] == "not-found"
+
+
+async def test_a_no_names_the_request_that_it_answers_and_that_of_the_api_is_the_same(ida: Pages) -> None:
+    path = f"/bff/actions/devices/{ida.farm.devices[0]['id']}/execute"
+    headers = {"X-Request-Id": "case-0815", "X-Shoal-CSRF": ida.csrf}
+
+    answer = await ida.browser.post(path, json={"path": "/5/0/2"}, headers=headers)
+
+    assert answer.headers["X-Request-Id"] == "case-0815"
+
+
+async def test_a_fault_of_ours_is_a_problem_that_can_be_found(ida: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(ida.application.state.bff.logins, "find", fails)
+    transport = httpx.ASGITransport(ida.application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://pages.example") as browser:
+        answer = await browser.get("/bff/me", headers={"X-Request-Id": "case-4711", "Cookie": "shoal=x"})
+
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-Id"] == answer.json()["request"] == "case-4711"
+    assert "a fault of ours" not in answer.text

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from shoal import metrics, tracing
 from shoal.access.decision import Place
 from shoal.commands.command import Command, Operation, State, Trigger
 from shoal.commands.queue import ANSWER_WAIT, WAITING_PER_DEVICE_MAX
@@ -14,6 +15,7 @@ from shoal.errors import Conflict, NotFound, Rejected
 from shoal.events.device import CommandChanged
 from shoal.ids import CommandId, DeviceId, EnclosureId, FarmId, Prefix, TenantId, parse_id
 from tests.harness.installation import Installation, installation
+from tests.harness.spans import recording
 
 TENANT, OTHER = TenantId("ten-OURS0000"), TenantId("ten-THEIRS00")
 OXY = Place(tenant=TENANT, farm=FarmId("frm-1"), enclosure=EnclosureId("enc-1"), device=DeviceId("dev-OXY00000"))
@@ -307,3 +309,34 @@ async def test_nothing_is_asked_and_nobody_poked_when_the_transaction_fails(shoa
     assert await shoal.commands.unfinished(0) == []
     assert await told(shoal) == []
     assert shoal.pokes == 0
+
+
+async def test_a_command_keeps_the_trace_in_which_it_was_asked_and_tells_it_on(shoal: Installation) -> None:
+    with recording():
+        with tracing.span("click", kind="server", begins=True):
+            carried = tracing.carried()
+            asked = await ask(shoal)
+        other = await ask(shoal, path="/1/0/2")
+    await mark(shoal, asked, Trigger.ANSWER, code="2.04")
+
+    assert carried is not None
+    assert (await shoal.commands.command(TENANT, asked.id)).trace == carried
+    assert other.trace is None
+    assert {event.trace for event in await told(shoal) if event.command == asked.id} == {carried}
+
+
+async def test_every_command_is_counted_once_by_how_it_ended(shoal: Installation) -> None:
+    def counted(outcome: str) -> float:
+        labels = {"operation": "write", "outcome": outcome}
+        return metrics.REGISTRY.get_sample_value("shoal_commands_total", labels) or 0.0
+
+    answered, refused = counted("answered"), counted("refused")
+    first, second = await ask(shoal), await ask(shoal, path="/1/0/2")
+
+    for command in (first, second):
+        await mark(shoal, command, Trigger.SEND)
+    await mark(shoal, first, Trigger.ANSWER, code="2.04")
+    await mark(shoal, first, Trigger.ANSWER, code="2.04")
+    await mark(shoal, second, Trigger.REFUSE, code="4.04")
+
+    assert (counted("answered"), counted("refused")) == (answered + 1, refused + 1)

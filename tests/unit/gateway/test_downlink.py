@@ -4,10 +4,12 @@ import asyncio
 import json
 from datetime import timedelta
 
+from shoal import tracing
 from shoal.commands.command import Operation, State, Trigger
 from shoal.commands.store import Mark
 from shoal.gateway.downlink import Downlink
 from tests.harness.site import Site
+from tests.harness.spans import recording
 
 REGISTERED_WITHIN = timedelta(seconds=20)
 
@@ -90,3 +92,27 @@ async def test_after_a_restart_what_may_have_been_done_is_not_done_again(site: S
 async def _held(site: Site, count: int = 1) -> bool:
     await asyncio.sleep(0)
     return site.gateway.downlink.held == count
+
+
+async def test_a_commands_trace_shows_how_long_it_waited_and_how_long_the_device_took(site: Site) -> None:
+    device = await site.device()
+    with recording() as spans:
+        async with site.client() as client:
+            client.set("/3/0/9", 87)
+            await client.registered(REGISTERED_WITHIN)
+            with tracing.span("click", kind="server", begins=True):
+                asked = await site.ask(device, Operation.READ, "/3/0/9")
+            done = await site.finished(asked)
+            # Nobody asked in a trace: no span of it.
+            await site.finished(await site.ask(device, Operation.READ, "/3/0/4711"))
+        found = spans()
+
+    assert done.state is State.ANSWERED
+    assert found.keys() == {"click", "command waits", "device answers"}
+    click, waits, answers = found["click"], found["command waits"], found["device answers"]
+    assert waits.parent is not None
+    assert answers.parent is not None
+    assert waits.parent.span_id == answers.parent.span_id == click.context.span_id
+    assert answers.attributes == {"outcome": "answered", "code": "2.05"}
+    assert waits.end_time == answers.start_time
+    assert site.gateway.downlink._traced == {}

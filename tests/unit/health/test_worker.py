@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shoal import metrics
 from shoal.clock import FakeClock
 from shoal.events.campaign import UpdateChanged
 from shoal.events.codec import AnyEvent, decode, encode
@@ -41,7 +42,7 @@ class World:
         self.restart()
 
     def restart(self) -> None:
-        self.worker = Worker(self.log, self.database, HealthHandler(), self.clock)
+        self.worker = Worker(self.log, self.database, HealthHandler(self.clock), self.clock)
 
     async def hear(self, *events: AnyDeviceEvent | UpdateChanged, topic: Topic = DEVICE) -> None:
         for event in events:
@@ -257,3 +258,40 @@ async def test_replayed_records_tell_nothing_again(world: World) -> None:
 
     assert await world.told() == before
     assert len(before) > 0
+
+
+def timed(cause: str) -> tuple[float, float]:
+    """How many conditions were told, and how long that took in all."""
+    name, labels = "shoal_health_condition_seconds", {"cause": cause}
+    count = metrics.REGISTRY.get_sample_value(f"{name}_count", labels) or 0.0
+    return count, metrics.REGISTRY.get_sample_value(f"{name}_sum", labels) or 0.0
+
+
+async def test_it_is_timed_how_long_a_condition_took_to_be_kept(world: World) -> None:
+    voice = await begin(world)
+    count, seconds = timed("datagram")
+    at = world.clock.now()
+    for number in range(3):
+        event = voice.reported(at + timedelta(milliseconds=number), {"/3/0/9": 20.0})
+        await world.log.append(DEVICE, [Entry(event.key, encode(event))])
+
+    # Nobody worked for a while.
+    world.clock.advance(timedelta(seconds=7))
+    await world.beat()
+
+    assert "opened battery_low" in await world.conditions()
+    told, took = timed("datagram")
+    assert told == count + 1
+    assert took - seconds == pytest.approx(7, abs=0.1)
+
+
+async def test_it_is_timed_how_late_a_timer_was(world: World) -> None:
+    await begin(world)
+    count, seconds = timed("timer")
+
+    await world.live(60)
+
+    told, took = timed("timer")
+    # Late, then silent, by a gateway that beats every 5 s.
+    assert told - count >= 2
+    assert 0 <= (took - seconds) / (told - count) <= 5

@@ -73,14 +73,16 @@ def defined() -> MetaData:
 
 
 def schema(path: Path) -> dict[str, list[str]]:
-    """Every table and index with its lines as SQLite keeps them; their order within a table means nothing."""
+    """Every table and index with its parts as SQLite keeps them; their order within a table means nothing.
+
+    A column that was added later stands on the line of the last one, so a comma begins a part as well.
+    """
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     connection.close()
     return {
-        # A table that was altered stands there under a quoted name, and has what was added on one line.
         name: sorted(
-            re.sub(r"\s+", " ", line).strip() for line in re.split(r"[\n,]", sql.replace('"', "")) if line.strip()
+            part for line in re.split(r"[\n,]", sql.replace('"', "")) if (part := re.sub(r"\s+", " ", line).strip(" )"))
         )
         for name, sql in rows
         if name != "alembic_version" and not name.startswith("sqlite_")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, Table, Text, select
 
+from shoal import metrics
 from shoal.clock import FakeClock
 from shoal.errors import Conflict, Unavailable
 from shoal.events.codec import decode, encode
@@ -517,3 +518,37 @@ async def test_a_handler_without_timers_is_left_in_peace_while_nothing_comes(wor
 
     assert all(batch.events for batch in handler.batches)
     assert len(handler.batches) == 2
+
+
+def sample(name: str, group: str = "counter") -> float:
+    return metrics.REGISTRY.get_sample_value(name, {"group": group}) or 0.0
+
+
+async def test_a_worker_tells_how_old_what_it_handles_is_while_more_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RECORDS_PER_BATCH_MAX", 2)
+    worker = Worker(world.log, world.database, Counter(), world.clock)
+    await world.append(*(world.reading(f"r{number}") for number in range(3)))
+    world.clock.advance(timedelta(seconds=40))
+
+    await worker.step(worker.lanes[0], wait=timedelta())
+    assert worker.lag() == {DEVICE.name: timedelta(seconds=40)}
+
+    await worker.step(worker.lanes[0], wait=timedelta())
+    assert worker.lag() == {DEVICE.name: timedelta()}
+
+
+async def test_what_is_kept_is_timed_and_what_is_buried_counted(world: World) -> None:
+    handler = Counter()
+    handler.poison = {"bad"}
+    handled, batches = sample("shoal_worker_handled_seconds_sum"), sample("shoal_worker_batch_seconds_count")
+    buried = sample("shoal_worker_buried_records_total")
+    await world.append(world.reading("good"), world.reading("bad"), b"{")
+    world.clock.advance(timedelta(seconds=3))
+
+    await Worker(world.log, world.database, handler, world.clock).drain()
+
+    assert sample("shoal_worker_handled_seconds_sum") - handled >= 3
+    assert sample("shoal_worker_batch_seconds_count") > batches
+    assert sample("shoal_worker_buried_records_total") == buried + 2
