@@ -32,6 +32,8 @@ WINDOWS: Final[dict[str, tuple[int, ...]]] = {"leshan": (64, 256)}
 WINDOW: Final = 1_024
 # A handshake is four flights: more at once only wait.
 HANDSHAKE_WINDOW: Final = 64
+# Clients that come at the same time, at the start.
+JOINING_TOGETHER: Final = 128
 # Long enough for a commit of everything and for memory to come to rest.
 SETTLE_S: Final = 1.0
 SAMPLE_EVERY_S: Final = 1.0
@@ -186,9 +188,11 @@ class Run:
     def _open(self, opened: ExitStack, setup: str, clients: int, *, secure: bool, observe: bool = False) -> Site:
         server = start(opened, setup, self._folder, clients=clients, secure=secure, observe=observe, kafka=self._kafka)
         site = Site(server, opened.enter_context(Clients(server, clients)))
-        if secure:
-            _must(site.clients.do("handshake", window=HANDSHAKE_WINDOW), setup)
-        _must(site.clients.do("register", window=HANDSHAKE_WINDOW), setup)
+        # As devices do it: whoever has a session registers at once, so that few handshakes hold their buffers together.
+        for first in range(0, clients, JOINING_TOGETHER):
+            if secure:
+                _must(site.clients.do("handshake", first=first, count=JOINING_TOGETHER), setup)
+            _must(site.clients.do("register", first=first, count=JOINING_TOGETHER), setup)
         time.sleep(SETTLE_S)  # observations are asked for once the registration is answered
         return site
 
@@ -242,9 +246,6 @@ class Run:
     def _used(self, setup: str, clients: int, *, secure: bool) -> dict[str, int]:
         with ExitStack() as opened:
             site = self._open(opened, setup, clients, secure=secure)
-            if secure:
-                # The buffers of a handshake go back with the first record after it; idle is who has said more.
-                _must(site.clients.do("update", window=HANDSHAKE_WINDOW), setup)
             time.sleep(SETTLE_S)
             return {"used": site.server.used_bytes(), "resident": site.server.resident_bytes()}
 

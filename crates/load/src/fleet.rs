@@ -55,6 +55,11 @@ pub struct Order {
     pub window: usize,
     /// Operations a second, each at its moment; as many as the window allows when nothing is said.
     pub rate: Option<f64>,
+    /// Only clients from this number on...
+    #[serde(default)]
+    pub first: u32,
+    /// ...and only so many; all of them when nothing is said.
+    pub count: Option<u32>,
 }
 
 const fn window() -> usize {
@@ -94,7 +99,9 @@ impl Fleet {
     pub fn carry_out(&mut self, order: &Order) -> Report {
         self.socket.unsent = 0;
         self.timers.clear();
-        let able = self.clients.iter().zip(0..).filter(|(client, _)| client.can(order.operation));
+        let count = order.count.map_or(usize::MAX, |count| count as usize);
+        let asked = self.clients.iter().zip(0..).skip(order.first as usize).take(count);
+        let able = asked.filter(|(client, _)| client.can(order.operation));
         let mut run = Run {
             idle: able.map(|(_, number)| number).collect(),
             tally: Tally::default(),

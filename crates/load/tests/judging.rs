@@ -43,8 +43,12 @@ fn fleet(server: SocketAddrV4, clients: u32) -> Fleet {
     Fleet::new(FleetOptions { server, clients, prefix: "t-".to_owned(), key: None }).unwrap()
 }
 
+fn order(operation: Operation) -> Order {
+    Order { operation, seconds: None, window: 8, rate: None, first: 0, count: None }
+}
+
 fn once(fleet: &mut Fleet, operation: Operation) -> Report {
-    fleet.carry_out(&Order { operation, seconds: None, window: 8, rate: None })
+    fleet.carry_out(&order(operation))
 }
 
 #[test]
@@ -56,6 +60,15 @@ fn every_client_registers_and_sends_once() {
 
     assert_eq!((registered.operations, registered.errors.len()), (100, 0));
     assert_eq!((sent.operations, sent.errors.len(), sent.strays), (100, 0, 0));
+}
+
+#[test]
+fn an_order_may_be_for_some_clients_only() {
+    let mut fleet = fleet(server(|message| vec![right(message)]), 10);
+
+    let some = fleet.carry_out(&Order { first: 3, count: Some(4), ..order(Operation::Register) });
+
+    assert_eq!((some.operations, once(&mut fleet, Operation::Send).operations), (4, 4));
 }
 
 #[test]
@@ -149,10 +162,7 @@ fn a_server_that_stalls_is_not_forgiven_what_was_due_meanwhile() {
         }),
         2,
     );
-    let rate = 200.0;
-
-    let report =
-        fleet.carry_out(&Order { operation: Operation::Register, seconds: Some(1.0), window: 1, rate: Some(rate) });
+    let report = fleet.carry_out(&Order { seconds: Some(1.0), rate: Some(200.0), ..order(Operation::Register) });
 
     // Two clients could ask nothing while the server slept: sixty operations were due in that time, and all are late.
     assert!(report.operations >= 150, "{}", report.operations);
