@@ -102,7 +102,7 @@ wheel: build ## one wheel in ./wheels that pip can install on its own
 
 .PHONY: fmt
 fmt: $(BUILD)/npm.stamp ## format everything
-	@$(BIN)/ruff format src tests && $(BIN)/ruff check --fix --quiet src tests
+	@$(BIN)/ruff format src tests bench && $(BIN)/ruff check --fix --quiet src tests bench
 	@cargo fmt --all
 	@cd web && $(NPM) run --silent format
 
@@ -121,6 +121,18 @@ test: build test-tools ## everything: installs what the tests need (Kafka, Lesha
 .PHONY: unit
 unit: $(BUILD)/core.stamp ## the fast tests: on every save
 	@$(BIN)/pytest -q tests/unit
+
+.PHONY: load
+load: $(BUILD)/core.stamp
+	@cargo build $(CARGO_FLAGS) --release -p load
+
+.PHONY: bench
+bench: load ## Shoal and its peers side by side: half an hour, on a machine that has nothing else to do (ARGS="--output FILE")
+	@PYTHONPATH=src:. $(BIN)/python -m bench.run $(ARGS)
+
+.PHONY: bench-short
+bench-short: load ## the same in two minutes: whether it works, not how fast it is
+	@PYTHONPATH=src:. $(BIN)/python -m bench.run --short $(ARGS)
 
 .PHONY: lock
 lock: $(BUILD)/python.stamp ## lock the Python requirements again

@@ -37,8 +37,8 @@ PYTEST = (str(BIN / "pytest"), "-q")
 CHECK = Suite(
     "check",
     (
-        (str(BIN / "ruff"), "format", "--check", "src", "tests"),
-        (str(BIN / "ruff"), "check", "src", "tests"),
+        (str(BIN / "ruff"), "format", "--check", "src", "tests", "bench"),
+        (str(BIN / "ruff"), "check", "src", "tests", "bench"),
         (str(BIN / "mypy"),),
         (str(BIN / "lint-imports"),),
         ("cargo", "fmt", "--all", "--check"),

@@ -28,6 +28,7 @@ CRATE_EDGES = {
     "device": {"coap", "dtls", "lwm2m"},
     "net": {"gateway", "device"},
     "shoal-python": {"net", "gateway", "device", "lwm2m"},
+    "load": {"coap", "dtls"},
 }
 
 

@@ -51,7 +51,10 @@ fn main() {
     library.files(LIBRARY_FILES.map(|file| source.join("library").join(file))).warnings(false);
     let objects = library.compile_intermediates();
     let mut shim = compiler(&source);
-    shim.file("csrc/shoal_dtls.c").objects(objects).flag_if_supported("-Wextra").compile("shoalmbedtls");
+    shim.files(["csrc/shoal_dtls.c", "csrc/sha256_x86.c"])
+        .objects(objects)
+        .flag_if_supported("-Wextra")
+        .compile("shoalmbedtls");
 }
 
 fn compiler(source: &Path) -> cc::Build {

@@ -18,23 +18,27 @@ PATIENCE_S: Final = 60
 
 def build_leshan() -> Path:
     """Compiles the headless Leshan client once; returns the folder with all its jars."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.rglob("*.*")) if path.is_file()))
-    done = BUILT / "made-from"
+    return build(SOURCES, BUILT)
+
+
+def build(sources: Path, built: Path) -> Path:
+    """Compiles a project of ours against Leshan's libraries, unless it is compiled; returns the folder with all jars."""
+    files = [path for path in sorted(sources.rglob("*.*")) if path.is_file()]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    done = built / "made-from"
     if done.exists() and done.read_text() == digest.hexdigest():
-        return BUILT / "jars"
+        return built / "jars"
     # Jars of an older version would stand on the class path beside the new ones.
-    shutil.rmtree(BUILT, ignore_errors=True)
-    command = ["mvn", "-q", "-B", "-f", str(SOURCES / "pom.xml"), f"-DbuildDirectory={BUILT}/maven", "package"]
-    copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={BUILT}/jars"]
+    shutil.rmtree(built, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(sources / "pom.xml"), f"-DbuildDirectory={built}/maven", "package"]
+    copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={built}/jars"]
     result = subprocess.run([*command, *copy], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise RuntimeError(
-            f"The Leshan client could not be built (Maven and Java 17 are needed):\n{result.stdout[-4000:]}"
-        )
-    for jar in (BUILT / "maven").glob("leshan-peer-*.jar"):
-        jar.replace(BUILT / "jars" / jar.name)
+        raise RuntimeError(f"{sources} could not be built (Maven and Java 17 are needed):\n{result.stdout[-4000:]}")
+    for jar in (built / "maven").glob("leshan-*.jar"):
+        jar.replace(built / "jars" / jar.name)
     done.write_text(digest.hexdigest())
-    return BUILT / "jars"
+    return built / "jars"
 
 
 class LeshanPeer:

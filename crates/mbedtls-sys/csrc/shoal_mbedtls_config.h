@@ -21,6 +21,9 @@
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_MD_C
 #define MBEDTLS_SHA256_C
+#if defined(__x86_64__)
+#define MBEDTLS_SHA256_PROCESS_ALT /* sha256_x86.c */
+#endif
 #define MBEDTLS_CTR_DRBG_C
 
 /* The random generator of a configuration is shared by its sessions, and they

@@ -13,7 +13,7 @@ use crate::batches::Batches;
 use crate::clock;
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
-use crate::udp::{Listener, Losses, send_all};
+use crate::udp::{Listener, Losses, Room, send_all};
 
 /// The thread looks up this often even when nothing is due.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ pub(crate) struct Shard {
     gateway: Gateway,
     files: OpenFiles,
     listeners: Vec<Listener>,
+    room: Room,
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
     epoll: OwnedFd,
@@ -63,6 +64,7 @@ impl Shard {
             gateway,
             files,
             listeners,
+            room: Room::default(),
             inbox,
             batches,
             epoll,
@@ -119,7 +121,7 @@ impl Shard {
         let gateway = &mut self.gateway;
         // One look at the clock for what arrived together.
         let now = clock::now();
-        listener.receive(&mut self.losses, |from, datagram| {
+        listener.receive(&mut self.room, &mut self.losses, |from, datagram| {
             gateway.handle_datagram(now, number as SocketNumber, from, datagram);
         });
     }

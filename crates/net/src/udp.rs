@@ -12,20 +12,22 @@ use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags, SocketType};
 
+use crate::receive::{self, DATAGRAMS_PER_CALL_MAX};
 use crate::uri::Uri;
 
 /// Largest datagram that is taken: the record bound of the DTLS layer. A longer one is dropped, never cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
-/// Datagrams taken from one socket before the others, and the answers, get their turn.
-const DATAGRAMS_PER_TURN_MAX: usize = 256;
-/// Datagrams handed to the kernel at once. Twice as many save nothing that can be measured.
-const DATAGRAMS_PER_CALL_MAX: usize = 64;
+/// Full calls of one socket before the others, and the answers, get their turn: 256 datagrams.
+const CALLS_PER_TURN_MAX: usize = 4;
 /// What the kernel keeps for us while the shard is busy: a hundred milliseconds of 100,000 datagrams a second. Where the
 /// system's own bound (net.core.rmem_max) is smaller, we get that.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 /// How long the shard waits for a full send buffer before it drops: a network card empties one much faster.
 const SEND_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// Where the datagrams of one call are put.
+pub(crate) type Room = receive::Room<DATAGRAM_BYTES_MAX>;
 
 /// What the network did not take or we did not.
 #[derive(Debug, Default, Clone, Copy)]
@@ -77,13 +79,16 @@ impl Listener {
     }
 
     /// Hands every datagram that is there to `take`, up to the bound of one turn.
-    pub(crate) fn receive(&self, losses: &mut Losses, mut take: impl FnMut(SocketAddr, &[u8])) {
-        // One byte more than we take shows that a datagram was cut.
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
-        for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            match self.socket.recv_from(&mut buffer) {
-                Ok((length, _)) if length > DATAGRAM_BYTES_MAX => losses.too_long += 1,
-                Ok((length, from)) => take(from, &buffer[..length]),
+    pub(crate) fn receive(&self, room: &mut Room, losses: &mut Losses, mut take: impl FnMut(SocketAddr, &[u8])) {
+        for _ in 0..CALLS_PER_TURN_MAX {
+            let received = room.receive(self.as_fd(), |from, datagram| match datagram {
+                Some(datagram) => take(from, datagram),
+                None => losses.too_long += 1,
+            });
+            match received {
+                Ok(DATAGRAMS_PER_CALL_MAX) => {}
+                // That was all.
+                Ok(_) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => losses.receive_failed += 1,
             }
@@ -185,7 +190,7 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(10);
         while all.len() < count && Instant::now() < until {
             let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&SEND_WAIT));
-            listener.receive(losses, |_, datagram| all.push(datagram.to_vec()));
+            listener.receive(&mut Room::default(), losses, |_, datagram| all.push(datagram.to_vec()));
         }
         all
     }

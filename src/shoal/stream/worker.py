@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 RECORDS_PER_BATCH_MAX: Final = 1_000
 # How long a read waits for the first record. Also how late a due timer may be noticed.
 WAIT: Final = timedelta(milliseconds=200)
+# A batch costs several milliseconds whatever is in it. Caught up, the next one is given this long to gather, so that a
+# lane makes no more than two a second however the events trickle in; the first after a pause is handled at once.
+GATHER: Final = timedelta(milliseconds=500)
 # Timers are looked at this often while nothing arrives.
 TIMERS_EVERY: Final = timedelta(seconds=1)
 # The gateway's heartbeat tells that a partition is complete up to then; the next one may be this much later.
@@ -191,8 +194,10 @@ class Worker:
         failures = 0
         while True:
             try:
-                await self.step(lane, wait=WAIT)
+                has_worked = await self.step(lane, wait=WAIT)
                 failures = 0
+                if has_worked and lane.is_caught_up:
+                    await asyncio.sleep(GATHER.total_seconds())
             except (Unavailable, Stuck, OffsetOutOfRange) as error:
                 level = logging.WARNING if isinstance(error, Unavailable) else logging.ERROR
                 metrics.waits.labels(self._handler.group).inc()

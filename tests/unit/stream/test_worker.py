@@ -318,6 +318,26 @@ async def test_a_running_worker_gets_over_an_outage(world: World, monkeypatch: p
     assert await world.counts() == {"a": 1}
 
 
+async def test_what_trickles_in_is_handled_together_but_the_first_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for five appends on a busy machine.
+    monkeypatch.setattr(worker_module, "GATHER", timedelta(seconds=3))
+    kept: asyncio.Queue[int] = asyncio.Queue()
+    handler = Counter()
+    handler.on_kept = kept.put_nowait
+    running = asyncio.create_task(world.worker(handler).run())
+
+    await world.append(world.removed("first"))
+    assert await asyncio.wait_for(kept.get(), 30) == 1
+    for n in range(5):
+        await world.append(world.removed(str(n)))
+
+    assert await asyncio.wait_for(kept.get(), 30) == 5
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_an_offset_that_the_log_no_longer_holds_stops_the_partition(world: World) -> None:
     worker = world.worker(Counter())
     await world.append(world.removed("a"))

@@ -1,0 +1,44 @@
+"""The benchmarks work: every set-up is measured, and nothing that was acknowledged is missing. How fast is not a test."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.leshan
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # it compiles the load generator, and starts a Java machine a dozen times
+def test_a_short_run_measures_every_set_up_and_loses_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+
+    done = subprocess.run(
+        ["make", "--silent", "bench-short", f"ARGS=--output {output}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-4_000:]
+    result = json.loads(output.read_text())
+    measured = {(it["phase"], it["operation"], it["setup"]) for it in result["measures"] if it["operations"]}
+    for phase, operation in (
+        ("coap", "register"),
+        ("coap", "update"),
+        ("coap", "send"),
+        ("observed", "notify"),
+        ("dtls", "handshake"),
+        ("dtls", "send"),
+        ("coap latency", "send"),
+    ):
+        assert {
+            setup for setup in ("leshan", "hands", "embedded") if (phase, operation, setup) not in measured
+        } == set()
+        assert f"| {operation}, {phase} | embedded |" in done.stdout or "latency" in phase
+    [ours] = [it for it in result["soak"] if it["setup"] == "embedded"]
+    assert ours["stored_readings"] >= ours["acknowledged"] > 0
+    assert result["health"]["sqlite"]["events"] > 0
