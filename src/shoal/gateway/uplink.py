@@ -80,18 +80,19 @@ class Uplink:
             if batch.count:
                 self._stream.append_pages(DEVICE, self._pages(batch))
         except Unavailable as error:
-            self._core.refused(batch.seq)
             self.refused_events += batch.count
             if self.failure is None:
                 log.error("uplink.refused", extra={"neighbour": error.neighbour, "reason": error.reason})
             self.failure = error
+            # Last: whoever hears the answer finds what it is about.
+            self._core.refused(batch.seq)
             self._closing.wait(PAUSE_S)
             return
-        self._core.committed(batch.seq)
         self.stored_events += batch.count
         if self.failure is not None:
             log.info("uplink.recovered", extra={"refused_events": self.refused_events})
             self.failure = None
+        self._core.committed(batch.seq)
 
     def _pages(self, batch: Batch) -> list[PageIn]:
         if self._stream.takes_messages:
