@@ -6,9 +6,12 @@ that their number is bounded. What can be looked up when it is asked for is in `
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
+
+# A second series for each, with the time of its begin, that nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it without types
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 # CPU, memory, open files: by the names that every dashboard knows.

@@ -29,7 +29,8 @@ from tests.unit.test_deploy import DEPLOY, ROLES, Compose, Service, compose, ima
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="module")]
 
-READY: Final = (sys.executable, "-m", "shoal.ready")
+# As the command `shoal-ready` of an installed wheel begins.
+READY: Final = (sys.executable, "-c", "from shoal.ready import main; main()")
 
 
 class ComposedBroker(Broker):

@@ -41,7 +41,7 @@ async def test_a_wrong_password_is_refused_like_an_unknown_address(company: Comp
     unknown = await client.post("/sessions", json={"email": "eve@nordvik.example", "password": PASSWORD})
 
     assert (wrong.status_code, unknown.status_code) == (401, 401)
-    assert wrong.json() == unknown.json()
+    assert wrong.json() | {"request": ""} == unknown.json() | {"request": ""}
 
 
 async def test_guessing_ends_after_some_tries_with_when_to_come_back(company: Company) -> None:
