@@ -109,3 +109,18 @@ async def a_shoal(folder: Path) -> None:
     await (await Database.open(opened.database_url)).close()
     MasterKey(folder).create()
     opened.close()
+
+
+def test_the_master_key_is_replaced_and_kept_from_being_forgotten(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    asyncio.run(a_shoal(elsewhere / "data"))
+    old = (elsewhere / "data" / "master.key").read_bytes()
+
+    assert ended(["key", "rotate", "--data", "data"]) == 0
+    assert "0 secrets are under the new master key" in capsys.readouterr().out
+    assert (elsewhere / "data" / "master.key").read_bytes() != old
+    assert ended(["key", "forget", "--data", "data"]) == 0
+    assert "there is nothing to forget" in capsys.readouterr().out
+    assert ended(["key", "forget", "yes", "--data", "data"]) == 2
+    assert "forget-0" in capsys.readouterr().err

@@ -83,7 +83,7 @@ function refusal(error: unknown): string {
 }
 
 /** How long to wait is said: whoever knows their password must not believe that it is wrong. */
-function tooMany(waitS: number): string {
+export function tooMany(waitS: number): string {
   const wait = waitS > 90 ? `${Math.ceil(waitS / 60)} minutes` : `${waitS || 60} seconds`;
   return `Too many wrong passwords. Wait ${wait}, then try again.`;
 }
