@@ -118,6 +118,7 @@ test("how an update is delivered can be chosen, and is shown", async ({ page, fa
 
   expect((await asked).postDataJSON()).toEqual({ artifact: "art-3H8V6YC", delivery: "push" });
   const update = page.getByRole("region", { name: "Updates" }).getByRole("listitem").first();
+  await expect(update).toContainText("waiting");
   await farm.say("update", { device: camera.id, state: "downloading", delivery: "push", over: "coaps", bytes: 1 });
   await expect(update).toContainText("push,");
   await farm.say("update", { device: camera.id, state: "confirmed", delivery: "pull", over: "https" });
