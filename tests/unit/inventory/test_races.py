@@ -11,13 +11,12 @@ from shoal.app.neighbours import queue_for_inventory
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
 from shoal.credentials.store import Credentials
-from shoal.errors import Conflict, NotFound
+from shoal.errors import Conflict, NotFound, Outdated
 from shoal.events.device import Claim, DeviceAwake, DeviceRegistered, Reading, ReadingsReported
 from shoal.events.envelope import Event
 from shoal.events.topics import DEVICE
 from shoal.ids import EnclosureId, FarmId, TenantId
 from shoal.inventory.device import Device, Kind, Security
-from shoal.inventory.place import Outdated
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.storage import directory
