@@ -172,7 +172,7 @@ async def test_a_note_has_a_bound(database: Database, alerts: Alerts) -> None:
 
 async def test_episodes_are_remembered(database: Database) -> None:
     async with database.transaction() as tx:
-        assert await store.episode(tx, "ep-1") is None
+        assert await store.episode(tx, "ep-1") == EpisodeRow(alert=None, is_closed=False, changes=-1)
         await store.save_episode(tx, "ep-1", EpisodeRow(alert="alr-1", is_closed=False, changes=0))
         await store.save_episode(tx, "ep-1", EpisodeRow(alert="alr-1", is_closed=True, changes=2))
         assert await store.episode(tx, "ep-1") == EpisodeRow(alert="alr-1", is_closed=True, changes=2)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from shoal.api import measures
 from shoal.lwm2m.dataplane import DataPlane
+from shoal.notifications.contact import Method
 from tests.unit.api.company import Company
 
 
@@ -92,8 +93,7 @@ async def test_workers_show_how_far_they_are_behind_in_records_and_in_time() -> 
 
 
 async def test_a_message_that_its_channel_does_not_take_is_overdue(company: Company) -> None:
-    contact = await company.notifications.add_contact(company.tenant, "Kari", "kari@farm.example")
-    await company.notifications.send_test(company.tenant, contact.id)
+    await company.notifications.send_test(company.tenant, [Method(channel="email", address="kari@farm.example")])
     company.clock.advance(timedelta(seconds=90))
 
     waiting, overdue = await measures.notifications(company.notifications, company.clock)()

@@ -49,14 +49,15 @@ class World:
         self.contacts = Contacts(database, self.clock)
         self.notifications = Notifications(database, self.clock)
         self.pokes = 0
+        database.on("notifications", self._poked)
 
-    def poke(self) -> None:
+    def _poked(self) -> None:
         self.pokes += 1
 
     async def hear(self, *events: NotificationDue) -> None:
         for event in events:
             await self.log.append(ALERT, [Entry(event.key, encode(event))])
-        await Worker(self.log, self.database, NotificationHandler(self.clock, self.poke), self.clock).drain()
+        await Worker(self.log, self.database, NotificationHandler(self.clock), self.clock).drain()
 
     def delivery(self, *more: Channel, place_name: PlaceName | None = None) -> Delivery:
         settings = MailSettings("127.0.0.1", self.server.port, "shoal@farm.example", MailSecurity.NONE)
@@ -359,7 +360,7 @@ async def test_it_runs_by_itself_and_wakes_when_poked(world: World, monkeypatch:
 
     delivery = Delivery(world.database, SystemClock(), (Bell(),), owner="here", base_url="")
     running = asyncio.create_task(delivery.run())
-    handler = NotificationHandler(SystemClock(), delivery.poke)
+    handler = NotificationHandler(SystemClock())
     await world.log.append(ALERT, [Entry("frm-1", encode(due()))])
     await Worker(world.log, world.database, handler, SystemClock()).drain()
     async with asyncio.timeout(30):
