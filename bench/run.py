@@ -25,6 +25,7 @@ from bench.processes import LESHAN, ROOT, Clients, Report, Server, machine, star
 from shoal.lwm2m.dataplane import decompress
 from tests.harness import peers
 from tests.harness.broker import Broker
+from tests.harness.postgres import Postgres, is_installed
 
 # Operations under way. Leshan loses datagrams when it is more than it can take, so it is asked with each of these and
 # its better figure counts; ours gets more from one commit the more wait for it.
@@ -281,13 +282,22 @@ class Run:
     # -- after the log --------------------------------------------------------------------------------------------------
 
     def _judge(self) -> None:
-        data = self._folder / "health"
+        self.health = {"sqlite": self._judged("sqlite")}
+        if is_installed():
+            # As an operator would run it: what is committed is on disk.
+            with Postgres("fsync=on") as server:
+                self.health["postgresql"] = self._judged("postgresql", "--database", server.url)
+
+    def _judged(self, name: str, *more: str) -> dict[str, float]:
+        """Over a log that is filled beforehand, in a process of its own."""
+        data = self._folder / f"health-{name}"
         data.mkdir()
-        options = ["--data", str(data), "--devices", str(min(self._plan.clients, 5_000))]
+        options = ["--data", str(data), "--devices", str(min(self._plan.clients, 5_000)), *more]
         command = [sys.executable, "-m", "bench.health_worker", *options, "--events", str(self._plan.health_events)]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
         done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-        self.health = {"sqlite": json.loads(done.stdout)}
+        said: dict[str, float] = json.loads(done.stdout)
+        return said
 
 
 def stored_readings(folder: Path) -> int:

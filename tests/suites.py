@@ -61,6 +61,7 @@ ON_POSTGRES = (
     *("storage", "stream", "inventory", "identity", "credentials", "commands", "history", "health", "alerting"),
     *("notifications", "campaigns"),
 )
+ROOMS_STORIES = ("silent_camera", "low_battery", "wrong_enclosure", "model_update", "roll_back", "escalation")
 POSTGRES = Suite(
     "postgres",
     (
@@ -68,7 +69,8 @@ POSTGRES = Suite(
             *(str(BIN / "python"), "-m", "tests.harness.postgres"),
             *PYTEST,
             *(f"tests/unit/{room}" for room in ON_POSTGRES),
-            *("tests/stories", "--ignore", "tests/stories/test_demo.py"),
+            "tests/unit/app/test_first_start.py",
+            *(f"tests/stories/test_{story}.py" for story in ROOMS_STORIES),
         ),
     ),
 )

@@ -16,6 +16,8 @@ from tests.harness.schema import import_tables
 SERVER: Final = os.environ.get("SHOAL_TEST_POSTGRES")
 _TEMPLATE: Final = f"template_{os.getpid()}"
 _made: list[str] = []
+# Databases of the last tests; one test may have a few.
+KEPT: Final = 24
 
 
 looks_into_files: Final = pytest.mark.skipif(SERVER is not None, reason="PostgreSQL's files are its own business")
@@ -36,17 +38,21 @@ def fresh_url() -> str:
         engine = create_engine(make_url(_url(_TEMPLATE)).set(drivername="postgresql+psycopg"))
         metadata.create_all(engine)
         engine.dispose()
-    name = f"test_{os.getpid()}_{len(_made)}"
-    _made.append(name)
-    _create(name, _TEMPLATE)
-    return _url(name)
+    return _new("test", _TEMPLATE)
 
 
 def empty_url() -> str:
     """Where a new database without any table is, on PostgreSQL."""
-    name = f"empty_{os.getpid()}_{len(_made)}"
+    return _new("empty", "template0")
+
+
+def _new(kind: str, template: str) -> str:
+    name = f"{kind}_{os.getpid()}_{len(_made)}"
     _made.append(name)
-    _create(name, "template0")
+    _create(name, template)
+    if len(_made) > KEPT:
+        # Each takes 8 MB, and whoever asked for this one is done with it.
+        _run(f"DROP DATABASE IF EXISTS {_made[-KEPT - 1]} WITH (FORCE)")
     return _url(name)
 
 
@@ -57,6 +63,10 @@ def _url(name: str) -> str:
 
 
 def _create(name: str, template: str) -> None:
+    _run(f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def _run(statement: str) -> None:
     assert SERVER is not None
     with psycopg.connect(SERVER, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        connection.execute(statement.encode())

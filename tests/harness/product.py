@@ -176,7 +176,7 @@ async def run_to_its_end(*arguments: str, folder: Path, settings: Mapping[str, s
         *SHOAL,
         *arguments,
         cwd=folder,
-        env=own_environment() | (settings or {}),
+        env={**own_environment(), **(settings or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

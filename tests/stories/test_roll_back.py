@@ -36,7 +36,7 @@ class Farm:
         self.shoal = shoal
         shoal.workers += [
             Worker(shoal.log, shoal.database, handler, shoal.clock)
-            for handler in (HealthHandler(), AlertHandler(), HistoryHandler())
+            for handler in (HealthHandler(), AlertHandler(shoal.clock), HistoryHandler())
         ]
         self.health = Health(shoal.database, shoal.clock)
         self.alerts = Alerts(shoal.database, shoal.clock)
