@@ -39,13 +39,13 @@ class ComposedBroker(Broker):
     def __init__(self, folder: Path, tls: Path) -> None:
         super().__init__(folder)
         self._tls_folder = tls
-        self.servers = f"localhost:{self._port}"
+        self.servers = f"localhost:{self.port}"
 
     def _properties(self) -> Path:
         text = (DEPLOY / "kafka" / "server.properties").read_text()
         for said, here in (
             ("kafka:9093", self.servers),
-            (":9093", f":{self._port}"),
+            (":9093", f":{self.port}"),
             (":9094", f":{self._controller_port}"),
             ("=/tls/", f"={self._tls_folder}/"),
             ("/var/lib/kafka/data", f"{self._folder}/data"),
@@ -137,8 +137,9 @@ class Composed(Product):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def token(self, role: str = "administrator") -> str:
-        return self.run("token", "create", "test", "--role", role).strip()
+    async def token(self, role: str = "administrator") -> str:
+        made = await asyncio.to_thread(self.run, "token", "create", "test", "--role", role)
+        return made.strip()
 
     async def is_healthy(self, name: str) -> bool:
         """What Docker would find out, by the very command."""
@@ -194,7 +195,7 @@ async def test_a_device_that_is_created_there_reports_over_tls_to_all_of_it(shoa
 
 
 async def test_the_first_login_is_shown_where_the_guide_says(shoal: Composed) -> None:
-    assert re.search(r"First login, shown this once: \S+  \S+", (shoal.folder / "api.log").read_text())
+    assert re.search(r"https://\S+/welcome#\S+", (shoal.folder / "api.log").read_text())
     async with httpx.AsyncClient(verify=shoal.verify) as browser:
         assert (await browser.get(shoal.pages)).status_code == httpx.codes.OK
 

@@ -85,7 +85,7 @@ async def installed(shoal: Product, endpoint: str) -> tuple[str, Camera]:
 
 async def uploaded(shoal: Product, image: bytes = IMAGE) -> str:
     form = {"name": "camera", "version": image.partition(b"\n")[0].decode(), "kind": "firmware"}
-    answer = await shoal.api.post("/artifacts", data=form, files={"file": ("image", image)})
+    answer = await (await shoal.api()).post("/artifacts", data=form, files={"file": ("image", image)})
     assert answer.status_code == httpx.codes.CREATED, answer.text
     return str(answer.json()["id"])
 
@@ -195,7 +195,7 @@ async def test_one_click_takes_a_device_back_to_what_it_ran_before(shoal: Produc
         await camera.device.registered()
         one = await ended(shoal, device, await started(shoal, device, first))
         two = await ended(shoal, device, await started(shoal, device, second))
-        refused = await shoal.api.post(f"/devices/{device}/updates", json={"roll_back": one["id"]})
+        refused = await (await shoal.api()).post(f"/devices/{device}/updates", json={"roll_back": one["id"]})
         back = await shoal.post(f"/devices/{device}/updates", {"roll_back": two["id"]})
         done = await ended(shoal, device, back["id"])
 
