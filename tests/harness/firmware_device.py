@@ -114,8 +114,10 @@ class FirmwareDevice:
 
     async def _fetch_some(self) -> None:
         path = "/" + str(self.tree["/5/0/1"]).split("/", 3)[3]
-        file = next(one.file for one in await self.shoal.offered() if one.path == path)
-        whole = file.read_bytes()
+        offered = [one.file for one in await self.shoal.offered() if (one.path, one.device) == (path, self.device.id)]
+        if not offered:
+            return  # 4.04: the update is over
+        whole = offered[0].read_bytes()
         self.package = whole[: len(self.package) + CHUNK_BYTES]
         await self._tell(DownloadProgressed, path=path, bytes=len(self.package), size=len(whole))
         if len(self.package) == len(whole):

@@ -273,11 +273,7 @@ async def test_a_request_is_found_by_its_id_in_the_logs_of_all_who_answered_it(s
 async def test_nothing_secret_is_ever_logged_counted_or_traced(story: Story) -> None:
     logged = {
         # The first login is shown on the terminal, this once; it is no line of a log.
-        name: "\n".join(
-            line
-            for line in story.cluster.log_of(name).read_text().splitlines()
-            if "/welcome#" not in line
-        )
+        name: "\n".join(line for line in story.cluster.log_of(name).read_text().splitlines() if "/welcome#" not in line)
         for name in story.cluster.processes
     }
     shown = {f"{name}'s numbers": await story.cluster.numbers(name) for name in story.cluster.processes}
