@@ -132,20 +132,17 @@ async def test_workers_killed_at_any_point_change_no_outcome(shoal: Cluster, rep
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (
-            {"SHOAL_DATABASE": "postgresql://shoal:wrong@127.0.0.1:{postgres}/postgres?{tls}"},
-            "refuses our name or password",
-        ),
+        ({"SHOAL_DATABASE_PASSWORD": "wrong"}, "refuses our name or password"),
         ({"SHOAL_DATABASE": "postgresql://shoal:x@127.0.0.1:1/postgres?{tls}"}, "cannot be reached"),
         ({"SHOAL_KAFKA": "127.0.0.1:1"}, "Kafka"),
-        ({"SHOAL_DATABASE": ""}, "postgresql://"),
+        ({"SHOAL_DATABASE": ""}, "share PostgreSQL and Kafka"),
     ],
 )
 async def test_a_start_without_a_neighbour_ends_with_one_line(
     shoal: Cluster, settings: dict[str, str], says: str, tmp_path: Path
 ) -> None:
     tls = f"sslmode=verify-full&sslrootcert={shoal.authority.ca}"
-    given = {name: value.format(postgres=shoal.postgres.port, tls=tls) for name, value in settings.items()}
+    given = {name: value.format(tls=tls) for name, value in settings.items()}
 
     ended = await run_to_its_end("health", folder=tmp_path, settings=shoal.environment | given)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from shoal.errors import Unavailable
 from shoal.events.topics import BY_NAME, Topic
@@ -27,6 +27,9 @@ FILE: Final = "spool.db"
 PAGES_PER_ROUND_MAX: Final = 256
 # After the log refused: it is asked again this often.
 AGAIN_EVERY: Final = timedelta(seconds=1)
+
+# Number, topic, partition, count, codec, body.
+_Row: TypeAlias = tuple[int, str, int, int, str, bytes]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS pages (
@@ -138,24 +141,35 @@ class Spool:
     def _carry(self) -> bool:
         """One round, in the order of arrival; False when nothing is left."""
         with self._file() as file:
-            rows = file.execute(
-                "SELECT id, topic, partition, count, codec, body FROM pages ORDER BY id LIMIT ?", (PAGES_PER_ROUND_MAX,)
-            ).fetchall()
-            for topic in dict.fromkeys(row[1] for row in rows):
-                self._log.append_pages(BY_NAME[topic], [_page(row) for row in rows if row[1] == topic])
+            rows = _oldest(file)
+            if len(rows) == PAGES_PER_ROUND_MAX:
+                self._append(rows)
+                with self._lock:
+                    self._forget(file, rows)
+                return True
+            # The rest with nobody coming behind it: under load, something always would, and this would never end.
             with self._lock:
-                if rows:
-                    file.execute("DELETE FROM pages WHERE id <= ?", (rows[-1][0],))
-                    carried = Waiting(sum(row[3] for row in rows), sum(len(row[5]) for row in rows))
-                    self._waiting = Waiting(
-                        self._waiting.events - carried.events, self._waiting.size_bytes - carried.size_bytes
-                    )
-                if not self._waiting.events:
-                    self._has_some.clear()
-                    if self.failure is not None:
-                        logger.info("spool.emptied")
-                        self.failure = None
-        return bool(rows) and self._waiting.events > 0
+                rows = _oldest(file)
+                self._append(rows)
+                self._forget(file, rows)
+                if self._waiting.events:
+                    return True
+                self._has_some.clear()
+                if self.failure is not None:
+                    logger.info("spool.emptied")
+                    self.failure = None
+                return False
+
+    def _append(self, rows: Sequence[_Row]) -> None:
+        for topic in dict.fromkeys(row[1] for row in rows):
+            self._log.append_pages(BY_NAME[topic], [_page(row) for row in rows if row[1] == topic])
+
+    def _forget(self, file: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+        if not rows:
+            return
+        file.execute("DELETE FROM pages WHERE id <= ?", (rows[-1][0],))
+        events, size = sum(row[3] for row in rows), sum(len(row[5]) for row in rows)
+        self._waiting = Waiting(self._waiting.events - events, self._waiting.size_bytes - size)
 
     def _away(self, error: Unavailable) -> None:
         if self.failure is None:
@@ -178,6 +192,11 @@ class Spool:
                 connection.close()
 
 
+def _oldest(file: sqlite3.Connection) -> list[_Row]:
+    query = "SELECT id, topic, partition, count, codec, body FROM pages ORDER BY id LIMIT ?"
+    return file.execute(query, (PAGES_PER_ROUND_MAX,)).fetchall()
+
+
 def _row(topic: Topic, page: PageIn) -> tuple[str, int, int, str, bytes]:
     if page.messages:
         entries = [Entry(key.decode(errors="replace"), value) for key, value in page.messages]
@@ -185,7 +204,7 @@ def _row(topic: Topic, page: PageIn) -> tuple[str, int, int, str, bytes]:
     return topic.name, page.partition, page.count, page.codec, page.body
 
 
-def _page(row: tuple[int, str, int, int, str, bytes]) -> PageIn:
+def _page(row: _Row) -> PageIn:
     _, _, partition, count, codec, body = row
     if codec != ENTRIES:
         return PageIn(partition, count, body, codec)

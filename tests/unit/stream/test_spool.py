@@ -86,6 +86,28 @@ def test_what_came_while_it_was_away_arrives_in_order_before_what_comes_later(sp
     assert spool.waiting.size_bytes == 0
 
 
+def test_it_is_emptied_although_something_always_comes_behind(spool: Spool, log: FlakyLog) -> None:
+    log.is_away = True
+    spool.append_pages(DEVICE, [page("0")])
+    log.is_away = False
+    is_over = threading.Event()
+    said = [0]
+
+    def keep_on_saying() -> None:
+        while not is_over.is_set():
+            said[0] += 1
+            spool.append_pages(DEVICE, [page(str(said[0]))])
+
+    talking = threading.Thread(target=keep_on_saying)
+    talking.start()
+    until(lambda: spool.failure is None)
+    is_over.set()
+    talking.join()
+    until(lambda: not spool.waiting.events)
+
+    assert log.took[0] == [str(n).encode() for n in range(said[0] + 1)]
+
+
 def test_a_full_spool_refuses_and_takes_again_when_it_is_empty(log: FlakyLog, tmp_path: Path) -> None:
     spool = Spool(log, tmp_path, bytes_max=4_000)
     spool.start()
