@@ -13,11 +13,11 @@ from typing import Final
 from shoal import tracing
 from shoal.clock import Clock
 from shoal.commands.command import Command, Operation, State, Trigger, trigger_for
-from shoal.commands.poke import Poke
 from shoal.commands.store import COMMANDS_PER_QUERY_MAX, Commands, Mark
 from shoal.errors import Unavailable
 from shoal.lwm2m.dataplane import Answer, DataPlane
 from shoal.storage.database import Database
+from shoal.storage.poke import Poke
 
 log = logging.getLogger(__name__)
 

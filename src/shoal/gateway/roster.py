@@ -12,6 +12,7 @@ from shoal.lwm2m.dataplane import DataPlane, DeviceEntry
 from shoal.storage import directory
 from shoal.storage.database import Database
 from shoal.storage.directory import DirectoryEntry
+from shoal.storage.poke import Poke
 from shoal.storage.secrets import Vault
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,12 @@ class Roster:
         self._core = core
         self._database = database
         self._vault = vault
-        self._poked = asyncio.Event()
+        self._poke = Poke()
         self._following = asyncio.Lock()
         self.version = 0
         # Devices that the core would not take, and why: shown with the pipeline, and logged once for each change.
         self.refused: dict[str, str] = {}
-        database.on(directory.device_directory.name, self._poked.set)
+        database.on(directory.device_directory.name, self._poke)
 
     async def follow(self) -> int:
         """Takes over what changed since the last call; how many devices that were.
@@ -53,16 +54,11 @@ class Roster:
     async def run(self) -> None:
         """Follows until it is cancelled."""
         while True:
-            self._poked.clear()
             try:
                 await self.follow()
             except Unavailable as error:
                 log.warning("roster.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
-            try:
-                async with asyncio.timeout(LOOK_EVERY.total_seconds()):
-                    await self._poked.wait()
-            except TimeoutError:
-                continue
+            await self._poke.wait(LOOK_EVERY)
 
     def _take(self, changed: Sequence[DirectoryEntry]) -> None:
         gone = [entry.device_id for entry in changed if entry.removed]

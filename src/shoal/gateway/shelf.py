@@ -12,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from shoal.commands.poke import Poke
 from shoal.errors import Unavailable
 from shoal.lwm2m.dataplane import DataPlane
+from shoal.storage.poke import Poke
 
 log = logging.getLogger(__name__)
 

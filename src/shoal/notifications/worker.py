@@ -1,7 +1,6 @@
 """Makes notifications of alert events, and delivers what is due: the one place here that calls neighbours."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -20,6 +19,7 @@ from shoal.notifications.message import Message, message, message_of_test
 from shoal.notifications.store import Notification
 from shoal.notifications.tables import notifications
 from shoal.storage.database import Database, Transaction
+from shoal.storage.poke import Poke
 from shoal.stream.worker import Batch
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 NOTIFICATIONS_PER_LEASE_MAX: Final = 20  # connections that mail servers grant without asking back
 # How often the loop looks even when nobody poked it and nothing seemed due: the net under a lost poke.
 LOOK_EVERY: Final = timedelta(seconds=5)
+# What is due at this moment is not looked for again and again within it.
+LOOK_AT_MOST_EVERY: Final = timedelta(milliseconds=50)
 # The database is away: how long until the next look.
 AWAY_FOR: Final = timedelta(seconds=1)
 
@@ -73,13 +75,12 @@ class Delivery:
         self._owner = owner
         self._base_url = base_url
         self._place_name = place_name
-        self._poked = asyncio.Event()
-        database.on(notifications.name, self._poked.set)
+        self._poke = Poke()
+        database.on(notifications.name, self._poke)
 
     async def run(self) -> NoReturn:
         """Delivers what is due, sleeps until something is or somebody pokes."""
         while True:
-            self._poked.clear()
             try:
                 wait = LOOK_EVERY if await self.deliver_due() == 0 else timedelta()
             except Unavailable as error:
@@ -87,9 +88,7 @@ class Delivery:
                 wait = AWAY_FOR
             if wait:
                 wait = min(wait, await self._until_due())
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(wait.total_seconds(), 0.05)):
-                        await self._poked.wait()
+                await self._poke.wait(max(wait, LOOK_AT_MOST_EVERY))
 
     async def deliver_due(self) -> int:
         """Delivers one lease of what is due now; how many notifications that were.

@@ -12,6 +12,7 @@ from shoal.errors import Unavailable
 from shoal.events.topics import BY_NAME
 from shoal.storage.database import Database
 from shoal.storage.outbox import OutboxRow, outbox_events
+from shoal.storage.poke import Poke
 from shoal.stream.log import Entry, Log
 
 logger = logging.getLogger(__name__)
@@ -29,15 +30,14 @@ class Relay:
     def __init__(self, database: Database, log: Log) -> None:
         self._database = database
         self._log = log
-        self._poked = asyncio.Event()
+        self._poke = Poke()
         self.failure: Unavailable | None = None
-        database.on(outbox_events.name, self._poked.set)
+        database.on(outbox_events.name, self._poke)
 
     async def run(self) -> None:
         """Carries until it is cancelled."""
         while True:
             try:
-                self._poked.clear()
                 carried = await self.carry()
                 self.failure = None
             except Unavailable as error:
@@ -47,10 +47,10 @@ class Relay:
                 await asyncio.sleep(BACK_OFF.total_seconds())
                 continue
             if carried == 0:
-                await self._rest()
+                await self._poke.wait(LOOK_EVERY)
 
     async def carry(self) -> int:
-        """One round; how many events it carried. None when another process is at it: two would mix up the order."""
+        """One round; how many events it carried: 0 when another process is at it: two would mix up the order."""
         async with self._database.alone("relay") as is_mine:
             if not is_mine:
                 return 0
@@ -61,13 +61,6 @@ class Relay:
             if rows:
                 await self._database.outbox_carried(rows[-1].id)
             return len(rows)
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_EVERY.total_seconds()):
-                await self._poked.wait()
-        except TimeoutError:
-            return
 
 
 def _runs(rows: Sequence[OutboxRow]) -> Iterator[tuple[str, list[Entry]]]:

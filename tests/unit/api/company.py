@@ -18,7 +18,6 @@ from shoal.api.changes import Changes
 from shoal.api.context import Rooms
 from shoal.audit.store import Audit
 from shoal.commands.command import Command, Trigger
-from shoal.commands.poke import Poke
 from shoal.commands.store import Commands, Mark
 from shoal.events.device import DeviceRegistered, Reading, ReadingsReported
 from shoal.health.store import Health
@@ -32,6 +31,7 @@ from shoal.notifications.contact_store import Contacts
 from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
 from shoal.notifications.worker import NotificationHandler
+from shoal.storage.poke import Poke
 from shoal.stream.worker import HEARTBEAT_EVERY, Worker
 from tests.harness.installation import Installation
 

@@ -1,4 +1,4 @@
-"""Tells the gateway of this process that there is something new in the queue. A lost poke loses nothing: rows stay."""
+"""Wakes whoever waits for something new in a table (`Database.on`). A lost poke loses nothing: rows stay."""
 
 import asyncio
 import contextlib

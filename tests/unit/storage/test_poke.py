@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from shoal.commands.poke import Poke
+from shoal.storage.poke import Poke
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=1)
 
