@@ -137,6 +137,11 @@ class Spool:
             except Unavailable as error:
                 self._away(error)
                 self._closing.wait(AGAIN_EVERY.total_seconds())
+            except Exception as error:  # a thread that ended would leave all that comes waiting for ever
+                if self.failure is None:
+                    logger.exception("spool.stuck")
+                self.failure = Unavailable("spool", f"{self._path}: {error}", "What waits there needs a person")
+                self._closing.wait(AGAIN_EVERY.total_seconds())
 
     def _carry(self) -> bool:
         """One round, in the order of arrival; False when nothing is left."""

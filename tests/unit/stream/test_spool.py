@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.errors import Unavailable
+from shoal.errors import Rejected, Unavailable
 from shoal.events.topics import DEVICE, Topic
 from shoal.stream.log import PageIn
 from shoal.stream.spool import FILE, Spool
@@ -24,6 +24,7 @@ class FlakyLog:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.refuses: Rejected | None = None
         self.took: dict[int, list[bytes]] = {}
         self._lock = threading.Lock()
 
@@ -32,6 +33,8 @@ class FlakyLog:
         with self._lock:
             if self.is_away:
                 raise Unavailable("Kafka", "away")
+            if self.refuses is not None:
+                raise self.refuses
             for page in pages:
                 self.took.setdefault(page.partition, []).extend(value for _, value in page.messages)
 
@@ -144,6 +147,25 @@ def test_what_waits_outlives_the_process(log: FlakyLog, tmp_path: Path) -> None:
     second.close()
 
     assert log.took[0] == [b"before the crash"]
+
+
+def test_what_the_log_will_never_take_is_told_and_nothing_is_dropped(log: FlakyLog, tmp_path: Path) -> None:
+    """Fewer partitions than before, say: somebody has to look, and what waits must still be there."""
+    log.is_away = True
+    spool = Spool(log, tmp_path, bytes_max=MEBIBYTE)
+    spool.start()
+    spool.append_pages(DEVICE, [page("a")])
+    log.refuses = Rejected("partition", "7 of 4")
+    log.is_away = False
+
+    until(lambda: spool.failure is not None and "7 of 4" in spool.failure.reason)
+    assert spool.waiting.events == 1
+    log.refuses = None
+    until(lambda: not spool.waiting.events)
+    spool.close()
+
+    assert log.took[0] == [b"a"]
+    assert spool.failure is None
 
 
 def test_a_damaged_file_is_named_with_what_to_do(log: FlakyLog, tmp_path: Path) -> None:
