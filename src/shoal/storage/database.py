@@ -147,21 +147,16 @@ class Database:
             Unavailable: away, damaged, locked, not writable; with what to do about it.
             Rejected: not a URL of a database that we support.
         """
-        engine = _engine_of(url)
-        try:
-            with _translated(engine):
-                if migrate and not engine.is_private:
-                    await asyncio.to_thread(migrations.upgrade, engine.writers.url)
-                await engine.check()
-                if not migrate or engine.is_private:
-                    async with engine.writers.begin() as connection:
-                        await connection.run_sync(metadata.create_all)
-        except BaseException:
-            await engine.close()
-            raise
-        database = cls(engine)
-        engine.listen(database._heard)  # our own
-        return database
+
+        async def prepare(engine: Engine) -> None:
+            if migrate and not engine.is_private:
+                await asyncio.to_thread(migrations.upgrade, engine.writers.url)
+            await engine.check()
+            if not migrate or engine.is_private:
+                async with engine.writers.begin() as connection:
+                    await connection.run_sync(metadata.create_all)
+
+        return await cls._opened(url, prepare)
 
     @classmethod
     async def join(cls, url: str) -> "Database":
@@ -171,16 +166,25 @@ class Database:
             Unavailable: away, or its tables are of another version; with what to do about it.
             Rejected: not a URL of a database that we support.
         """
+
+        async def prepare(engine: Engine) -> None:
+            await engine.check()
+            await asyncio.to_thread(migrations.check, engine.writers.url)
+
+        return await cls._opened(url, prepare)
+
+    @classmethod
+    async def _opened(cls, url: str, prepare: Callable[[Engine], Awaitable[None]]) -> "Database":
+        """Prepared and listening; closed again when that fails."""
         engine = _engine_of(url)
         try:
             with _translated(engine):
-                await engine.check()
-                await asyncio.to_thread(migrations.check, engine.writers.url)
+                await prepare(engine)
         except BaseException:
             await engine.close()
             raise
         database = cls(engine)
-        engine.listen(database._heard)  # our own
+        engine.listen(database._heard)
         return database
 
     @contextlib.asynccontextmanager
