@@ -16,7 +16,7 @@ from shoal import tracing
 from shoal.api import measures, operations
 from shoal.app import first_start, logs, web
 from shoal.app.foundation import Foundation
-from shoal.app.roles import Process, pages
+from shoal.app.roles import Process, outer, pages
 from shoal.app.watching import is_alive
 from shoal.bff.api import connect
 from shoal.clock import Clock, SystemClock
@@ -172,8 +172,7 @@ async def _web(settings: Settings, role: Role, say: Say, opened: contextlib.Asyn
     say(lines)
     async with asyncio.TaskGroup() as tasks:
         for application, socket_ in served:
-            server = web.WebServer(application, socket_, cert=settings.tls_cert, key=settings.tls_key)
-            tasks.create_task(server.run())
+            tasks.create_task(outer(settings, application, socket_).run())
 
 
 def _operations(router: APIRouter) -> FastAPI:

@@ -265,15 +265,8 @@ class Process:
         )
 
     def serve(self, name: str, application: ASGIApp, address: socket.socket, *, with_tls: bool = True) -> None:
-        """Serves an application, over TLS where there is a certificate."""
-        settings = self.base.settings
-        server = web.WebServer(
-            application,
-            address,
-            cert=settings.tls_cert if with_tls else None,
-            key=settings.tls_key if with_tls else None,
-            trusted_proxies=settings.trusted_proxies if with_tls else web.LOOPBACK,
-        )
+        """Serves an application: on the outside as the settings say, or `with_tls` off to our own pages on loopback."""
+        server = outer(self.base.settings, application, address) if with_tls else web.WebServer(application, address)
         self._work.append((name, server.run))
 
     def operations(self) -> APIRouter:
@@ -287,7 +280,7 @@ class Process:
         """Works until it is cancelled. Whatever fails that should not takes the process with it."""
         async with asyncio.TaskGroup() as tasks:
             for name, work in self._work:
-                tasks.create_task(_ran(work), name=name)
+                tasks.create_task(work(), name=name)
             tasks.create_task(beside, name="beside")
 
     def _channels(self) -> tuple[Channels, Outbound]:
@@ -315,6 +308,17 @@ class Process:
         )
 
 
+def outer(settings: Settings, application: ASGIApp, address: socket.socket) -> web.WebServer:
+    """A server for whoever may come from elsewhere: over TLS where there is a certificate, perhaps behind a proxy."""
+    return web.WebServer(
+        application,
+        address,
+        cert=settings.tls_cert,
+        key=settings.tls_key,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
 def pages(settings: Settings, api: str, opened: contextlib.AsyncExitStack, clock: Clock) -> FastAPI:
     """The pages, over the API at that URL."""
     client = connect(api, ca=settings.api_ca)
@@ -326,10 +330,6 @@ def pages(settings: Settings, api: str, opened: contextlib.AsyncExitStack, clock
         clock=clock,
         is_secure=settings.tls_cert is not None,
     )
-
-
-async def _ran(work: Work) -> None:
-    await work()
 
 
 async def _gateway_options(settings: Settings, database: Database, inventory: Inventory) -> GatewayOptions:
