@@ -1,4 +1,4 @@
-"""`python -m bench.run [--short] [--output FILE]`: Shoal and its peers side by side, on this machine, in one run.
+"""`python -m bench.run [--short] [--phases PHASE...] [--output FILE]`: Shoal and its peers side by side, on this machine, in one run.
 
 Every figure is operations per second of the *server's* processor time, as the system counts it. Set-ups take turns within
 a round, so that a machine that slows down slows all of them down; compare the ratios. `README.md` says how to read them.
@@ -35,6 +35,7 @@ WINDOW: Final = 4_096
 HANDSHAKE_WINDOW: Final = 64
 # Clients that come at the same time, at the start.
 JOINING_TOGETHER: Final = 128
+PHASES: Final = ("coap", "observed", "dtls", "memory", "soak", "health")
 # Long enough for a commit of everything and for memory to come to rest.
 SETTLE_S: Final = 1.0
 SAMPLE_EVERY_S: Final = 1.0
@@ -136,8 +137,9 @@ class Site:
 class Run:
     """Everything that is measured, phase by phase."""
 
-    def __init__(self, plan: Plan, folder: Path, kafka: str | None) -> None:
+    def __init__(self, plan: Plan, phases: Sequence[str], folder: Path, kafka: str | None) -> None:
         self._plan = plan
+        self._phases = phases
         self._folder = folder
         self._kafka = kafka
         self.measures: list[Measure] = []
@@ -148,17 +150,25 @@ class Run:
     def all(self) -> None:
         durable = ["embedded", *(["kafka"] if self._kafka else [])]
         everybody = ["leshan", "answer", "hands", *durable]
-        self._rounds("coap", everybody, ("register", "update", "send"), self._plan.clients)
-        self._rounds("observed", ["leshan", "hands", *durable], ("notify",), self._plan.clients, observe=True)
-        self._rounds(
-            "dtls", ["leshan", "hands", "embedded"], ("handshake", "send"), self._plan.secure_clients, secure=True
-        )
-        for secure in (False, True):
-            for setup in ("leshan", "embedded"):
-                self._weigh(setup, secure=secure)
-        for setup in ("leshan", "embedded"):
-            self._soak(setup)
-        self._judge()
+        clients, secure_clients = self._plan.clients, self._plan.secure_clients
+        for phase in self._phases:
+            match phase:
+                case "coap":
+                    self._rounds("coap", everybody, ("register", "update", "send"), clients)
+                case "observed":
+                    self._rounds("observed", ["leshan", "hands", *durable], ("notify",), clients, observe=True)
+                case "dtls":
+                    setups = ["leshan", "hands", "embedded"]
+                    self._rounds("dtls", setups, ("handshake", "send"), secure_clients, secure=True)
+                case "memory":
+                    for secure in (False, True):
+                        for setup in ("leshan", "embedded"):
+                            self._weigh(setup, secure=secure)
+                case "soak":
+                    for setup in ("leshan", "embedded"):
+                        self._soak(setup)
+                case "health":
+                    self._judge()
 
     # -- speed ----------------------------------------------------------------------------------------------------------
 
@@ -326,6 +336,7 @@ def say(line: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a minute or two: whether it works, not how fast it is")
+    parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES, help="what is measured (all of it)")
     parser.add_argument("--output", type=Path, help="where the figures go, as JSON")
     options = parser.parse_args()
     plan = SHORT if options.short else FULL
@@ -333,7 +344,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="shoal-bench-") as name, ExitStack() as opened:
         folder = Path(name)
         kafka = opened.enter_context(Broker(folder / "kafka")).servers if plan.with_kafka else None
-        run = Run(plan, folder, kafka)
+        run = Run(plan, options.phases, folder, kafka)
         began = time.time()
         run.all()
     result = {
