@@ -380,9 +380,8 @@ impl Gateway {
             return;
         }
         self.heartbeat_at = Some(now.monotonic + every);
-        let key: Arc<str> = "".into();
         for partition in 0..self.pages.partitions() {
-            let mut event = self.pages.begin(now, partition, &key, "heartbeat");
+            let mut event = self.pages.begin(now, partition, "", "heartbeat");
             event.number("partition", partition);
             event.finish();
         }

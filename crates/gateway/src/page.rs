@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::event::{Stamp, write_address, write_foreign, write_number, write_text};
@@ -21,8 +20,23 @@ pub struct Page {
     pub body: Vec<u8>,
     /// Where each line ends, its newline included.
     pub ends: Vec<u32>,
-    /// Whom each line is about: the device, or what is known of a stranger.
-    pub keys: Vec<Arc<str>>,
+    /// Whom each line is about, one after another: the device, or what is known of a stranger.
+    pub keys: String,
+    /// Where each of them ends.
+    pub key_ends: Vec<u32>,
+}
+
+impl Page {
+    /// Every event: whom it is about, and its line with the newline.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let (mut line_start, mut key_start) = (0, 0);
+        self.ends.iter().zip(&self.key_ends).map(move |(&end, &key_end)| {
+            let line = &self.body[line_start..end as usize];
+            let key = &self.keys[key_start..key_end as usize];
+            (line_start, key_start) = (end as usize, key_end as usize);
+            (key, line)
+        })
+    }
 }
 
 /// How pages are made.
@@ -110,7 +124,7 @@ impl Pages {
     }
 
     /// Begins an event that happened now.
-    pub(crate) fn begin(&mut self, now: Now, partition: u32, key: &Arc<str>, kind: &str) -> EventWriter<'_> {
+    pub(crate) fn begin(&mut self, now: Now, partition: u32, key: &str, kind: &str) -> EventWriter<'_> {
         self.begin_at(now, now.unix_ms, partition, key, kind)
     }
 
@@ -120,7 +134,7 @@ impl Pages {
         now: Now,
         unix_ms: u64,
         partition: u32,
-        key: &Arc<str>,
+        key: &str,
         kind: &str,
     ) -> EventWriter<'_> {
         self.make_room(partition);
@@ -131,10 +145,12 @@ impl Pages {
             self.number_next += 1;
             self.ages.push_back((now.monotonic, partition, number));
             let body = Vec::with_capacity(self.reserve);
-            let page = Page { number, partition, body, ends: Vec::new(), keys: Vec::new() };
+            let page = Page { number, partition, body, ends: Vec::new(), keys: String::new(), key_ends: Vec::new() };
             OpenPage { page, born: now.monotonic, held: Vec::new() }
         });
         let start = open.page.body.len();
+        // Copied, not shared: a count that two threads change for every event costs more than a dozen bytes.
+        open.page.keys.push_str(key);
         let body = &mut open.page.body;
         body.extend_from_slice(self.prefix.as_bytes());
         write_number(body, open.page.number);
@@ -145,13 +161,7 @@ impl Pages {
         body.extend_from_slice(b"\",\"time\":\"");
         body.extend_from_slice(self.stamp.text());
         body.push(b'"');
-        EventWriter {
-            open,
-            start,
-            key: Arc::clone(key),
-            uncommitted_bytes: &mut self.uncommitted_bytes,
-            events: &mut self.events,
-        }
+        EventWriter { open, start, uncommitted_bytes: &mut self.uncommitted_bytes, events: &mut self.events }
     }
 
     /// Seals the partition's page when it is full, so that the next event finds room.
@@ -256,7 +266,6 @@ impl Pages {
 pub(crate) struct EventWriter<'a> {
     open: &'a mut OpenPage,
     start: usize,
-    key: Arc<str>,
     uncommitted_bytes: &'a mut usize,
     events: &'a mut u64,
 }
@@ -317,13 +326,15 @@ impl EventWriter<'_> {
         let end = body.len() as u32;
         self.start = body.len();
         self.open.page.ends.push(end);
-        self.open.page.keys.push(Arc::clone(&self.key));
+        self.open.page.key_ends.push(self.open.page.keys.len() as u32);
     }
 }
 
 impl Drop for EventWriter<'_> {
     fn drop(&mut self) {
-        self.open.page.body.truncate(self.start);
+        let page = &mut self.open.page;
+        page.body.truncate(self.start);
+        page.keys.truncate(page.key_ends.last().map_or(0, |end| *end as usize));
     }
 }
 
@@ -340,7 +351,7 @@ mod tests {
     }
 
     fn write(pages: &mut Pages, now: Now, partition: u32) {
-        pages.begin(now, partition, &"d1".into(), "awake").finish();
+        pages.begin(now, partition, "d1", "awake").finish();
     }
 
     #[test]
@@ -356,7 +367,7 @@ mod tests {
         let body = String::from_utf8(page.body).unwrap();
         assert_eq!(body.lines().next(), Some(line));
         assert_eq!(body.lines().nth(1), Some(line.replace("-1-0", "-1-1").as_str()));
-        assert_eq!((page.ends.len(), page.ends[1] as usize, page.keys.len()), (2, body.len(), 2));
+        assert_eq!((page.ends.len(), page.ends[1] as usize, page.keys.as_str()), (2, body.len(), "d1d1"));
     }
 
     #[test]
@@ -393,13 +404,14 @@ mod tests {
         write(&mut pages, now, 0);
         let bytes = pages.uncommitted_bytes();
 
-        let mut event = pages.begin(now, 0, &"d1".into(), "readings");
+        let mut event = pages.begin(now, 0, "d1", "readings");
         event.text("via", "send");
         drop(event);
         pages.seal_all();
 
         assert_eq!((pages.uncommitted_bytes(), pages.events()), (bytes, 1));
-        assert_eq!(pages.poll_page().unwrap().body.len(), bytes);
+        let page = pages.poll_page().unwrap();
+        assert_eq!((page.body.len(), page.lines().map(|(key, _)| key).collect::<Vec<_>>()), (bytes, vec!["d1"]));
     }
 
     #[test]

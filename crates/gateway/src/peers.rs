@@ -8,6 +8,7 @@ use ahash::RandomState;
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
 use dtls::{ConnectionId, Session};
+use hashbrown::HashTable;
 
 use crate::devices::DeviceIndex;
 use crate::outbox::SocketNumber;
@@ -56,8 +57,11 @@ struct Place {
 pub(crate) struct Peers {
     places: Vec<Place>,
     free: Vec<u32>,
-    by_address: HashMap<(SocketNumber, SocketAddr), u32, RandomState>,
+    /// Places only: the address is looked up where the peer is, which is wanted next anyway. So the table is a tenth of
+    /// one with addresses in it, and stays in the processor's cache.
+    by_address: HashTable<u32>,
     by_connection_id: HashMap<ConnectionId, u32, RandomState>,
+    hasher: RandomState,
     half_open: usize,
     secure: usize,
     /// Where the sweep goes on.
@@ -69,8 +73,9 @@ impl Peers {
         Self {
             places: Vec::new(),
             free: Vec::new(),
-            by_address: HashMap::with_hasher(hasher.clone()),
-            by_connection_id: HashMap::with_hasher(hasher),
+            by_address: HashTable::new(),
+            by_connection_id: HashMap::with_hasher(hasher.clone()),
+            hasher,
             half_open: 0,
             secure: 0,
             swept: 0,
@@ -104,7 +109,33 @@ impl Peers {
     }
 
     pub(crate) fn by_address(&self, socket: SocketNumber, address: SocketAddr) -> Option<PeerKey> {
-        self.by_address.get(&(socket, address)).and_then(|index| self.at(*index))
+        let hash = self.hasher.hash_one((socket, address));
+        let index = self.by_address.find(hash, |index| is_at(&self.places, *index, socket, address))?;
+        self.at(*index)
+    }
+
+    /// From now on this address means the peer in this place, which has it already.
+    fn learn_address(&mut self, index: u32, socket: SocketNumber, address: SocketAddr) {
+        let Self { by_address, hasher, places, .. } = self;
+        let hash = hasher.hash_one((socket, address));
+        match by_address.find_mut(hash, |other| is_at(places, *other, socket, address)) {
+            Some(former) => *former = index,
+            None => {
+                let rehash = |index: &u32| {
+                    let peer = places.get(*index as usize).and_then(|place| place.peer.as_ref());
+                    peer.map_or(0, |peer| hasher.hash_one((peer.socket, peer.address)))
+                };
+                by_address.insert_unique(hash, index, rehash);
+            }
+        }
+    }
+
+    /// The address of this peer means nobody any more, unless it means another by now. Before the peer leaves it.
+    fn forget_address(&mut self, index: u32, socket: SocketNumber, address: SocketAddr) {
+        let hash = self.hasher.hash_one((socket, address));
+        if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == index) {
+            entry.remove();
+        }
     }
 
     pub(crate) fn by_connection_id(&self, id: ConnectionId) -> Option<PeerKey> {
@@ -117,25 +148,26 @@ impl Peers {
             self.places.push(Place { generation: 0, peer: None });
             self.places.len() as u32 - 1
         });
-        self.by_address.insert((peer.socket, peer.address), index);
         if let Some(association) = &peer.security {
             self.by_connection_id.insert(association.connection_id, index);
             self.half_open += 1;
             self.secure += 1;
         }
+        let (socket, address) = (peer.socket, peer.address);
         let place = &mut self.places[index as usize];
         place.peer = Some(peer);
-        PeerKey { index, generation: place.generation }
+        let key = PeerKey { index, generation: place.generation };
+        self.learn_address(index, socket, address);
+        key
     }
 
     pub(crate) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
-        let place = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?;
+        let (socket, address) = self.get(key).map(|peer| (peer.socket, peer.address))?;
+        self.forget_address(key.index, socket, address);
+        let place = self.places.get_mut(key.index as usize)?;
         let peer = place.peer.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(key.index);
-        if self.by_address.get(&(peer.socket, peer.address)) == Some(&key.index) {
-            self.by_address.remove(&(peer.socket, peer.address));
-        }
         if let Some(association) = &peer.security {
             self.by_connection_id.remove(&association.connection_id);
             self.secure -= 1;
@@ -156,12 +188,12 @@ impl Peers {
 
     /// The peer speaks from a new address now (RFC 9146 §6; the caller has checked that it may).
     pub(crate) fn relocate(&mut self, key: PeerKey, address: SocketAddr) {
-        let Some(peer) = self.get_mut(key) else { return };
-        let (socket, before) = (peer.socket, std::mem::replace(&mut peer.address, address));
-        if self.by_address.get(&(socket, before)) == Some(&key.index) {
-            self.by_address.remove(&(socket, before));
+        let Some((socket, before)) = self.get(key).map(|peer| (peer.socket, peer.address)) else { return };
+        self.forget_address(key.index, socket, before);
+        if let Some(peer) = self.get_mut(key) {
+            peer.address = address;
         }
-        self.by_address.insert((socket, address), key.index);
+        self.learn_address(key.index, socket, address);
     }
 
     /// The next few places, so that all are looked at once in a while.
@@ -175,4 +207,10 @@ impl Peers {
     pub(crate) fn places(&self) -> usize {
         self.places.len()
     }
+}
+
+/// Whether the peer in a place has this address.
+fn is_at(places: &[Place], index: u32, socket: SocketNumber, address: SocketAddr) -> bool {
+    let peer = places.get(index as usize).and_then(|place| place.peer.as_ref());
+    peer.is_some_and(|peer| peer.address == address && peer.socket == socket)
 }

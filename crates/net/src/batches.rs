@@ -106,7 +106,8 @@ mod tests {
     fn page(number: u64, events: u32) -> Page {
         let body = b"{}\n".repeat(events as usize);
         let ends = (1..=events).map(|line| line * 3).collect();
-        Page { number, partition: 0, body, ends, keys: vec!["device".into(); events as usize] }
+        let key_ends = (1..=events).map(|key| key * 6).collect();
+        Page { number, partition: 0, body, ends, keys: "device".repeat(events as usize), key_ends }
     }
 
     fn numbers(batch: Option<Batch>) -> Vec<u64> {

@@ -53,8 +53,10 @@ impl Batch {
     /// The same, each body one zstd frame; the interpreter is free meanwhile.
     fn pages_zstd<'py>(&self, py: Python<'py>, level: i32) -> PyResult<Vec<PageOut<'py>>> {
         let pages = &self.batch.pages;
-        let frames: std::io::Result<Vec<Vec<u8>>> =
-            py.detach(|| pages.iter().map(|page| zstd::bulk::compress(&page.body, level)).collect());
+        let frames: std::io::Result<Vec<Vec<u8>>> = py.detach(|| {
+            let mut compressor = zstd::bulk::Compressor::new(level)?;
+            pages.iter().map(|page| compressor.compress(&page.body)).collect()
+        });
         let frames = frames.map_err(|error| PyOSError::new_err(error.to_string()))?;
         let page_out = |(page, frame): (&Page, Vec<u8>)| (page.partition, page.ends.len(), PyBytes::new(py, &frame));
         Ok(pages.iter().zip(frames).map(page_out).collect())
@@ -64,11 +66,8 @@ impl Batch {
     fn messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let messages = PyList::empty(py);
         for page in &self.batch.pages {
-            let mut start = 0;
-            for (&end, key) in page.ends.iter().zip(&page.keys) {
-                // Without the newline.
-                let line = &page.body[start..end as usize - 1];
-                start = end as usize;
+            for (key, line) in page.lines() {
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
                 messages.append((page.partition, PyBytes::new(py, key.as_bytes()), PyBytes::new(py, line)))?;
             }
         }

@@ -359,19 +359,19 @@ impl World {
     }
 
     fn commit(&mut self, page: Page) {
-        let mut start = 0;
-        for (end, key) in page.ends.iter().zip(&page.keys) {
-            let line = std::str::from_utf8(&page.body[start..*end as usize]).unwrap();
-            start = *end as usize;
+        let mut bytes = 0;
+        for (key, line) in page.lines() {
+            bytes += line.len();
+            let line = std::str::from_utf8(line).unwrap();
             assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
             let event: Json = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if let Some(device) = event.get("device") {
-                assert_eq!(device.as_str(), Some(&**key));
+                assert_eq!(device.as_str(), Some(key));
             }
             self.events.push(event);
             self.lines.push(line.to_owned());
         }
-        assert_eq!(start, page.body.len());
+        assert_eq!(bytes, page.body.len());
         let now = self.now();
         self.gateway.handle_committed(now, page.number);
     }
