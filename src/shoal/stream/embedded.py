@@ -1,7 +1,7 @@
-"""The log in a file of our own: SQLite, one row a page, one writer thread that commits what waits together.
+"""The log in a file of our own: SQLite, one row a page; what waits together is committed together.
 
-What is durable is a transaction, not a record: while one commit is under way, everything that arrives queues up and goes
-into the next one. A slow disk so makes larger commits by itself, and nobody has to be tuned.
+What is durable is a transaction, not a record: while one commit is under way, everything that arrives queues up, and
+whoever comes next commits all of it. A slow disk so makes larger commits by itself, and nobody has to be tuned.
 """
 
 import asyncio
@@ -121,8 +121,10 @@ class EmbeddedLog:
         self._decompress = decompress
         self._clock = clock or SystemClock()
         self._places = {(topic.name, n): _Partition() for topic in TOPICS for n in range(partitions)}
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_all, name="log-writer", daemon=True)
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        # Held by whoever commits, for everybody who waits. For those in the event loop a thread does it.
+        self._committing = threading.Lock()
+        self._committers = ThreadPoolExecutor(1, thread_name_prefix="log-writer")
         self._readers = ThreadPoolExecutor(READERS_MAX, thread_name_prefix="log-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -134,17 +136,14 @@ class EmbeddedLog:
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         await self._loop.run_in_executor(self._readers, self._prepare)
+        self._connection = self._connect()
         self._is_open = True
-        self._writer.start()
         self._expiring = self._loop.create_task(self._expire_now_and_then())
 
     async def close(self) -> None:
         if self._expiring is not None:
             self._expiring.cancel()
-        if self._is_open:
-            self._is_open = False
-            self._jobs.put(None)
-            await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._end_writing)
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._connections:
             connection.close()
@@ -159,12 +158,16 @@ class EmbeddedLog:
             by_partition.setdefault(partition_of(entry.key, self._count), []).append(entry)
         rows = [_Row(topic.name, n, len(some), ENTRIES, pack(some)) for n, some in by_partition.items()]
         if rows:
-            await asyncio.wrap_future(self._submit(rows))
+            job = self._submit(rows)
+            self._committers.submit(self._commit_with_others, job)
+            await asyncio.wrap_future(job.done)
 
     def append_pages(self, topic: Topic, pages: Sequence[PageIn]) -> None:
         rows = [self._row_of(topic, page) for page in pages if page.count]
         if rows:
-            self._submit(rows).result()
+            job = self._submit(rows)
+            self._commit_with_others(job)
+            job.done.result()
 
     async def shares(self, group: str, topics: Sequence[Topic]) -> AsyncGenerator[frozenset[Place], None]:
         del group  # there is one process
@@ -197,7 +200,7 @@ class EmbeddedLog:
         """Deletes pages that are older than their topic's retention; how many."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._expire, now)
 
-    # -- writing: one thread ------------------------------------------------------------------------------------------
+    # -- writing: one thread at a time --------------------------------------------------------------------------------
 
     def _row_of(self, topic: Topic, page: PageIn) -> _Row:
         if not 0 <= page.partition < self._count:
@@ -209,59 +212,66 @@ class EmbeddedLog:
             raise Rejected("codec", "zstd pages need a decompress function to be read again")
         return _Row(topic.name, page.partition, page.count, page.codec, page.body)
 
-    def _submit(self, rows: Sequence[_Row]) -> "Future[None]":
+    def _submit(self, rows: Sequence[_Row]) -> _Job:
         if not self._is_open:
             raise Unavailable("log", "it is not open")
         job = _Job(rows, sum(len(row.body) for row in rows))
         self._jobs.put(job)
-        return job.done
+        return job
 
-    def _write_all(self) -> None:
-        connection = self._connect()
-        is_open = True
-        while is_open:
-            jobs, is_open = self._take()
-            if not jobs:
-                continue
-            try:
-                written = self._commit(connection, jobs)
-            except sqlite3.Error as error:
-                away = sqlite.unavailable(error, self.path, "log") or Unavailable("log", f"{self.path}: {error}")
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                for job in jobs:
-                    job.done.set_exception(away)
-                continue
-            for place, (end, time) in written.items():
-                self._places[place].end = end
-                self._places[place].time = time
+    def _commit_with_others(self, job: _Job) -> None:
+        """Commits what waits, until this job is done: mostly once, or somebody else did it meanwhile."""
+        with self._committing:
+            while not job.done.done():
+                self._commit_waiting()
+
+    def _commit_waiting(self) -> None:
+        jobs = self._take()
+        try:
+            written = self._commit(jobs)
+        except sqlite3.Error as error:
+            away = sqlite.unavailable(error, self.path, "log") or Unavailable("log", f"{self.path}: {error}")
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
             for job in jobs:
-                job.done.set_result(None)
-            self._tell(list(written))
-        connection.close()
-        while not self._jobs.empty():
-            if (job_left := self._jobs.get()) is not None:
-                job_left.done.set_exception(Unavailable("log", "it was closed"))
+                job.done.set_exception(away)
+            return
+        except BaseException as error:  # noqa: BLE001  # raised where each of them waits
+            for job in jobs:
+                job.done.set_exception(error)
+            return
+        for place, (end, time) in written.items():
+            self._places[place].end = end
+            self._places[place].time = time
+        for job in jobs:
+            job.done.set_result(None)
+        self._tell(list(written))
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Everything that waits, up to a commit's worth; False when this is the end."""
+    def _take(self) -> list[_Job]:
+        """Everything that waits, up to a commit's worth."""
         jobs: list[_Job] = []
         size = 0
-        job = self._jobs.get()
-        while job is not None:
-            if job.done.set_running_or_notify_cancel():
-                jobs.append(job)
-                size += job.size_bytes
-            if size >= COMMIT_BYTES_MAX:
-                return jobs, True
-            try:
+        with contextlib.suppress(queue.Empty):
+            while size < COMMIT_BYTES_MAX:
                 job = self._jobs.get_nowait()
-            except queue.Empty:
-                return jobs, True
-        return jobs, False
+                if job.done.set_running_or_notify_cancel():
+                    jobs.append(job)
+                    size += job.size_bytes
+        return jobs
 
-    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[_Job]) -> dict[_Spot, tuple[int, int]]:
+    def _end_writing(self) -> None:
+        """What was submitted is still written."""
+        was_open, self._is_open = self._is_open, False
+        self._committers.shutdown()
+        if was_open:
+            with self._committing:
+                while not self._jobs.empty():
+                    self._commit_waiting()
+                self._connection.close()
+
+    def _commit(self, jobs: Sequence[_Job]) -> dict[_Spot, tuple[int, int]]:
         """Writes pages in the order of their callers; where each partition now ends, and when."""
+        connection = self._connection
         now = milliseconds(self._clock.now())
         written: dict[_Spot, tuple[int, int]] = {}
         connection.execute("BEGIN IMMEDIATE")

@@ -82,10 +82,10 @@ async def test_what_waits_together_is_committed_together(log: EmbeddedLog, tmp_p
     has_begun = threading.Event()
     inner = log._commit
 
-    def counted(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> dict[tuple[str, int], tuple[int, int]]:
+    def counted(jobs: Sequence[_Job]) -> dict[tuple[str, int], tuple[int, int]]:
         commits.append(len(jobs))
         has_begun.set()
-        return inner(connection, jobs)
+        return inner(jobs)
 
     log._commit = counted  # type: ignore[method-assign]
     # Somebody else holds the file: the first commit waits, the others queue up behind it.
@@ -104,6 +104,34 @@ async def test_what_waits_together_is_committed_together(log: EmbeddedLog, tmp_p
     assert keys((await read(log, 0)).records) == ["first", *map(str, range(50))]
 
 
+async def test_threads_and_the_event_loop_write_side_by_side(log: EmbeddedLog) -> None:
+    def carry(name: str) -> None:
+        for number in range(30):
+            log.append_pages(DEVICE, [PageIn(0, 1, messages=[(name.encode(), str(number).encode())])])
+
+    carriers = [asyncio.to_thread(carry, name) for name in ("gateway", "spool")]
+    own = [log.append(DEVICE, [Entry("outbox", str(number).encode())]) for number in range(30)]
+    await asyncio.gather(*carriers, *own)
+
+    records = (await read(log, 0)).records
+    for name in ("gateway", "spool", "outbox"):
+        assert [int(record.value) for record in records if record.key == name] == list(range(30))
+
+
+async def test_an_error_that_nobody_foresaw_reaches_whoever_waits(log: EmbeddedLog) -> None:
+    def fail(jobs: Sequence[_Job]) -> dict[tuple[str, int], tuple[int, int]]:
+        raise ZeroDivisionError(len(jobs))
+
+    inner = log._commit
+    log._commit = fail  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        await log.append(DEVICE, [Entry("a", b"")])
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.to_thread(log.append_pages, DEVICE, [PageIn(0, 1, messages=[(b"b", b"")])])
+    log._commit = inner  # type: ignore[method-assign]
+    await log.append(DEVICE, [Entry("c", b"")])
+
+
 async def test_a_commit_is_synchronous(log: EmbeddedLog) -> None:
     connection = log._connect()
 
@@ -116,14 +144,14 @@ async def test_a_full_disk_refuses_all_that_waited_and_loses_nothing_before(log:
     await log.append(DEVICE, [Entry("a", b"")])
     inner = log._commit
 
-    def fail(connection: sqlite3.Connection, jobs: object) -> dict[tuple[str, int], tuple[int, int]]:
-        inner(connection, [])
-        connection.execute("BEGIN IMMEDIATE")
+    def fail(jobs: Sequence[_Job]) -> dict[tuple[str, int], tuple[int, int]]:
+        inner(jobs[:0])
+        log._connection.execute("BEGIN IMMEDIATE")
         error = sqlite3.OperationalError("database or disk is full")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL  # type: ignore[misc]
         raise error
 
-    log._commit = fail  # type: ignore[method-assign, assignment]
+    log._commit = fail  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="disk is full"):
         await log.append(DEVICE, [Entry("b", b"")])
     log._commit = inner  # type: ignore[method-assign]
