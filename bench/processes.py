@@ -76,6 +76,21 @@ class _Process:
         self._process.stdin.flush()
 
 
+class Peer(msgspec.Struct, frozen=True):
+    """Somebody to ask, at an address."""
+
+    uri: str
+
+
+def cpu_s_of(pid: int) -> float:
+    """Seconds of processor time of a process, all its threads, those that ended too; none when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
 class Server(_Process):
     """A server that listens. `name` is the set-up."""
 
@@ -89,9 +104,7 @@ class Server(_Process):
             pass
 
     def cpu_s(self) -> float:
-        """Seconds of processor time of the process, all its threads, those that ended too."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+        return cpu_s_of(self.pid)
 
     def resident_bytes(self) -> int:
         """Physical memory that it occupies."""
@@ -116,7 +129,7 @@ class Server(_Process):
 class Clients(_Process):
     """The load generator, with all its clients."""
 
-    def __init__(self, server: Server, count: int) -> None:
+    def __init__(self, server: Server | Peer, count: int) -> None:
         command = [str(BINARIES / "load"), server.uri, "--clients", str(count), "--prefix", PREFIX]
         super().__init__([*command, *(["--key", KEY] if server.uri.startswith("coaps") else [])])
 

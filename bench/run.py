@@ -150,25 +150,20 @@ class Run:
     def all(self) -> None:
         durable = ["embedded", *(["kafka"] if self._kafka else [])]
         everybody = ["leshan", "answer", "hands", *durable]
-        clients, secure_clients = self._plan.clients, self._plan.secure_clients
+        phases = {
+            "coap": lambda: self._rounds("coap", everybody, ("register", "update", "send"), self._plan.clients),
+            "observed": lambda: self._rounds(
+                "observed", ["leshan", "hands", *durable], ("notify",), self._plan.clients, observe=True
+            ),
+            "dtls": lambda: self._rounds(
+                "dtls", ["leshan", "hands", "embedded"], ("handshake", "send"), self._plan.secure_clients, secure=True
+            ),
+            "memory": self._weigh_all,
+            "soak": self._soak_all,
+            "health": self._judge,
+        }
         for phase in self._phases:
-            match phase:
-                case "coap":
-                    self._rounds("coap", everybody, ("register", "update", "send"), clients)
-                case "observed":
-                    self._rounds("observed", ["leshan", "hands", *durable], ("notify",), clients, observe=True)
-                case "dtls":
-                    setups = ["leshan", "hands", "embedded"]
-                    self._rounds("dtls", setups, ("handshake", "send"), secure_clients, secure=True)
-                case "memory":
-                    for secure in (False, True):
-                        for setup in ("leshan", "embedded"):
-                            self._weigh(setup, secure=secure)
-                case "soak":
-                    for setup in ("leshan", "embedded"):
-                        self._soak(setup)
-                case "health":
-                    self._judge()
+            phases[phase]()
 
     # -- speed ----------------------------------------------------------------------------------------------------------
 
@@ -237,6 +232,11 @@ class Run:
 
     # -- memory ---------------------------------------------------------------------------------------------------------
 
+    def _weigh_all(self) -> None:
+        for secure in (False, True):
+            for setup in ("leshan", "embedded"):
+                self._weigh(setup, secure=secure)
+
     def _weigh(self, setup: str, *, secure: bool) -> None:
         """What a registered client costs that says nothing: against the same server with one client."""
         empty = self._used(setup, 1, secure=secure)
@@ -259,6 +259,10 @@ class Run:
             site = self._open(opened, setup, clients, secure=secure)
             time.sleep(SETTLE_S)
             return {"used": site.server.used_bytes(), "resident": site.server.resident_bytes()}
+
+    def _soak_all(self) -> None:
+        for setup in ("leshan", "embedded"):
+            self._soak(setup)
 
     def _soak(self, setup: str) -> None:
         """Full load for a while: does memory come to rest, and is everything stored that was acknowledged?"""

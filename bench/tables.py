@@ -61,7 +61,7 @@ def _speed(measures: Measures) -> str:
                     _errors(same),
                 ]
             )
-    return _table(("operation", "set-up", "per CPU-second of the server", "per second", "x Leshan", "errors"), rows)
+    return table(("operation", "set-up", "per CPU-second of the server", "per second", "x Leshan", "errors"), rows)
 
 
 def _latency(measures: Measures) -> str:
@@ -71,7 +71,7 @@ def _latency(measures: Measures) -> str:
         same = [it for it in fixed if (it["phase"], it["setup"], it["rate"]) == (phase, setup, rate)]
         percentiles = [_spread([it[name] for it in same], "{:.2f}") for name in ("p50_ms", "p99_ms")]
         rows.append([phase, setup, f"{rate:,.0f}", *percentiles, _errors(same)])
-    return _table(("phase", "set-up", "Send a second", "p50 ms", "p99 ms", "errors"), rows)
+    return table(("phase", "set-up", "Send a second", "p50 ms", "p99 ms", "errors"), rows)
 
 
 def _memory(memory: Measures) -> str:
@@ -85,7 +85,7 @@ def _memory(memory: Measures) -> str:
         ]
         for it in memory
     ]
-    return _table(("", "set-up", "clients", "KiB a client", "resident MiB"), rows)
+    return table(("", "set-up", "clients", "KiB a client", "resident MiB"), rows)
 
 
 def _soak(soak: Measures) -> str:
@@ -105,7 +105,7 @@ def _soak(soak: Measures) -> str:
             ]
         )
     header = ("set-up", "s", "acknowledged", "stored", "resident MiB: before / after a third / at the end", "errors")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _health(health: Mapping[str, Mapping[str, float]]) -> str:
@@ -113,7 +113,7 @@ def _health(health: Mapping[str, Mapping[str, float]]) -> str:
         [name, f"{it['events']:,}", f"{it['events'] / it['duration_s']:,.0f}", f"{it['events'] / it['cpu_s']:,.0f}"]
         for name, it in health.items()
     ]
-    return _table(("health worker on", "events", "per second", "per CPU-second"), rows)
+    return table(("health worker on", "events", "per second", "per CPU-second"), rows)
 
 
 def _errors(measures: Measures) -> str:
@@ -133,7 +133,7 @@ def _spread(values: Sequence[float], style: str) -> str:
     return middle if len(values) == 1 else f"{middle} [{least}..{most}]"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -104,6 +104,12 @@ class Broker:
                 raise RuntimeError(f"Kafka did not start:\n{(self._folder / 'broker.log').read_text()[-3000:]}")
             time.sleep(0.1)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """As a power cut would."""
         assert self._process is not None

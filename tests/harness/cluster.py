@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -31,13 +31,13 @@ ROLES: Final = ("gateway", "api", "web", "health", "health", "alerts", "campaign
 class Cluster(Product):
     """All roles of one Shoal. `web` is where its API is, `pages` where people go."""
 
-    def __init__(self, folder: Path, *, health_processes: int = 2) -> None:
+    def __init__(self, folder: Path, *, health_processes: int = 2, database_options: Sequence[str] = ()) -> None:
         super().__init__(folder)
         self.authority = Authority(folder / "authority")
         self._certificate = self.authority.certificate("shoal-web")
         self._health_processes = health_processes
         self.broker = Broker(folder / "kafka", self.authority)
-        self.postgres = Postgres(authority=self.authority)
+        self.postgres = Postgres(*database_options, authority=self.authority)
         self.verify = self.authority.context()
         # The password is a file, as a container or systemd has it.
         self._secrets = folder / "secrets"
