@@ -1,8 +1,9 @@
 """From a datagram to a condition: every role a process of its own, PostgreSQL and Kafka over TLS, on this machine.
 
-`python -m bench.end_to_end [--rates 1000 2500 5000] [--seconds 30]`: devices report at a fixed rate, each reading goes from
-the gateway through Kafka to the health workers and into PostgreSQL. Prints for each rate what every process took of the
-processor, and how far behind its readers were at the end. `README.md` says how to read it.
+`python -m bench.end_to_end [--rates 1000 2500 5000] [--seconds 30] [--all]`: devices report at a fixed rate, each reading
+goes from the gateway through Kafka to the health workers and into PostgreSQL; with `--all` the other roles run meanwhile,
+which keep readings and the inventory. Prints for each rate what every process took of the processor, and how far behind
+its readers were at the end. `README.md` says how to read it.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from bench.processes import Clients, Peer, cpu_s_of
 from bench.tables import table
-from tests.harness.cluster import Cluster
+from tests.harness.cluster import ROLES, Cluster
 
 CLIENTS: Final = 2_000
 # So many registrations under way: each makes a device in the inventory.
@@ -131,8 +132,11 @@ async def run(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
         with Clients(Peer(cluster.coap), CLIENTS) as clients:
             site = Site(cluster, clients)
             await asyncio.to_thread(clients.do, "register", window=JOINING_TOGETHER)
-            groups = ["health", *(["history", "inventory"] if options.all_readers else [])]
+            groups = ["health", "history", "inventory"]
             await site.caught_up(groups)
+            if not options.all:
+                groups = ["health"]
+                await cluster.stop_roles(name for name in ROLES if name not in ("gateway", "health"))
             return [await site.measure(rate, options.seconds, groups) for rate in options.rates]
     finally:
         await cluster.stop()
@@ -143,7 +147,7 @@ def main() -> None:
     parser.add_argument("--rates", nargs="+", type=int, default=[1_000, 2_500, 5_000])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--health", type=int, default=2, help="processes of the health role")
-    parser.add_argument("--all-readers", action="store_true", help="wait for history and inventory, too")
+    parser.add_argument("--all", action="store_true", help="all roles, not only those from datagram to condition")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="shoal-end-to-end-") as name:

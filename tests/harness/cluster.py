@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -138,6 +138,14 @@ class Cluster(Product):
         """As a power cut does: no goodbye."""
         self.processes[name].kill()
         self.processes[name].wait()
+
+    async def stop_roles(self, names: Iterable[str]) -> None:
+        """Ends some of the processes as a service manager does."""
+        for name in names:
+            process = self.processes.pop(name, None)
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+                await asyncio.to_thread(_ended, process)
 
     async def is_ready(self, name: str) -> bool:
         """Whether a role says that all it needs is there; the simulation is no role."""
