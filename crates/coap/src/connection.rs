@@ -302,6 +302,12 @@ impl Connection {
         self.held = self.held.saturating_add(1);
     }
 
+    /// The peer waits for an answer that is held.
+    #[must_use]
+    pub const fn is_owed(&self) -> bool {
+        self.held > 0
+    }
+
     /// An answer that was held has been sent.
     pub fn answered(&mut self, out: &mut Vec<u8>) -> Result<(), Ending> {
         self.held = self.held.saturating_sub(1);
