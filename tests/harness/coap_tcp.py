@@ -42,9 +42,9 @@ class Message:
 
 
 def _nibble(number: int) -> tuple[int, bytes]:
-    if number < 13:  # noqa: PLR2004  # RFC 7252 §3.1
+    if number < 13:  # RFC 7252 §3.1
         return number, b""
-    if number < 269:  # noqa: PLR2004
+    if number < 269:
         return 13, bytes([number - 13])
     return 14, (number - 269).to_bytes(2, "big")
 
@@ -98,7 +98,7 @@ class Peer:
 
 def _options(rest: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     options, number = [], 0
-    while rest and rest[0] != 0xFF:  # noqa: PLR2004  # the marker of the payload
+    while rest and rest[0] != 0xFF:  # the marker of the payload
         delta, length, rest = rest[0] >> 4, rest[0] & 15, rest[1:]
         delta, rest = _extended(delta, rest)
         length, rest = _extended(length, rest)

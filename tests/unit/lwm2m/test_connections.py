@@ -65,6 +65,17 @@ async def test_a_peer_made_of_bytes_registers_answers_and_leaves(server: Server,
     await listener.hears(Deregistered)
 
 
+async def test_a_server_that_closes_says_so() -> None:
+    async with Server(TCP) as server:
+        reader = connected(server.addresses[0])
+        peer = await reader.__aenter__()
+        await peer.say(Message(CSM), Message(PING, b"p"))
+        await peer.hear(PONG)
+    assert (await peer.hear()).code == RELEASE
+    assert await peer.is_over()
+    await reader.__aexit__(None, None, None)
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
