@@ -31,8 +31,9 @@ class Sensor(resource.ObservableResource):  # type: ignore[misc]  # aiocoap has 
         return aiocoap.Message(payload=self.value, content_format=0)
 
     async def render_put(self, request: aiocoap.Message) -> aiocoap.Message:
-        """Write."""
-        self.value = request.payload
+        """Write and Write-Attributes, which has nothing but queries."""
+        if request.payload or not request.opt.uri_query:
+            self.value = request.payload
         return aiocoap.Message(code=aiocoap.CHANGED)
 
 
