@@ -199,6 +199,30 @@ fn a_file_goes_down_in_large_blocks_and_up_as_well() {
 }
 
 #[test]
+fn what_is_longer_than_a_message_is_put_together_both_ways() {
+    let long = "x".repeat(40_000);
+    let entry = DeviceEntry { observe: vec![("/3/0/15".to_owned(), String::new())], ..entry(1) };
+    let mut world = World::with_registered(options(), &entry, tcp_config(1));
+    world.run(5 * SECOND);
+
+    world.set(0, "/3/0/15", Value::String(long.clone()));
+    world.run(5 * SECOND);
+    assert!(world.readings("notify").contains(&format!("/3/0/15=\"{long}\"")), "a notification and its rest");
+
+    let now = world.now().monotonic;
+    world.hosts[0].device.send(now, 7, vec![path("/3/0/15")]);
+    world.run(5 * SECOND);
+    assert_eq!(world.readings("send"), [format!("/3/0/15=\"{long}\"")]);
+
+    let answer = world.ask(request(1, Operation::Read, "/3/0/15"));
+    assert!(answer.body.unwrap().len() > 40_000);
+    let body = format!(r#"{{"value":"{long}!"}}"#);
+    assert_eq!(world.ask_with(2, Operation::Write, "/3/0/15", &body).outcome, Outcome::Answered);
+    assert_eq!(world.hosts[0].device.get(&path("/3/0/15")), Some(&Value::String(format!("{long}!"))));
+    assert_eq!((world.stat("messages_too_long"), world.stat("connections_broken")), (0, 0));
+}
+
+#[test]
 fn a_file_that_fits_is_given_whole_to_a_peer_that_takes_so_much() {
     let mut world = World::new(options());
     world.put(&entry(1));
