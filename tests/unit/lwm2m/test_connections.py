@@ -1,6 +1,7 @@
 """CoAP over TCP: a peer made of bytes, and our own client, against our own server."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import Rejected, Unavailable
-from shoal.lwm2m import Deregistered, Device, Registered, Reported, Server, Updated
+from shoal.lwm2m import Deregistered, Device, Firmware, Registered, Reported, Server, Updated
+from shoal.lwm2m.firmware import PACKAGE, PACKAGE_URI, UPDATE, Method, Protocol, Result, State
 from shoal.lwm2m.server import Observation
 from tests.harness.coap_tcp import ABORT, CSM, LOCATION_PATH, PING, PONG, RELEASE, Message, connected, register
 from tests.harness.listener import Listener, listening
-from tests.unit.lwm2m.conftest import KEY, PATIENCE
+from tests.unit.lwm2m.conftest import KEY, PATIENCE, until
 
 TCP = "coap+tcp://127.0.0.1:0"
 TEMPERATURE = "/3303/0/5700"
@@ -30,6 +32,10 @@ async def server() -> AsyncIterator[Server]:
 async def listener(server: Server) -> AsyncIterator[Listener]:
     async with listening(server) as listener:
         yield listener
+
+
+def _opaque(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def buoy(server: Server, **more: bool) -> Device:
@@ -126,11 +132,37 @@ async def test_our_own_client_does_everything_over_a_connection(
         await listener.hears(Deregistered)
 
 
+async def test_an_image_is_pulled_and_pushed_over_a_connection(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    image, installed = bytes(range(251)) * 400, list[bytes]()
+
+    async def install(content: bytes) -> Result:
+        installed.append(content)
+        return Result.SUCCESS
+
+    device = buoy(server)
+    firmware = Firmware(device, install, method=Method.BOTH, protocols=(Protocol.COAP_TCP,))
+    file = tmp_path / "image"
+    file.write_bytes(image)
+    async with device:
+        await listener.hears(Registered)
+        path = server.serve_file("image", file, ["buoy-1"])
+        for resource, value in ((PACKAGE_URI, f"{server.addresses[0]}{path}"), (PACKAGE, _opaque(image[::-1]))):
+            await server.write("buoy-1", resource, value)
+            await until(lambda: firmware.state is State.DOWNLOADED)
+            await server.execute("buoy-1", UPDATE)
+            await until(lambda: firmware.result is Result.SUCCESS)
+
+    assert installed == [image, image[::-1]]
+
+
 async def test_another_source_port_is_another_connection_and_the_same_registration(
     server: Server, listener: Listener
 ) -> None:
     async with buoy(server) as device:
         registered = await listener.hears(Registered)
+        await device.registered(PATIENCE)
 
         device.rebind()
 
