@@ -208,6 +208,12 @@ impl Host {
         // One byte more than a device takes shows that a datagram was cut.
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         loop {
+            let nap = self.nap();
+            // Interrupted by a signal: the next turn looks again.
+            let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
+            if ready.iter().any(|event: &epoll::Event| event.data.u64() == WAKE) {
+                let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+            }
             let (added, orders, is_closing) = {
                 let mut inbox = lock(&self.shared.inbox);
                 (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
@@ -215,6 +221,7 @@ impl Host {
             for (handle, running) in added {
                 self.add(handle, running);
             }
+            // Before what arrived: whoever sets a value and then lets a server read it gets that value.
             for (handle, order) in orders {
                 self.carry_out(handle, order);
             }
@@ -223,16 +230,8 @@ impl Host {
                 return;
             }
             self.handle_deadlines();
-            let nap = self.nap();
-            // Interrupted by a signal: the next turn looks again.
-            let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
-            for event in ready.drain(..) {
-                match event.data.u64() {
-                    WAKE => {
-                        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
-                    }
-                    handle => self.receive(handle, event.flags, &mut buffer),
-                }
+            for event in ready.drain(..).filter(|event| event.data.u64() != WAKE) {
+                self.receive(event.data.u64(), event.flags, &mut buffer);
             }
         }
     }
