@@ -1,11 +1,12 @@
 //! One device, as its owner sees it. How it registers, renews and comes back is in `registration.rs`, how it serves its
 //! tree in `serve.rs`.
 //!
-//! After any `handle_*` or order, drain [`Device::poll_transmit`] and [`Device::poll_event`], then call
+//! After any `handle_*` or order, see to [`Device::poll_connection`], drain [`Device::poll_transmit`] and
+//! [`Device::poll_event`], then call
 //! [`Device::handle_timeout`] no earlier than [`Device::poll_timeout`] says. Extra calls do no harm.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use coap::{Answers, Code, Delivery, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
 use lwm2m::{Attributes, Definitions, Path, Value};
@@ -65,6 +66,9 @@ pub struct Device {
     pub(crate) events: VecDeque<Event>,
     pub(crate) phase: Phase,
     pub(crate) transport: Option<Transport>,
+    /// Which connection it wants, if any: see [`Device::poll_connection`].
+    pub(crate) connection: Option<u64>,
+    pub(crate) kept: Option<Kept>,
     pub(crate) transmits: VecDeque<Vec<u8>>,
     pub(crate) download: Option<Download>,
     pub(crate) waiting: VecDeque<(u64, Vec<Path>)>,
@@ -75,6 +79,13 @@ pub struct Device {
     /// What the server was told last: an Update repeats nothing of it.
     pub(crate) told: Told,
     spoke_at: Instant,
+}
+
+/// A registration whose connection is gone.
+pub(crate) struct Kept {
+    pub location: String,
+    /// What to say first over the next one; an Update if nothing else.
+    pub then: Ticket,
 }
 
 /// What a registration says.
@@ -103,6 +114,8 @@ impl Device {
             events: VecDeque::new(),
             phase: Phase::Off,
             transport: None,
+            connection: None,
+            kept: None,
             transmits: VecDeque::new(),
             download: None,
             waiting: VecDeque::new(),
@@ -166,11 +179,15 @@ impl Device {
             self.events.push_back(Event::failed(oldest, "too many readings wait for a registration"));
         }
         self.waiting.push_back((number, paths));
+        self.wake(now);
         self.send_waiting(now);
     }
 
     /// Renews the registration now.
     pub fn update(&mut self, now: Instant, number: Option<u64>) {
+        if self.say_later(now, Ticket::Update(number)) {
+            return;
+        }
         match (&self.phase, number) {
             (Phase::Registered { location, .. }, _) => {
                 let request = self.update_request(location.clone());
@@ -183,6 +200,9 @@ impl Device {
 
     /// Says goodbye and stays silent afterwards.
     pub fn deregister(&mut self, now: Instant, number: Option<u64>) {
+        if self.say_later(now, Ticket::Deregister(number)) {
+            return;
+        }
         match (&self.phase, number) {
             (Phase::Registered { location, .. }, _) => {
                 let request = Request::new(Code::DELETE, location.clone());
@@ -233,9 +253,54 @@ impl Device {
         }
     }
 
+    /// The connection it wants, by a number: make it, [`Device::handle_connected`] when it stands. Another number is
+    /// another connection; none, or another, means that the one before is to be closed when everything has left.
+    pub fn poll_connection(&self) -> Option<u64> {
+        self.connection
+    }
+
+    /// The connection that it wants was made.
+    pub fn handle_connected(&mut self, now: Instant) {
+        // Whatever was said to the one before and did not leave.
+        self.transmits.clear();
+        let mut out = Vec::new();
+        self.transport = Some(Transport::connected(now, &mut out));
+        self.transmits.extend(out);
+    }
+
+    /// Takes bytes from the server that came over its connection.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        let is_asleep = self.is_asleep(now);
+        let Some(Transport::Connected(connection)) = &mut self.transport else { return };
+        connection.push(now, bytes);
+        let mut frame = Vec::new();
+        while let Some(Transport::Connected(connection)) = &mut self.transport {
+            let (was_open, mut out) = (connection.is_open(), Vec::new());
+            let next = connection.next_message(&mut frame, &mut out);
+            let (is_open, capacity) = (connection.is_open(), connection.capacity());
+            self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
+            if is_open && !was_open {
+                self.requests.set_transmission(Transmission { capacity: Some(capacity), ..Transmission::default() });
+                self.take_up(now);
+            }
+            match (next, Message::parse_frame(&frame)) {
+                (Ok(true), Ok(message)) if !is_asleep => self.handle_message(now, &message),
+                (Ok(true), _) => {}
+                (Ok(false), _) => return,
+                (Err(ending), _) => return self.handle_closed(now, &ending.to_string()),
+            }
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn handle_closed(&mut self, now: Instant, why: &str) {
+        if self.connection.is_some() {
+            self.lose_connection(now, why);
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now_ms = milliseconds(self.origin, now);
         if let Phase::Waiting { until } = self.phase
             && until <= now
         {
@@ -243,10 +308,12 @@ impl Device {
         }
         if let Some(transport) = &mut self.transport {
             let mut out = Vec::new();
-            let result = transport.handle_timeout(now_ms, &mut out);
+            let result = transport.handle_timeout(self.origin, now, &mut out);
             self.transmits.extend(out);
-            if let Err(detail) = result {
-                self.come_back_later(now, None, detail);
+            match result {
+                Err(detail) if self.connection.is_some() => self.lose_connection(now, &detail),
+                Err(detail) => self.come_back_later(now, None, detail),
+                Ok(()) => {}
             }
         }
         if let Phase::Registered { renew_at, .. } = &mut self.phase
@@ -285,8 +352,7 @@ impl Device {
             Phase::Registered { .. } if self.is_update_due => Some(self.spoke_at),
             Phase::Registered { renew_at, .. } => *renew_at,
         };
-        let transport = self.transport.as_ref().and_then(Transport::poll_timeout_ms);
-        let transport = transport.map(|ms| self.origin + Duration::from_millis(ms));
+        let transport = self.transport.as_ref().and_then(|transport| transport.poll_timeout(self.origin));
         let notify = self.relations.iter().filter_map(|relation| relation.due(&self.attributes_of(&relation.path)));
         [phase, transport, self.requests.poll_timeout(), self.responses.poll_timeout()]
             .into_iter()
@@ -326,16 +392,24 @@ impl Device {
 
     fn handle_messages(&mut self, now: Instant, messages: Vec<Vec<u8>>) {
         for datagram in messages {
-            let mut out: Vec<Vec<u8>> = Vec::new();
             match Message::parse(&datagram) {
-                Ok(message) if self.requests.handle(now, &message, &mut out) == Handled::Consumed => {}
-                Ok(message) if self.responses.handle(&message) == Handled::Consumed => {}
-                Ok(message) => self.serve(now, &message, &mut out),
-                Err(_) => out.extend(Message::rejection(&datagram).map(|reset| reset.to_vec())),
+                Ok(message) => self.handle_message(now, &message),
+                Err(_) => {
+                    self.transmit(now, Message::rejection(&datagram).map(|reset| reset.to_vec()).into_iter().collect())
+                }
             }
-            self.transmit(now, out);
-            self.settle(now);
         }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: &Message<'_>) {
+        let mut out: Vec<Vec<u8>> = Vec::new();
+        if self.requests.handle(now, message, &mut out) == Handled::NotOurs
+            && self.responses.handle(message) == Handled::NotOurs
+        {
+            self.serve(now, message, &mut out);
+        }
+        self.transmit(now, out);
+        self.settle(now);
     }
 
     /// Takes what became of requests and of notifications.

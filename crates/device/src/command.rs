@@ -29,6 +29,8 @@ pub struct Config {
     pub endpoint: String,
     /// Where its server is.
     pub server: SocketAddr,
+    /// Over a connection (binding T, RFC 8323) instead of datagrams.
+    pub over_tcp: bool,
     /// DTLS with this key; plain CoAP without.
     pub credential: Option<Credential>,
     /// Seconds within which it promises to be heard; 0 never expires.

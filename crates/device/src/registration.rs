@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coap::{Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
 use lwm2m::{Path, Record};
 
-use crate::client::{Device, Phase, Ticket, Told};
+use crate::client::{Device, Kept, Phase, Ticket, Told};
 use crate::download::Step;
 use crate::event::Event;
 use crate::transport::{Transport, milliseconds};
@@ -30,6 +30,11 @@ impl Device {
         let seed = self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.requests = Requests::new(Transmission::default(), seed);
         self.answers = Answers::default();
+        if self.config.over_tcp {
+            self.phase = Phase::Connecting;
+            self.connection = Some(self.starts);
+            return;
+        }
         let mut out = Vec::new();
         match Transport::open(self.config.credential.as_ref(), seed, milliseconds(self.origin, now), &mut out) {
             Ok(transport) => {
@@ -45,6 +50,53 @@ impl Device {
         }
     }
 
+    /// The server has introduced itself over the connection: it is told who we are, or that we are still here.
+    pub(crate) fn take_up(&mut self, now: Instant) {
+        let Some(Kept { location, then }) = self.kept.take() else { return self.register(now) };
+        self.phase = Phase::Registered { location, renew_at: None };
+        match then {
+            Ticket::Deregister(number) => self.deregister(now, number),
+            then => self.update(now, then.number()),
+        }
+        self.go_on_with_download(now);
+    }
+
+    /// Keeps what the owner wants said until there is a connection again; false if there is one, or no registration. One
+    /// replaces the other: both say that we are here, or will not be.
+    pub(crate) fn say_later(&mut self, now: Instant, ticket: Ticket) -> bool {
+        let Some(kept) = &mut self.kept else { return false };
+        let replaced = std::mem::replace(&mut kept.then, ticket).number();
+        self.events.extend(replaced.map(|number| Event::failed(number, "another order came before it could be said")));
+        self.wake(now);
+        true
+    }
+
+    /// A device that sleeps has something to say: it does not wait for the time at which it would have come back.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Waiting { .. }) && self.kept.is_some() && self.config.queue_mode {
+            self.connect(now);
+        }
+    }
+
+    /// The connection is gone, or could not be made; the registration goes on over the next one. A device that sleeps makes
+    /// that when it has something to say.
+    pub(crate) fn lose_connection(&mut self, now: Instant, why: &str) {
+        let mut until = None;
+        let kept = match &self.phase {
+            Phase::Registered { location, renew_at } => {
+                until = renew_at.filter(|_| self.config.queue_mode && self.requests.is_empty());
+                Some(Kept { location: location.clone(), then: Ticket::Update(None) })
+            }
+            _ => self.kept.take(),
+        };
+        let Some(kept) = kept else { return self.come_back_later(now, None, why.to_owned()) };
+        self.phase = Phase::Connecting;
+        self.drop_session(why);
+        self.kept = Some(kept);
+        let until = until.unwrap_or_else(|| now + self.back_off());
+        self.phase = Phase::Waiting { until };
+    }
+
     pub(crate) fn register(&mut self, now: Instant) {
         self.phase = Phase::Registering;
         self.relations.clear();
@@ -53,7 +105,8 @@ impl Device {
             format!("ep={}", self.config.endpoint),
             format!("lt={}", self.config.lifetime_s),
             "lwm2m=1.1".to_owned(),
-            "b=U".to_owned(),
+            // Core 1.1 §6.2.1.2: the transports over which a server may speak to us.
+            if self.config.over_tcp { "b=T" } else { "b=U" }.to_owned(),
         ];
         if self.config.queue_mode {
             request.queries.push("Q".to_owned());
@@ -139,7 +192,10 @@ impl Device {
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));
                 let next = self.renew_at(now);
                 match &mut self.phase {
-                    Phase::Registered { renew_at, .. } if answered.code.is_success() => *renew_at = next,
+                    Phase::Registered { renew_at, .. } if answered.code.is_success() => {
+                        self.failures = 0;
+                        *renew_at = next;
+                    }
                     // Core 1.1 §6.2.2: a server that does not know the registration wants a new one.
                     _ => self.register_again(now),
                 }
@@ -181,8 +237,11 @@ impl Device {
     /// Asks for the next block, if a download waits for a registration.
     pub(crate) fn go_on_with_download(&mut self, now: Instant) {
         if self.is_registered()
-            && let Some(download) = &self.download
+            && let Some(download) = &mut self.download
         {
+            if let Some(capacity) = self.transport.as_ref().and_then(Transport::capacity) {
+                download.use_blocks(capacity.szx());
+            }
             match download.ask() {
                 Some(request) => self.ask(now, request, Ticket::Block),
                 None => self.give_up(now, Ticket::Block, "more blocks than can be numbered"),
@@ -217,18 +276,26 @@ impl Device {
         }
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });
+        self.phase = Phase::Waiting { until: now + self.back_off() };
+    }
+
+    /// How long to wait before the next try.
+    fn back_off(&mut self) -> Duration {
         let doubled = BACK_OFF_FIRST.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_LAST);
         // A quarter of spread, from the seed, so that a farm does not come back in one instant.
         let spread =
             (self.config.seed.wrapping_mul(u64::from(self.failures) + 1) >> 40) as f64 / f64::from(1_u32 << 24);
         self.failures = self.failures.saturating_add(1);
-        self.phase = Phase::Waiting { until: now + doubled.mul_f64(1.0 + 0.25 * spread) };
+        doubled.mul_f64(1.0 + 0.25 * spread)
     }
 
     pub(crate) fn drop_session(&mut self, why: &str) {
-        if self.is_registered() {
+        let kept = self.kept.take();
+        if self.is_registered() || kept.is_some() {
             self.events.push_back(Event::Unregistered);
         }
+        let unsaid = kept.and_then(|kept| kept.then.number());
+        self.events.extend(unsaid.map(|number| Event::failed(number, why)));
         for ticket in self.requests.abandon() {
             // A download outlives its session: it goes on after the next registration.
             if ticket != Ticket::Block {
@@ -239,6 +306,7 @@ impl Device {
         self.responses = Responses::new();
         self.uploads = blockwise::Uploads::new();
         self.transport = None;
+        self.connection = None;
         self.is_update_due = false;
     }
 

@@ -4,12 +4,15 @@
 
 use std::time::Instant;
 
-use coap::{Code, Encoder, Kind, Message, MessageBuilder, Seen, Token, UploadStep, blockwise, content_format, option};
+use coap::{
+    Capacity, Code, Encoder, Kind, Message, MessageBuilder, Seen, Token, UploadStep, blockwise, content_format, option,
+};
 use lwm2m::{Attributes, DecodeError, Links, Path, Record, Value, codec};
 
 use crate::client::{Device, Phase};
 use crate::event::Event;
 use crate::relation::{RELATIONS_MAX, Relation};
+use crate::transport::Transport;
 use crate::tree::Mode;
 
 /// Critical options that are understood; any other is answered 4.02 (RFC 7252 §5.4.1).
@@ -65,6 +68,11 @@ impl Device {
         if !message.code.is_request() {
             return;
         }
+        // RFC 8323 §3.3: over a connection nothing comes twice.
+        if message.kind == Kind::Reliable {
+            let answer = self.answer_to(now, message);
+            return out.push(answer);
+        }
         // RFC 7252 §4.5: a copy gets the same answer, and its request is not run again.
         match self.answers.seen(now, message.id, message.token) {
             Seen::Answered(answer) => return out.push(answer.to_vec()),
@@ -80,7 +88,7 @@ impl Device {
         let mut answer = Vec::new();
         let fresh_id = self.requests.next_id();
         if let Some(code) = message.refusal(&KNOWN) {
-            return encode(message, Reply::from(code), None, fresh_id);
+            return encode(message, Reply::from(code), None, fresh_id, None);
         }
         match self.uploads.handle(now, message, BODY_BYTES_MAX) {
             UploadStep::Continue(block) => {
@@ -99,7 +107,7 @@ impl Device {
             }
             UploadStep::Whole { body, block } => {
                 let reply = self.answer(now, message, &body).unwrap_or_else(Reply::from);
-                answer = encode(message, reply, block, fresh_id);
+                answer = encode(message, reply, block, fresh_id, self.capacity());
             }
         }
         answer
@@ -326,17 +334,19 @@ impl Device {
         payload: &[u8],
         confirm: Option<bool>,
     ) {
+        let capacity = self.capacity();
         let Some(relation) = self.relations.get_mut(index) else { return };
         let (number, token, format) = (relation.sequence.next_value(), relation.token, relation.format);
         let wanted =
             confirm.unwrap_or(false) || number.is_multiple_of(CONFIRM_EVERY) || relation.must_be_confirmed(now);
-        let confirm = wanted && !self.responses.is_full();
+        // RFC 8323 §7.2: a connection confirms by itself.
+        let confirm = wanted && capacity.is_none() && !self.responses.is_full();
         let id = self.requests.next_id();
         relation.note_sent(records, id, now, confirm);
         let datagram = |kind| {
             let mut builder =
                 MessageBuilder::new(kind, Code::CONTENT, id, token).observe(number).content_format(format);
-            if let Some(cut) = blockwise::serve(payload.len() as u64, None, blockwise::SZX_MAX) {
+            if let Some(cut) = blockwise::serve_over(capacity, payload.len() as u64, None) {
                 if let Some(block) = cut.block {
                     builder = builder.block2(block).etag(blockwise::etag(payload).to_vec());
                 }
@@ -357,6 +367,11 @@ impl Device {
             out.push(datagram(Kind::NonConfirmable));
         }
         self.transmit(now, out);
+    }
+
+    /// What the server takes over a connection, if there is one.
+    fn capacity(&self) -> Option<Capacity> {
+        self.transport.as_ref().and_then(Transport::capacity)
     }
 
     /// RFC 7641 §4.2: what can be observed no longer is said so with an error code, and that is the last of it.
@@ -381,10 +396,16 @@ fn path_of(message: &Message<'_>) -> Result<Path, Code> {
 }
 
 /// The response, in blocks when it does not fit. Every block is cut anew from the same body: nothing is remembered.
-fn encode(message: &Message<'_>, reply: Reply, block1: Option<coap::Block>, fresh_id: u16) -> Vec<u8> {
+fn encode(
+    message: &Message<'_>,
+    reply: Reply,
+    block1: Option<coap::Block>,
+    fresh_id: u16,
+    capacity: Option<Capacity>,
+) -> Vec<u8> {
     let location = reply.location.map(|path| path.to_string());
     let mut builder = MessageBuilder::answer(message, reply.code, fresh_id);
-    let Some(cut) = blockwise::serve(reply.payload.len() as u64, message.block2(), blockwise::SZX_MAX) else {
+    let Some(cut) = blockwise::serve_over(capacity, reply.payload.len() as u64, message.block2()) else {
         return MessageBuilder::answer(message, Code::BAD_REQUEST, fresh_id).to_bytes();
     };
     if let Some(location) = &location {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use coap::exchange::{Handled, Request as CoapRequest};
-use coap::{Message, observe};
+use coap::{Message, Transmission, observe};
 use lwm2m::Path;
 
 use crate::command::{Answer, Operation, Outcome, Request};
@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, SENDINGS_MAX, WAITING_MAX, WAITING_PER_DEVICE_MAX};
 use crate::observations::Observation;
 use crate::operation::{Manner, choose};
-use crate::peers::PeerKey;
+use crate::peers::{Peer, PeerKey};
 use crate::registrations::is_awake;
 use crate::sessions::post;
 use crate::timers::{Now, Timer};
@@ -204,7 +204,7 @@ impl Gateway {
     }
 
     /// Ends the exchange without an answer: to be sent again where that does no harm.
-    fn interrupt(&mut self, now: Now, index: DeviceIndex) {
+    pub(crate) fn interrupt(&mut self, now: Now, index: DeviceIndex) {
         let dialog = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut());
         if let Some(task) = dialog.and_then(|dialog| dialog.abandon())
             && let Some(task) = self.try_again(index, task)
@@ -261,7 +261,11 @@ impl Gateway {
             Ok(planned) => planned,
             Err(detail) => return self.refuse_task(now, index, &task, detail),
         };
-        let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
+        let capacity = self.peers.get(peer).and_then(Peer::capacity);
+        let Some(device) = self.directory.get_mut(index) else { return };
+        let transmission = Transmission { capacity, ..device.profile.transmission() };
+        let Some(dialog) = device.dialog.as_mut() else { return };
+        dialog.requests.set_transmission(transmission);
         if dialog.requests.push(now.monotonic, request, ()).is_err() {
             // Cannot be: there is never more than one. Then it is as if it had been sent in vain.
             return self.give_up(now, index, task);

@@ -296,7 +296,9 @@ impl Gateway {
         let path = observation.path;
         let held = HeldAnswer::notification(key, message);
         let sequence = message.observe().filter(|_| message.code.is_success());
-        if sequence.is_some_and(|sequence| !observation.order.accept(now.monotonic, sequence)) {
+        // RFC 8323 §7.1: over a connection they come in order, and their numbers mean nothing.
+        let is_ordered = message.kind == Kind::Reliable;
+        if !is_ordered && sequence.is_some_and(|sequence| !observation.order.accept(now.monotonic, sequence)) {
             self.stats.notify_late += 1;
             self.acknowledge_notification(now, &held, true);
             return true;

@@ -1,4 +1,4 @@
-//! Many LwM2M clients in one thread: a UDP socket each, one epoll, one heap of deadlines.
+//! Many LwM2M clients in one thread: a socket each, one epoll, one heap of deadlines.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -14,6 +14,7 @@ use device::{Begun, Config, Device, Event, Path, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
+use crate::line::Line;
 use crate::lock;
 
 /// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
@@ -69,7 +70,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Inbox {
-    added: Vec<(u64, Box<Device>, UdpSocket)>,
+    added: Vec<(u64, Running)>,
     orders: Vec<(u64, Order)>,
     is_closing: bool,
 }
@@ -83,9 +84,16 @@ struct Told {
 
 struct Running {
     device: Box<Device>,
-    socket: UdpSocket,
+    way: Way,
     server: SocketAddr,
     due: Option<Instant>,
+}
+
+/// How a device reaches its server.
+enum Way {
+    Datagrams(UdpSocket),
+    /// None: it wants no connection now.
+    Connection(Option<Line>),
 }
 
 impl Devices {
@@ -106,11 +114,11 @@ impl Devices {
 
     /// Adds a device that is switched off; its handle names it from now on.
     pub fn add(&self, mut config: Config) -> io::Result<u64> {
-        let socket = bind(config.server)?;
-        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let way = if config.over_tcp { Way::Connection(None) } else { Way::Datagrams(bind(config.server)?) };
+        let (server, handle) = (config.server, self.next_handle.fetch_add(1, Ordering::Relaxed));
         config.seed = self.seed.wrapping_add(handle.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let device = Box::new(Device::new(config, device::definitions(), Instant::now()));
-        lock(&self.shared.inbox).added.push((handle, device, socket));
+        lock(&self.shared.inbox).added.push((handle, Running { device, way, server, due: None }));
         self.shared.wake();
         Ok(handle)
     }
@@ -200,13 +208,20 @@ impl Host {
         // One byte more than a device takes shows that a datagram was cut.
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         loop {
+            let nap = self.nap();
+            // Interrupted by a signal: the next turn looks again.
+            let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
+            if ready.iter().any(|event: &epoll::Event| event.data.u64() == WAKE) {
+                let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+            }
             let (added, orders, is_closing) = {
                 let mut inbox = lock(&self.shared.inbox);
                 (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
             };
-            for (handle, device, socket) in added {
-                self.add(handle, device, socket);
+            for (handle, running) in added {
+                self.add(handle, running);
             }
+            // Before what arrived: whoever sets a value and then lets a server read it gets that value.
             for (handle, order) in orders {
                 self.carry_out(handle, order);
             }
@@ -215,25 +230,19 @@ impl Host {
                 return;
             }
             self.handle_deadlines();
-            let nap = self.nap();
-            // Interrupted by a signal: the next turn looks again.
-            let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
-            for event in ready.drain(..) {
-                match event.data.u64() {
-                    WAKE => {
-                        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
-                    }
-                    handle => self.receive(handle, &mut buffer),
-                }
+            for event in ready.drain(..).filter(|event| event.data.u64() != WAKE) {
+                self.receive(event.data.u64(), event.flags, &mut buffer);
             }
         }
     }
 
-    fn add(&mut self, handle: u64, device: Box<Device>, socket: UdpSocket) {
-        let Ok(server) = socket.peer_addr() else { return };
-        if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
-            self.devices.insert(handle, Running { device, socket, server, due: None });
+    fn add(&mut self, handle: u64, running: Running) {
+        if let Way::Datagrams(socket) = &running.way
+            && epoll::add(&self.epoll, socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_err()
+        {
+            return;
         }
+        self.devices.insert(handle, running);
     }
 
     fn carry_out(&mut self, handle: u64, order: Order) {
@@ -264,19 +273,36 @@ impl Host {
 
     fn rebind(&mut self, handle: u64) {
         let Some(running) = self.devices.get_mut(&handle) else { return };
+        let Way::Datagrams(former) = &mut running.way else {
+            // Another source port is another connection.
+            if let Way::Connection(Some(_)) = running.way {
+                running.way = Way::Connection(None);
+                running.device.handle_closed(Instant::now(), "another source port");
+            }
+            return self.flush(handle);
+        };
         let Ok(socket) = bind(running.server) else { return };
         if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
             // The old socket leaves epoll when it is closed.
-            running.socket = socket;
+            *former = socket;
         }
     }
 
-    fn receive(&mut self, handle: u64, buffer: &mut [u8]) {
-        let Some(running) = self.devices.get_mut(&handle) else { return };
+    fn receive(&mut self, handle: u64, flags: epoll::EventFlags, buffer: &mut [u8]) {
+        let Some(Running { device, way, .. }) = self.devices.get_mut(&handle) else { return };
+        let socket = match way {
+            Way::Datagrams(socket) => socket,
+            Way::Connection(line) => {
+                if line.as_mut().is_some_and(|line| !line.receive(flags, buffer, device)) {
+                    *line = None;
+                }
+                return self.flush(handle);
+            }
+        };
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            match running.socket.recv(buffer) {
+            match socket.recv(buffer) {
                 Ok(length) if length > DATAGRAM_BYTES_MAX => {}
-                Ok(length) => running.device.handle_datagram(Instant::now(), &buffer[..length]),
+                Ok(length) => device.handle_datagram(Instant::now(), &buffer[..length]),
                 // Nothing more, or the echo of "port unreachable": both are silence to a device.
                 Err(_) => break,
             }
@@ -304,9 +330,14 @@ impl Host {
     /// Sends what it has to say, tells what happened, and notes when it is due next.
     fn flush(&mut self, handle: u64) {
         let Some(running) = self.devices.get_mut(&handle) else { return };
-        while let Some(datagram) = running.device.poll_transmit() {
-            // What the network does not take is lost, as any datagram may be.
-            let _ = running.socket.send(&datagram);
+        match &mut running.way {
+            Way::Datagrams(socket) => {
+                while let Some(datagram) = running.device.poll_transmit() {
+                    // What the network does not take is lost, as any datagram may be.
+                    let _ = socket.send(&datagram);
+                }
+            }
+            Way::Connection(line) => Line::follow(line, &self.epoll, handle, running.server, &mut running.device),
         }
         self.shared.tell(handle, &mut running.device);
         let due = running.device.poll_timeout();

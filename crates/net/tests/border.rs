@@ -35,6 +35,7 @@ fn registering(server: &Server) -> Devices {
     let config = Config {
         endpoint: "oxy-0417".to_owned(),
         server: server.addresses()[0].address,
+        over_tcp: false,
         credential: Some(Credential { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
         lifetime_s: 300,
         queue_mode: false,

@@ -38,17 +38,18 @@ impl DeviceConfig {
         enclosure: Option<String>,
         enclosure_option: Option<u16>,
     ) -> PyResult<Self> {
-        let Uri { is_secure, address } =
+        let Uri { is_secure, is_tcp, address } =
             Uri::parse(server).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let credential = identity.zip(key).map(|(identity, key)| Credential { identity, key: key.into() });
         if is_secure != credential.is_some() {
-            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// takes none"));
+            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// and coap+tcp:// take none"));
         }
         let awake_window = span("awake_window_s", awake_window_s)?;
         Ok(Self {
             config: Config {
                 endpoint,
                 server: address,
+                over_tcp: is_tcp,
                 credential,
                 lifetime_s,
                 queue_mode,

@@ -59,7 +59,8 @@ class Device:
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
     (`enclosure_option` is its number), a query parameter of Register, or the Placement object.
-    `identity` and `key` are the pre-shared key; without them it speaks plain CoAP.
+    `identity` and `key` are the pre-shared key; without them it speaks plain CoAP, over TCP
+    where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks.
     """
 
     def __init__(

@@ -53,6 +53,7 @@ class Protocol(IntEnum):
     COAPS = 1
     HTTP = 2
     HTTPS = 3
+    COAP_TCP = 4
 
 
 class Method(IntEnum):
@@ -159,7 +160,7 @@ class Firmware:
     async def _fetch_it(self, uri: str) -> None:
         scheme = urlsplit(uri).scheme
         try:
-            if scheme in {"coap", "coaps"}:
+            if scheme in {"coap", "coaps", "coap+tcp"}:
                 image = await self._device.fetch(uri, begun=self._begun)
             elif scheme in {"http", "https"} and self._fetch_web is not None:
                 image = await self._fetch_web(uri, self._begun)

@@ -147,9 +147,9 @@ _DECODER: Final = msgspec.json.Decoder(ServerEvent)
 
 
 class Server:
-    """LwM2M over CoAP and DTLS. `credentials` maps endpoint names (which are the PSK identities) to keys.
+    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names (which are the PSK identities) to keys.
 
-    `endpoints` are devices without a credential: they may use `coap://` listeners, and nobody checks who they are.
+    `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
 
     Raises (on entry):

@@ -38,6 +38,7 @@ pub fn config() -> Config {
     Config {
         endpoint: "oxy-0417".into(),
         server: "127.0.0.1:5683".parse().unwrap(),
+        over_tcp: false,
         credential: None,
         lifetime_s: 300,
         queue_mode: false,
