@@ -386,7 +386,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let submit = (0..10_u8, any::<bool>(), 1..400_u64).prop_map(|(operation, hasty, expires_in_s)| Step::Submit {
+    let submit = (0..14_u8, any::<bool>(), 1..400_u64).prop_map(|(operation, hasty, expires_in_s)| Step::Submit {
         operation,
         hasty,
         expires_in_s,
@@ -433,6 +433,10 @@ proptest! {
                         (Operation::WriteAttributes, "/3303/0/5700", r#"{"pmax":30}"#),
                         (Operation::Observe, "/3/0/9", "null"),
                         (Operation::CancelObservation, "/3/0/9", "null"),
+                        (Operation::ReadComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
+                        (Operation::WriteComposite, "/", r#"{"values":{"/3/0/15":"x","/26241/0/1":1.5}}"#),
+                        (Operation::ObserveComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
+                        (Operation::CancelObservationComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
                     ][usize::from(operation)];
                     let body = serde_json::from_str(body).ok().filter(|body: &Json| !body.is_null());
                     let expires_in = Duration::from_secs(expires_in_s);
@@ -456,7 +460,7 @@ proptest! {
                 }
             }
         }
-        world.run(Duration::from_secs(2_000));
+        world.run(Duration::from_secs(4_000));
 
         for id in 0..submitted {
             let outcomes = world.outcomes(id);
