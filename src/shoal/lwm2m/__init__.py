@@ -28,6 +28,7 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
+from shoal.lwm2m.values import Values
 
 __all__ = [
     "Begun",
@@ -47,6 +48,7 @@ __all__ = [
     "Server",
     "ServerEvent",
     "Updated",
+    "Values",
     "definition",
     "resource_at",
 ]
