@@ -220,6 +220,7 @@ impl Gateway {
         }
         let manner = Manner::for_any(&self.definitions);
         task.parts = Some(Box::new(Parts::new(&manner, asked, 0)?));
+        self.stats.composites_divided += 1;
         Ok(())
     }
 
@@ -266,6 +267,7 @@ impl Gateway {
     /// Goes on with single operations. Returns the task if it is none of several paths.
     fn split(&mut self, index: DeviceIndex, task: Task, proof: u8) -> Option<Task> {
         let manner = Manner::for_any(&self.definitions);
+        self.stats.composites_divided += 1;
         match task.errand {
             Errand::Asked(asked) => {
                 let Ok(parts) = Parts::new(&manner, &asked, proof) else {

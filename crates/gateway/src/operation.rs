@@ -351,6 +351,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_asked_only_for_what_its_version_knows() {
+        let of_version = |version, operation, at: &str, body: &str| {
+            let manner = Manner { version, ..Manner::for_any(Definitions::embedded()) };
+            let body: Option<Json> = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
+            manner.plan(operation, &path(at), body.as_ref())
+        };
+
+        for (operation, at, body) in [
+            (Operation::Delete, "/3/0/11/1", ""),
+            (Operation::Discover, "/3", r#"{"depth":2}"#),
+            (Operation::WriteAttributes, "/3/0/9", r#"{"con":true}"#),
+        ] {
+            assert!(of_version(Version::V1_1, operation, at, body).is_err(), "{operation:?}");
+            assert!(of_version(Version::V1_2, operation, at, body).is_ok(), "{operation:?}");
+        }
+        let discover = of_version(Version::V1_2, Operation::Discover, "/3", r#"{"depth":2}"#).unwrap();
+        assert_eq!(discover.queries, ["depth=2"]);
+        assert!(of_version(Version::V1_2, Operation::Discover, "/3", r#"{"depth":4}"#).is_err());
+        assert!(of_version(Version::V1_2, Operation::Delete, "/3/0/11", "").is_err());
+        assert!(of_version(Version::V1_2, Operation::WriteAttributes, "/3/0", r#"{"gt":1}"#).is_err());
+    }
+
+    #[test]
     fn a_body_that_makes_no_sense_is_refused() {
         for (operation, at, body) in [
             (Operation::Write, "/3/0/15", ""),

@@ -280,6 +280,43 @@ fn a_device_that_does_not_answer_is_given_up_after_max_transmit_wait() {
 }
 
 #[test]
+fn a_device_is_waited_for_as_its_profile_says() {
+    let patient = DeviceEntry { ack_timeout: 10 * SECOND, random_factor: 1.0, max_retransmit: 1, ..entry(1) };
+    let mut world = World::with_registered(options(), &patient, config(1));
+    world.hosts[0].is_reachable = false;
+
+    world.submit(request(1, Operation::Read, "/3/0/9"));
+    let before = world.downlinks;
+    world.run(10 * SECOND - Duration::from_millis(1));
+    assert_eq!(world.downlinks, before);
+    world.run(20 * SECOND);
+    assert_eq!(world.downlinks - before, 1);
+    assert_eq!(world.outcomes(1), [Outcome::Sent], "10 s, and 20 s after the repetition");
+    world.run(SECOND);
+    assert_eq!(world.outcomes(1), [Outcome::Sent, Outcome::TimedOut]);
+}
+
+#[test]
+fn a_device_that_is_gone_holds_no_other_up() {
+    let mut world = World::with_registered(options(), &entry(1), config(1));
+    world.put(&entry(2));
+    world.add(config(2));
+    world.power_on(1);
+    world.run(SECOND);
+    world.hosts[0].is_reachable = false;
+
+    for id in 0..10 {
+        world.submit(request(id, Operation::Execute, "/3/0/4"));
+        let device = "d2".to_owned();
+        world.submit(Request { device, ..request(100 + id, Operation::Read, "/3/0/9") });
+    }
+
+    for id in 100..110 {
+        assert_eq!(world.outcomes(id), [Outcome::Sent, Outcome::Answered]);
+    }
+}
+
+#[test]
 fn a_request_to_a_device_that_fell_asleep_early_is_sent_again_when_it_wakes() {
     let awake_window = Duration::from_secs(2);
     let mut world =

@@ -417,6 +417,28 @@ fn a_sleeper_that_misses_a_composite_is_asked_for_it_again_as_one_later() {
 }
 
 #[test]
+fn a_sleeper_that_never_answers_composites_is_known_for_it_after_one_wake_up() {
+    let mut client = Client::registered(Manners::Silent, &entry(1), "lwm2m=1.1&b=U&Q");
+    client.run(10 * SECOND);
+    client.world.submit(Request {
+        body: Some(json!({"paths": ["/3/0/9", "/3303/0"]})),
+        ..request(1, Operation::ReadComposite, "/")
+    });
+    // The window of its profile is over before that, so it is asked as soon as it speaks again.
+    client.run(30 * SECOND);
+    client.register("lwm2m=1.1&b=U&Q", "</3/0>,</3303/0>");
+    client.run(100 * SECOND);
+
+    client.register("lwm2m=1.1&b=U&Q", "</3/0>,</3303/0>");
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    client.asked();
+    client.read(2, &["/3/0/9", "/3303/0"], SECOND);
+
+    assert_eq!(client.asked(), ["0.01 /3/0/9", "0.01 /3303/0"]);
+    assert_eq!(client.world.stat("composites_divided"), 2);
+}
+
+#[test]
 fn paths_that_want_the_same_are_one_observation() {
     let entry = observing(&[("/3303/*/5700", "pmin=5"), ("/3/0/9", "pmin=5"), ("/3/0/13", "")]);
     let mut client = Client::registered(Manners::Knows, &entry, "lwm2m=1.1&b=U");
