@@ -121,8 +121,11 @@ impl Gateway {
     /// Cancels what we stopped wanting while it began.
     pub(crate) fn drop_unwanted(&mut self, index: DeviceIndex, target: &Target) {
         let Some((goals, _)) = self.goals(index) else { return };
-        // One path of a group that the device would not observe together is wanted, too.
-        let is_wanted = goals.iter().any(|(wanted, _)| target.paths().iter().all(|path| wanted.paths().contains(path)));
+        let is_wanted = goals.iter().any(|(wanted, _)| match target {
+            // A path of a group that went one by one is wanted, too.
+            Target::Single(path) => wanted.paths().contains(path),
+            Target::Composite(_) => wanted == target,
+        });
         if let Some(dialog) = self.dialog(index).filter(|_| !is_wanted) {
             dialog.errands.push_back(Errand::Cancel(target.clone()).into());
         }

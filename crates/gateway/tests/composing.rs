@@ -515,6 +515,28 @@ fn a_group_that_changes_begins_anew_and_the_former_one_is_cancelled() {
 }
 
 #[test]
+fn a_group_that_changed_while_it_began_is_cancelled() {
+    let before = observing(&[("/3/0/9", ""), ("/3303/0/5700", "")]);
+    let mut client = Client::registered(Manners::Knows, &entry(1), "lwm2m=1.1&b=U");
+    client.is_reachable = false;
+    client.world.put(&before);
+    client.run(SECOND);
+    client.world.put(&observing(&[("/3/0/9", ""), ("/3303/0/5700", ""), ("/3/0/13", "")]));
+    client.is_reachable = true;
+
+    client.run(5 * SECOND);
+
+    assert_eq!(
+        client.asked(),
+        [
+            "0.05  observe=0 /3/0/9 /3303/0/5700",
+            "0.05  observe=0 /3/0/9 /3/0/13 /3303/0/5700",
+            "0.05  observe=1 /3/0/9 /3303/0/5700"
+        ]
+    );
+}
+
+#[test]
 fn a_caller_observes_several_paths_and_ends_that() {
     let mut client = Client::knowing(Manners::Knows);
     let paths = json!({"paths": ["/3303/0/5700", "/3/0/9"]});
