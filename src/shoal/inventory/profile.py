@@ -19,10 +19,11 @@ ACK_TIMEOUT_S: Final = 2.0
 # RFC 7252 §4.8: ACK_RANDOM_FACTOR and MAX_RETRANSMIT.
 RANDOM_FACTOR: Final = 1.5
 MAX_RETRANSMIT: Final = 4
-# What the core keeps to: beyond it one request would hold up all others to the device for hours.
+# As the core has it: a wider spread says nothing any more about the link.
 RANDOM_FACTOR_MAX: Final = 3.0
+# As the core has it: each repetition doubles the wait, and all other requests to the device wait behind.
 RETRANSMIT_MAX: Final = 8
-ACK_TIMEOUT_MAX_S: Final = 60.0
+ACK_TIMEOUT_MAX_S: Final = 60.0  # a satellite needs a part of it
 # As many as the core keeps observations of one device without wildcards.
 PATHS_MAX: Final = 64
 # As many as the core reads after each Register.
