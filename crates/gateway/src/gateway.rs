@@ -260,6 +260,9 @@ impl Gateway {
         }
         self.sync_transmission(index);
         if put.are_intents_new {
+            if let Some(device) = self.directory.get_mut(index) {
+                device.forget_group();
+            }
             self.reconcile(now, index);
             self.pump(now, index);
         }

@@ -8,8 +8,10 @@
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
 mod command;
+mod composite;
 mod conclusions;
 mod connections;
+mod content;
 mod devices;
 mod dialog;
 mod downlink;
@@ -17,11 +19,13 @@ mod error;
 mod event;
 mod files;
 mod gateway;
+mod intent;
 pub mod limits;
 mod observations;
 mod operation;
 mod outbox;
 mod page;
+mod parts;
 mod peers;
 mod random;
 mod registering;

@@ -104,6 +104,18 @@ pub const RESTS_PER_DEVICE_MAX: usize = 4;
 /// Observations of one device; wildcards expand no further.
 pub const OBSERVATIONS_PER_DEVICE_MAX: usize = 64;
 
+/// Paths of one composite request: as many as of one device's observations.
+pub const COMPOSITE_PATHS_MAX: usize = OBSERVATIONS_PER_DEVICE_MAX;
+
+/// Longest first wait for an acknowledgement. NB-IoT wants ten seconds, a satellite a few times that.
+pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// Largest spread of the first wait: beyond it a repetition says nothing any more about the link.
+pub const RANDOM_FACTOR_MAX: f32 = 3.0;
+
+/// Repetitions of one message. Each doubles the wait: with eight of them, one request of 2 s takes 25 minutes.
+pub const RETRANSMIT_MAX: u8 = 8;
+
 /// Paths read after each Register.
 pub const READS_PER_DEVICE_MAX: usize = 32;
 

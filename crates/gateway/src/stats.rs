@@ -83,6 +83,8 @@ counters! {
     requests_timed_out,
     /// Sent once more: the device slept, or came back from somewhere else.
     requests_repeated,
+    /// Composites that went as single operations, because the device knows no others.
+    composites_divided,
     file_blocks,
     file_unreadable,
 }

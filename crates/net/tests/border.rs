@@ -25,6 +25,8 @@ fn server() -> Server {
         awake_window: Duration::from_secs(93),
         grace: None,
         ack_timeout: Duration::from_secs(2),
+        random_factor: 1.5,
+        max_retransmit: 4,
     }]);
     assert!(refused.is_empty(), "{refused:?}");
     server

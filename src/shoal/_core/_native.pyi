@@ -29,6 +29,10 @@ _Operation: TypeAlias = Literal[
     "write_attributes",
     "observe",
     "cancel_observation",
+    "read_composite",
+    "write_composite",
+    "observe_composite",
+    "cancel_observation_composite",
 ]
 _Outcome: TypeAlias = Literal[
     "sent", "answered", "refused", "timed_out", "expired", "unregistered", "cancelled", "too_many"
@@ -74,6 +78,8 @@ class DeviceEntry:
         awake_window_s: float = 93.0,
         grace_s: float | None = None,
         ack_timeout_s: float = 2.0,
+        random_factor: float = 1.5,
+        max_retransmit: int = 4,
     ) -> Self: ...
     @property
     def device(self) -> str:

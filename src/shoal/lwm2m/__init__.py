@@ -6,7 +6,8 @@
                 battery = await server.read(event.endpoint, "/3/0/9")
 
 Nothing in here knows of farms. The protocol itself runs in the Rust core, in threads of its own; this package is its
-asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
+asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples
+(console.txt is five lines to type).
 """
 
 from shoal.lwm2m.device import Begun, Device
@@ -28,6 +29,7 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
+from shoal.lwm2m.values import Values
 
 __all__ = [
     "Begun",
@@ -47,6 +49,7 @@ __all__ = [
     "Server",
     "ServerEvent",
     "Updated",
+    "Values",
     "definition",
     "resource_at",
 ]

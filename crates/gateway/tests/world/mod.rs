@@ -121,6 +121,8 @@ pub fn entry(number: u8) -> DeviceEntry {
         awake_window: Duration::from_secs(20),
         grace: None,
         ack_timeout: Duration::from_secs(2),
+        random_factor: 1.5,
+        max_retransmit: 4,
     }
 }
 
@@ -519,6 +521,14 @@ impl World {
         let events = self.events_of("readings").into_iter().filter(|event| event["via"] == via);
         let readings = events.flat_map(|event| event["readings"].as_array().unwrap().clone());
         readings.map(|reading| format!("{}={}", reading["path"].as_str().unwrap(), reading["value"])).collect()
+    }
+
+    /// How observations fared, path by path in the order of the paths; each path's own in the order of time.
+    pub fn observations_by_path(&self) -> Vec<String> {
+        let path_of = |told: &String| told.split(' ').next().map(path);
+        let mut told = self.observations();
+        told.sort_by_key(path_of);
+        told
     }
 
     pub fn observations(&self) -> Vec<String> {
