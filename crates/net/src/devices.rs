@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Config, Device, Event, Path, Value};
+use device::{Begun, Code, Config, Device, Event, Guard, Path, Readings, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
-use crate::lock;
+use crate::{clock, lock};
 
 /// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
@@ -35,8 +35,18 @@ pub enum Order {
     LosePower,
     /// A value changed.
     Set(Path, Value),
-    /// Send these values; `Done` follows with the number.
-    Send(u64, Vec<Path>),
+    /// Something is there no longer.
+    Remove(Path),
+    /// An object is there, also without an instance.
+    Declare(u16),
+    /// Attributes that a server set before a restart.
+    Attributes(Path, Vec<String>),
+    /// Ask the owner before this.
+    Guard(Guard),
+    /// What the owner says to such a question.
+    Decide(u64, Result<(), (Code, String)>),
+    /// Send these readings; `Done` follows with the number.
+    Send(u64, Readings),
     /// Fetch a file, from where an earlier fetch broke off; `Done` follows with the number.
     Fetch(u64, String, Option<Begun>),
     /// Renew the registration.
@@ -45,10 +55,12 @@ pub enum Order {
     Deregister(u64),
     /// Say that it is in another enclosure.
     Claim(Option<String>),
+    /// In queue mode: stop listening.
+    Sleep,
     /// Go on from another source port.
     Rebind,
     /// Say goodbye if that can be done at once, and forget the device.
-    Remove,
+    Leave,
 }
 
 /// The thread and the way to it.
@@ -241,18 +253,29 @@ impl Host {
         let Some(running) = self.devices.get_mut(&handle) else { return };
         let device = &mut running.device;
         match order {
-            Order::PowerOn => device.power_on(now),
+            Order::PowerOn => {
+                device.set_wall_clock(now, unix_s());
+                device.power_on(now);
+            }
             Order::LosePower => device.lose_power(),
             Order::Set(path, value) => {
                 device.set(path, value);
             }
-            Order::Send(number, paths) => device.send(now, number, paths),
+            Order::Remove(path) => device.remove(now, &path),
+            Order::Declare(object) => device.declare(object),
+            Order::Attributes(path, queries) => {
+                device.set_attributes_again(path, &queries.iter().map(String::as_bytes).collect::<Vec<_>>());
+            }
+            Order::Guard(guard) => device.guard(guard),
+            Order::Decide(number, verdict) => device.decide(now, number, verdict),
+            Order::Send(number, readings) => device.send(now, number, readings),
             Order::Fetch(number, uri, begun) => device.fetch(now, number, &uri, begun),
             Order::Update(number) => device.update(now, Some(number)),
             Order::Deregister(number) => device.deregister(now, Some(number)),
             Order::Claim(enclosure) => device.claim(enclosure),
+            Order::Sleep => device.sleep(),
             Order::Rebind => self.rebind(handle),
-            Order::Remove => {
+            Order::Leave => {
                 device.deregister(now, None);
                 self.flush(handle);
                 self.devices.remove(&handle);
@@ -295,6 +318,7 @@ impl Host {
                 && running.due == Some(due)
             {
                 running.due = None;
+                running.device.set_wall_clock(now, unix_s());
                 running.device.handle_timeout(now);
                 self.flush(handle);
             }
@@ -322,6 +346,11 @@ impl Host {
         let nap = due.min(NAP_MAX);
         Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
     }
+}
+
+/// The wall clock, in Unix seconds.
+fn unix_s() -> f64 {
+    clock::now().unix_ms as f64 / 1_000.0
 }
 
 fn bind(server: SocketAddr) -> io::Result<UdpSocket> {
