@@ -212,33 +212,36 @@ impl Host {
         // One byte more than a device takes shows that a datagram was cut.
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         loop {
-            let (added, orders, is_closing) = {
-                let mut inbox = lock(&self.shared.inbox);
-                (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
-            };
-            for (handle, device, socket) in added {
-                self.add(handle, device, socket);
-            }
-            for (handle, order) in orders {
-                self.carry_out(handle, order);
-            }
-            // After the orders: a goodbye may be among them.
-            if is_closing {
-                return;
-            }
-            self.handle_deadlines();
             let nap = self.nap();
             // Interrupted by a signal: the next turn looks again.
             let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
-            for event in ready.drain(..) {
-                match event.data.u64() {
-                    WAKE => {
-                        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
-                    }
-                    handle => self.receive(handle, &mut buffer),
-                }
+            if ready.iter().any(|event| event.data.u64() == WAKE) {
+                let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+            }
+            // After the orders: a goodbye may be among them.
+            if self.take_orders() {
+                return;
+            }
+            self.handle_deadlines();
+            for event in ready.drain(..).filter(|event| event.data.u64() != WAKE) {
+                self.receive(event.data.u64(), &mut buffer);
             }
         }
+    }
+
+    /// Carries out what the owner wants; true when that is the end.
+    fn take_orders(&mut self) -> bool {
+        let (added, orders, is_closing) = {
+            let mut inbox = lock(&self.shared.inbox);
+            (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
+        };
+        for (handle, device, socket) in added {
+            self.add(handle, device, socket);
+        }
+        for (handle, order) in orders {
+            self.carry_out(handle, order);
+        }
+        is_closing
     }
 
     fn add(&mut self, handle: u64, device: Box<Device>, socket: UdpSocket) {
@@ -295,11 +298,16 @@ impl Host {
     }
 
     fn receive(&mut self, handle: u64, buffer: &mut [u8]) {
-        let Some(running) = self.devices.get_mut(&handle) else { return };
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
+            let Some(running) = self.devices.get_mut(&handle) else { return };
             match running.socket.recv(buffer) {
                 Ok(length) if length > DATAGRAM_BYTES_MAX => {}
-                Ok(length) => running.device.handle_datagram(Instant::now(), &buffer[..length]),
+                Ok(length) => {
+                    // It may come from somebody who knew that an order had been given: that goes first.
+                    self.take_orders();
+                    let Some(running) = self.devices.get_mut(&handle) else { return };
+                    running.device.handle_datagram(Instant::now(), &buffer[..length]);
+                }
                 // Nothing more, or the echo of "port unreachable": both are silence to a device.
                 Err(_) => break,
             }

@@ -9,9 +9,11 @@ Nothing in here knows of farms. The protocol itself runs in the Rust core, in th
 asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
 """
 
+from shoal.lwm2m.classes import Object, check, execute, resource, sample, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
     Deregistered,
@@ -28,8 +30,10 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
+from shoal.lwm2m.value import Link
 
 __all__ = [
+    "Asked",
     "Begun",
     "Deregistered",
     "Device",
@@ -37,9 +41,12 @@ __all__ = [
     "Expired",
     "Firmware",
     "Heard",
+    "Link",
+    "Object",
     "Observation",
     "Path",
     "Reading",
+    "Refusal",
     "Refused",
     "Registered",
     "Reported",
@@ -47,6 +54,11 @@ __all__ = [
     "Server",
     "ServerEvent",
     "Updated",
+    "check",
     "definition",
+    "execute",
+    "resource",
     "resource_at",
+    "sample",
+    "written",
 ]

@@ -115,8 +115,8 @@ async def test_a_reset_brings_it_back_to_idle(bench: Bench, server: Server, how:
         await server.write(NAME, "/5/0/0", opaque(b"\0"))
     await bench.shows(State.IDLE)
 
-    await server.execute(NAME, "/5/0/2")
-    await asyncio.sleep(0)
+    with pytest.raises(DeviceFault, match=r"4\.05"):
+        await server.execute(NAME, "/5/0/2")
     assert bench.installed == []
 
 
