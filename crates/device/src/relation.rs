@@ -19,6 +19,9 @@ pub const PATHS_MAX: usize = 64;
 /// Most values kept of one observation, whatever `hqmax` says: an hour of one a minute, twice over.
 const HISTORY_MAX: usize = 128;
 
+/// The same in values, for observations of whole objects: what one notification of a few blocks carries.
+const HISTORY_RECORDS_MAX: usize = 1_024;
+
 /// RFC 7641 §4.5: at least this often a notification must be confirmable, so that observers that are gone are noticed.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -205,6 +208,9 @@ impl Relation {
     fn shorten(&mut self, keep: usize) {
         let keep = keep.min(HISTORY_MAX);
         self.history.drain(..self.history.len().saturating_sub(keep));
+        while self.history.len() > 1 && self.history.iter().map(Vec::len).sum::<usize>() > HISTORY_RECORDS_MAX {
+            self.history.pop_front();
+        }
     }
 
     /// Whether values wait that can be told now.
@@ -414,6 +420,21 @@ mod tests {
         assert_eq!(times(&again), [2.0, 3.0, 4.0], "nobody acknowledged them");
         relation.note_acknowledged();
         assert!(relation.take_history(None).is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_whatever_a_server_asks_for() {
+        let now = Instant::now();
+        let (mut small, mut large) = (relation(now), relation(now));
+        let many: Vec<Record> =
+            (0..400).map(|id| Record::new(Path::of_resource(3303, id, 5700), Value::Float(1.0))).collect();
+        for at in 0..1_000 {
+            small.store(reading(1.0), now, f64::from(at), usize::MAX);
+            large.store(many.clone(), now, f64::from(at), usize::MAX);
+        }
+
+        assert_eq!(small.take_history(None).len(), HISTORY_MAX);
+        assert_eq!(large.take_history(None).len(), 800);
     }
 
     #[test]

@@ -221,7 +221,7 @@ class Object:
         for resource_id, several in self._values.items():
             for key, one in several.items():
                 device.set(_at(self.path, resource_id, key), one)
-        device.on_write(self.path, self._take)
+        device.on_value(self.path, self._take)
         device.on_removed(self._lose)
         for name, role in self._roles:
             self._play(device, role, getattr(self, name))

@@ -25,7 +25,7 @@ from shoal._core import DeviceConfig, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
-from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnWrite, Owner, Source
+from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnValue, OnWrite, Owner, Source
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
 from shoal.lwm2m.sending import Answer, Sending
@@ -136,7 +136,7 @@ class Device:
             self._stop()
             raise
         self._host.core.start(handle)
-        for path, value in self._remembered.values().items():
+        for path, value in self._remembered.written_values().items():
             self._owner.tell(Path.parse(path), value)
         for path, every in self._every:
             self._owner.run(path, self._owner.measure_every, path, every)
@@ -158,6 +158,7 @@ class Device:
         for path, value in remembered.values().items():
             self._put(handle, path, value)
             self._values[path] = value
+            self._owner.note_value(Path.parse(path), value)
         for path, queries in remembered.attributes().items():
             core.attributes(handle, path, queries)
         for path, operations in self._guards:
@@ -224,8 +225,19 @@ class Device:
         if above.resource is None:
             self._owner.forget(above)
 
+    def keep(self, path: str) -> None:
+        """With `state`, what the owner sets at this path is kept over a restart, as what servers write is."""
+        self._remembered.keep(str(Path.parse(path)))
+
+    def on_value(self, path: str, told: OnValue) -> None:
+        """Calls `told(path, value)` when a value at or beneath `path` comes from a server, or from before a restart."""
+        self._owner.on_value.append((Path.parse(path), told))
+
     def on_write(self, path: str, told: OnWrite) -> None:
-        """Calls `told(path, value)` after a server wrote something at or beneath `path`."""
+        """Calls `told(path, value)` after a server wrote something at or beneath `path`.
+
+        With `state`, what was written before a restart is told again when the device starts.
+        """
         self._owner.on_write.append((Path.parse(path), told))
 
     def on_receiving(self, path: str, told: OnReceiving) -> None:
@@ -455,6 +467,7 @@ class Device:
                 value = decoded(path, json.loads(occurrence.value or b"null"))
                 self._values[str(path)] = value
                 self._remembered.written(str(path), value)
+                self._owner.note_value(path, value)
                 self._owner.tell(path, value)
             case "created" if path is not None:
                 self._remembered.created(path)

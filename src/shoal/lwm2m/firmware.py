@@ -19,6 +19,7 @@ from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.owner import Refusal
 
 PACKAGE: Final = "/5/0/0"
+RESULT: Final = "/5/0/5"
 
 
 class State(IntEnum):
@@ -108,6 +109,8 @@ class Firmware(Object, id=5):
         self._fetching: asyncio.Task[None] | None = None
         super().__init__(protocols=[int(protocol) for protocol in protocols], delivery=int(method))
         device.on_receiving(PACKAGE, lambda _, __: self._receiving())
+        # What came of an update is what the server asks after the reboot.
+        device.keep(RESULT)
         device.add(self)
 
     @property

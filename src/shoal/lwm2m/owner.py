@@ -42,6 +42,7 @@ class Asked:
 
 
 OnWrite: TypeAlias = Callable[[str, Scalar], Awaitable[None] | None]
+OnValue: TypeAlias = Callable[[str, Scalar], None]
 OnExecute: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[None] | None]
 OnReceiving: TypeAlias = Callable[[str, int], None]
 Check: TypeAlias = Callable[[Asked], Awaitable[None] | None]
@@ -64,6 +65,7 @@ class Owner:
 
     endpoint: str
     put: Callable[[str, Scalar], None]
+    on_value: list[tuple[Path, OnValue]] = field(default_factory=list)
     on_write: list[tuple[Path, OnWrite]] = field(default_factory=list)
     on_execute: list[tuple[Path, OnExecute]] = field(default_factory=list)
     on_receiving: list[tuple[Path, OnReceiving]] = field(default_factory=list)
@@ -74,6 +76,7 @@ class Owner:
 
     def forget(self, above: Path) -> None:
         """Drops what was given for a path or beneath it: the instance is gone."""
+        self.on_value = [(path, told) for path, told in self.on_value if not above.contains(path)]
         self.on_write = [(path, told) for path, told in self.on_write if not above.contains(path)]
         self.on_execute = [(path, told) for path, told in self.on_execute if not above.contains(path)]
         self.on_receiving = [(path, told) for path, told in self.on_receiving if not above.contains(path)]
@@ -84,6 +87,12 @@ class Owner:
         """Ends what the functions are still doing."""
         for task in self.tasks:
             task.cancel()
+
+    def note_value(self, path: Path, value: Scalar) -> None:
+        """Tells those who mirror the tree of a value that did not come from the owner."""
+        for above, told in self.on_value:
+            if above.contains(path):
+                self.run(str(path), told, str(path), value)
 
     def tell(self, path: Path, value: Scalar) -> None:
         """Tells of a value that a server wrote, now or before a restart."""

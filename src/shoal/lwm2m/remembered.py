@@ -19,6 +19,7 @@ class Remembered:
         self._journal = journal
         self._state = State()
         self._is_read = False
+        self._kept: set[str] = set()
         self._keeper = None if file is None else Keeper(file, self._snapshot)
 
     def read(self) -> None:
@@ -37,9 +38,17 @@ class Remembered:
         """The instances and values that servers had deleted."""
         return [Path.parse(path) for path in self._state.gone]
 
+    def keep(self, path: str) -> None:
+        """From now on what the owner sets there is kept, too."""
+        self._kept.add(path)
+
+    def written_values(self) -> Mapping[str, Scalar]:
+        """What servers wrote and nobody changed since, by path."""
+        return _read(self._state.values)
+
     def values(self) -> Mapping[str, Scalar]:
-        """What servers wrote, by path."""
-        return {path: decoded(Path.parse(path), json.loads(text)) for path, text in self._state.values.items()}
+        """All that was kept, by path."""
+        return _read(self._state.values | self._state.own)
 
     def made(self) -> Mapping[str, Mapping[str, Scalar]]:
         """The instances that servers made, with the values in them."""
@@ -59,15 +68,17 @@ class Remembered:
         resource = resource_at(path)
         if resource is None or resource.is_readable:
             self._state.values[path] = encoded(value).decode()
+            self._state.own.pop(path, None)
             self._note(soon=True)
 
     def owner_set(self, path: str, value: Scalar) -> None:
-        """The owner changed a value: where a server had written one, or made the instance, that is what is kept."""
-        is_kept = path in self._state.values
+        """The owner set a value: it is kept where a server had written one or made the instance, or where it is to be."""
         above = Path.parse(path)
-        if is_kept or any(Path.parse(instance).contains(above) for instance in self._state.made):
-            self._state.values[path] = encoded(value).decode()
-            self._note(soon=False)
+        is_said = path in self._kept or path in self._state.values or path in self._state.own
+        if is_said or any(Path.parse(instance).contains(above) for instance in self._state.made):
+            self._state.own[path] = encoded(value).decode()
+            self._state.values.pop(path, None)
+            self._note(soon=path in self._kept)
 
     def created(self, instance: Path) -> None:
         """A server made an instance."""
@@ -82,6 +93,7 @@ class Remembered:
         """A server deleted an instance, or one value of several."""
         state, name = self._state, str(path)
         state.values = {at: text for at, text in state.values.items() if not path.contains(Path.parse(at))}
+        state.own = {at: text for at, text in state.own.items() if not path.contains(Path.parse(at))}
         state.attributes = {at: text for at, text in state.attributes.items() if not path.contains(Path.parse(at))}
         if name in state.made:
             state.made.remove(name)
@@ -114,3 +126,7 @@ class Remembered:
     def _snapshot(self) -> State:
         self._state.readings = [(path, value.decode(), at) for path, value, at in self._journal]
         return self._state
+
+
+def _read(texts: Mapping[str, str]) -> Mapping[str, Scalar]:
+    return {path: decoded(Path.parse(path), json.loads(text)) for path, text in texts.items()}

@@ -21,10 +21,12 @@ READINGS_EVERY_S: Final = 5.0
 
 
 class State(msgspec.Struct, kw_only=True):
-    """The content of the file. Values are JSON as the core takes it, by path."""
+    """The content of the file. Values are JSON as the core takes it, by path: `values` are what servers wrote, `own` what
+    the owner said since, or wants to be kept."""
 
     format: int = FORMAT
     values: dict[str, str] = {}
+    own: dict[str, str] = {}
     attributes: dict[str, str] = {}
     made: list[str] = []
     gone: list[str] = []

@@ -18,12 +18,16 @@ async def test_values_come_back_and_the_newest_of_them(tmp_path: FilePath) -> No
     kept.written("/3/0/14", "+02:00")
     kept.written("/5/0/0", b"an image")
     kept.owner_set("/3/0/14", "+03:00")
+    kept.written("/3/0/15", "Europe/Oslo")
     kept.owner_set("/3/0/9", 87)
+    kept.keep("/5/0/5")
+    kept.owner_set("/5/0/5", 1)
     await kept.close()
 
     again = remembered(tmp_path / "state")
 
-    assert again.values() == {"/3/0/14": "+03:00"}, "an image is no setting, and a measurement no wish of a server"
+    assert again.values() == {"/3/0/14": "+03:00", "/3/0/15": "Europe/Oslo", "/5/0/5": 1}, "no image, no measurement"
+    assert again.written_values() == {"/3/0/15": "Europe/Oslo"}
 
 
 async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_path: FilePath) -> None:
