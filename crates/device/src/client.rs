@@ -67,6 +67,11 @@ pub enum Readings {
     Recorded(Vec<Record>),
 }
 
+/// RFC 8428 §4.5.3: an earlier time would be read as one relative to now.
+pub(crate) fn is_writable_time(unix_s: f64) -> bool {
+    (268_435_456.0..f64::INFINITY).contains(&unix_s)
+}
+
 impl From<Vec<Path>> for Readings {
     fn from(paths: Vec<Path>) -> Self {
         Self::Now(paths)
@@ -170,9 +175,10 @@ impl Device {
         }
     }
 
-    /// Says what the time is, in Unix seconds. Without it nothing can be kept for later (`hqmax`).
+    /// Says what the time is, in Unix seconds. Without it, and with a clock that was never set, nothing can be kept for later
+    /// (`hqmax`).
     pub fn set_wall_clock(&mut self, now: Instant, unix_s: f64) {
-        self.wall = Some((now, unix_s));
+        self.wall = is_writable_time(unix_s).then_some((now, unix_s));
     }
 
     /// Falls silent without a word. Observations, downloads and whatever was on its way are gone.

@@ -40,10 +40,12 @@ pub enum Event {
         /// What, as JSON.
         value: Vec<u8>,
     },
-    /// A server made an object instance. What it wrote there can be read.
+    /// A server made an object instance.
     Created {
         /// Which.
         path: Path,
+        /// What it gave, as JSON: values by path.
+        values: Vec<u8>,
     },
     /// A server deleted this, or replaced what is around it.
     Removed {

@@ -186,7 +186,7 @@ fn without_body(message: &Message<'_>) -> Vec<u8> {
 }
 
 /// Values by path, as JSON: `{"/3/0/15":"Europe/Oslo"}`.
-fn values_json(records: &[Record]) -> Vec<u8> {
+pub(crate) fn values_json(records: &[Record]) -> Vec<u8> {
     let mut out = b"{".to_vec();
     for (nth, record) in records.iter().enumerate() {
         out.extend_from_slice(if nth == 0 { b"\"" } else { b",\"" });

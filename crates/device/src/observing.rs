@@ -112,6 +112,9 @@ impl Device {
             paths => self.tree.read_composite(paths, self.definitions),
         };
         let is_worth_it = relation.evaluate(now, &records, members, all);
+        if keep == 0 {
+            relation.forget_history();
+        }
         let unix_s = self.wall.map(|(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64());
         if relation.is_ended() || (relation.is_unacknowledged() && keep > 0) {
             if let (true, Some(unix_s)) = (is_worth_it, unix_s) {

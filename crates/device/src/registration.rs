@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coap::{Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
 use lwm2m::{Path, Record, Version};
 
-use crate::client::{Device, Phase, Readings, Ticket, Told};
+use crate::client::{Device, Phase, Readings, Ticket, Told, is_writable_time};
 use crate::download::Step;
 use crate::event::Event;
 use crate::relation::Relation;
@@ -124,7 +124,11 @@ impl Device {
             return Err("the server has muted Send".to_owned());
         }
         let records: Vec<Record> = match readings {
-            Readings::Recorded(records) => records,
+            // A device whose clock was not set does not know when that was.
+            Readings::Recorded(records) => records
+                .into_iter()
+                .map(|record| Record { time: record.time.filter(|time| is_writable_time(*time)), ..record })
+                .collect(),
             Readings::Now(paths) => {
                 paths.iter().flat_map(|path| self.tree.read(path, self.definitions).unwrap_or_default()).collect()
             }

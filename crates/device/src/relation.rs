@@ -213,6 +213,11 @@ impl Relation {
         }
     }
 
+    /// Nothing is kept any more: the server took `hqmax` back, or wants nothing stored.
+    pub fn forget_history(&mut self) {
+        self.history.clear();
+    }
+
     /// Whether values wait that can be told now.
     pub fn has_history_to_tell(&self) -> bool {
         !self.history.is_empty() && self.on_their_way.is_empty() && self.ended.is_none()

@@ -11,6 +11,7 @@ use lwm2m::{DecodeError, Kind as ValueKind, Links, Path, Record, Value, Version,
 use crate::client::{Device, Phase};
 use crate::discover::effective;
 use crate::event::Event;
+use crate::held::values_json;
 use crate::relation::{PATHS_MAX, Relation};
 use crate::reply::{Reply, encode};
 use crate::server_object;
@@ -245,10 +246,11 @@ impl Device {
                 Ok(Reply::from(Code::CHANGED))
             }
             Work::Create { instance, records } => {
+                let values = values_json(&records);
                 if !self.tree.create(&instance, records) {
                     return Err(Code::BAD_REQUEST);
                 }
-                self.events.push_back(Event::Created { path: instance });
+                self.events.push_back(Event::Created { path: instance, values });
                 self.note_instances(now, &instance);
                 let location = Some(format!("{}{instance}", self.root_prefix()));
                 Ok(Reply { location, ..Reply::from(Code::CREATED) })

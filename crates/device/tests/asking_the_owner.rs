@@ -186,7 +186,8 @@ fn an_instance_that_a_server_makes_gets_what_its_owner_adds() {
 
     assert_eq!(world.server.answer_to(id).unwrap().location, "/3303/4");
     assert_eq!(world.device.get(&path("/3303/4/5701")), Some(&Value::String("Cel".into())));
-    assert_eq!(world.count(|event| *event == Event::Created { path: path("/3303/4") }), 1);
+    let values = br#"{"/3303/4/5701":"Cel"}"#.to_vec();
+    assert_eq!(world.count(|event| *event == Event::Created { path: path("/3303/4"), values: values.clone() }), 1);
 }
 
 #[test]

@@ -447,3 +447,34 @@ fn notifications_are_confirmable_where_the_server_object_wants_it() {
 
     assert_eq!(world.server.take_notifications(token)[0].kind, Kind::Confirmable);
 }
+
+#[test]
+fn what_is_kept_is_forgotten_when_the_server_takes_hqmax_back() {
+    let mut world = World::registered(config());
+    attributes(&mut world, "/3303/0/5700", &["hqmax=5"]);
+    let token = observe_senml(&mut world, &[]);
+    world.server.acknowledges = false;
+    temperature(&mut world, 10.0);
+    temperature(&mut world, 11.0);
+
+    attributes(&mut world, "/3303/0/5700", &["hqmax"]);
+    world.server.acknowledges = true;
+    world.advance(seconds(60));
+    temperature(&mut world, 12.0);
+
+    let told = world.server.take_notifications(token);
+    assert_eq!(timed(told.last().unwrap()), [(12.0, 0)], "and nobody is busy with it for ever");
+}
+
+#[test]
+fn a_clock_that_was_never_set_keeps_nothing_and_ends_nothing() {
+    let mut world = World::registered(config());
+    let token = observe_senml(&mut world, &["hqmax=5"]);
+    world.device.set_wall_clock(world.now, 12.0);
+
+    temperature(&mut world, 10.0);
+    temperature(&mut world, 11.0);
+
+    let told = world.server.take_notifications(token);
+    assert_eq!(told.iter().map(|heard| timed(heard).len()).collect::<Vec<_>>(), [1, 1]);
+}

@@ -419,6 +419,17 @@ fn recorded_values_are_sent_with_their_times() {
 }
 
 #[test]
+fn a_time_before_the_clock_was_set_is_not_sent() {
+    let mut world = World::registered(config());
+    let record = Record { time: Some(5.0), ..Record::new(path("/3303/0/5700"), Value::Float(8.0)) };
+
+    world.device.send(world.now, 1, Readings::Recorded(vec![record]));
+    world.settle();
+
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+}
+
+#[test]
 fn a_full_server_says_when_a_send_is_worth_another_try() {
     let mut world = World::registered(config());
     world.server.to_send = Some(Code::SERVICE_UNAVAILABLE);

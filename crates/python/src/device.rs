@@ -127,6 +127,11 @@ impl DeviceHost {
         Ok(())
     }
 
+    #[staticmethod]
+    fn check(path: &str, value: &[u8]) -> PyResult<()> {
+        device::parse_value(device::definitions(), path, value).map(|_| ()).map_err(PyValueError::new_err)
+    }
+
     fn unset(&self, handle: u64, path: &str) -> PyResult<()> {
         self.devices.order(handle, Order::Remove(path_of(path)?));
         Ok(())
@@ -249,7 +254,9 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         Event::Written { path, value } => {
             (told.kind, told.path, told.value) = ("written", Some(path.to_string()), json(&value));
         }
-        Event::Created { path } => (told.kind, told.path) = ("created", Some(path.to_string())),
+        Event::Created { path, values } => {
+            (told.kind, told.path, told.value) = ("created", Some(path.to_string()), json(&values));
+        }
         Event::Removed { path } => (told.kind, told.path) = ("removed", Some(path.to_string())),
         Event::Wanted { path } => (told.kind, told.path) = ("wanted", Some(path.to_string())),
         Event::Awake => told.kind = "awake",

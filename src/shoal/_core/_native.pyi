@@ -303,7 +303,7 @@ class DeviceOccurrence:
     @property
     def value(self) -> bytes | None:
         """JSON: the value of "written", the arguments of "executed"; of "asked" the paths of a read, the arguments of an
-        execute, else values by path."""
+        execute, else values by path, as of "created"."""
     @property
     def code(self) -> str | None:
         """What the server answered, of "done" and "refused"; None when it did not."""
@@ -340,6 +340,13 @@ class DeviceHost:
         """Says goodbye if that can be done at once, and forgets the device."""
     def set(self, handle: int, path: str, value: bytes) -> None:
         """Sets a value: JSON, `{"opaque": "<hex>"}` for bytes.
+
+        Raises:
+            ValueError: no resource, or not of its type.
+        """
+    @staticmethod
+    def check(path: str, value: bytes) -> None:
+        """Looks at a value as `set` does, and sets nothing.
 
         Raises:
             ValueError: no resource, or not of its type.

@@ -12,6 +12,7 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 from shoal.lwm2m.classes import Object, check, execute, resource, sample, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
+from shoal.lwm2m.journal import Journal
 from shoal.lwm2m.objects import definition, resource_at
 from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
@@ -41,6 +42,7 @@ __all__ = [
     "Expired",
     "Firmware",
     "Heard",
+    "Journal",
     "Link",
     "Object",
     "Observation",

@@ -21,7 +21,7 @@ from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, TypeAlias
 
-from shoal._core import DeviceConfig, DeviceOccurrence
+from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
@@ -327,10 +327,16 @@ class Device:
 
         While the server cannot be reached or says 5.03, readings are kept in `journal`, and with `state` over a restart.
         Beyond its bounds the oldest make room. The tree is not touched: `set` is for what a server may read.
+
+        Raises:
+            Rejected: no resource, or not a value of its type.
         """
-        name = str(Path.parse(path))
-        moment = time.time() if at is None else at.timestamp()
-        self.journal.add(Recorded(name, encoded(value), moment))
+        name, content = str(Path.parse(path)), encoded(value)
+        try:
+            DeviceHost.check(name, content)
+        except ValueError as error:
+            raise Rejected(path, str(error)) from error
+        self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
         self._remembered.recorded()
         if self._handle is not None:
             self._sending.go_on()
@@ -348,9 +354,12 @@ class Device:
             raise Unavailable("server", self._sending.reason or "readings are still waiting") from error
 
     async def _report(self, batch: list[tuple[str, bytes, float]]) -> Answer:
-        done = await self._done(
-            lambda handle, number: self._host.core.report(handle, number, batch), next(self._numbers)
-        )
+        try:
+            done = await self._done(
+                lambda handle, number: self._host.core.report(handle, number, batch), next(self._numbers)
+            )
+        except ValueError as error:  # kept by a program that knew another definition
+            return Answer("4.00", str(error))
         return Answer(done.code, done.detail or "", done.retry_after_s)
 
     def sleep(self) -> None:
@@ -470,7 +479,10 @@ class Device:
                 self._owner.note_value(path, value)
                 self._owner.tell(path, value)
             case "created" if path is not None:
-                self._remembered.created(path)
+                for name, value in json.loads(occurrence.value or b"{}").items():
+                    self._values[name] = decoded(Path.parse(name), value)
+                beneath = {at: value for at, value in self._values.items() if path.contains(Path.parse(at))}
+                self._remembered.created(path, beneath)
             case "removed" if path is not None:
                 self._lose(path)
                 self._remembered.removed(path)

@@ -80,8 +80,9 @@ class Remembered:
             self._state.values.pop(path, None)
             self._note(soon=path in self._kept)
 
-    def created(self, instance: Path) -> None:
-        """A server made an instance."""
+    def created(self, instance: Path, values: Mapping[str, Scalar]) -> None:
+        """A server made an instance, and this is in it."""
+        self._state.own |= {path: encoded(value).decode() for path, value in values.items()}
         name = str(instance)
         if name in self._state.gone:
             self._state.gone.remove(name)

@@ -92,7 +92,11 @@ async def test_a_value_is_measured_when_it_is_read(thermometer: Thermometer, ser
     thermometer.water = 11.5
     assert await server.read(NAME, "/3303/0/5700") == 11.5
     thermometer.water = 12.0
-    assert (await server.read(NAME, "/3303"))["/3303/0/5700"] == 12.0
+    assert await server.read(NAME, "/3303/0") == {
+        "/3303/0/5700": 12.0,
+        "/3303/0/5701": "Cel",
+        "/3303/0/5750": "pen",
+    }
 
     assert (thermometer.measured, thermometer.value) == (2, 12.0)
     thermometer.water = -3.0
@@ -198,7 +202,7 @@ async def test_values_of_every_type_come_back_as_they_are(server: Server, listen
 
         await server.write(NAME, "/3/0/13", int(noon.timestamp()) + 60)
         await until(lambda: everything.at == noon + timedelta(minutes=1))
-        await server.execute(NAME, "/3/0/4", **{"0": "now"})
+        await server.execute(NAME, "/3/0/4", _0="now")
         await until(lambda: getattr(everything, "arguments", None) == {"0": "now"})
 
     assert (location.link, location.image, location.is_there) == (Link(3303, 0), b"\x00\xff", True)

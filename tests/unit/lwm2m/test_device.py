@@ -276,6 +276,14 @@ async def test_readings_are_sent_with_their_times_and_in_order(device: Device, l
     assert len(device.journal) == 0
 
 
+async def test_what_can_never_be_sent_is_not_recorded(device: Device) -> None:
+    for path, value in (("/3/0/9", 1.5), ("/3/0/9", "much"), ("/3/0", 1)):
+        with pytest.raises(Rejected):
+            device.record(path, value)
+
+    assert len(device.journal) == 0
+
+
 async def test_readings_of_an_outage_come_after_it(server: Server, listener: Listener) -> None:
     async with sensor(server) as device:
         await device.registered(PATIENCE)
@@ -329,7 +337,11 @@ async def test_what_servers_did_survives_a_restart(server: Server, listener: Lis
     async with device:
         await device.registered(PATIENCE)
         assert await server.read("buoy-1", "/3/0/14") == "+02:00"
-        assert await server.read("buoy-1", "/3303") == {"/3303/0/5700": 4.5}
+        assert await server.read("buoy-1", "/3303") == {
+            "/3303/0/5700": 4.5,
+            "/3303/4/5700": 1.5,
+            "/3303/4/5750": "raft",
+        }
         assert (await server.discover("buoy-1", "/3303/0/5700"))["/3303/0/5700"] == {"gt": "9.5"}
 
     assert written == ["+02:00"], "the owner hears of it, too"

@@ -32,7 +32,7 @@ async def test_values_come_back_and_the_newest_of_them(tmp_path: FilePath) -> No
 
 async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_path: FilePath) -> None:
     kept = remembered(tmp_path / "state")
-    kept.created(Path.parse("/3303/4"))
+    kept.created(Path.parse("/3303/4"), {"/3303/4/5700": 1.5})
     kept.owner_set("/3303/4/5701", "Cel")
     kept.written("/3303/4/5750", "raft")
     kept.attributes_set(Path.parse("/3303/4"), "pmin=5")
@@ -40,12 +40,14 @@ async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_
     await kept.close()
 
     again = remembered(tmp_path / "state")
-    assert again.made() == {"/3303/4": {"/3303/4/5701": "Cel", "/3303/4/5750": "raft"}}
+    assert again.made() == {
+        "/3303/4": {"/3303/4/5700": 1.5, "/3303/4/5701": "Cel", "/3303/4/5750": "raft"}
+    }
     assert again.gone() == [Path.parse("/3303/0")]
     assert again.attributes() == {"/3303/4": ["pmin=5"]}
 
     again.removed(Path.parse("/3303/4"))
-    again.created(Path.parse("/3303/0"))
+    again.created(Path.parse("/3303/0"), {})
     assert (again.made(), again.gone(), again.attributes()) == ({"/3303/0": {}}, [], {})
 
 
