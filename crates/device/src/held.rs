@@ -63,10 +63,10 @@ impl Device {
         let held = self.held.remove(index);
         let Ok(message) = Message::parse(&held.datagram) else { return };
         let reply = match verdict {
-            Ok(()) => match self.is_still_possible(&held.work) {
-                Ok(()) => self.carry_out(now, &message, held.work).unwrap_or_else(Reply::from),
-                Err(code) => Reply::from(code),
-            },
+            Ok(()) => {
+                let work = self.check_again(held.work);
+                work.and_then(|work| self.carry_out(now, &message, work)).unwrap_or_else(Reply::from)
+            }
             Err((code, reason)) => Reply { payload: reason.into_bytes(), ..Reply::from(code) },
         };
         self.respond(now, &message, reply, held.block, held.is_acknowledged);
@@ -129,14 +129,18 @@ impl Device {
     }
 
     /// The tree may have changed while the owner thought about it.
-    fn is_still_possible(&self, work: &Work) -> Result<(), Code> {
+    fn check_again(&self, work: Work) -> Result<Work, Code> {
         match work {
-            Work::Look { .. } | Work::Create { .. } => Ok(()),
-            Work::Write { path, records, .. } => {
-                self.tree.check_write(path, records.clone(), self.definitions).map(|_| ())
+            Work::Write { mode, path, records } => {
+                let records = self.tree.check_write(&path, records, self.definitions)?;
+                Ok(Work::Write { mode, path, records })
             }
-            Work::Delete { path } => self.tree.check_delete(path, self.definitions),
-            Work::Execute { path, .. } => self.tree.execute(path, self.definitions),
+            Work::Delete { path } => self.tree.check_delete(&path, self.definitions).map(|()| Work::Delete { path }),
+            Work::Execute { path, arguments } => {
+                self.tree.execute(&path, self.definitions).map(|()| Work::Execute { path, arguments })
+            }
+            // A read looks at the tree when it is carried out, and what an owner put into a new instance belongs there.
+            work @ (Work::Look { .. } | Work::Create { .. }) => Ok(work),
         }
     }
 

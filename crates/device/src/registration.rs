@@ -20,6 +20,9 @@ const BACK_OFF_LAST: Duration = Duration::from_secs(60);
 /// What a server that disables itself means when it does not say (Core 1.1 §E.2, resource 5).
 const DISABLE_TIMEOUT_DEFAULT_S: u32 = 86_400;
 
+/// A server that says how long it wants to be left alone is believed up to an hour: then it is asked again.
+const PAUSE_SAID_MAX: Duration = Duration::from_secs(3_600);
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The share of the lifetime after which a registration is renewed: late enough to save the battery, early enough for
@@ -183,6 +186,12 @@ impl Device {
             Ticket::Register => {
                 let detail = String::from_utf8_lossy(&answered.payload).into_owned();
                 self.come_back_later(now, Some(answered.code), detail);
+                // RFC 7252 §5.9.3.4: a busy server says when it is worth another try.
+                let pause_s =
+                    answered.max_age.filter(|_| answered.code == Code::SERVICE_UNAVAILABLE).unwrap_or_default();
+                if let Phase::Waiting { until } = &mut self.phase {
+                    *until = (*until).max(now + Duration::from_secs(pause_s.into()).min(PAUSE_SAID_MAX));
+                }
             }
             Ticket::Update(number) => {
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));

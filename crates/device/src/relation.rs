@@ -63,15 +63,15 @@ pub struct Relation {
 
 /// How an observation begins.
 pub struct Beginning {
-    /// See [`Relation`].
+    /// The token of its request.
     pub token: Token,
-    /// See [`Relation`].
+    /// What is observed.
     pub paths: Vec<Path>,
-    /// See [`Relation`].
+    /// Whether it began with a FETCH.
     pub is_composite: bool,
-    /// See [`Relation`].
+    /// The content format of its notifications.
     pub format: u16,
-    /// See [`Relation`].
+    /// The attributes in its request.
     pub own: Attributes,
 }
 

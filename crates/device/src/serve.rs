@@ -32,7 +32,7 @@ const KNOWN: [u16; 7] = [
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A request that was understood, and can be carried out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Work {
     /// Read or Observe, and their composites.
     Look { paths: Vec<Path>, is_composite: bool },
@@ -317,6 +317,10 @@ impl Device {
     /// An instance came or went: the server must know it (Core 1.1 §6.2.2), and so must whoever observes it.
     pub(crate) fn note_instances(&mut self, now: Instant, path: &Path) {
         self.is_update_due |= self.is_registered() && path.depth() <= 2;
+        if path.depth() == 2 && !self.tree.has(path) {
+            // What comes back under this id is another instance, and its owner says anew what it wants to be asked.
+            self.guards.retain(|guard| !path.contains(&guard.path));
+        }
         let is_gone = |observed: &Path| path.contains(observed) && !self.tree.has(observed);
         let relations = self.relations.iter().enumerate().rev();
         let gone = relations.filter(|(_, relation)| !relation.is_composite && relation.paths.iter().all(is_gone));

@@ -251,3 +251,15 @@ fn a_question_that_was_not_confirmable_is_answered_in_its_own_way() {
     let heard = &world.server.heard[0];
     assert_eq!((heard.kind, heard.code, heard.token), (Kind::NonConfirmable, Code::CHANGED, token));
 }
+
+#[test]
+fn questions_about_an_instance_end_with_it() {
+    let mut world = guarded("/3303/0/5700", "RW");
+    assert_eq!(world.ask(Code::DELETE, "/3/0").code, Code::METHOD_NOT_ALLOWED);
+    let (_, number, ..) = question(&mut world, Code::DELETE, "/3303/0", "");
+    allow(&mut world, number);
+
+    world.set("/3303/0/5700", Value::Float(1.0));
+
+    assert_eq!(world.ask(Code::GET, "/3303/0/5700").code, Code::CONTENT, "nobody is asked");
+}

@@ -405,6 +405,20 @@ fn a_busy_server_is_asked_again_and_keeps_the_registration() {
 }
 
 #[test]
+fn a_server_that_is_too_busy_for_a_registration_is_left_alone_as_long_as_it_says() {
+    let mut world = World::new(config());
+    world.server.to_register = Some(Code::SERVICE_UNAVAILABLE);
+    world.device.power_on(world.now);
+
+    world.advance(seconds(39));
+    assert_eq!(world.server.requests(Code::POST, "/rd").len(), 1);
+    world.server.to_register = Some(Code::CREATED);
+    world.advance(seconds(2));
+
+    assert!(world.device.is_registered());
+}
+
+#[test]
 fn recorded_values_are_sent_with_their_times() {
     let mut world = World::registered(config());
     let at = |time, value| Record { time: Some(time), ..Record::new(path("/3303/0/5700"), Value::Float(value)) };

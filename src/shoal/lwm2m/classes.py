@@ -222,7 +222,7 @@ class Object:
             for key, one in several.items():
                 device.set(_at(self.path, resource_id, key), one)
         device.on_value(self.path, self._take)
-        device.on_removed(self._lose)
+        device.on_removed(self.path, self._lose)
         for name, role in self._roles:
             self._play(device, role, getattr(self, name))
         return self
@@ -303,7 +303,7 @@ def _given(cls: type[Object], values: Mapping[str, Scalar]) -> dict[str, Any]:
     """What a server gave for a new instance, by the names of the attributes."""
     paths = {Path.parse(path): value for path, value in values.items()}
     given: dict[str, Any] = {}
-    for name, field in cls._fields.items():  # its own
+    for name, field in cls._fields.items():
         several = {at.resource_instance: _one(field, value) for at, value in paths.items() if at.resource == field.id}
         if several:
             given[name] = _in_order(field, several) if field.is_multiple else several.get(None)

@@ -25,7 +25,7 @@ from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
-from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnValue, OnWrite, Owner, Source
+from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, OnValue, OnWrite, Owner, Source
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
 from shoal.lwm2m.sending import Answer, Sending
@@ -115,7 +115,6 @@ class Device:
         self._every: list[tuple[str, timedelta]] = []
         self._handle: int | None = None
         self._owner = Owner(endpoint, self.set)
-        self._on_removed: list[Callable[[Path], None]] = []
         self._on_progress: dict[int, OnProgress] = {}
         self._waiting: dict[int, asyncio.Future[DeviceOccurrence]] = {}
         self._numbers = itertools.count(1)
@@ -159,6 +158,7 @@ class Device:
             self._put(handle, path, value)
             self._values[path] = value
             self._owner.note_value(Path.parse(path), value)
+        await self._owner.measure_first(self._values)
         for path, queries in remembered.attributes().items():
             core.attributes(handle, path, queries)
         for path, operations in self._guards:
@@ -179,11 +179,6 @@ class Device:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Unavailable("device", "it was stopped"))
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it is inside of its `async with`."""
-        return self._handle is not None
 
     def add(self, instance: "Attachable") -> None:
         """Puts an object of a Python class into the tree (`shoal.lwm2m.classes`)."""
@@ -216,14 +211,15 @@ class Device:
 
     def _lose(self, above: Path) -> None:
         """A server took this away."""
-        for told in self._on_removed:
-            told(above)
+        self._owner.removed(above)
         self._drop(above)
 
     def _drop(self, above: Path) -> None:
         self._values = {at: value for at, value in self._values.items() if not above.contains(Path.parse(at))}
         if above.resource is None:
             self._owner.forget(above)
+            self._every = [(at, every) for at, every in self._every if not above.contains(Path.parse(at))]
+            self._guards = {guard: None for guard in self._guards if not above.contains(Path.parse(guard[0]))}
 
     def keep(self, path: str) -> None:
         """With `state`, what the owner sets at this path is kept over a restart, as what servers write is."""
@@ -251,9 +247,10 @@ class Device:
         """
         self._owner.on_execute.append((Path.parse(path), told))
 
-    def on_removed(self, told: Callable[[Path], None]) -> None:
-        """Calls `told(path)` after a server deleted an instance or a value of several, or replaced what was around it."""
-        self._on_removed.append(told)
+    def on_removed(self, path: str, told: OnRemoved) -> None:
+        """Calls `told(path)` after a server took away something at or beneath `path`: it deleted an instance or a value
+        of several, or replaced what was around it."""
+        self._owner.on_removed.append((Path.parse(path), told))
 
     def check(self, path: str, check: Check) -> None:
         """Calls `check(asked)` before a server writes, makes, deletes or executes something at or beneath `path`.

@@ -7,7 +7,7 @@ which may refuse; sources, which measure a value for whoever reads it; makers, w
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, ParamSpec, TypeAlias, TypeVar, cast
@@ -43,6 +43,7 @@ class Asked:
 
 OnWrite: TypeAlias = Callable[[str, Scalar], Awaitable[None] | None]
 OnValue: TypeAlias = Callable[[str, Scalar], None]
+OnRemoved: TypeAlias = Callable[[Path], None]
 OnExecute: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[None] | None]
 OnReceiving: TypeAlias = Callable[[str, int], None]
 Check: TypeAlias = Callable[[Asked], Awaitable[None] | None]
@@ -69,6 +70,7 @@ class Owner:
     on_write: list[tuple[Path, OnWrite]] = field(default_factory=list)
     on_execute: list[tuple[Path, OnExecute]] = field(default_factory=list)
     on_receiving: list[tuple[Path, OnReceiving]] = field(default_factory=list)
+    on_removed: list[tuple[Path, OnRemoved]] = field(default_factory=list)
     checks: list[tuple[Path, Check]] = field(default_factory=list)
     sources: dict[Path, Source] = field(default_factory=dict)
     makers: dict[int, Maker] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Owner:
         self.on_write = [(path, told) for path, told in self.on_write if not above.contains(path)]
         self.on_execute = [(path, told) for path, told in self.on_execute if not above.contains(path)]
         self.on_receiving = [(path, told) for path, told in self.on_receiving if not above.contains(path)]
+        self.on_removed = [(path, told) for path, told in self.on_removed if not above.contains(path)]
         self.checks = [(path, check) for path, check in self.checks if not above.contains(path)]
         self.sources = {path: source for path, source in self.sources.items() if not above.contains(path)}
 
@@ -99,6 +102,12 @@ class Owner:
         for above, told in self.on_write:
             if above.contains(path):
                 self.run(str(path), told, str(path), value)
+
+    def removed(self, gone: Path) -> None:
+        """Tells that a server took something away."""
+        for above, told in list(self.on_removed):
+            if above.contains(gone):
+                self.run(str(gone), told, gone)
 
     def executed(self, occurrence: DeviceOccurrence) -> None:
         """Tells of something that a server executed."""
@@ -166,6 +175,11 @@ class Owner:
         for at, source in list(self.sources.items()):
             if asked is None or asked.contains(at) or at.contains(asked):
                 self.put(str(at), await result_of(source()))
+
+    async def measure_first(self, known: Collection[str]) -> None:
+        """Measures what has no value yet: a resource is there once it has one. A source that fails is reported."""
+        for path in [str(path) for path in self.sources if str(path) not in known]:
+            await self._measure_quietly(path)
 
     def measure_soon(self, path: str) -> None:
         """The same without somebody who waits; a source that fails is reported."""

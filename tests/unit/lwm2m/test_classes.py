@@ -98,7 +98,7 @@ async def test_a_value_is_measured_when_it_is_read(thermometer: Thermometer, ser
         "/3303/0/5750": "pen",
     }
 
-    assert (thermometer.measured, thermometer.value) == (2, 12.0)
+    assert (thermometer.measured, thermometer.value) == (3, 12.0), "once at the start, and for each read"
     thermometer.water = -3.0
     with pytest.raises(DeviceFault, match=r"5\.03 the probe is frozen"):
         await server.read(NAME, "/3303/0/5700")
@@ -278,3 +278,24 @@ async def test_observers_hear_of_what_is_measured_by_itself(server: Server, list
             return {reading.value for report in reports for reading in report.readings}
 
         await until(lambda: len(heard()) >= 3)
+
+
+async def test_what_is_only_measured_is_there_from_the_start(thermometer: Thermometer, server: Server) -> None:
+    assert thermometer.measured == 1
+
+    assert "/3303/0/5700" in await server.discover(NAME, "/3303")
+
+
+async def test_an_instance_that_comes_and_goes_leaves_nothing_behind(server: Server, listener: Listener) -> None:
+    device = sensor(server)
+    Thermometer.made_by_servers(device)
+    async with device:
+        await device.registered(PATIENCE)
+        owner = device._owner
+        before = (len(owner.checks), len(owner.on_value), len(owner.on_removed), len(device._guards))
+        for _ in range(3):
+            await create(server, "/3303", 4, {"5700": 1.0})
+            await server._ask(NAME, "delete", "/3303/4", None, PATIENCE)
+        await until(lambda: "/3303/4/5700" not in device._values)
+
+        assert (len(owner.checks), len(owner.on_value), len(owner.on_removed), len(device._guards)) == before

@@ -370,4 +370,4 @@ async def test_a_damaged_state_is_said_and_the_caller_may_begin_afresh(server: S
 
     file.unlink()
     async with device:
-        assert device.is_running
+        assert device._handle is not None

@@ -40,9 +40,7 @@ async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_
     await kept.close()
 
     again = remembered(tmp_path / "state")
-    assert again.made() == {
-        "/3303/4": {"/3303/4/5700": 1.5, "/3303/4/5701": "Cel", "/3303/4/5750": "raft"}
-    }
+    assert again.made() == {"/3303/4": {"/3303/4/5700": 1.5, "/3303/4/5701": "Cel", "/3303/4/5750": "raft"}}
     assert again.gone() == [Path.parse("/3303/0")]
     assert again.attributes() == {"/3303/4": ["pmin=5"]}
 

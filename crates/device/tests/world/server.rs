@@ -201,6 +201,9 @@ impl Server {
                 self.registrations += u32::from(code == Code::CREATED);
                 let location = format!("{}", self.registrations);
                 let answer = MessageBuilder::answer(message, code, 0);
+                if code == Code::SERVICE_UNAVAILABLE {
+                    return answer.max_age(40).to_bytes();
+                }
                 if code != Code::CREATED {
                     return answer.payload(&b"not today"[..]).to_bytes();
                 }
