@@ -19,6 +19,7 @@ from pathlib import Path
 from shoal import lwm2m
 from shoal.errors import Rejected
 from shoal.lwm2m.firmware import Result
+from shoal.lwm2m.state import load
 
 
 class Camera(lwm2m.Object, id=3):
@@ -114,24 +115,23 @@ def build(server: str, endpoint: str, key: bytes, folder: Path) -> lwm2m.Device:
 
 async def live(server: str, endpoint: str, key: bytes, folder: Path, every_s: float) -> None:
     """Runs until it is interrupted."""
-    device = build(server, endpoint, key, folder)
-    try:
-        await device.__aenter__()
-    except Rejected as rejected:
-        # Settings are worth less than a camera that comes up. The damaged file is kept for whoever wants to look.
-        print(f"begins afresh: {rejected}")
-        state = folder / "state.json"
-        state.replace(folder / "state.damaged")
-        await device.__aenter__()
-    try:
+    keep_aside_if_damaged(folder / "state.json")
+    async with build(server, endpoint, key, folder) as device:
         await device.registered(timedelta(days=365))
         print(f"{endpoint} is registered with {server}")
         while True:
             # Kept while the link is down, over a restart, too, and sent with its time when it is back.
             device.record("/3/0/10", free_kb())
             await asyncio.sleep(every_s)
-    finally:
-        await device.__aexit__(None, None, None)
+
+
+def keep_aside_if_damaged(state: Path) -> None:
+    """Settings are worth less than a camera that comes up. The file stays for whoever wants to look."""
+    try:
+        load(state)
+    except Rejected as rejected:
+        print(f"begins afresh: {rejected}")
+        state.replace(state.with_suffix(".damaged"))
 
 
 def main() -> None:

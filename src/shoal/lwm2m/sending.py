@@ -65,6 +65,8 @@ class Sending:
             self.go_on()
             if self._task is not None:
                 await asyncio.wait([self._task])
+                if not self._task.cancelled():
+                    self._task.result()
 
     async def _run(self) -> None:
         failures = 0

@@ -94,10 +94,19 @@ class Keeper:
                 await asyncio.wait_for(self._hurry.wait(), READINGS_EVERY_S)
             self._changed.clear()
             self._hurry.clear()
-            await asyncio.to_thread(save, self._file, msgspec.json.encode(self._snapshot()))
+            try:
+                await asyncio.to_thread(save, self._file, msgspec.json.encode(self._snapshot()))
+            except OSError as error:
+                # The next change tries again; a device goes on without a disk.
+                context = {"message": f"{self._file} cannot be written", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
 
     async def close(self) -> None:
-        """Writes all of it, now."""
+        """Writes all of it, now.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         self._hurry.set()
         if self._task is not None:
             await self._task

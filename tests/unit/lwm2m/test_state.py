@@ -1,5 +1,6 @@
 """The file in which a device keeps what it must not forget."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -80,3 +81,24 @@ async def test_changes_are_written_together_and_what_is_left_at_the_end(tmp_path
     await keeper.close()
 
     assert (len(load(file).made), load(file).gone) == (100, ["/3303/7"])
+
+
+async def test_a_disk_that_takes_nothing_is_reported_and_tried_again(tmp_path: Path) -> None:
+    reported: list[str] = []
+    told = asyncio.Event()
+
+    def report(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        reported.append(str(context["message"]))
+        told.set()
+
+    asyncio.get_running_loop().set_exception_handler(report)
+    file = tmp_path / "away" / "state.json"
+    keeper = Keeper(file, State)
+    keeper.note(soon=True)
+    await asyncio.wait_for(told.wait(), 20)
+
+    file.parent.mkdir()
+    await keeper.close()
+
+    assert reported == [f"{file} cannot be written"]
+    assert load(file) == State()
