@@ -10,12 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Config, Device, Event, Path, Value};
+use device::{Begun, Code, Config, Device, Event, Guard, Path, Readings, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use crate::line::Line;
-use crate::lock;
+use crate::{clock, lock};
 
 /// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
@@ -36,8 +36,18 @@ pub enum Order {
     LosePower,
     /// A value changed.
     Set(Path, Value),
-    /// Send these values; `Done` follows with the number.
-    Send(u64, Vec<Path>),
+    /// Something is there no longer.
+    Remove(Path),
+    /// An object is there, also without an instance.
+    Declare(u16),
+    /// Attributes that a server set before a restart.
+    Attributes(Path, Vec<String>),
+    /// Ask the owner before this.
+    Guard(Guard),
+    /// What the owner says to such a question.
+    Decide(u64, Result<(), (Code, String)>),
+    /// Send these readings; `Done` follows with the number.
+    Send(u64, Readings),
     /// Fetch a file, from where an earlier fetch broke off; `Done` follows with the number.
     Fetch(u64, String, Option<Begun>),
     /// Renew the registration.
@@ -46,10 +56,12 @@ pub enum Order {
     Deregister(u64),
     /// Say that it is in another enclosure.
     Claim(Option<String>),
+    /// In queue mode: stop listening.
+    Sleep,
     /// Go on from another source port.
     Rebind,
     /// Say goodbye if that can be done at once, and forget the device.
-    Remove,
+    Leave,
 }
 
 /// The thread and the way to it.
@@ -214,19 +226,8 @@ impl Host {
             if ready.iter().any(|event: &epoll::Event| event.data.u64() == WAKE) {
                 let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
             }
-            let (added, orders, is_closing) = {
-                let mut inbox = lock(&self.shared.inbox);
-                (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
-            };
-            for (handle, running) in added {
-                self.add(handle, running);
-            }
-            // Before what arrived: whoever sets a value and then lets a server read it gets that value.
-            for (handle, order) in orders {
-                self.carry_out(handle, order);
-            }
             // After the orders: a goodbye may be among them.
-            if is_closing {
+            if self.take_orders() {
                 return;
             }
             self.handle_deadlines();
@@ -234,6 +235,21 @@ impl Host {
                 self.receive(event.data.u64(), event.flags, &mut buffer);
             }
         }
+    }
+
+    /// Carries out what the owner wants; true when that is the end.
+    fn take_orders(&mut self) -> bool {
+        let (added, orders, is_closing) = {
+            let mut inbox = lock(&self.shared.inbox);
+            (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
+        };
+        for (handle, running) in added {
+            self.add(handle, running);
+        }
+        for (handle, order) in orders {
+            self.carry_out(handle, order);
+        }
+        is_closing
     }
 
     fn add(&mut self, handle: u64, running: Running) {
@@ -250,18 +266,29 @@ impl Host {
         let Some(running) = self.devices.get_mut(&handle) else { return };
         let device = &mut running.device;
         match order {
-            Order::PowerOn => device.power_on(now),
+            Order::PowerOn => {
+                device.set_wall_clock(now, unix_s());
+                device.power_on(now);
+            }
             Order::LosePower => device.lose_power(),
             Order::Set(path, value) => {
                 device.set(path, value);
             }
-            Order::Send(number, paths) => device.send(now, number, paths),
+            Order::Remove(path) => device.remove(now, &path),
+            Order::Declare(object) => device.declare(object),
+            Order::Attributes(path, queries) => {
+                device.set_attributes_again(path, &queries.iter().map(String::as_bytes).collect::<Vec<_>>());
+            }
+            Order::Guard(guard) => device.guard(guard),
+            Order::Decide(number, verdict) => device.decide(now, number, verdict),
+            Order::Send(number, readings) => device.send(now, number, readings),
             Order::Fetch(number, uri, begun) => device.fetch(now, number, &uri, begun),
             Order::Update(number) => device.update(now, Some(number)),
             Order::Deregister(number) => device.deregister(now, Some(number)),
             Order::Claim(enclosure) => device.claim(enclosure),
+            Order::Sleep => device.sleep(),
             Order::Rebind => self.rebind(handle),
-            Order::Remove => {
+            Order::Leave => {
                 device.deregister(now, None);
                 self.flush(handle);
                 self.devices.remove(&handle);
@@ -289,20 +316,26 @@ impl Host {
     }
 
     fn receive(&mut self, handle: u64, flags: epoll::EventFlags, buffer: &mut [u8]) {
-        let Some(Running { device, way, .. }) = self.devices.get_mut(&handle) else { return };
-        let socket = match way {
-            Way::Datagrams(socket) => socket,
-            Way::Connection(line) => {
-                if line.as_mut().is_some_and(|line| !line.receive(flags, buffer, device)) {
-                    *line = None;
-                }
-                return self.flush(handle);
+        if matches!(self.devices.get(&handle), Some(Running { way: Way::Connection(_), .. })) {
+            self.take_orders();
+            let Some(Running { device, way: Way::Connection(line), .. }) = self.devices.get_mut(&handle) else {
+                return;
+            };
+            if line.as_mut().is_some_and(|line| !line.receive(flags, buffer, device)) {
+                *line = None;
             }
-        };
+            return self.flush(handle);
+        }
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
+            let Some(Running { way: Way::Datagrams(socket), .. }) = self.devices.get_mut(&handle) else { return };
             match socket.recv(buffer) {
                 Ok(length) if length > DATAGRAM_BYTES_MAX => {}
-                Ok(length) => device.handle_datagram(Instant::now(), &buffer[..length]),
+                Ok(length) => {
+                    // It may come from somebody who knew that an order had been given: that goes first.
+                    self.take_orders();
+                    let Some(running) = self.devices.get_mut(&handle) else { return };
+                    running.device.handle_datagram(Instant::now(), &buffer[..length]);
+                }
                 // Nothing more, or the echo of "port unreachable": both are silence to a device.
                 Err(_) => break,
             }
@@ -321,6 +354,7 @@ impl Host {
                 && running.due == Some(due)
             {
                 running.due = None;
+                running.device.set_wall_clock(now, unix_s());
                 running.device.handle_timeout(now);
                 self.flush(handle);
             }
@@ -353,6 +387,11 @@ impl Host {
         let nap = due.min(NAP_MAX);
         Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
     }
+}
+
+/// The wall clock, in Unix seconds.
+fn unix_s() -> f64 {
+    clock::now().unix_ms as f64 / 1_000.0
 }
 
 fn bind(server: SocketAddr) -> io::Result<UdpSocket> {

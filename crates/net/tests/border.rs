@@ -38,6 +38,8 @@ fn registering(server: &Server) -> Devices {
         endpoint: "oxy-0417".to_owned(),
         server: server.addresses()[0].address,
         over_tcp: false,
+        version: device::Version::V1_1,
+        root: "/".into(),
         credential: Some(Credential { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
         lifetime_s: 300,
         queue_mode: false,

@@ -73,6 +73,8 @@ fn device(server: &Server) -> (Devices, u64) {
         endpoint: "x".to_owned(),
         server: server.addresses()[0].address,
         over_tcp: true,
+        version: device::Version::V1_1,
+        root: "/".into(),
         credential: None,
         lifetime_s: 300,
         queue_mode: false,

@@ -10,9 +10,13 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 (console.txt is five lines to type).
 """
 
+from shoal.lwm2m.bodies import Values
+from shoal.lwm2m.classes import Object, check, execute, resource, sample, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
+from shoal.lwm2m.journal import Journal
 from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
     Deregistered,
@@ -29,9 +33,10 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
-from shoal.lwm2m.values import Values
+from shoal.lwm2m.value import Link
 
 __all__ = [
+    "Asked",
     "Begun",
     "Deregistered",
     "Device",
@@ -39,9 +44,13 @@ __all__ = [
     "Expired",
     "Firmware",
     "Heard",
+    "Journal",
+    "Link",
+    "Object",
     "Observation",
     "Path",
     "Reading",
+    "Refusal",
     "Refused",
     "Registered",
     "Reported",
@@ -50,6 +59,11 @@ __all__ = [
     "ServerEvent",
     "Updated",
     "Values",
+    "check",
     "definition",
+    "execute",
+    "resource",
     "resource_at",
+    "sample",
+    "written",
 ]

@@ -27,10 +27,10 @@ from typing import Any, Final, Self, TypeAlias
 import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
-from shoal.lwm2m.device import Scalar
 from shoal.lwm2m.path import Path
-from shoal.lwm2m.values import Resources, Value, Values, by_path, failures, json_of, resources, to_write
+from shoal.lwm2m.value import Scalar
 
 # Events that wait for a caller who is slow; beyond it devices hear 5.03. A minute of a thousand devices at 10 s.
 EVENTS_WAITING_MAX: Final = 10_000

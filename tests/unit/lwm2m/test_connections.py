@@ -10,7 +10,7 @@ import pytest
 
 from shoal.errors import Rejected, Unavailable
 from shoal.lwm2m import Deregistered, Device, Firmware, Registered, Reported, Server, Updated
-from shoal.lwm2m.firmware import PACKAGE, PACKAGE_URI, UPDATE, Method, Protocol, Result, State
+from shoal.lwm2m.firmware import PACKAGE, Method, Protocol, Result, State
 from shoal.lwm2m.server import Observation
 from tests.harness.coap_tcp import ABORT, CSM, LOCATION_PATH, PING, PONG, RELEASE, Message, connected, register
 from tests.harness.listener import Listener, listening
@@ -148,10 +148,10 @@ async def test_an_image_is_pulled_and_pushed_over_a_connection(
     async with device:
         await listener.hears(Registered)
         path = server.serve_file("image", file, ["buoy-1"])
-        for resource, value in ((PACKAGE_URI, f"{server.addresses[0]}{path}"), (PACKAGE, _opaque(image[::-1]))):
+        for resource, value in (("/5/0/1", f"{server.addresses[0]}{path}"), (PACKAGE, _opaque(image[::-1]))):
             await server.write("buoy-1", resource, value)
             await until(lambda: firmware.state is State.DOWNLOADED)
-            await server.execute("buoy-1", UPDATE)
+            await server.execute("buoy-1", "/5/0/2")
             await until(lambda: firmware.result is Result.SUCCESS)
 
     assert installed == [image, image[::-1]]

@@ -4,7 +4,7 @@ import pytest
 
 from shoal.errors import Rejected
 from shoal.lwm2m import Path
-from shoal.lwm2m.values import Resources, Value, Values, by_path, failures, json_of, resources, to_json, to_write
+from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_json, to_write
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,17 @@
-"""Values as Python has them, and as the core takes and gives them: JSON, in which bytes are base64.
+"""What a server asks and is answered, as Python has it and as the core takes and gives it: JSON with bytes in base64.
 
-A time is Unix seconds, an object link the text `3:0`, a CoRE link its text; whole numbers go from -2^63 to 2^64-1.
+What is read of a time is Unix seconds, of an object link the text `3:0`; whole numbers go from -2^63 to 2^64-1.
 """
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from shoal.errors import Rejected
-from shoal.lwm2m.device import Scalar
 from shoal.lwm2m.objects import resource_at
 from shoal.lwm2m.path import Path
+from shoal.lwm2m.value import Scalar, encoded
 
 # What can be written: a value, or values by their ids (of resource instances, or of an instance's resources).
 Value: TypeAlias = Scalar | Mapping[int, Scalar] | Mapping[str, Scalar]
@@ -62,10 +63,10 @@ def to_json(path: Path, value: Scalar) -> bool | int | float | str | None:
     """One value as JSON.
 
     Raises:
-        Rejected: bytes for what is not opaque, or for what no definition says that it is.
+        Rejected: bytes for what is not opaque, or for what no definition says that it is; a time without a zone.
     """
     if not isinstance(value, bytes):
-        return value
+        return json.loads(encoded(value))  # type: ignore[no-any-return]  # of a value that is none of bytes
     defined = resource_at(path)
     if defined is None or defined.type != "opaque":
         raise Rejected(str(path), "bytes are for resources that are opaque")
