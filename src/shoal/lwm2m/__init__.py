@@ -9,7 +9,7 @@ Nothing in here knows of farms. The protocol itself runs in the Rust core, in th
 asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
 """
 
-from shoal.lwm2m.classes import Object, check, execute, resource, sample, written
+from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.journal import Journal
@@ -59,8 +59,8 @@ __all__ = [
     "check",
     "definition",
     "execute",
+    "measured",
     "resource",
     "resource_at",
-    "sample",
     "written",
 ]
