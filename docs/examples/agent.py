@@ -34,11 +34,11 @@ class Camera(lwm2m.Object, id=3):
     offset: str = lwm2m.resource(14, default="+00:00")
     binding: str = lwm2m.resource(16, default="U")
 
-    @lwm2m.sample(10, every=timedelta(seconds=30))
+    @lwm2m.measured(10, every=timedelta(seconds=30))
     def measure_memory(self) -> int:
         return free_kb()
 
-    @lwm2m.sample(13)
+    @lwm2m.measured(13)
     def read_clock(self) -> datetime:
         return datetime.now(UTC)
 

@@ -21,7 +21,7 @@ class Thermometer(lwm2m.Object, id=3303):
     units: str = lwm2m.resource(5701, default="Cel")
     application: str = lwm2m.resource(5750, default="water")
 
-    @lwm2m.sample(5700)
+    @lwm2m.measured(5700)
     def measure(self) -> float:
         return round(random.gauss(8.0, 0.2), 2)
 

@@ -78,8 +78,8 @@ impl Device {
     /// looked at this often.
     fn wanted_due(&self, relation: &Relation, attributes: &Attributes) -> Option<Instant> {
         let epmax = attributes.epmax.filter(|epmax| *epmax > 0)?;
-        let is_sampled = self.guards.iter().any(|guard| guard.operations.read && relation.concerns(&guard.path));
-        is_sampled.then(|| relation.wanted_at + Duration::from_secs(u64::from(epmax)))
+        let is_measured = self.guards.iter().any(|guard| guard.operations.read && relation.concerns(&guard.path));
+        is_measured.then(|| relation.wanted_at + Duration::from_secs(u64::from(epmax)))
     }
 
     /// Sends the notifications that are due.

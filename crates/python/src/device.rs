@@ -138,8 +138,8 @@ impl DeviceHost {
         Ok(())
     }
 
-    fn declare(&self, handle: u64, object: u16) {
-        self.devices.order(handle, Order::Declare(object));
+    fn declare(&self, handle: u64, object_id: u16) {
+        self.devices.order(handle, Order::Declare(object_id));
     }
 
     fn attributes(&self, handle: u64, path: &str, queries: Vec<String>) -> PyResult<()> {

@@ -359,7 +359,7 @@ class DeviceHost:
         """
     def unset(self, handle: int, path: str) -> None:
         """Takes away what is at or beneath a path."""
-    def declare(self, handle: int, object: int) -> None:
+    def declare(self, handle: int, object_id: int) -> None:
         """The object is there, also while it has no instance: a server may make some."""
     def attributes(self, handle: int, path: str, queries: Sequence[str]) -> None:
         """Puts attributes back that a server had set before a restart."""

@@ -11,7 +11,7 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 """
 
 from shoal.lwm2m.bodies import Values
-from shoal.lwm2m.classes import Object, check, execute, resource, sample, written
+from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.journal import Journal
@@ -62,8 +62,8 @@ __all__ = [
     "check",
     "definition",
     "execute",
+    "measured",
     "resource",
     "resource_at",
-    "sample",
     "written",
 ]

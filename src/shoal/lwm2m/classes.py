@@ -4,7 +4,7 @@
         value: float = lwm2m.resource(5700)
         units: str = lwm2m.resource(5701, default="Cel")
 
-        @lwm2m.sample(5700)
+        @lwm2m.measured(5700)
         def measure(self) -> float: ...
 
         @lwm2m.execute(5605)
@@ -121,12 +121,12 @@ def check(resource_id: int) -> Callable[[_Method], _Method]:
     return _marked(_Role("check", resource_id))
 
 
-def sample(resource_id: int, every: timedelta | None = None) -> Callable[[_Method], _Method]:
+def measured(resource_id: int, every: timedelta | None = None) -> Callable[[_Method], _Method]:
     """The method measures the value when a server reads or observes it, when it is sent, and every `epmax`.
 
     Observers hear of a change between that when the value is measured again: with `every` that happens by itself.
     """
-    return _marked(_Role("sample", resource_id, every))
+    return _marked(_Role("measured", resource_id, every))
 
 
 def _marked(role: _Role) -> Callable[[_Method], _Method]:
@@ -258,8 +258,8 @@ class Object:
                 device.on_write(at, lambda _, __: _run(method, self._shown(cast("_Field", field))))
             case "check":
                 device.check(at, lambda asked: self._judge(asked, field, method))
-            case "sample":
-                device.sample(at, lambda: self._measured(cast("_Field", field), method))
+            case "measured":
+                device.source(at, lambda: self._measured(cast("_Field", field), method))
                 if role.every is not None:
                     device.measure_every(at, role.every)
 
@@ -395,7 +395,7 @@ def _check_role(cls: type[Object], name: str, role: _Role) -> None:
     can_be_executed = defined is not None and defined.is_executable
     if role.word == "execute" and not can_be_executed:
         raise TypeError(f"{where}: resource {role.resource} of object {cls.object_id} is not defined as executable")
-    if role.word in {"written", "sample"} and not is_declared:
+    if role.word in {"written", "measured"} and not is_declared:
         raise TypeError(f"{where}: no attribute is resource {role.resource}")
     if role.word == "check" and not (is_declared or can_be_executed):
         raise TypeError(f"{where}: nobody can write or execute resource {role.resource}")

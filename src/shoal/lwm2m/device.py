@@ -261,7 +261,7 @@ class Device:
         self._owner.checks.append((Path.parse(path), check))
         self._guard(path, "WE")
 
-    def sample(self, path: str, source: Source) -> None:
+    def source(self, path: str, source: Source) -> None:
         """Measures a resource when somebody wants it: `source()` is called when a server reads or observes it, when it is
         sent, and every `epmax` while it is observed. Between that, observers see the last value: call `measure` to tell
         them of another."""

@@ -36,7 +36,7 @@ class Thermometer(lwm2m.Object, id=3303):
         self.resets = 0
         self.end = ""
 
-    @lwm2m.sample(5700)
+    @lwm2m.measured(5700)
     def measure(self) -> float:
         self.measured += 1
         if self.water < -2:
@@ -233,7 +233,7 @@ def test_a_class_must_agree_with_the_definitions() -> None:
     with pytest.raises(TypeError, match="no attribute is resource 5701"):
 
         class Sampled(lwm2m.Object, id=3303):
-            @lwm2m.sample(5701)
+            @lwm2m.measured(5701)
             def units(self) -> str:
                 return "Cel"
 
@@ -261,7 +261,7 @@ def test_a_value_must_be_of_its_type() -> None:
 
 async def test_observers_hear_of_what_is_measured_by_itself(server: Server, listener: Listener) -> None:
     class Quick(Thermometer):
-        @lwm2m.sample(5601, every=timedelta(milliseconds=10))
+        @lwm2m.measured(5601, every=timedelta(milliseconds=10))
         def measure_lowest(self) -> float:
             self.water += 1
             return self.water

@@ -247,7 +247,7 @@ async def test_a_source_is_asked_for_each_read_and_each_send(
     device: Device, server: Server, listener: Listener
 ) -> None:
     levels = iter(range(50, 60))
-    device.sample("/3/0/9", lambda: next(levels))
+    device.source("/3/0/9", lambda: next(levels))
 
     assert await server.read("oxy-0417", "/3/0/9") == 50
     assert (await server.read("oxy-0417", "/3/0"))["/3/0/9"] == 51
