@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use coap::{Code, Encoder, Kind, Message, MessageBuilder, Seen, Token, UploadStep, blockwise, content_format, option};
+use coap::{
+    Code, Encoder, Kind, Message, MessageBuilder, Refusal, Seen, Token, UploadStep, blockwise, content_format, option,
+};
 use lwm2m::{Attributes, DecodeError, Links, Path, Record, Value, codec};
 
 use crate::client::{Device, Phase};
@@ -67,9 +69,12 @@ impl Device {
         }
         // RFC 7252 §4.5: a copy gets the same answer, and its request is not run again.
         match self.answers.seen(now, message.id, message.token) {
-            Seen::Answered(answer) => return out.push(answer.to_vec()),
-            Seen::Pending => return,
+            Seen::Answered(answer) if message.kind == Kind::Confirmable => return out.push(answer.to_vec()),
+            Seen::Answered(_) | Seen::Pending => return,
             Seen::New => {}
+        }
+        if message.refusal(&KNOWN) == Some(Refusal::Reject) {
+            return out.push(Message::reset(message.id).to_vec());
         }
         let answer = self.answer_to(now, message);
         self.answers.answered(now, message.id, message.token, &answer);
@@ -79,7 +84,7 @@ impl Device {
     fn answer_to(&mut self, now: Instant, message: &Message<'_>) -> Vec<u8> {
         let mut answer = Vec::new();
         let fresh_id = self.requests.next_id();
-        if let Some(code) = message.refusal(&KNOWN) {
+        if let Some(Refusal::Answer(code)) = message.refusal(&KNOWN) {
             return encode(message, Reply::from(code), None, fresh_id);
         }
         match self.uploads.handle(now, message, BODY_BYTES_MAX) {
@@ -94,6 +99,10 @@ impl Device {
                 let encoder = Encoder::answer(&mut answer, message, code, fresh_id);
                 match block {
                     Some(block) => encoder.block1(block).finish(),
+                    // RFC 7252 §5.9.2.9: how much would have been taken.
+                    None if code == Code::REQUEST_ENTITY_TOO_LARGE => {
+                        encoder.uint(option::SIZE1, BODY_BYTES_MAX as u32).finish();
+                    }
                     None => encoder.finish(),
                 }
             }
