@@ -50,6 +50,14 @@ impl Gateway {
                 }
             }
             Fate::Reset => self.refuse_task(now, index, &task, "the device reset the request".to_owned()),
+            Fate::UnknownOption { number } => {
+                self.refuse_task(
+                    now,
+                    index,
+                    &task,
+                    format!("the answer has critical option {number}, which is unknown"),
+                );
+            }
             Fate::BodyTooLarge { bytes_max } => {
                 self.refuse_task(now, index, &task, format!("the answer has more than {bytes_max} bytes"));
             }

@@ -23,6 +23,7 @@ mod outbox;
 mod page;
 mod peers;
 mod random;
+mod refusals;
 mod registering;
 mod registrations;
 mod security;

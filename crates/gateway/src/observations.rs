@@ -294,6 +294,11 @@ impl Gateway {
             return true;
         }
         let path = observation.path;
+        if message.response_rejection().is_some() {
+            // RFC 7252 §5.4.1: rejected, and the reset ends the observation.
+            self.lose_observation(now, index, &path, None);
+            return false;
+        }
         let held = HeldAnswer::notification(key, message);
         let sequence = message.observe().filter(|_| message.code.is_success());
         if sequence.is_some_and(|sequence| !observation.order.accept(now.monotonic, sequence)) {

@@ -19,16 +19,12 @@ macro_rules! counters {
 
 counters! {
     datagrams,
-    /// Not CoAP.
-    malformed,
     pings,
     register,
     update,
     deregister,
     expired,
     send,
-    /// From a device that is not registered.
-    send_unregistered,
     notify,
     /// Overtaken by a newer one (RFC 7641 §3.4).
     notify_late,
@@ -38,12 +34,9 @@ counters! {
     unknown_token,
     /// Acknowledgements and resets of nothing.
     not_ours,
-    unknown_registration,
     duplicates,
     /// Copies of requests whose answer still waits for the log.
     duplicates_pending,
-    refused,
-    bad_option,
     /// 5.03, because the log is behind.
     busy,
     refused_by_store,
@@ -65,5 +58,4 @@ counters! {
     /// Sent once more: the device slept, or came back from somewhere else.
     requests_repeated,
     file_blocks,
-    file_unreadable,
 }

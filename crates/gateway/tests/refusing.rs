@@ -168,7 +168,7 @@ fn what_is_not_registered_may_not_send() {
     let answer = world.say(address(9), send);
 
     assert_eq!(code_of(answer.as_deref()), Some(Code::NOT_FOUND));
-    assert_eq!((world.stat("send_unregistered"), world.stat("peers")), (1, 0));
+    assert_eq!((world.stat("refused_unregistered"), world.stat("peers")), (1, 0));
 }
 
 #[test]
