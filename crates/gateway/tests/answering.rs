@@ -134,6 +134,19 @@ fn the_diagnostic_of_a_device_is_shown() {
 }
 
 #[test]
+fn an_instance_that_was_named_is_where_it_was_named_if_the_device_does_not_say() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>,</3303/0>");
+    let body = Some(serde_json::json!({"instance": 7, "resources": {"5700": 1.5}}));
+    client.world.submit(gateway::Request { body, ..request(1, Operation::Create, "/3303") });
+
+    let asked = client.asked();
+    client.answer(&asked, Code::CREATED, None, b"");
+
+    let answer = client.world.answers.last().unwrap();
+    assert_eq!(answer.body.as_deref(), Some(br#"{"path":"/3303/7"}"#.as_slice()));
+}
+
+#[test]
 fn an_answer_that_cannot_be_read_is_refused_with_the_reason() {
     let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
     client.world.submit(request(1, Operation::Read, "/3/0/9"));
