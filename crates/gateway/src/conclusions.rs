@@ -102,7 +102,7 @@ impl Gateway {
         {
             self.note_carried(now, index, push.path, source.bytes, true);
         }
-        match understand(asked.operation, &asked.target(), answered, unix_s(now), &self.definitions) {
+        match understand(asked.operation, &asked.named_path(), answered, unix_s(now), &self.definitions) {
             Ok(understood) => {
                 // What answers an observation was told when the observation began.
                 if asked.operation == Operation::Read {
