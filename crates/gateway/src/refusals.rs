@@ -7,6 +7,7 @@ use coap::{Code, option};
 
 use crate::devices::DeviceIndex;
 use crate::gateway::{Gateway, device_event};
+use crate::limits::REFUSALS_TOLD_MAX;
 use crate::timers::Now;
 use crate::uplink::{Origin, Reply, Response};
 
@@ -113,7 +114,15 @@ impl Gateway {
         detail: &str,
     ) {
         self.refusals.count(reason);
-        let Some(device) = self.directory.get(index) else { return };
+        let Some(device) = self.directory.get_mut(index) else { return };
+        let second = (now.unix_ms / 1_000) as u32;
+        let (told_in, told) = device.refusals_told;
+        let told = if told_in == second { told } else { 0 };
+        if told >= REFUSALS_TOLD_MAX {
+            self.stats.refusals_untold += 1;
+            return;
+        }
+        device.refusals_told = (second, told + 1);
         let mut event = device_event(&mut self.pages, now, device, "refused");
         event.text("operation", operation);
         event.text("code", &code.to_string());

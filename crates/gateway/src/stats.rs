@@ -37,6 +37,8 @@ counters! {
     duplicates,
     /// Copies of requests whose answer still waits for the log.
     duplicates_pending,
+    /// Of a device that was refused too often within a second: counted, but not told.
+    refusals_untold,
     /// 5.03, because the log is behind.
     busy,
     refused_by_store,

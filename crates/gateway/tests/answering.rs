@@ -134,6 +134,21 @@ fn the_diagnostic_of_a_device_is_shown() {
 }
 
 #[test]
+fn every_code_of_a_refusal_reaches_the_caller_as_it_is() {
+    let (conflict, format) = (Code::CONFLICT, Code::UNSUPPORTED_CONTENT_FORMAT);
+    for code in [Code::UNAUTHORIZED, Code::FORBIDDEN, conflict, format, Code::UNPROCESSABLE_ENTITY, Code::of(4, 31)] {
+        let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+        client.world.submit(request(1, Operation::Execute, "/3/0/4"));
+
+        let asked = client.asked();
+        client.answer(&asked, code, None, b"");
+
+        let answer = client.world.answers.last().unwrap();
+        assert_eq!((answer.outcome, answer.code), (Outcome::Refused, Some(code)));
+    }
+}
+
+#[test]
 fn an_instance_that_was_named_is_where_it_was_named_if_the_device_does_not_say() {
     let mut client = ByHand::register("lwm2m=1.1", "</3/0>,</3303/0>");
     let body = Some(serde_json::json!({"instance": 7, "resources": {"5700": 1.5}}));

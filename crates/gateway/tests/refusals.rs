@@ -248,6 +248,24 @@ fn there_is_no_reason_that_no_story_tells() {
 }
 
 #[test]
+fn no_more_refusals_of_one_device_are_told_than_somebody_would_read() {
+    let mut world = room();
+    let before = (world.events_of("refused").len(), world.stat("refused_path_unknown"));
+
+    for id in 300..400 {
+        world.inject(CLEAR, address(9), &message(Code::GET, id).path("/x").to_bytes());
+    }
+    world.run(std::time::Duration::from_secs(2));
+    world.inject(CLEAR, address(9), &message(Code::GET, 500).path("/x").to_bytes());
+    world.run(std::time::Duration::from_secs(1));
+
+    let told = usize::from(gateway::limits::REFUSALS_TOLD_MAX);
+    assert_eq!(world.events_of("refused").len(), before.0 + told + 1, "and again when a second is over");
+    assert_eq!(world.stat("refused_path_unknown"), before.1 + 101, "but all are counted");
+    assert_eq!(world.stat("refusals_untold"), 100 - told as u64);
+}
+
+#[test]
 fn how_much_we_would_have_taken_is_said_to_a_device() {
     let mut world = room();
     let case = cases().into_iter().find(|case| case.reason == "body_too_large").unwrap();
