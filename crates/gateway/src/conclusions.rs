@@ -102,7 +102,9 @@ impl Gateway {
         {
             self.note_carried(now, index, push.path, source.bytes, true);
         }
-        match understand(asked.operation, &asked.named_path(), answered, unix_s(now), &self.definitions) {
+        let registration = self.directory.get(index).and_then(|device| device.registration.as_ref());
+        let root = registration.map_or("", |registration| registration.objects.root.as_str());
+        match understand(asked.operation, &asked.named_path(), root, answered, unix_s(now), &self.definitions) {
             Ok(understood) => {
                 // What answers an observation was told when the observation began.
                 if asked.operation == Operation::Read {

@@ -134,6 +134,41 @@ fn the_diagnostic_of_a_device_is_shown() {
 }
 
 #[test]
+fn a_client_with_another_root_is_asked_below_it_and_shown_without_it() {
+    let mut client = ByHand::register("lwm2m=1.1", r#"</lwm2m>;rt="oma.lwm2m";ct=110,</lwm2m/3/0>,</lwm2m/3303/0>"#);
+    let at = |asked: &[u8]| -> String {
+        let message = Message::parse(asked).unwrap();
+        message.path().map(|segment| format!("/{}", std::str::from_utf8(segment).unwrap())).collect()
+    };
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3/0/9");
+    client.answer(&asked, Code::CONTENT, Some(SENML_JSON), br#"[{"bn":"/3/0/9","v":64}]"#);
+    client.world.submit(request(2, Operation::Discover, "/3/0"));
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3/0");
+    let links = b"</lwm2m/3/0>,</lwm2m/3/0/9>;pmin=5";
+    client.answer(&asked, Code::CONTENT, Some(coap::content_format::LINK_FORMAT), links);
+    client.world.run(SECOND);
+
+    assert_eq!(client.world.readings("read"), ["/3/0/9=64"]);
+    let discovered: serde_json::Value =
+        serde_json::from_slice(client.world.answers.last().unwrap().body.as_ref().unwrap()).unwrap();
+    assert_eq!(discovered["links"][1]["path"], "/3/0/9");
+    let body = Some(serde_json::json!({"resources": {"5700": 1.5}}));
+    client.world.submit(gateway::Request { body, ..request(3, Operation::Create, "/3303") });
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3303");
+    let created = MessageBuilder::answer(&Message::parse(&asked).unwrap(), Code::CREATED, 0).location("/lwm2m/3303/4");
+    client.world.inject(CLEAR, client.from, &created.to_bytes());
+    assert_eq!(client.world.answers.last().unwrap().body.as_deref(), Some(br#"{"path":"/3303/4"}"#.as_slice()));
+    let now = client.world.now();
+    let registered = client.world.gateway.registrations(now, "", 1).remove(0);
+    assert_eq!(registered.objects.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["/3/0", "/3303/0"]);
+}
+
+#[test]
 fn every_code_of_a_refusal_reaches_the_caller_as_it_is() {
     let (conflict, format) = (Code::CONFLICT, Code::UNSUPPORTED_CONTENT_FORMAT);
     for code in [Code::UNAUTHORIZED, Code::FORBIDDEN, conflict, format, Code::UNPROCESSABLE_ENTITY, Code::of(4, 31)] {
