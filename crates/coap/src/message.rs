@@ -271,8 +271,8 @@ impl<'a> Message<'a> {
     pub fn refusal(&self, known: &[u16]) -> Option<Refusal> {
         let is_for_a_proxy = |number: u16| matches!(number, option::PROXY_URI | option::PROXY_SCHEME);
         if self.critical_beyond(|number| known.contains(&number) || is_for_a_proxy(number)).is_some() {
-            let is_answered = self.kind == Kind::Confirmable;
-            return Some(if is_answered { Refusal::Answer(Code::BAD_OPTION) } else { Refusal::Reject });
+            let is_rejected = self.kind == Kind::NonConfirmable;
+            return Some(if is_rejected { Refusal::Reject } else { Refusal::Answer(Code::BAD_OPTION) });
         }
         if self.options().any(|(number, _)| is_for_a_proxy(number)) {
             return Some(Refusal::Answer(Code::PROXYING_NOT_SUPPORTED));

@@ -14,7 +14,7 @@ from shoal.bff.screens.device import CommandShown, UpdateShown, command_shown, u
 
 # A sentence or two for the next shift; not a report.
 NOTE_CHARACTERS_MAX: Final = 1_000
-# Object, instance, resource and resource instance: each at most 65535 (OMA LwM2M Core 1.1 §7.3).
+# Object, instance, resource and resource instance: each at most 65535 (OMA LwM2M Core 1.1 §7.2).
 PATH_PATTERN: Final = r"^(/\d{1,5}){1,4}$"
 PATH_CHARACTERS_MAX: Final = 24  # four times a slash and five digits
 
