@@ -134,6 +134,19 @@ fn the_diagnostic_of_a_device_is_shown() {
 }
 
 #[test]
+fn a_client_may_have_objects_and_versions_that_nobody_knows() {
+    let links = r#"</>;rt="oma.lwm2m";ct="110 31337";odd=x,</3/0>;ver=9.9,</50001/0>;ver="2.0",</50002>"#;
+    let mut client = ByHand::register("lwm2m=1.1", links);
+
+    client.world.submit(request(1, Operation::Read, "/50001/0/1"));
+    let asked = client.asked();
+    client.answer(&asked, Code::CONTENT, Some(SENML_JSON), br#"[{"bn":"/50001/0/1","vs":"whatever"}]"#);
+    client.world.run(SECOND);
+
+    assert_eq!(client.world.readings("read"), ["/50001/0/1=\"whatever\""]);
+}
+
+#[test]
 fn a_client_with_another_root_is_asked_below_it_and_shown_without_it() {
     let mut client = ByHand::register("lwm2m=1.1", r#"</lwm2m>;rt="oma.lwm2m";ct=110,</lwm2m/3/0>,</lwm2m/3303/0>"#);
     let at = |asked: &[u8]| -> String {

@@ -219,6 +219,17 @@ fn an_unknown_critical_option_is_refused() {
 }
 
 #[test]
+fn a_request_may_say_which_host_and_port_it_means() {
+    let mut world = World::new(options());
+    world.put(&entry(1));
+    let register = register(1, "urn:dev:1")
+        .option(coap::option::URI_HOST, b"shoal.example".to_vec())
+        .uint(coap::option::URI_PORT, 5683);
+
+    assert_eq!(code_of(world.say(address(9), register).as_deref()), Some(Code::CREATED));
+}
+
+#[test]
 fn a_ping_is_answered_and_unknown_paths_are_not_there() {
     let mut world = World::new(options());
 
