@@ -416,7 +416,7 @@ fn serve(
 #[test]
 fn the_size_that_is_reserved_in_a_datagram_means_several_blocks_over_a_connection() {
     let block1 = [0x40, 2, 0, 1, 0xd1, 14, 0x0f];
-    assert_eq!(Message::parse(&block1).unwrap().refusal(&[27]), Some(Code::BAD_REQUEST));
+    assert_eq!(Message::parse(&block1).unwrap().refusal(&[27]), Some(Refusal::Answer(Code::BAD_REQUEST)));
     let over_a_connection = [0x30, 2, 0xd1, 14, 0x0f];
     let message = Message::parse_frame(&over_a_connection).unwrap();
     assert_eq!(message.refusal(&[27]), None);

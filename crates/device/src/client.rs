@@ -471,7 +471,7 @@ impl Device {
     }
 
     /// In queue mode it listens only for a while after it spoke, and while it waits for an answer or for the
-    /// acknowledgement of a notification (Core 1.1 §6.5).
+    /// acknowledgement of a notification (Transport 1.1 §6.5).
     fn is_asleep(&self, now: Instant) -> bool {
         self.config.queue_mode
             && self.is_registered()

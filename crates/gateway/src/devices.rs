@@ -42,6 +42,8 @@ pub(crate) struct Device {
     pub(crate) heard_unix_ms: u64,
     /// An `awake` event is on its way.
     pub(crate) is_awake_due: bool,
+    /// A second, and how many refusals were told in it: see [`crate::limits::REFUSALS_TOLD_MAX`].
+    pub(crate) refusals_told: (u32, u8),
     /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
     pub(crate) formats_refused: u8,
     /// What of composite operations it turned out not to know.
@@ -226,6 +228,7 @@ impl Directory {
             awake_until: None,
             heard_unix_ms: 0,
             is_awake_due: false,
+            refusals_told: (0, 0),
             formats_refused: 0,
             lacking: None,
             dialog: None,

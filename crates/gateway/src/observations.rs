@@ -244,6 +244,11 @@ impl Gateway {
             return true;
         }
         let target = observation.target.clone();
+        if message.response_rejection().is_some() {
+            // RFC 7252 §5.4.1: rejected, and the reset ends the observation.
+            self.lose_observation(now, index, &target, None);
+            return false;
+        }
         let held = HeldAnswer::notification(key, message);
         let sequence = message.observe().filter(|_| message.code.is_success());
         // RFC 8323 §7.1: over a connection they come in order, and their numbers mean nothing.
