@@ -74,7 +74,11 @@ impl Device {
     /// A device that sleeps has something to say: it does not wait for the time at which it would have come back.
     pub(crate) fn wake(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Waiting { .. }) && self.kept.is_some() && self.config.queue_mode {
-            self.connect(now);
+            if self.hold_off_until <= now {
+                self.connect(now);
+            } else {
+                self.phase = Phase::Waiting { until: self.hold_off_until };
+            }
         }
     }
 
@@ -94,7 +98,7 @@ impl Device {
         self.drop_session(why);
         self.kept = Some(kept);
         let until = until.unwrap_or_else(|| now + self.back_off());
-        self.phase = Phase::Waiting { until };
+        self.phase = Phase::Waiting { until: until.max(self.hold_off_until) };
     }
 
     pub(crate) fn register(&mut self, now: Instant) {
@@ -276,7 +280,8 @@ impl Device {
         }
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });
-        self.phase = Phase::Waiting { until: now + self.back_off() };
+        let until = now + self.back_off();
+        self.phase = Phase::Waiting { until: until.max(self.hold_off_until) };
     }
 
     /// How long to wait before the next try.

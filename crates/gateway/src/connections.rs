@@ -162,7 +162,7 @@ impl Gateway {
     /// It is over for a reason that the connection itself found.
     fn end_connection(&mut self, now: Now, key: PeerKey, ending: &Ending) {
         let (counter, reason) = match ending {
-            Ending::Released => (&mut self.stats.connections_released, None),
+            Ending::Released { .. } => (&mut self.stats.connections_released, None),
             Ending::Aborted { .. } => (&mut self.stats.connections_aborted, None),
             Ending::CsmMissing => (&mut self.stats.connections_without_csm, None),
             Ending::Silent => (&mut self.stats.connections_silent, None),
