@@ -86,7 +86,8 @@ impl Profile {
         let mut wanted: Vec<(Path, Arc<str>)> = Vec::new();
         for intent in &self.intents {
             for path in intent.pattern.expand(objects) {
-                if wanted.len() < OBSERVATIONS_PER_DEVICE_MAX && !wanted.iter().any(|(other, _)| *other == path) {
+                let is_new = !wanted.iter().any(|(other, _)| *other == path);
+                if is_new && wanted.len() < OBSERVATIONS_PER_DEVICE_MAX && !self.unobserved.contains(&path) {
                     wanted.push((path, Arc::clone(&intent.attributes)));
                 }
             }
