@@ -7,12 +7,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     Index,
     Table,
     Text,
     delete,
+    false,
     func,
     literal,
     select,
@@ -59,6 +61,8 @@ last_values: Final = Table(
     Column("path", Text, primary_key=True),
     Column("value", Json, nullable=False),
     Column("time", Timestamp, nullable=False),
+    # The moment is by the device's own clock, not when it came.
+    Column("is_device_time", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 timeline: Final = Table(
@@ -94,11 +98,12 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class LastValue(msgspec.Struct, frozen=True):
-    """The latest value of a path."""
+    """The latest value of a path. `is_device_time`: when that was, the device's own clock says."""
 
     path: str
     value: Scalar
     time: datetime
+    is_device_time: bool = False
 
 
 class TimelineLine(msgspec.Struct, frozen=True):
@@ -143,7 +148,7 @@ class History:
         """What the device said last, by path."""
         columns = last_values.c
         query = (
-            select(columns.path, columns.value, columns.time)
+            select(columns.path, columns.value, columns.time, columns.is_device_time)
             .where(columns.device_id == device)
             .order_by(columns.path)
             .limit(LAST_VALUES_MAX)
@@ -239,7 +244,16 @@ async def write_samples(tx: Transaction, samples: Sequence[Sample]) -> None:
 
 async def write_last_values(tx: Transaction, samples: Sequence[Sample]) -> None:
     """The newest wins, in whatever order they come."""
-    rows = [{"device_id": s.device, "path": s.path, "value": s.raw, "time": s.time} for s in samples]
+    rows = [
+        {
+            "device_id": sample.device,
+            "path": sample.path,
+            "value": sample.raw,
+            "time": sample.time,
+            "is_device_time": sample.is_device_time,
+        }
+        for sample in samples
+    ]
     await upsert(
         tx, last_values, rows, ["device_id", "path"], where=lambda excluded: last_values.c.time <= excluded.time
     )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shoal.bff import heard
-from shoal.commands.command import State
+from shoal.commands.command import Operation, State
 from tests.unit.api.company import Company
 
 BATTERY = {"content": [{"path": "/3/0/9", "value": 87, "type": "integer"}]}
@@ -347,3 +347,21 @@ async def test_a_device_that_has_enough_to_do_takes_no_more(company: Company, ad
 
     assert [answer.status_code for answer in answers] == [202] * 32 + [409]
     assert {command.state for command in await company.commands.unfinished(0)} == {State.QUEUED}
+
+
+async def test_whole_numbers_of_64_bit_arrive_as_they_are(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered(objects=("/3/0", "/3436/0"))
+    largest = 2**64 - 1
+    await company.reports(device, {"/31999/0/1": largest})
+    company.gateway.answers["read", "/31999/0/1"] = {"content": [{"path": "/31999/0/1", "value": largest}]}
+    company.gateway.answers["write", "/1/0/1"] = {}
+
+    read = await admin.get(f"/devices/{device.id}/objects/31999/0/1")
+    known = await admin.get(f"/devices/{device.id}/objects/31999/0/1?source=last-known")
+    written = await admin.put(f"/devices/{device.id}/objects/1/0/1", json={"value": str(largest)})
+
+    assert f'"value":{largest},' in read.text
+    assert known.json()["value"] == largest
+    assert written.status_code == 200
+    sent = next(command for command in company.gateway.seen if command.operation is Operation.WRITE)
+    assert sent.body == b'{"value":%d}' % largest

@@ -37,3 +37,5 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("device_id", "path", name=op.f("pk_observation_states")),
     )
+    with op.batch_alter_table("last_values", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("is_device_time", sa.Boolean(), server_default=sa.false(), nullable=False))
