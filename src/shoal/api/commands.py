@@ -39,7 +39,7 @@ GRANTED: Final[Mapping[Operation, Granted]] = {
 class CommandShown(BaseModel):
     """`state` is queued, sent, answered, refused, expired or cancelled.
 
-    `value` is what is to be written, or what was read. `expected_at` is when a device that sleeps is thought to wake.
+    `value` is what is to be written, what was read, or what was discovered: attributes by path. `expected_at` is when a device that sleeps is thought to wake.
     """
 
     id: str
@@ -150,6 +150,8 @@ def answer_of(command: Command) -> dict[str, Any]:
 def _value(command: Command) -> JsonValue:
     if command.state is State.ANSWERED and command.operation is Operation.READ:
         return nested(command.path, answer_of(command).get("content", []))
+    if command.state is State.ANSWERED and command.operation is Operation.DISCOVER:
+        return {link["path"]: link["attributes"] for link in answer_of(command).get("links", [])}
     if command.body is None:
         return None
     body: JsonValue = msgspec.json.decode(command.body)

@@ -290,6 +290,8 @@ def _moment(value: JsonValue, kind: str) -> JsonValue:
 
     A whole number may be given as text, too: beyond 2^53 a JavaScript program has no other way to say it.
     """
+    if isinstance(value, dict):
+        return {number: _moment(each, kind) for number, each in value.items()}
     if kind not in {"time", "integer", "unsigned"} or not isinstance(value, str):
         return value
     if _WHOLE.fullmatch(value):

@@ -34,7 +34,8 @@ class ObservationShown(BaseModel):
 
     `state` is established, refused (with the device's `code`), lost, waiting (for the device), absent (the device has no
     such path), off, or unwanted (the device reports it all the same). `taken` are the attributes that the device took,
-    `drift` whether it does something else than what is wanted, and will not come to it by itself.
+    `drift` whether it does something else than what is wanted, and will not come to it by itself. `version` is that of
+    the ETag: 0 as long as nobody said anything of this path.
     """
 
     path: str
@@ -48,6 +49,7 @@ class ObservationShown(BaseModel):
     drift: bool
     by: str | None
     at: datetime | None
+    version: int
 
 
 @router.get("")
@@ -61,10 +63,10 @@ async def several(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Li
 async def one(
     device: DeviceKey, path: PathText, response: Response, asking: HeldAsking, rooms: HeldRooms
 ) -> ObservationShown:
-    """How it stands with one path. It has an ETag when somebody said something of it."""
+    """How it stands with one path."""
     asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place)
     found = _at(await rooms.inventory.observations(asking.tenant, device), Path.parse(path))
-    response.headers.update(_etag(found))
+    response.headers.update(etag(_version(found)))
     return _shown(found)
 
 
@@ -98,7 +100,7 @@ async def observe(
         )
         asking.tells(before=_said(was, at), after=asked.model_dump())
     found = _at(await rooms.inventory.observations(asking.tenant, device), at)
-    response.headers.update(_etag(found))
+    response.headers.update(etag(_version(found)))
     return _shown(found)
 
 
@@ -130,8 +132,8 @@ def _said(found: list[Observation], path: Path) -> dict[str, object] | None:
     return {"observe": intent.is_wanted, "attributes": attributes_of(intent.attributes)}
 
 
-def _etag(found: Observation) -> dict[str, str]:
-    return {} if found.intent is None else etag(found.intent.version)
+def _version(found: Observation) -> int:
+    return found.intent.version if found.intent else 0
 
 
 def _shown(found: Observation) -> ObservationShown:
@@ -147,4 +149,5 @@ def _shown(found: Observation) -> ObservationShown:
         drift=found.has_drifted,
         by=found.intent.by if found.intent else None,
         at=found.intent.at if found.intent else None,
+        version=_version(found),
     )

@@ -146,7 +146,8 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
 @router.get("/devices/{device_id}/objects")
 async def objects_screen(device_id: str, api: HeldApi, bff: HeldBff) -> objects.ObjectsScreen:
     """The tree of a device."""
-    return objects.objects_screen(bff.clock.now(), await api.objects(device_id))
+    found, observations = await gather(api.objects(device_id), api.observations(device_id))
+    return objects.objects_screen(bff.clock.now(), found, observations)
 
 
 @router.get("/devices/{device_id}/readings")
