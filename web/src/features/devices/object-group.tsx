@@ -52,11 +52,17 @@ export const ObjectGroup = memo(function ObjectGroup({ object, observed, isOpen:
                 </>
               )}
             </span>
-            {canAct && <ObjectActs object={object} observation={observation} />}
+            {canAct && <ObjectActs object={object} observation={observation} only={onlyInstance(object)} />}
           </div>
           {object.instances.length === 0 && <p className={css.instance}>It has no instance.</p>}
           {object.instances.map((instance) => (
-            <Instance key={instance.path} object={object} instance={instance} observed={observed} />
+            <Instance
+              key={instance.path}
+              object={object}
+              instance={instance}
+              observed={observed}
+              hasHead={onlyInstance(object) === null || observed.has(instance.path)}
+            />
           ))}
         </>
       )}
@@ -64,10 +70,23 @@ export const ObjectGroup = memo(function ObjectGroup({ object, observed, isOpen:
   );
 });
 
-function ObjectActs({ object, observation }: { object: TreeObject; observation: Observation | undefined }) {
+/** The one instance of an object that has no more: what is asked of the object is asked of it. */
+function onlyInstance(object: TreeObject): Shown["InstanceShown"] | null {
+  return object.can_create || object.instances.length !== 1 ? null : (object.instances[0] ?? null);
+}
+
+function ObjectActs({
+  object,
+  observation,
+  only,
+}: {
+  object: TreeObject;
+  observation: Observation | undefined;
+  only: Shown["InstanceShown"] | null;
+}) {
   const { device } = useTree();
   const ask = useAskDevice(device);
-  const [isOpen, setOpen] = useState<"create" | "report" | null>(null);
+  const [isOpen, setOpen] = useState<"create" | "delete" | "report" | null>(null);
   const send = (asked: Asked) => {
     setOpen(null);
     ask.mutate(asked);
@@ -78,7 +97,7 @@ function ObjectActs({ object, observation }: { object: TreeObject; observation: 
     <>
       <span className={css.acts}>
         <Button look="mini" isBusy={ask.isPending} onClick={() => send({ operation: "read", path })}>
-          Read all of it<span className="sr">: {name}</span>
+          Read<span className="sr"> all of {name}</span>
         </Button>
         <Button look="mini" isBusy={ask.isPending} onClick={() => send({ operation: "discover", path })}>
           Discover{what}
@@ -91,8 +110,16 @@ function ObjectActs({ object, observation }: { object: TreeObject; observation: 
             New instance<span className="sr"> of {name}</span>
           </Button>
         )}
+        {only && object.can_delete && (
+          <Button look="mini" isBusy={ask.isPending} onClick={() => setOpen("delete")}>
+            Delete<span className="sr"> {only.path}</span>
+          </Button>
+        )}
       </span>
       <Said ask={ask} />
+      {isOpen === "delete" && only && (
+        <DeleteDialog object={object} instance={only} onSend={send} onClose={() => setOpen(null)} />
+      )}
       {isOpen === "create" && <CreateDialog object={object} onSend={send} onClose={() => setOpen(null)} />}
       {isOpen === "report" && (
         <ReportingDialog
@@ -105,9 +132,9 @@ function ObjectActs({ object, observation }: { object: TreeObject; observation: 
   );
 }
 
-type InstanceProps = { object: TreeObject; instance: Shown["InstanceShown"]; observed: Observed };
+type InstanceProps = { object: TreeObject; instance: Shown["InstanceShown"]; observed: Observed; hasHead: boolean };
 
-function Instance({ object, instance, observed }: InstanceProps) {
+function Instance({ object, instance, observed, hasHead }: InstanceProps) {
   const { device, canAct } = useTree();
   const ask = useAskDevice(device);
   const [isOpen, setOpen] = useState<"delete" | "report" | null>(null);
@@ -120,33 +147,35 @@ function Instance({ object, instance, observed }: InstanceProps) {
   const about = { path, name: `${object.name} ${path}`, type: "", units: "" };
   return (
     <section aria-label={about.name}>
-      <div className={css.instance}>
-        <span>
-          <code>{path}</code>
-          {observation && (
-            <>
-              {" "}
-              <ReportingNote observation={observation} units="" />
-            </>
-          )}
-        </span>
-        {canAct && (
-          <span className={css.acts}>
-            <Button look="mini" isBusy={ask.isPending} onClick={() => send({ operation: "read", path })}>
-              Read<span className="sr"> {path}</span>
-            </Button>
-            <Button look="mini" onClick={() => setOpen("report")}>
-              Reporting<span className="sr"> {path}</span>
-            </Button>
-            {object.can_delete && (
-              <Button look="mini" isBusy={ask.isPending} onClick={() => setOpen("delete")}>
-                Delete<span className="sr"> {path}</span>
-              </Button>
+      {hasHead && (
+        <div className={css.instance}>
+          <span>
+            <code>{path}</code>
+            {observation && (
+              <>
+                {" "}
+                <ReportingNote observation={observation} units="" />
+              </>
             )}
           </span>
-        )}
-        <Said ask={ask} />
-      </div>
+          {canAct && (
+            <span className={css.acts}>
+              <Button look="mini" isBusy={ask.isPending} onClick={() => send({ operation: "read", path })}>
+                Read<span className="sr"> {path}</span>
+              </Button>
+              <Button look="mini" onClick={() => setOpen("report")}>
+                Reporting<span className="sr"> {path}</span>
+              </Button>
+              {object.can_delete && (
+                <Button look="mini" isBusy={ask.isPending} onClick={() => setOpen("delete")}>
+                  Delete<span className="sr"> {path}</span>
+                </Button>
+              )}
+            </span>
+          )}
+          <Said ask={ask} />
+        </div>
+      )}
       <ul>
         {instance.resources.map((resource) => (
           <ResourceRow key={resource.path} resource={resource} observation={observed.get(resource.path)} />

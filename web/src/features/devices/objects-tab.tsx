@@ -5,13 +5,14 @@ import { useDeferredValue, useMemo, useState } from "react";
 import { useBlockedBy } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
 import { deviceQuery, objectsQuery } from "../../api/queries";
+import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { usePhone } from "../../ui/phone";
 import { clockTime, plural } from "../../ui/words";
 import { ObjectGroup } from "./object-group";
 import css from "./objects.module.css";
-import { ReadAll } from "./read-all";
+import { ReadAllProgress, useReadAll } from "./read-all";
 import { ReportedList } from "./reported-list";
 import { TreeContext, type TreeObject } from "./tree";
 
@@ -44,6 +45,7 @@ function Objects({ device, screen }: { device: string; screen: Shown["ObjectsScr
   const { data: page } = useQuery(deviceQuery(device));
   const name = page?.device.name ?? device;
   const blockedBy = useBlockedBy();
+  const reading = useReadAll(device, screen.objects);
   const [text, setText] = useState("");
   const isPhone = usePhone();
   // Typing stays quick: the rows follow when there is time.
@@ -58,18 +60,26 @@ function Objects({ device, screen }: { device: string; screen: Shown["ObjectsScr
   );
   return (
     <TreeContext value={tree}>
-      <label className={css.filter}>
-        <Icon name="search" />
-        <span className="sr">Name or path</span>
-        <input
-          type="search"
-          placeholder="Name or path"
-          value={text}
-          onChange={(event) => setText(event.target.value)}
-        />
-        <span className="small muted">{plural(objects.length, "object")}</span>
-      </label>
-      {blockedBy ? <p className={css.instance}>{blockedBy}</p> : <ReadAll />}
+      <div className={css.top}>
+        <label className={css.filter}>
+          <Icon name="search" />
+          <span className="sr">Name or path</span>
+          <input
+            type="search"
+            placeholder="Name or path"
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+          <span className="small muted">{plural(objects.length, "object")}</span>
+        </label>
+        {!blockedBy && (
+          <Button look="mini" isBusy={reading.isBusy} onClick={() => void reading.run()}>
+            Read all
+          </Button>
+        )}
+      </div>
+      {blockedBy && <p className={css.instance}>{blockedBy}</p>}
+      <ReadAllProgress name={name} progress={reading.progress} />
       <ReportedList observations={observations} />
       {shown.length === 0 && <Empty title={`Nothing is called “${text}” here.`} />}
       {shown.map((object) => (

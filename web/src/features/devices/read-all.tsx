@@ -3,16 +3,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../../api/actions";
 import { Problem, why } from "../../api/client";
-import { Button } from "../../ui/button";
 import { plural } from "../../ui/words";
 import css from "./objects.module.css";
-import { useTree } from "./tree";
+import type { TreeObject } from "./tree";
 
 type Refusal = { path: string; says: string };
 type Progress = { read: number; waiting: number; refused: Refusal[]; total: number; isOver: boolean };
 
-export function ReadAll() {
-  const { device, name, objects } = useTree();
+export function useReadAll(device: string, objects: TreeObject[]) {
   const queries = useQueryClient();
   const [progress, setProgress] = useState<Progress | null>(null);
   const run = async () => {
@@ -31,22 +29,22 @@ export function ReadAll() {
     setProgress({ ...now, isOver: true });
     await queries.invalidateQueries({ queryKey: ["device", device] });
   };
-  const isBusy = progress !== null && !progress.isOver;
+  return { progress, run, isBusy: progress !== null && !progress.isOver };
+}
+
+export function ReadAllProgress({ name, progress }: { name: string; progress: Progress | null }) {
   return (
-    <div className={css.head}>
-      <span role="status" className="small">
-        {isBusy && (
-          <span className="muted">
-            Asked {done(progress)} of {plural(progress.total, "object")}
-          </span>
-        )}
-        {progress?.isOver && <Result name={name} progress={progress} />}
-      </span>
-      <span className={css.acts}>
-        <Button look="mini" isBusy={isBusy} onClick={() => void run()}>
-          Read all
-        </Button>
-      </span>
+    <div className={progress ? css.head : undefined} role="status" aria-label="Reading all">
+      {progress && !progress.isOver && (
+        <span className="small">
+          Asked {done(progress)} of {plural(progress.total, "object")}
+        </span>
+      )}
+      {progress?.isOver && (
+        <p className="small">
+          <Result name={name} progress={progress} />
+        </p>
+      )}
     </div>
   );
 }

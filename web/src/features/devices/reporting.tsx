@@ -84,10 +84,17 @@ export function ReportingDialog({
   const [mode, setMode] = useState<Mode>(isSaid ? (observation.is_wanted ? "on" : "off") : "profile");
   const { data: found = {} } = useQuery(foundQuery(device));
   const onDevice = textsOf(found[path] ?? {});
-  const [texts, setTexts] = useState(() => (observation?.is_wanted ? textsOf(observation.attributes) : onDevice));
+  const textsFor = (chosen: Mode) =>
+    chosen === "profile" && !byProfile ? onDevice : observation?.is_wanted ? textsOf(observation.attributes) : {};
+  const [texts, setTexts] = useState(() => textsFor(mode));
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const observe = useObserve(device);
   const ask = useAskDevice(device);
+  const choose = (chosen: Mode) => {
+    setMode(chosen);
+    setTexts(textsFor(chosen));
+    setWrong({});
+  };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const parsed = parse(texts, fields);
@@ -102,7 +109,9 @@ export function ReportingDialog({
       attributes: parsed.attributes,
       observe: mode === "profile" ? null : mode === "on",
     });
-    const changed = isFree(mode, byProfile) ? difference(attributesOf(onDevice, fields), parsed.attributes) : {};
+    // What no observation of ours carries is written by itself.
+    const isFree = mode === "profile" && !byProfile && !isSaid;
+    const changed = isFree ? difference(attributesOf(onDevice, fields), parsed.attributes) : {};
     if (Object.keys(changed).length === 0) onClose();
     else ask.mutate({ operation: "attributes", path, attributes: changed });
   };
@@ -114,15 +123,16 @@ export function ReportingDialog({
           label={`Does ${name} report this by itself?`}
           value={mode}
           autoFocus
-          onChange={(event) => setMode(event.target.value as Mode)}
+          onChange={(event) => choose(event.target.value as Mode)}
         >
           <option value="profile">as its profile says</option>
           <option value="on">yes, on this device</option>
           <option value="off">no, not on this device</option>
         </SelectField>
-        {mode === "profile" && byProfile ? (
+        {mode === "profile" && byProfile && (
           <p className="small muted">Its profile says when. Choose “yes, on this device” to say something else here.</p>
-        ) : (
+        )}
+        {(mode === "on" || (mode === "profile" && !byProfile && !isSaid)) && (
           <Form fields={fields} texts={texts} wrong={wrong} units={units} onTexts={setTexts} mode={mode} />
         )}
         <OnDevice path={path} units={units} />
@@ -141,11 +151,6 @@ export function ReportingDialog({
       </form>
     </Dialog>
   );
-}
-
-/** Attributes that no observation of ours carries are written by themselves. */
-function isFree(mode: Mode, byProfile: boolean): boolean {
-  return mode === "off" || (mode === "profile" && !byProfile);
 }
 
 function attributesOf(texts: Record<string, string>, fields: ReturnType<typeof attributesFor>): Attributes {

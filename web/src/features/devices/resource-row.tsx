@@ -9,7 +9,7 @@ import css from "./objects.module.css";
 import { Outcome, Refused } from "./outcome";
 import { pendingText, ReportingDialog, ReportingNote } from "./reporting";
 import { type Observation, type Resource, useTree } from "./tree";
-import { fromBase64, valueText } from "./value";
+import { fromBase64, typeWord, valueText } from "./value";
 import { WriteDialog } from "./write-dialog";
 
 type Props = { resource: Resource; observation: Observation | undefined };
@@ -66,7 +66,7 @@ export const ResourceRow = memo(function ResourceRow({ resource, observation }: 
 function aboutText(resource: Resource): string {
   const { type, units, range } = resource;
   const parts = [
-    resource.is_executable && !type ? "to execute" : type || "of unknown type",
+    resource.is_executable && !type ? "to execute" : typeWord(type),
     units && `in ${unitWord(units)}`,
     range,
     resource.is_multiple && "several",

@@ -4,7 +4,7 @@ import { AreaField, SelectField, TextField } from "../../ui/field";
 import { bytes, unitWord } from "../../ui/words";
 import css from "./objects.module.css";
 import { type TreeObject, useTree } from "./tree";
-import { choices, fromHex, linkText, NO_LINK, parseLinks, type Shape, toHex } from "./value";
+import { choices, fromHex, linkText, NO_LINK, parseLinks, type Shape, toHex, typeWord } from "./value";
 
 /** The largest value of one write: what the API takes. */
 const FILE_BYTES_MAX = 64 * 1024;
@@ -32,7 +32,7 @@ export function ValueField({ label, shape, text, onText, wrong = null, autoFocus
         {isOther && <option value={text}>{text}</option>}
         {listed.map((each) => (
           <option key={each.value} value={each.value}>
-            {each.label === each.value ? each.label : `${each.label} (${each.value})`}
+            {each.label === each.value || !isNumber(shape.type) ? each.label : `${each.label} (${each.value})`}
           </option>
         ))}
       </SelectField>
@@ -62,6 +62,10 @@ export function ValueField({ label, shape, text, onText, wrong = null, autoFocus
   }
 }
 
+function isNumber(type: string): boolean {
+  return isWhole(type) || type === "float";
+}
+
 function isWhole(type: string): boolean {
   return type === "integer" || type === "unsigned";
 }
@@ -72,7 +76,7 @@ function signedMode({ type, range }: Shape): "numeric" | "text" {
 }
 
 function hintOf({ type, range, units }: Shape): string {
-  return [type || "text", units && `in ${unitWord(units)}`, range && `range ${range}`].filter(Boolean).join(", ");
+  return [typeWord(type), units && `in ${unitWord(units)}`, range && `range ${range}`].filter(Boolean).join(", ");
 }
 
 function choicesOf(type: string, objects: TreeObject[]) {

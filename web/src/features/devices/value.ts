@@ -74,6 +74,11 @@ function signed(text: string): string {
   return text.replace(/^-/, "\u2212");
 }
 
+/** Types as people know them; the others are called what LwM2M calls them. */
+export function typeWord(type: string): string {
+  return { "": "of unknown type", objlnk: "object link", corelnk: "links", opaque: "bytes" }[type] ?? type;
+}
+
 /** What to send for a text somebody typed, or why it cannot be sent. */
 export function check(text: string, shape: Shape): Checked {
   const trimmed = text.trim();
