@@ -41,8 +41,8 @@ class ObservationShown(BaseModel):
     path: str
     observe: bool
     origin: Origin | None
-    attributes: dict[str, float | bool]
-    taken: dict[str, float | bool] | None
+    attributes: dict[str, int | float | bool]
+    taken: dict[str, int | float | bool] | None
     state: State
     code: str | None
     since: datetime | None

@@ -294,8 +294,8 @@ class Observation(Heard):
     path: str
     observe: bool = True
     origin: Literal["profile", "device"] | None = None
-    attributes: dict[str, float | bool] = {}
-    taken: dict[str, float | bool] | None = None
+    attributes: dict[str, int | float | bool] = {}
+    taken: dict[str, int | float | bool] | None = None
     state: Literal["established", "refused", "lost", "waiting", "absent", "off", "unwanted"] = "waiting"
     code: str = ""
     since: datetime | None = None

@@ -23,6 +23,8 @@ Attributes: TypeAlias = Mapping[str, float | bool]
 _OF_VALUES: Final = frozenset({"gt", "lt", "st"})
 _TRUTHS: Final = frozenset({"edge", "con"})
 ATTRIBUTES: Final = ("pmin", "pmax", "gt", "lt", "st", "epmin", "epmax", "edge", "con", "hqmax")
+# RFC 7252 §5.9.2.5: a registered instance may still lack the resource.
+_NOT_FOUND: Final = "4.04"
 _WHOLE_MAX: Final = 2**32 - 1
 
 
@@ -91,7 +93,10 @@ class Observation:
         if self.state is State.ESTABLISHED:
             taken = self.standing.attributes if self.standing else ""
             return attributes_of(taken) != attributes_of(self.attributes)
-        return self.state in {State.REFUSED, State.LOST, State.ABSENT, State.UNWANTED}
+        if self.state is State.ABSENT:
+            # A profile is for many models: what one of them does not have is no fault.
+            return self.origin is Origin.DEVICE
+        return self.state in {State.REFUSED, State.LOST, State.UNWANTED}
 
 
 def parse_attributes(said: Attributes, path: Path) -> str:
@@ -206,7 +211,8 @@ def _one(
     if intent is not None and not intent.is_wanted:
         state = State.UNWANTED if is_established else State.OFF
     elif standing is not None:
-        state = standing.state
+        is_missing = standing.state is State.REFUSED and standing.code == _NOT_FOUND
+        state = State.ABSENT if is_missing else standing.state
     else:
         state = State.WAITING if is_there else State.ABSENT
     return Observation(path=path, origin=origin, attributes=attributes, state=state, standing=standing, intent=intent)

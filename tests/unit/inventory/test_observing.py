@@ -114,6 +114,16 @@ def test_what_a_device_does_not_have_is_absent_and_may_be_there_before_it_ever_r
     assert [one.state for one in observations(profile(), [intent], {}, None)] == [State.WAITING]
 
 
+def test_a_resource_that_a_device_lacks_is_a_difference_only_where_somebody_wants_it_of_this_device() -> None:
+    lacking = {LEVEL: does(State.REFUSED, code="4.04")}
+
+    of_all = only(observations(profile(("/3/0/9", "")), [], lacking, HERE), LEVEL)
+    of_this = only(observations(profile(), [said(LEVEL)], lacking, HERE), LEVEL)
+
+    assert (of_all.state, of_all.has_drifted) == (State.ABSENT, False)
+    assert (of_this.state, of_this.has_drifted) == (State.ABSENT, True)
+
+
 def test_what_is_switched_off_is_off_until_the_device_reports_it_all_the_same() -> None:
     intent = said(LEVEL, is_wanted=False)
     settings = profile(("/3/0/9", ""))

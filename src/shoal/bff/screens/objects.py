@@ -68,8 +68,8 @@ class ObservationShown(BaseModel):
     path: str
     is_wanted: bool
     origin: Literal["profile", "device"] | None
-    attributes: dict[str, float | bool]
-    taken: dict[str, float | bool] | None
+    attributes: dict[str, int | float | bool]
+    taken: dict[str, int | float | bool] | None
     state: Literal["established", "refused", "lost", "waiting", "absent", "off", "unwanted"]
     code: str
     since: datetime | None
