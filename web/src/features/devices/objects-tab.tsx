@@ -4,7 +4,7 @@ import { useParams } from "@tanstack/react-router";
 import { useDeferredValue, useMemo, useState } from "react";
 import { useBlockedBy } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
-import { deviceQuery, objectsQuery } from "../../api/queries";
+import { deviceQuery, foundQuery, objectsQuery } from "../../api/queries";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
@@ -41,9 +41,12 @@ export function ObjectsTab() {
   );
 }
 
+const NOTHING = {};
+
 function Objects({ device, screen }: { device: string; screen: Shown["ObjectsScreen"] }) {
   const { data: page } = useQuery(deviceQuery(device));
   const name = page?.device.name ?? device;
+  const { data: found = NOTHING } = useQuery(foundQuery(device));
   const blockedBy = useBlockedBy();
   const reading = useReadAll(device, screen.objects);
   const [text, setText] = useState("");
@@ -55,8 +58,8 @@ function Objects({ device, screen }: { device: string; screen: Shown["ObjectsScr
   const shown = useMemo(() => filtered(objects, sought), [objects, sought]);
   const observed = useMemo(() => new Map(observations.map((each) => [each.path, each])), [observations]);
   const tree = useMemo(
-    () => ({ device, name, canAct: blockedBy === null, objects }),
-    [device, name, blockedBy, objects],
+    () => ({ device, name, canAct: blockedBy === null, objects, found }),
+    [device, name, blockedBy, objects, found],
   );
   return (
     <TreeContext value={tree}>

@@ -1,6 +1,7 @@
 /** One resource: what it is, what was last known and how old that is, what can be asked, and what came of it. */
 import { memo, useState } from "react";
 import { type Asked, useAskDevice } from "../../api/actions";
+import type { Found } from "../../api/queries";
 import { Age } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { unitWord } from "../../ui/words";
@@ -8,7 +9,7 @@ import { ExecuteDialog } from "./execute-dialog";
 import css from "./objects.module.css";
 import { Outcome, Refused } from "./outcome";
 import { pendingText, ReportingDialog, ReportingNote } from "./reporting";
-import { type Observation, type Resource, useTree } from "./tree";
+import { isMissing, type Observation, type Resource, useTree } from "./tree";
 import { fromBase64, typeWord, valueText } from "./value";
 import { WriteDialog } from "./write-dialog";
 
@@ -115,6 +116,7 @@ function Acts({
 }
 
 function Value({ resource }: { resource: Resource }) {
+  const { found } = useTree();
   const { value } = resource;
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
   if (isMap) {
@@ -132,7 +134,7 @@ function Value({ resource }: { resource: Resource }) {
   const data = resource.type === "opaque" && typeof value === "string" ? fromBase64(value) : null;
   return (
     <span className={css.value} data-quantity={text ? resource.name : undefined}>
-      {text || (resource.is_readable ? <span className="muted">not read yet</span> : "")}
+      {text || <span className="muted">{nothingText(resource, found)}</span>}
       {data && data.length > 0 && (
         <>
           {" "}
@@ -143,6 +145,12 @@ function Value({ resource }: { resource: Resource }) {
       )}
     </span>
   );
+}
+
+/** Why there is no value. */
+function nothingText({ path, is_readable }: Resource, found: Found): string {
+  if (isMissing(found, path)) return "not on this device";
+  return is_readable ? "not read yet" : "";
 }
 
 function save(data: Uint8Array<ArrayBuffer>, name: string): void {

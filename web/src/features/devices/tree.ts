@@ -1,6 +1,7 @@
 /** The device whose tree is on the screen, for all parts of it. */
 import { createContext, useContext } from "react";
 import type { Shown } from "../../api/client";
+import type { Found } from "../../api/queries";
 
 export type Resource = Shown["ResourceShown"];
 export type TreeObject = Shown["ObjectShown"];
@@ -12,9 +13,11 @@ export type Tree = {
   /** Viewers look only. */
   canAct: boolean;
   objects: TreeObject[];
+  /** What the device said it has, where it was asked. */
+  found: Found;
 };
 
-export const TreeContext = createContext<Tree>({ device: "", name: "", canAct: false, objects: [] });
+export const TreeContext = createContext<Tree>({ device: "", name: "", canAct: false, objects: [], found: {} });
 
 export function useTree(): Tree {
   return useContext(TreeContext);
@@ -31,4 +34,11 @@ export function nameAt(objects: TreeObject[], path: string): string {
     if (found) return found.name;
   }
   return "";
+}
+
+/** Whether the device was asked what an instance has, and did not name this resource. */
+export function isMissing(found: Found, path: string): boolean {
+  if (found[path] !== undefined) return false;
+  const instance = path.split("/").slice(0, 3).join("/");
+  return Object.keys(found).some((each) => each.startsWith(`${instance}/`));
 }
