@@ -21,6 +21,7 @@ from shoal.api import (
     once,
     problems,
     profiles,
+    search,
     security,
     sessions,
     tokens,
@@ -62,6 +63,7 @@ _ROUTERS: Final = (
     updates.router,
     downloads.router,
     security.router,
+    search.router,
     audit.router,
     live.router,
 )

@@ -149,6 +149,9 @@ class Api:
     async def command(self, command: str) -> heard.Command:
         return await self._get(heard.Command, f"/commands/{_id(command)}")
 
+    async def search(self, q: str) -> list[heard.Found]:
+        return (await self._page(heard.Found, "/search", {"q": q})).items
+
     async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
         return await self._page(heard.AuditEntry, "/audit", query)
 

@@ -310,6 +310,18 @@ class Link(Heard):
     attributes: dict[str, str | bool] = {}
 
 
+class Found(Heard):
+    """Something that a search found; `detail` is an endpoint, a serial number or a code."""
+
+    kind: Literal["device", "farm", "enclosure", "alert"]
+    id: str
+    name: str = ""
+    detail: str = ""
+    farm: str | None = None
+    farm_name: str = ""
+    enclosure_name: str = ""
+
+
 class Discovered(Heard):
     path: str = ""
     links: list[Link] = []

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Table,
     Text,
+    cast,
     delete,
     false,
     func,
@@ -65,6 +66,9 @@ last_values: Final = Table(
     Column("is_device_time", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
+# Whoever holds a device in the hand reads its serial number; without this all values would be looked at.
+_IS_SERIAL: Final = last_values.c.path == "/3/0/2"
+Index("ix_last_values_serial", last_values.c.device_id, sqlite_where=_IS_SERIAL, postgresql_where=_IS_SERIAL)
 timeline: Final = Table(
     "timeline",
     metadata,
@@ -155,6 +159,20 @@ class History:
         )
         async with self._database.reading() as connection:
             return [LastValue(*row) for row in await connection.execute(query)]
+
+    async def devices_with(self, path: str, text: str, limit: int) -> dict[str, str]:
+        """Devices of all tenants whose latest value of a path begins so, in any case, and that value."""
+        columns = last_values.c
+        # As the column keeps it: JSON, so a text begins with a quotation mark.
+        begin = msgspec.json.encode(text.lower()).decode().removesuffix('"')
+        query = (
+            select(columns.device_id, columns.value)
+            .where(columns.path == path, func.lower(cast(columns.value, Text)).startswith(begin, autoescape=True))
+            .order_by(columns.device_id)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return {row[0]: str(row[1]) for row in await connection.execute(query)}
 
     async def last_values_of(
         self, devices: Collection[str], paths: Collection[str]

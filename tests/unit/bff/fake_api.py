@@ -84,6 +84,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _places(api, farm)
     _alerts(api, farm, live)
     _devices(api, farm)
+    _searching(api, farm)
     _asking(api, farm, live)
     _reporting(api, farm, live)
     _deciding(api, farm, live)
@@ -235,6 +236,40 @@ def _alerts(api: FastAPI, farm: FakeFarm, live: Live) -> None:
 def _happened(alert: Row, now: datetime, kind: str, says: str) -> None:
     items = alert.setdefault("timeline", [])
     items.insert(0, {"id": f"{kind}-{len(items)}", "at": now.isoformat(), "kind": kind, "says": says})
+
+
+def _searching(api: FastAPI, farm: FakeFarm) -> None:
+    @api.get("/api/v1/search")
+    async def search(q: str) -> Row:
+        sought = q.lower().removeprefix("#")
+        found = [
+            *(
+                {"kind": "device", "name": d["endpoint"], "text": f"{d['endpoint']} {d['id']}", **_of(d)}
+                for d in farm.devices
+            ),
+            *({"kind": "farm", "name": f["name"], "text": f"{f['name']} {f['id']}", "id": f["id"]} for f in farm.farms),
+            *(
+                {
+                    "kind": "alert",
+                    "name": a["headline"],
+                    "detail": a["code"],
+                    "text": f"{a['code']} {a['headline']}",
+                    "id": a["id"],
+                }
+                for a in farm.alerts
+            ),
+        ]
+        matching = [one for one in found if sought in str(one["text"]).lower()]
+        kinds = ("device", "farm", "alert")
+        return {
+            "items": [one for kind in kinds for one in [m for m in matching if m["kind"] == kind][:8]],
+            "next": None,
+        }
+
+
+def _of(device: Row) -> Row:
+    names = device["place"]["names"]
+    return {"id": device["id"], "farm_name": names["farm"], "enclosure_name": names["enclosure"]}
 
 
 def _devices(api: FastAPI, farm: FakeFarm) -> None:

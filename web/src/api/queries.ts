@@ -83,6 +83,14 @@ export const foundQuery = (device: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+export const searchQuery = (q: string) =>
+  queryOptions({
+    queryKey: ["search", q],
+    queryFn: () => said(client.GET("/bff/screens/search", { params: { query: { q } } })),
+    enabled: q !== "",
+    placeholderData: keepPreviousData,
+  });
+
 export const readingsQuery = (device: string, path: string, range: Range, points: number) =>
   queryOptions({
     queryKey: ["device", device, "readings", path, range, points],

@@ -976,6 +976,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Screen
+         * @description What somebody may mean who types this.
+         */
+        get: operations["search_screen_bff_screens_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1551,6 +1571,20 @@ export interface components {
             /** Taken Total */
             taken_total: number | null;
         };
+        /**
+         * FoundShown
+         * @description `farm` is where an enclosure is shown.
+         */
+        FoundShown: {
+            /** Beside */
+            beside: string;
+            /** Farm */
+            farm: string | null;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
         /** Frame */
         Frame: {
             /**
@@ -1580,6 +1614,16 @@ export interface components {
             ends_at: string;
             /** Is Open */
             is_open: boolean;
+        };
+        /** GroupShown */
+        GroupShown: {
+            /** Items */
+            items: components["schemas"]["FoundShown"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "device" | "farm" | "enclosure" | "alert";
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -2043,6 +2087,11 @@ export interface components {
             /** Units */
             units: string;
             value: components["schemas"]["JsonValue"];
+        };
+        /** SearchScreen */
+        SearchScreen: {
+            /** Groups */
+            groups: components["schemas"]["GroupShown"][];
         };
         /**
          * Series
@@ -3922,6 +3971,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Frame"];
+                };
+            };
+        };
+    };
+    search_screen_bff_screens_search_get: {
+        parameters: {
+            query: {
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -20,6 +20,7 @@ from shoal.bff.screens import (
     fleet,
     frame,
     objects,
+    search,
     timeline,
 )
 from shoal.bff.screens.vocabulary import AlertState, Look, Status
@@ -141,6 +142,14 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
         alerts.worst_first([*needs_person.items, *taken.items]),
         next((coverage.cell(line) for line in covered or [] if line.enclosure == enclosure), None),
     )
+
+
+@router.get("/search")
+async def search_screen(
+    api: HeldApi, q: Annotated[str, Query(min_length=1, max_length=Q_CHARACTERS_MAX)]
+) -> search.SearchScreen:
+    """What somebody may mean who types this."""
+    return search.search_screen(await api.search(q))
 
 
 @router.get("/devices/{device_id}/objects")

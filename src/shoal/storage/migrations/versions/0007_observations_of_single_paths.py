@@ -39,3 +39,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("last_values", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_device_time", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.create_index(
+            "ix_last_values_serial",
+            ["device_id"],
+            unique=False,
+            sqlite_where=sa.text("path = '/3/0/2'"),
+            postgresql_where=sa.text("path = '/3/0/2'"),
+        )
