@@ -53,6 +53,7 @@ test("on a phone the search is in the header, and large enough", async ({ page }
 test("a search that does not work says so, and can be tried again", async ({ page }) => {
   await logIn(page);
   await page.goto("/");
+  await expect(page.getByRole("heading", { name: "Fleet" })).toBeVisible();
   await page.route("**/bff/screens/search*", (route) => route.abort());
   await page.keyboard.press("/");
   await page.getByRole("combobox").fill("oxy");
