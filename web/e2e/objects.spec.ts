@@ -416,3 +416,23 @@ test("on a phone every control of the tree is large enough for a wet finger, and
     await page.keyboard.press("Escape");
   }
 });
+
+for (const width of [1440, 1280, 1024, 800, 640]) {
+  test(`in a window of ${width} pixels every button of the tree is whole`, async ({ page }) => {
+    await page.setViewportSize({ width, height: 900 });
+    await awake(page);
+    const objects = page.getByRole("region", { name: "Objects" });
+
+    const cut = await objects.evaluate((section) => {
+      const edge = section.getBoundingClientRect();
+      return [...section.querySelectorAll("button")]
+        .filter((button) => {
+          const { left, right } = button.getBoundingClientRect();
+          return left < edge.left || right > edge.right;
+        })
+        .map((button) => button.textContent);
+    });
+
+    expect(cut).toEqual([]);
+  });
+}
