@@ -9,6 +9,7 @@ import pytest
 
 from shoal.bff import heard
 from shoal.commands.command import Operation, State
+from shoal.ids import CommandId
 from tests.unit.api.company import Company
 
 BATTERY = {"content": [{"path": "/3/0/9", "value": 87, "type": "integer"}]}
@@ -286,6 +287,20 @@ async def test_discovering_a_sleeper_waits_like_everything_else(company: Company
     answer = await admin.post(f"/devices/{device.id}:discover", json={"path": "/3"})
 
     assert (answer.status_code, answer.json()["operation"]) == (202, "discover")
+
+
+async def test_what_a_sleeper_told_when_it_woke_is_kept_with_the_command(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.registered(queue_mode=True)
+    await company.falls_asleep()
+    queued = (await admin.post(f"/devices/{device.id}:discover", json={"path": "/3"})).json()
+
+    company.gateway.answers["discover", "/3"] = {"links": [{"path": "/3/0/9", "attributes": {"pmin": "10"}}]}
+    await company.gateway.answer(await company.commands.command(company.tenant, CommandId(queued["id"])))
+
+    woke = (await admin.get(f"/commands/{queued['id']}")).json()
+    assert (woke["state"], woke["value"]) == ("answered", {"/3/0/9": {"pmin": "10"}})
 
 
 async def test_attributes_are_sent_as_whole_numbers_where_they_are(company: Company, admin: httpx.AsyncClient) -> None:
