@@ -11,7 +11,7 @@ from shoal.api.access import Asking, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import Listed
 from shoal.ids import DeviceId
-from shoal.inventory.search import FOUND_MAX, Found, Match, match_of
+from shoal.inventory.search_store import FOUND_MAX, Found, Match, match_of
 
 router = APIRouter(tags=["search"])
 

@@ -43,7 +43,7 @@ from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_aft
 from shoal.inventory.place import parse_name
 from shoal.inventory.place_store import PlaceStore, owners, profile_of
 from shoal.inventory.profile import Profile, ProfileId
-from shoal.inventory.search import Found, search
+from shoal.inventory.search_store import Found, search
 from shoal.inventory.tables import Draw, devices, enclosures, fresh_id, profiles
 from shoal.inventory.telling import publish_place, publish_profile, put_in_directory
 from shoal.lwm2m.path import Path
@@ -115,7 +115,7 @@ class Inventory(PlaceStore):
             return {EnclosureId(row[0]): row[1] for row in await connection.execute(query)}
 
     async def search(self, tenant: TenantId, q: str, limit: int) -> list[Found]:
-        """Devices, farms and enclosures that may be meant by a word: see `shoal.inventory.search`."""
+        """Devices, farms and enclosures that may be meant by a word: see `shoal.inventory.search_store`."""
         return await search(self._database, tenant, q, limit)
 
     # -- writing ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shoal.inventory.search import FOUND_MAX, Kind, Match, match_of
+from shoal.inventory.search_store import FOUND_MAX, Kind, Match, match_of
 from tests.harness.installation import Installation
 
 
