@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shoal.api.object_tree import last_known, tree_of, type_of, units_of, word_of
 from shoal.clock import FakeClock
+from shoal.events.device import Scalar
 from shoal.history.store import LastValue
 from shoal.inventory.device import Device
 from shoal.inventory.presence import Objects
@@ -59,7 +60,8 @@ async def test_the_instances_of_a_resource_are_one_value(company: Company) -> No
 
 async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: Company) -> None:
     device = await registered(company, (("/31999/0", None),))
-    values = [LastValue(f"/31999/0/{number}", value, NOW) for number, value in enumerate(("x", 7, 7.5, True))]
+    told: list[Scalar] = ["x", 7, 7.5, True]
+    values = [LastValue(f"/31999/0/{number}", value, NOW) for number, value in enumerate(told)]
 
     [unknown] = tree_of(device, OBSERVED, values)
 

@@ -1,5 +1,7 @@
 """Which paths a device reports by itself: wanted by its profile, or by somebody for this one device."""
 
+from typing import Any
+
 import httpx
 
 from shoal.events.device import ObservationChanged
@@ -9,7 +11,7 @@ from tests.unit.api.company import Company
 VALUE = "/3303/0/5700"
 
 
-async def tells(company: Company, device: Device, path: str, state: str, **said: str) -> None:
+async def tells(company: Company, device: Device, path: str, state: str, **said: Any) -> None:
     await company.hear(
         ObservationChanged(**company.head(device, f"{path}-{state}"), path=path, state=state, **said),
     )
