@@ -155,7 +155,8 @@ def _value(command: Command) -> JsonValue:
     if command.body is None:
         return None
     body: JsonValue = msgspec.json.decode(command.body)
-    if isinstance(body, dict) and len(body) == 1:
+    # Attributes are what is written; of all else it stands in an envelope.
+    if isinstance(body, dict) and len(body) == 1 and command.operation is not Operation.WRITE_ATTRIBUTES:
         return next(iter(body.values()))
     return body
 
