@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
+use lwm2m::Path;
 use zeroize::Zeroizing;
 
 use crate::command::{DeviceEntry, Security};
@@ -57,6 +58,7 @@ pub(crate) struct Device {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Profile {
     pub(crate) intents: Vec<Intent>,
+    pub(crate) unobserved: Vec<Path>,
     pub(crate) reads: Vec<Pattern>,
     pub(crate) awake_window: Duration,
     pub(crate) grace: Option<Duration>,
@@ -67,15 +69,17 @@ pub(crate) struct Profile {
 
 impl Profile {
     fn parse(entry: &DeviceEntry) -> Result<Self, EntryError> {
-        if entry.observe.len() > OBSERVATIONS_PER_DEVICE_MAX {
+        if entry.observe.len().max(entry.unobserved.len()) > OBSERVATIONS_PER_DEVICE_MAX {
             return Err(EntryError::TooManyPaths { paths_max: OBSERVATIONS_PER_DEVICE_MAX });
         }
         if entry.read.len() > READS_PER_DEVICE_MAX {
             return Err(EntryError::TooManyPaths { paths_max: READS_PER_DEVICE_MAX });
         }
+        let path = |path: &String| Path::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
         let read = |path: &String| Pattern::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
         Ok(Self {
             intents: Intent::parse_all(entry)?,
+            unobserved: entry.unobserved.iter().map(path).collect::<Result<_, _>>()?,
             reads: entry.read.iter().map(read).collect::<Result<_, _>>()?,
             awake_window: entry.awake_window,
             grace: entry.grace,
@@ -250,7 +254,8 @@ impl Directory {
         let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
         self.unindex(index, &device);
         put.is_credential_new = device.security != entry.security;
-        put.are_intents_new = device.profile.intents != profile.intents;
+        put.are_intents_new =
+            device.profile.intents != profile.intents || device.profile.unobserved != profile.unobserved;
         // Putting an entry makes an enrolled device an ordinary one.
         self.enrolled -= usize::from(std::mem::take(&mut device.is_enrolled));
         device.endpoint = entry.endpoint.as_str().into();
@@ -353,6 +358,7 @@ mod tests {
             security,
             context: String::new(),
             observe: Vec::new(),
+            unobserved: Vec::new(),
             read: Vec::new(),
             awake_window: Duration::from_secs(93),
             grace: None,

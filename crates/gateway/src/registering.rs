@@ -107,6 +107,7 @@ impl Gateway {
             security: Security::None,
             context: String::from_utf8(fragment).ok()?,
             observe: Vec::new(),
+            unobserved: Vec::new(),
             read: Vec::new(),
             awake_window: AWAKE_WINDOW,
             grace: self.options.enrolment_grace,

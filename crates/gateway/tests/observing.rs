@@ -62,6 +62,22 @@ fn a_path_that_is_not_registered_is_not_observed() {
 }
 
 #[test]
+fn a_path_is_left_out_of_those_that_a_star_means_and_ended_when_that_comes_later() {
+    let all = observing(&[("/3303/*/5700", "")]);
+    let but_one = DeviceEntry { unobserved: vec!["/3303/0/5700".to_owned()], ..all.clone() };
+    let mut world = World::with_registered(options(), &but_one, config(1));
+    assert_eq!(world.observations(), ["/3303/1/5700 established"]);
+
+    world.put(&all);
+    world.run(SECOND);
+    assert_eq!(world.observations()[1..], ["/3303/0/5700 established"]);
+    world.put(&but_one);
+    world.run(SECOND);
+
+    assert_eq!(world.observations()[2..], ["/3303/0/5700 cancelled"]);
+}
+
+#[test]
 fn what_the_device_refuses_to_observe_is_told() {
     let world = World::with_registered(options(), &observing(&[("/3303/0/5999", ""), ("/3303/0/5700", "")]), config(1));
 

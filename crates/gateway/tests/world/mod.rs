@@ -117,6 +117,7 @@ pub fn entry(number: u8) -> DeviceEntry {
         security: Security::None,
         context: CONTEXT.replace("urn:dev:1", &format!("urn:dev:{number}")),
         observe: Vec::new(),
+        unobserved: Vec::new(),
         read: Vec::new(),
         awake_window: Duration::from_secs(20),
         grace: None,
