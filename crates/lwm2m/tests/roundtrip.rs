@@ -215,7 +215,7 @@ proptest! {
         endpoint in prop::option::of("[^\\p{C}]{1,40}"),
         lifetime_s in any::<u32>(),
         version in prop::sample::select(vec![Version::V1_0, Version::V1_1, Version::V1_2]),
-        binding in "[A-Z]{1,8}",
+        binding in "U|UQ|S|SQ|US",
         queue_mode in any::<bool>(),
         sms in prop::option::of("[0-9]{1,15}"),
         others in prop::collection::vec(("x_[a-z]{0,10}", any::<String>()), 0..10),

@@ -189,6 +189,7 @@ fn the_queries_of_an_update_are_understood_or_refused() {
         let version = match vector.version.as_deref() {
             Some("1.0") => Version::V1_0,
             Some("1.1") => Version::V1_1,
+            Some("1.2") => Version::V1_2,
             other => panic!("{other:?}"),
         };
         let parsed = UpdateParameters::parse(&bytes_of(&vector.queries), version);
