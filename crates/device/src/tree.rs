@@ -14,8 +14,18 @@ pub const VALUES_MAX: usize = 8_192;
 /// Object 0 holds keys: no server sees it (Core 1.1 §E.1: it is for the bootstrap interface only).
 const SECURITY_OBJECT: u16 = 0;
 
-/// The content formats of trees that this device reads and writes, the best first (Core 1.1 §7.4).
-const FORMATS: [u16; 3] = [content_format::SENML_CBOR, content_format::SENML_JSON, content_format::TLV];
+/// The content formats that this device reads and writes, the best first (Core 1.2 §7.4). Those that carry one value
+/// stand last.
+const FORMATS: [u16; 8] = [
+    content_format::SENML_CBOR,
+    content_format::SENML_JSON,
+    content_format::LWM2M_CBOR,
+    content_format::TLV,
+    content_format::JSON,
+    content_format::CBOR,
+    content_format::TEXT_PLAIN,
+    content_format::OCTET_STREAM,
+];
 
 /// How a Write treats what is there already (Core 1.1 §6.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,16 @@
 
 use coap::Code;
 use coap::exchange::{Answered, Outcome as Fate};
-use lwm2m::{Path, Record};
+use lwm2m::{Definitions, Path, Record};
 
 use crate::command::{Answer, Operation, Outcome};
 use crate::devices::DeviceIndex;
 use crate::dialog::{Asked, Errand, Task, UnderWay};
 use crate::event::foreign;
+use crate::formats::choose;
 use crate::gateway::{Gateway, device_event};
 use crate::observations::{Terms, Wish};
-use crate::operation::{choose, format_bit, records_of, understand, write_record};
+use crate::operation::{records_of, understand, write_record};
 use crate::timers::Now;
 
 impl Gateway {
@@ -19,7 +20,7 @@ impl Gateway {
         let UnderWay { mut task, format, began_at, .. } = under_way;
         match fate {
             Fate::Answered(answered) if is_format_refused(&answered) && self.has_other_format(index, &task, format) => {
-                task.formats_refused |= format_bit(format);
+                task.formats_refused = task.formats_refused.with(format);
                 // This was an answer: it does not count as one of the sendings in vain.
                 task.sendings = 0;
                 if let Some(dialog) = self.dialog(index) {
@@ -31,7 +32,7 @@ impl Gateway {
                     && let Some(device) = self.directory.get_mut(index)
                 {
                     // Only now is it known that the format was what the device did not like.
-                    device.formats_refused |= task.formats_refused;
+                    device.formats_refused = device.formats_refused.and(task.formats_refused);
                 }
                 let trip = now.monotonic.saturating_duration_since(began_at);
                 match task.errand {
@@ -58,20 +59,33 @@ impl Gateway {
     }
 
     fn has_other_format(&self, index: DeviceIndex, task: &Task, format: u16) -> bool {
-        let Some(registration) = self.directory.get(index).and_then(|device| device.registration.as_ref()) else {
-            return false;
-        };
+        let Some(device) = self.directory.get(index) else { return false };
+        let Some(registration) = device.registration.as_ref() else { return false };
         let has_format = match &task.errand {
-            Errand::Asked(asked) => !matches!(
-                asked.operation,
-                Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
-            ),
+            // A file goes as the bytes it is.
+            Errand::Asked(asked) => {
+                asked.push().is_none()
+                    && !matches!(
+                        asked.operation,
+                        Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
+                    )
+            }
             Errand::Observe(wish) => wish.queries.is_empty(),
             Errand::Read(_) => true,
             Errand::Cancel(_) | Errand::Rest(_) => false,
         };
-        let refused = task.formats_refused | format_bit(format);
-        has_format && choose(registration.version, &registration.objects.content_formats, refused).is_some()
+        // What was refused already comes again where nothing else can say it: a Create that leaves the id to the device.
+        if !has_format || task.formats_refused.contains(format) {
+            return false;
+        }
+        let refused = task.formats_refused.with(format);
+        let content = task.content(device.definitions(&self.definitions));
+        choose(registration.version, &registration.objects.content_formats, content, refused).is_some()
+    }
+
+    /// What the values of a device mean.
+    pub(crate) fn definitions_of(&self, index: DeviceIndex) -> &Definitions {
+        self.directory.get(index).map_or(&self.definitions, |device| device.definitions(&self.definitions))
     }
 
     /// What a device's answer is to the caller.
@@ -94,7 +108,8 @@ impl Gateway {
         {
             self.note_carried(now, index, push.path, source.bytes, true);
         }
-        match understand(asked.operation, &asked.path, answered, unix_s(now), &self.definitions) {
+        let understood = understand(asked.operation, &asked.path, answered, unix_s(now), self.definitions_of(index));
+        match understood {
             Ok(understood) => {
                 // What answers an observation was told when the observation began.
                 if asked.operation == Operation::Read {
@@ -109,7 +124,8 @@ impl Gateway {
     fn conclude_errand(&mut self, now: Now, index: DeviceIndex, errand: Errand, answered: &Answered) {
         match errand {
             Errand::Read(path) if answered.code.is_success() => {
-                match records_of(&path, answered, unix_s(now), &self.definitions) {
+                let records = records_of(&path, answered, unix_s(now), self.definitions_of(index));
+                match records {
                     Ok(records) => self.note_records(now, index, &records),
                     Err(detail) => {
                         self.note_refused(now, index, "read", Code::BAD_REQUEST, "payload_invalid", &detail);

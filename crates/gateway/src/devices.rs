@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
+use lwm2m::Definitions;
 use zeroize::Zeroizing;
 
 use crate::command::{DeviceEntry, Security};
 use crate::dialog::Dialog;
 use crate::error::EntryError;
+use crate::formats::Refused;
 use crate::limits::{DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, READS_PER_DEVICE_MAX};
 use crate::observations::{Intent, Pattern};
 use crate::peers::PeerKey;
@@ -38,11 +40,18 @@ pub(crate) struct Device {
     pub(crate) heard_unix_ms: u64,
     /// An `awake` event is on its way.
     pub(crate) is_awake_due: bool,
-    /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
-    pub(crate) formats_refused: u8,
+    /// Content formats that it refused where another one served: see [`crate::formats`].
+    pub(crate) formats_refused: Refused,
     pub(crate) dialog: Option<Box<Dialog>>,
     pub(crate) expiry: Slot,
     pub(crate) downlink: Slot,
+}
+
+impl Device {
+    /// What its values mean: by the versions that it registered, else by the newest of `all`.
+    pub(crate) fn definitions<'a>(&'a self, all: &'a Definitions) -> &'a Definitions {
+        self.registration.as_ref().map_or(all, |registration| &registration.objects.definitions)
+    }
 }
 
 /// What we want of a device; many share one.
@@ -216,7 +225,7 @@ impl Directory {
             awake_until: None,
             heard_unix_ms: 0,
             is_awake_due: false,
-            formats_refused: 0,
+            formats_refused: Refused::default(),
             dialog: None,
             expiry: None,
             downlink: None,

@@ -10,10 +10,11 @@ use lwm2m::Path;
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Dialog, Errand, Task, UnderWay};
+use crate::formats::{Content, Refused, choose};
 use crate::gateway::Gateway;
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, SENDINGS_MAX, WAITING_MAX, WAITING_PER_DEVICE_MAX};
 use crate::observations::Observation;
-use crate::operation::{Manner, choose};
+use crate::operation::Manner;
 use crate::peers::PeerKey;
 use crate::registrations::is_awake;
 use crate::sessions::post;
@@ -42,7 +43,10 @@ impl Gateway {
             return Err(Answer::of(id, Outcome::Unregistered));
         }
         // What makes no sense is refused now and not when the device wakes up.
-        let manner = Manner { root: "", format: self.format_for(device, 0), definitions: &self.definitions };
+        let definitions = device.definitions(&self.definitions);
+        let content = Content::of(request.operation, &request.path, request.body.as_ref(), definitions);
+        let format = self.format_for(device, content, Refused::default());
+        let manner = Manner { root: "", format, definitions };
         manner
             .plan(request.operation, &request.path, request.body.as_ref())
             .map_err(|detail| Answer::refused(id, detail))?;
@@ -100,13 +104,13 @@ impl Gateway {
     }
 
     /// The content format to speak with a device: the best that it has not refused.
-    pub(crate) fn format_for(&self, device: &Device, formats_refused: u8) -> u16 {
+    pub(crate) fn format_for(&self, device: &Device, content: Content, refused: Refused) -> u16 {
         let (version, understood) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.content_formats.as_slice()),
             None => (lwm2m::Version::V1_1, [].as_slice()),
         };
-        choose(version, understood, device.formats_refused | formats_refused)
-            .or_else(|| choose(version, understood, formats_refused))
+        choose(version, understood, content, device.formats_refused.and(refused))
+            .or_else(|| choose(version, understood, content, refused))
             .unwrap_or(coap::content_format::TEXT_PLAIN)
     }
 
@@ -286,9 +290,10 @@ impl Gateway {
     /// A task as a request of CoAP, in the best format for this device.
     fn plan(&mut self, index: DeviceIndex, task: &Task) -> Result<(u16, CoapRequest), String> {
         let device = self.directory.get(index).ok_or("no such device")?;
-        let format = self.format_for(device, task.formats_refused);
+        let definitions = device.definitions(&self.definitions);
+        let format = self.format_for(device, task.content(definitions), task.formats_refused);
         let root = device.registration.as_ref().map_or("", |registration| registration.objects.root.as_str());
-        let manner = Manner { root, format, definitions: &self.definitions };
+        let manner = Manner { root, format, definitions };
         let observations = device.dialog.as_ref().map_or([].as_slice(), |dialog| dialog.observations.as_slice());
         let count = observations.len();
         let known =
@@ -332,7 +337,7 @@ impl Gateway {
                 CoapRequest { accept, begun: Some(rest.begun.clone()), ..request }
             }
         };
-        Ok((format, request))
+        Ok((request.content_format.or(request.accept).unwrap_or(format), request))
     }
 
     /// Gives up what is not worth sending any more.

@@ -15,6 +15,7 @@ mod downlink;
 mod error;
 mod event;
 mod files;
+mod formats;
 mod gateway;
 pub mod limits;
 mod observations;

@@ -390,6 +390,7 @@ impl Gateway {
     ) -> bool {
         let Some(device) = self.directory.get(index) else { return false };
         let format = format.unwrap_or(coap::content_format::TEXT_PLAIN);
+        let definitions = device.definitions(&self.definitions);
         let mut event = device_event(&mut self.pages, now, device, "readings");
         event.text("via", via);
         if via == "notify" {
@@ -397,7 +398,7 @@ impl Gateway {
         }
         let body = event.body();
         body.extend_from_slice(b",\"readings\":[");
-        match lwm2m::codec::readings_json(format, path, payload, unix_s(now), &self.definitions, body) {
+        match lwm2m::codec::readings_json(format, path, payload, unix_s(now), definitions, body) {
             Ok(0) => false,
             Ok(_) => {
                 event.body().push(b']');
@@ -439,7 +440,7 @@ mod tests {
     }
 
     fn objects(paths: &[&str]) -> Objects {
-        Objects::of_paths(paths.iter().map(|text| (path(text), None)).collect())
+        Objects::of_paths(paths.iter().map(|text| (path(text), None)).collect(), lwm2m::Definitions::embedded())
     }
 
     fn expanded(pattern: &str, registered: &[&str]) -> Vec<String> {
