@@ -43,6 +43,7 @@ FLAGS = (
     "tls_cert",
     "tls_key",
     "allow_plain_http",
+    "objects",
     "enclosure_option",
     "database",
     "kafka",

@@ -54,7 +54,7 @@ pub(crate) enum Phase {
 /// An LwM2M client as a state machine.
 pub struct Device {
     pub(crate) config: Config,
-    pub(crate) definitions: &'static Definitions,
+    pub(crate) definitions: Definitions,
     pub(crate) tree: Tree,
     pub(crate) attributes: BTreeMap<Path, Attributes>,
     pub(crate) relations: Vec<Relation>,
@@ -87,12 +87,12 @@ pub(crate) struct Told {
 
 impl Device {
     /// A device that is switched off. `now` is where its own clock begins.
-    pub fn new(config: Config, definitions: &'static Definitions, now: Instant) -> Self {
+    pub fn new(config: Config, definitions: &Definitions, now: Instant) -> Self {
         let requests = Requests::new(Transmission::default(), config.seed);
         let told = Told { lifetime_s: config.lifetime_s, objects: [0; 8] };
         Self {
             config,
-            definitions,
+            definitions: definitions.clone(),
             tree: Tree::default(),
             attributes: BTreeMap::new(),
             relations: Vec::new(),

@@ -17,10 +17,10 @@ pub use client::Device;
 pub use command::{Config, Credential, parse_value};
 pub use download::Begun;
 pub use event::Event;
-pub use lwm2m::{Path, Value};
+pub use lwm2m::{Definitions, Path, Value};
 pub use tree::{Mode, Tree};
 
-/// The definitions of all objects that this build knows.
-pub fn definitions() -> &'static lwm2m::Definitions {
-    lwm2m::Definitions::embedded()
+/// The definitions of all objects that this build knows; a device may have been given more.
+pub fn definitions() -> &'static Definitions {
+    Definitions::embedded()
 }

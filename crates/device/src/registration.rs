@@ -61,7 +61,7 @@ impl Device {
         request.queries.extend(self.config.queries.iter().map(|(name, value)| format!("{name}={value}")));
         request.options = self.enclosure_option();
         request.content_format = Some(content_format::LINK_FORMAT);
-        self.tree.registered(self.definitions).write(&mut request.payload);
+        self.tree.registered(&self.definitions).write(&mut request.payload);
         self.told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&request.payload) };
         self.ask(now, request, Ticket::Register);
     }
@@ -74,7 +74,7 @@ impl Device {
             request.queries.push(format!("lt={}", self.config.lifetime_s));
         }
         let mut links = Vec::new();
-        self.tree.registered(self.definitions).write(&mut links);
+        self.tree.registered(&self.definitions).write(&mut links);
         let told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&links) };
         if told.objects != self.told.objects {
             request.content_format = Some(content_format::LINK_FORMAT);
@@ -95,8 +95,8 @@ impl Device {
             && let Some((number, paths)) = self.waiting.pop_front()
         {
             let records: Vec<Record> =
-                paths.iter().flat_map(|path| self.tree.read(path, self.definitions).unwrap_or_default()).collect();
-            match lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, self.definitions) {
+                paths.iter().flat_map(|path| self.tree.read(path, &self.definitions).unwrap_or_default()).collect();
+            match lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, &self.definitions) {
                 Ok(payload) if !records.is_empty() => {
                     let mut request = Request::new(Code::POST, "/dp");
                     request.content_format = Some(content_format::SENML_CBOR);

@@ -124,14 +124,14 @@ impl Device {
     }
 
     fn discover(&self, path: &Path) -> Result<Reply, Code> {
-        let links = self.tree.discover(path, &self.attributes, self.definitions)?;
+        let links = self.tree.discover(path, &self.attributes, &self.definitions)?;
         let mut payload = Vec::new();
         Links::new(links).write(&mut payload);
         Ok(Reply { format: Some(content_format::LINK_FORMAT), payload, ..Reply::from(Code::CONTENT) })
     }
 
     fn read_or_observe(&mut self, now: Instant, message: &Message<'_>, path: &Path) -> Result<Reply, Code> {
-        let records = self.tree.read(path, self.definitions)?;
+        let records = self.tree.read(path, &self.definitions)?;
         let format = match message.accept() {
             Some(format) => format,
             None if path.depth() >= 3 && records.len() == 1 => content_format::TEXT_PLAIN,
@@ -142,7 +142,7 @@ impl Device {
             Some(_) => Code::NOT_ACCEPTABLE,
             None => error.code(),
         };
-        let payload = codec::encode(format, path, &records, self.definitions).map_err(unsuitable)?;
+        let payload = codec::encode(format, path, &records, &self.definitions).map_err(unsuitable)?;
         let mut reply = Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) };
         match message.observe() {
             // A later block of a large notification repeats the option; it begins nothing (RFC 7959 §2.6).
@@ -195,7 +195,7 @@ impl Device {
 
     fn write(&mut self, mode: Mode, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Reply, Code> {
         let records = self.decoded(path, message, body).map_err(|error| error.code())?;
-        for written in self.tree.write(mode, path, records, self.definitions)? {
+        for written in self.tree.write(mode, path, records, &self.definitions)? {
             self.tell_written(&written);
         }
         Ok(Reply::from(Code::CHANGED))
@@ -211,14 +211,14 @@ impl Device {
             decoded => decoded,
         };
         let records = records.map_err(|error| error.code())?;
-        let instance = self.tree.create(path.object, records, self.definitions)?;
+        let instance = self.tree.create(path.object, records, &self.definitions)?;
         self.events.push_back(Event::Written { path: instance, value: b"null".to_vec() });
         self.note_instances(now, &instance);
         Ok(Reply { location: Some(instance), ..Reply::from(Code::CREATED) })
     }
 
     fn delete(&mut self, now: Instant, path: &Path) -> Result<Reply, Code> {
-        self.tree.delete(path, self.definitions)?;
+        self.tree.delete(path, &self.definitions)?;
         self.attributes.retain(|there, _| !path.contains(there));
         self.note_instances(now, path);
         Ok(Reply::from(Code::DELETED))
@@ -236,7 +236,7 @@ impl Device {
     }
 
     fn execute(&mut self, path: &Path, body: &[u8]) -> Result<Reply, Code> {
-        self.tree.execute(path, self.definitions)?;
+        self.tree.execute(path, &self.definitions)?;
         let arguments = arguments_json(body).ok_or(Code::BAD_REQUEST)?;
         if path.resource.is_some_and(|resource| (path.object, resource) == UPDATE_TRIGGER) {
             self.is_update_due |= self.is_registered();
@@ -248,7 +248,7 @@ impl Device {
     fn decoded(&self, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Vec<Record>, DecodeError> {
         let format = message.content_format().unwrap_or(content_format::TEXT_PLAIN);
         // The device has no wall clock of its own; a relative SenML time in a write has no meaning here.
-        codec::decode(format, path, body, 0.0, self.definitions)
+        codec::decode(format, path, body, 0.0, &self.definitions)
     }
 
     fn tell_written(&mut self, path: &Path) {
@@ -273,7 +273,7 @@ impl Device {
             let observed = self.relations[index].path;
             if observed.contains(path) || path.contains(&observed) {
                 let attributes = self.attributes_of(&observed);
-                let current = self.tree.read(&observed, self.definitions).unwrap_or_default();
+                let current = self.tree.read(&observed, &self.definitions).unwrap_or_default();
                 self.relations[index].note_change(&current, &attributes);
             }
         }
@@ -302,10 +302,10 @@ impl Device {
                 continue;
             }
             let token = self.relations[index].token;
-            let records = self.tree.read(&path, self.definitions);
+            let records = self.tree.read(&path, &self.definitions);
             let encoded = records.and_then(|records| {
                 let format = self.relations[index].format;
-                let payload = codec::encode(format, &path, &records, self.definitions);
+                let payload = codec::encode(format, &path, &records, &self.definitions);
                 payload.map(|payload| (records, payload)).map_err(|_| Code::NOT_ACCEPTABLE)
             });
             match encoded {

@@ -11,7 +11,7 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
-from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.objects import Objects, definition, load_objects, resource_at
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
     Deregistered,
@@ -37,6 +37,7 @@ __all__ = [
     "Expired",
     "Firmware",
     "Heard",
+    "Objects",
     "Observation",
     "Path",
     "Reading",
@@ -48,5 +49,6 @@ __all__ = [
     "ServerEvent",
     "Updated",
     "definition",
+    "load_objects",
     "resource_at",
 ]

@@ -25,7 +25,7 @@ from typing import ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m.objects import resource_at
+from shoal.lwm2m.objects import Objects, known_objects
 from shoal.lwm2m.path import Path
 
 Scalar: TypeAlias = bool | int | float | str | bytes | None
@@ -60,6 +60,7 @@ class Device:
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
     (`enclosure_option` is its number), a query parameter of Register, or the Placement object.
     `identity` and `key` are the pre-shared key; without them it speaks plain CoAP.
+    `objects` say what its values are, when that is more than this build knows: see `load_objects`.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Device:
         enclosure_via: Literal["option", "query", "object"] = "object",
         enclosure_option: int | None = None,
         attributes: Mapping[str, str] | None = None,
+        objects: Objects | None = None,
     ) -> None:
         if (identity is None) != (key is None):
             raise Rejected("key", "identity and key belong together")
         if enclosure_via == "option" and enclosure is not None and enclosure_option is None:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
         self.endpoint = endpoint
+        self._objects = objects or known_objects()
         queries = dict(attributes or {})
         if enclosure is not None and enclosure_via == "query":
             queries["enclosure"] = enclosure
@@ -113,7 +116,7 @@ class Device:
 
     async def __aenter__(self) -> Self:
         self._host = _Host.of_running_loop()
-        handle = self._host.join(self, self._config)
+        handle = self._host.join(self, self._config, self._objects)
         self._handle = handle
         try:
             for path, value in self._values.items():
@@ -152,7 +155,7 @@ class Device:
 
     def _put(self, handle: int, path: str, value: Scalar) -> None:
         try:
-            self._host.core.set(handle, path, _encoded(value))
+            self._host.core.set(handle, path, _encoded(value), self._objects.core)
         except ValueError as error:
             raise Rejected(path, str(error)) from error
 
@@ -298,7 +301,7 @@ class Device:
     def _tell_written(self, occurrence: DeviceOccurrence) -> None:
         path = Path.parse(occurrence.path or "")
         value: Scalar = json.loads(occurrence.value or b"null")
-        resource = resource_at(path)
+        resource = self._objects.resource_at(path)
         if isinstance(value, str) and resource is not None and resource.type == "opaque":
             value = base64.b64decode(value)
         for above, told in self._on_write:
@@ -351,8 +354,8 @@ class _Host:
             cls._by_loop[loop] = cls(loop)
         return cls._by_loop[loop]
 
-    def join(self, device: Device, config: DeviceConfig) -> int:
-        handle = self.core.add(config)
+    def join(self, device: Device, config: DeviceConfig, objects: Objects) -> int:
+        handle = self.core.add(config, objects.core)
         self._devices[handle] = device
         return handle
 

@@ -28,6 +28,7 @@ import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 
 Scalar: TypeAlias = bool | int | float | str | None
@@ -151,6 +152,7 @@ class Server:
 
     `endpoints` are devices without a credential: they may use `coap://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
+    `objects` say what values mean, when that is more than this build knows: see `load_objects`.
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
@@ -163,8 +165,10 @@ class Server:
         credentials: Mapping[str, bytes] | None = None,
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
+        objects: Objects | None = None,
     ) -> None:
         self._listen = listen
+        self._objects = objects
         self._observe = tuple(observe)
         self._known: dict[str, bytes | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
         # What nobody has taken yet; the last event of a batch carries the batch's number.
@@ -179,7 +183,11 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4))
+        self._core = DataPlane(
+            list(self._listen),
+            boot=secrets.token_hex(4),
+            objects=None if self._objects is None else self._objects.core,
+        )
         try:
             self.admit(self._known)
         except BaseException:
