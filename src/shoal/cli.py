@@ -170,6 +170,7 @@ def _serving(command: argparse.ArgumentParser) -> None:
     command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
     command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
+    command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
     _neighbours(command)
     _web_arguments(command)
@@ -190,6 +191,8 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
         command.add_argument("--api", metavar="HOST:PORT", help=fields["api"].description)
     else:
         command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
+    if role in {Role.API, Role.GATEWAY}:
+        command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     if role is Role.GATEWAY:
         command.add_argument(
             "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given repeatedly"

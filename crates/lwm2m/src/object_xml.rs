@@ -205,7 +205,8 @@ mod tests {
     fn a_file_of_the_registry_is_read() {
         let read = read_objects(&file(&head("<ObjectVersion>1.1</ObjectVersion>"), ITEM)).unwrap();
 
-        let [feeder] = read.as_slice() else { panic!("{read:?}") };
+        assert_eq!(read.len(), 1);
+        let feeder = &read[0];
         assert_eq!((feeder.id, feeder.name.as_str(), feeder.version), (41_001, "Feeder", (1, 1)));
         assert!(feeder.multiple && !feeder.mandatory);
         let rate = feeder.resource(1).unwrap();
