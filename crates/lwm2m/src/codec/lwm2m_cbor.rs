@@ -50,8 +50,8 @@ fn read_map<'a>(
 
 /// A map and what is in it. Every level adds an id at least, so that there are four at most.
 ///
-/// RFC 8949 §5.6 forbids the same key twice. Clients that write a value at a time come back to an object all the same,
-/// and no harm is in it: only two values for one path contradict each other.
+/// RFC 8949 §5.6 forbids the same key twice. A client that writes a value at a time may come back to an object all the
+/// same, and no harm is in it: only two values for one path contradict each other.
 fn below<'a>(
     reader: &mut Reader<'a>,
     above: &Path,
