@@ -143,6 +143,7 @@ impl Gateway {
         Ok(Self {
             heartbeat_at: options.heartbeat.map(|every| now.monotonic + every),
             options,
+            object_lists: ObjectLists::new(Arc::clone(&definitions), hasher.clone()),
             definitions,
             directory: Directory::new(hasher.clone()),
             peers: Peers::new(hasher.clone()),
@@ -152,7 +153,6 @@ impl Gateway {
             security: SecurityLog::new(hasher.clone()),
             server,
             random,
-            object_lists: ObjectLists::new(hasher.clone()),
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),
             awake: VecDeque::new(),

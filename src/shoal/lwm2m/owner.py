@@ -14,6 +14,7 @@ from typing import Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 from shoal._core import DeviceOccurrence
 from shoal.errors import Rejected
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar, decoded
 
@@ -62,10 +63,11 @@ async def result_of(value: Awaitable[_T] | _T) -> _T:
 
 @dataclass
 class Owner:
-    """The functions of one device's owner. `put` sets a value that a source measured."""
+    """The functions of one device's owner. `put` sets a value that a source measured; `objects` say what values are."""
 
     endpoint: str
     put: Callable[[str, Scalar], None]
+    objects: Objects
     on_value: list[tuple[Path, OnValue]] = field(default_factory=list)
     on_write: list[tuple[Path, OnWrite]] = field(default_factory=list)
     on_execute: list[tuple[Path, OnExecute]] = field(default_factory=list)
@@ -151,7 +153,7 @@ class Owner:
                 values[key] = str(value)
             else:
                 touched.append(Path.parse(key))
-                values[key] = decoded(touched[-1], value)
+                values[key] = decoded(touched[-1], value, self.objects)
         asked = Asked(operation, path, values)
         for above, check in self.checks:
             if any(above.contains(one) or (operation == "delete" and one.contains(above)) for one in touched):

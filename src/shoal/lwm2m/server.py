@@ -29,6 +29,7 @@ import msgspec
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
+from shoal.lwm2m.objects import Objects, known_objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar
 
@@ -156,6 +157,7 @@ class Server:
 
     `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
+    `objects` say what values mean, when that is more than this build knows: see `load_objects`.
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
@@ -168,8 +170,10 @@ class Server:
         credentials: Mapping[str, bytes] | None = None,
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
+        objects: Objects | None = None,
     ) -> None:
         self._listen = listen
+        self._objects = objects or known_objects()
         self._observe = tuple(observe)
         self._known: dict[str, bytes | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
         # What nobody has taken yet; the last event of a batch carries the batch's number.
@@ -184,7 +188,11 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4))
+        self._core = DataPlane(
+            list(self._listen),
+            boot=secrets.token_hex(4),
+            objects=self._objects.core,
+        )
         try:
             self.admit(self._known)
         except BaseException:
@@ -307,7 +315,7 @@ class Server:
         It replaces what is there; with `partial`, what is not named stays. Bytes are for opaque resources. Raises as
         `read`.
         """
-        body = to_write(Path.parse(path), value)
+        body = to_write(Path.parse(path), value, self._objects)
         await self._ask(endpoint, "write_partial" if partial else "write", path, body, timeout)
 
     async def write_composite(
@@ -319,7 +327,9 @@ class Server:
         error's detail says what was written before it. Raises as `read`.
         """
         parsed = {path: Path.parse(path) for path in values}
-        asked = {"values": {str(parsed[path]): json_of(parsed[path], value) for path, value in values.items()}}
+        asked = {
+            "values": {str(parsed[path]): json_of(parsed[path], value, self._objects) for path, value in values.items()}
+        }
         await self._ask(endpoint, "write_composite", None, asked, timeout)
 
     async def execute(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, **arguments: str) -> None:
@@ -340,7 +350,7 @@ class Server:
         """
         parsed = Path.parse(path)
         instance = Path(parsed.object, parsed.instance or 0)
-        body: dict[str, Any] = {"resources": resources(instance, values)}
+        body: dict[str, Any] = {"resources": resources(instance, values, self._objects)}
         if parsed.instance is not None:
             body["instance"] = parsed.instance
         created = await self._ask(endpoint, "create", f"/{parsed.object}", body, timeout)
