@@ -129,9 +129,9 @@ async def test_values_of_an_own_object_have_their_types_on_both_sides() -> None:
             assert await server.read("feeder-1", "/41001/0") == {
                 "/41001/0/1": 2.0,
                 "/41001/0/2": 2**64 - 1,
-                "/41001/0/3": "AAE=",
+                "/41001/0/3": b"\x00\x01",
             }
-            await server.write("feeder-1", "/41001/0/3", "AgM=")
+            await server.write("feeder-1", "/41001/0/3", b"\x02\x03")
             with pytest.raises(Rejected):
                 await server.write("feeder-1", "/41001/0/1", "fast")
             await server.execute("feeder-1", "/41001/0/0")
