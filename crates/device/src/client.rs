@@ -2,13 +2,12 @@
 //! tree in `serve.rs`.
 //!
 //! After any `handle_*` or order, see to [`Device::poll_connection`], drain [`Device::poll_transmit`] and
-//! [`Device::poll_event`], then call
-//! [`Device::handle_timeout`] no earlier than [`Device::poll_timeout`] says. Extra calls do no harm.
+//! [`Device::poll_event`], then call [`Device::handle_timeout`] no earlier than [`Device::poll_timeout`] says. Extra calls do no harm.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use coap::{Answers, Code, Ending, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
+use coap::{Answers, Code, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
 use lwm2m::{Attributes, Definitions, Path, Record, Value, Version};
 
 use crate::command::Config;
@@ -26,9 +25,6 @@ pub const ORDERS_WAITING_MAX: usize = 64;
 
 /// The least step of time that is told apart: what ends at an instant still holds in it.
 const TICK: Duration = Duration::from_millis(1);
-
-/// The longest that a server may keep a device away (RFC 8323 §5.5): one message must not silence it for months.
-const HOLD_OFF_MAX: Duration = Duration::from_secs(3_600);
 
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -345,57 +341,6 @@ impl Device {
         }
     }
 
-    /// The connection it wants, by a number: make it, [`Device::handle_connected`] when it stands. Another number is
-    /// another connection; none, or another, means that the one before is to be closed when everything has left.
-    pub fn poll_connection(&self) -> Option<u64> {
-        self.connection
-    }
-
-    /// The connection that it wants was made.
-    pub fn handle_connected(&mut self, now: Instant) {
-        // Whatever was said to the one before and did not leave.
-        self.transmits.clear();
-        let mut out = Vec::new();
-        self.transport = Some(Transport::connected(now, &mut out));
-        self.transmits.extend(out);
-    }
-
-    /// Takes bytes from the server that came over its connection.
-    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
-        let is_asleep = self.is_asleep(now);
-        let Some(Transport::Connected(connection)) = &mut self.transport else { return };
-        connection.push(now, bytes);
-        let mut frame = Vec::new();
-        while let Some(Transport::Connected(connection)) = &mut self.transport {
-            let (was_open, mut out) = (connection.is_open(), Vec::new());
-            let next = connection.next_message(&mut frame, &mut out);
-            let (is_open, capacity) = (connection.is_open(), connection.capacity());
-            self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
-            if is_open && !was_open {
-                self.requests.set_transmission(Transmission { capacity: Some(capacity), ..Transmission::default() });
-                self.take_up(now);
-            }
-            match (next, Message::parse_frame(&frame)) {
-                (Ok(true), Ok(message)) if !is_asleep => self.handle_message(now, &message),
-                (Ok(true), _) => {}
-                (Ok(false), _) => return,
-                (Err(ending), _) => {
-                    if let Ending::Released { hold_off_s } = ending {
-                        self.hold_off_until = now + Duration::from_secs(u64::from(hold_off_s)).min(HOLD_OFF_MAX);
-                    }
-                    return self.handle_closed(now, &ending.to_string());
-                }
-            }
-        }
-    }
-
-    /// The connection is gone, or could not be made.
-    pub fn handle_closed(&mut self, now: Instant, why: &str) {
-        if self.connection.is_some() {
-            self.lose_connection(now, why);
-        }
-    }
-
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Phase::Waiting { until } = self.phase
@@ -483,7 +428,7 @@ impl Device {
 
     /// In queue mode it listens only for a while after it spoke, and while it waits for an answer or for the
     /// acknowledgement of a notification (Transport 1.1 §6.5).
-    fn is_asleep(&self, now: Instant) -> bool {
+    pub(crate) fn is_asleep(&self, now: Instant) -> bool {
         self.config.queue_mode
             && self.is_registered()
             && self.is_idle()
@@ -526,7 +471,7 @@ impl Device {
         }
     }
 
-    fn handle_message(&mut self, now: Instant, message: &Message<'_>) {
+    pub(crate) fn handle_message(&mut self, now: Instant, message: &Message<'_>) {
         let mut out: Vec<Vec<u8>> = Vec::new();
         if self.requests.handle(now, message, &mut out) == Handled::NotOurs
             && self.responses.handle(message) == Handled::NotOurs

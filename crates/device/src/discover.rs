@@ -7,13 +7,17 @@ use lwm2m::{Attributes, Definitions, Link, Links, ObjectDefinition, Path, Versio
 
 use crate::tree::Tree;
 
-/// The content formats that this device reads and writes trees in, the best first (Core 1.1 §7.4, 1.2 §7.4).
-const FORMATS: [u16; 5] = [
+/// The content formats that this device reads and writes, the best first; those for one value stand last (Core 1.1 §7.4,
+/// 1.2 §7.4).
+const FORMATS: [u16; 8] = [
     content_format::SENML_CBOR,
     content_format::SENML_JSON,
     content_format::LWM2M_CBOR,
     content_format::TLV,
     content_format::JSON,
+    content_format::CBOR,
+    content_format::TEXT_PLAIN,
+    content_format::OCTET_STREAM,
 ];
 
 /// Objects up to this id belong to the enabler itself and have its version (Core 1.1 §E).
@@ -107,14 +111,17 @@ impl Tree {
             }
         }
         let is_spoken = |format: &u16| match version {
-            Version::V1_0 => matches!(*format, content_format::TLV | content_format::JSON),
+            Version::V1_0 => matches!(
+                *format,
+                content_format::TLV | content_format::JSON | content_format::TEXT_PLAIN | content_format::OCTET_STREAM
+            ),
             Version::V1_1 => *format != content_format::LWM2M_CBOR && *format != content_format::JSON,
             Version::V1_2 => *format != content_format::JSON,
         };
         Links {
             root: root.to_owned(),
             root_attributes: vec![("rt".to_owned(), Some("oma.lwm2m".to_owned()))],
-            content_formats: FORMATS.into_iter().filter(|f| is_spoken(f) && codec::is_supported(*f)).collect(),
+            content_formats: FORMATS.into_iter().filter(is_spoken).collect(),
             objects: links,
         }
     }

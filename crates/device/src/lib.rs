@@ -5,6 +5,7 @@
 
 mod client;
 mod command;
+mod connection;
 mod discover;
 mod download;
 mod event;

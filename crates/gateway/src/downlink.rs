@@ -334,8 +334,7 @@ impl Gateway {
             Some(operation) => device.composite_format(operation.needs(), task.formats_refused),
             None => None,
         };
-        let format =
-            format.unwrap_or_else(|| self.format_for(device, task.content(definitions), task.formats_refused));
+        let format = format.unwrap_or_else(|| self.format_for(device, task.content(definitions), task.formats_refused));
         let (version, root) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.root.as_str()),
             None => (lwm2m::Version::V1_1, ""),

@@ -52,6 +52,8 @@ reasons! {
     foreign_registration,
     file_unknown,
     file_unreadable,
+    /// A connection (RFC 8323) that said what none may.
+    connection_broken,
     /// The log is behind, or there is no room.
     busy,
 }

@@ -327,7 +327,9 @@ impl Gateway {
                 self.encoded.clear();
                 encode(&mut self.encoded, message, id, &response);
                 // To an address that nobody has verified no answer is larger than the question (RFC 7252 §11.3).
-                if origin.device.is_none() && self.encoded.len() > message.datagram_bytes() {
+                // Whoever made a connection has proved its own.
+                let is_datagram = message.kind != Kind::Reliable;
+                if origin.device.is_none() && is_datagram && self.encoded.len() > message.datagram_bytes() {
                     self.encoded.clear();
                     let bare = Response { block1: response.block1, ..response.code.into() };
                     encode(&mut self.encoded, message, id, &bare);

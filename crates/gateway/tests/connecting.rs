@@ -67,8 +67,10 @@ fn notifications_come_over_the_connection_and_in_its_order() {
         world.run(2 * SECOND);
     }
 
+    // Both are one observation: each notification tells the other one, too.
     let readings = world.readings("notify");
-    assert_eq!(readings[2..], ["/3303/0/5700=11.0", "/3303/0/5700=12.0", "/3303/0/5700=13.0"]);
+    let changed: Vec<&String> = readings.iter().skip(2).filter(|one| one.starts_with("/3303/0/5700=")).collect();
+    assert_eq!(changed, ["/3303/0/5700=11.0", "/3303/0/5700=12.0", "/3303/0/5700=13.0"]);
     assert_eq!(world.stat("notify_late"), 0);
 }
 

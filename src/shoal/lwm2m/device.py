@@ -5,9 +5,8 @@
         await device.registered()
         await device.send("/3/0/9")
 
-It registers, renews and comes back by itself; what a server asks is served from its tree by the core. A value that has to
-be measured when it is read, and a write that may have to be refused, are asked about: the server waits for it. Objects as
-Python classes are in `shoal.lwm2m.modelled`. All devices of an event loop share one thread.
+It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured
+when it is read, and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
 """
 
 import asyncio
@@ -64,7 +63,6 @@ class Device:
     where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the
     newest LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`.
     `objects` say what its values are, when that is more than this build knows: see `load_objects`.
-
     `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over
     a restart. It is read when the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
@@ -493,10 +491,9 @@ class Device:
 
     async def _decide(self, occurrence: DeviceOccurrence) -> None:
         refusal = await self._owner.consider(occurrence)
-        if self._handle is None:
-            return
-        code, reason = (None, "") if refusal is None else (refusal.code, refusal.reason)
-        self._host.core.decide(self._handle, occurrence.number or 0, code, reason)
+        if self._handle is not None:
+            code, reason = (None, "") if refusal is None else (refusal.code, refusal.reason)
+            self._host.core.decide(self._handle, occurrence.number or 0, code, reason)
 
 
 def _taken_up(begun: Begun | None) -> tuple[bytes, bytes] | None:

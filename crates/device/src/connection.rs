@@ -1,0 +1,64 @@
+//! A device over a connection instead of datagrams (RFC 8323): it says when it wants one, and what comes over it goes in.
+
+use std::time::{Duration, Instant};
+
+use coap::{Ending, Message, Transmission};
+
+use crate::client::Device;
+use crate::transport::Transport;
+
+/// The longest that a server may keep a device away (RFC 8323 §5.5): one message must not silence it for months.
+const HOLD_OFF_MAX: Duration = Duration::from_secs(3_600);
+
+impl Device {
+    /// The connection it wants, by a number: make it, [`Device::handle_connected`] when it stands. Another number is
+    /// another connection; none, or another, means that the one before is to be closed when everything has left.
+    pub fn poll_connection(&self) -> Option<u64> {
+        self.connection
+    }
+
+    /// The connection that it wants was made.
+    pub fn handle_connected(&mut self, now: Instant) {
+        // Whatever was said to the one before and did not leave.
+        self.transmits.clear();
+        let mut out = Vec::new();
+        self.transport = Some(Transport::connected(now, &mut out));
+        self.transmits.extend(out);
+    }
+
+    /// Takes bytes from the server that came over its connection.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        let is_asleep = self.is_asleep(now);
+        let Some(Transport::Connected(connection)) = &mut self.transport else { return };
+        connection.push(now, bytes);
+        let mut frame = Vec::new();
+        while let Some(Transport::Connected(connection)) = &mut self.transport {
+            let (was_open, mut out) = (connection.is_open(), Vec::new());
+            let next = connection.next_message(&mut frame, &mut out);
+            let (is_open, capacity) = (connection.is_open(), connection.capacity());
+            self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
+            if is_open && !was_open {
+                self.requests.set_transmission(Transmission { capacity: Some(capacity), ..Transmission::default() });
+                self.take_up(now);
+            }
+            match (next, Message::parse_frame(&frame)) {
+                (Ok(true), Ok(message)) if !is_asleep => self.handle_message(now, &message),
+                (Ok(true), _) => {}
+                (Ok(false), _) => return,
+                (Err(ending), _) => {
+                    if let Ending::Released { hold_off_s } = ending {
+                        self.hold_off_until = now + Duration::from_secs(u64::from(hold_off_s)).min(HOLD_OFF_MAX);
+                    }
+                    return self.handle_closed(now, &ending.to_string());
+                }
+            }
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn handle_closed(&mut self, now: Instant, why: &str) {
+        if self.connection.is_some() {
+            self.lose_connection(now, why);
+        }
+    }
+}
