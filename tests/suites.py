@@ -91,6 +91,7 @@ SUITES = (BROWSER, RUST, STORIES, FAULTS, UNIT, CHECK, API, POSTGRES, INTEROP, K
 # Commands the suites need, with the Debian package that brings each.
 PACKAGES = (
     ("chromium", "chromium"),
+    ("coap-client-notls", "libcoap3-bin"),
     ("javac", "openjdk-17-jdk-headless"),
     ("mvn", "maven"),
     ("pg_ctlcluster", "postgresql"),

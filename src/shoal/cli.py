@@ -42,6 +42,7 @@ FLAGS = (
     "open_enrolment",
     "tls_cert",
     "tls_key",
+    "allow_plain_coap",
     "allow_plain_http",
     "enclosure_option",
     "database",
@@ -163,13 +164,9 @@ def _database(command: argparse.ArgumentParser) -> None:
 def _serving(command: argparse.ArgumentParser) -> None:
     _common(command)
     fields = Settings.model_fields
-    command.add_argument(
-        "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given again and again"
-    )
+    _listening(command)
     command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
-    command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
-    command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
     _neighbours(command)
     _web_arguments(command)
 
@@ -190,13 +187,19 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
     else:
         command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
     if role is Role.GATEWAY:
-        command.add_argument(
-            "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given repeatedly"
-        )
-        command.add_argument(
-            "--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description
-        )
-        command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
+        _listening(command)
+
+
+def _listening(command: argparse.ArgumentParser) -> None:
+    fields = Settings.model_fields
+    command.add_argument(
+        "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given again and again"
+    )
+    command.add_argument(
+        "--allow-plain-coap", action="store_const", const=True, help=fields["allow_plain_coap"].description
+    )
+    command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
+    command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
 
 
 def _stored(command: argparse.ArgumentParser) -> None:

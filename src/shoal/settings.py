@@ -38,8 +38,9 @@ class Settings(BaseSettings):
     )
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
         ("coaps://127.0.0.1:5684",),
-        description="where devices connect; coaps://HOST:PORT, or coap://HOST:PORT for plain CoAP in labs",
+        description="where devices connect; coaps://HOST:PORT, or for plain CoAP in labs coap://HOST:PORT and coap+tcp://HOST:PORT",
     )
+    allow_plain_coap: bool = Field(False, description="listen to plain CoAP beyond this machine, all the same")
     web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages, and of the API where one process runs both")
     api: str = Field("127.0.0.1:8081", description="HOST:PORT of the API where it is a process of its own")
     api_url: str | None = Field(
@@ -124,8 +125,10 @@ class Settings(BaseSettings):
     def _check_listen(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for uri in value:
             parts = urlsplit(uri)
-            if parts.scheme not in {"coap", "coaps"} or parts.hostname is None or parts.port is None:
-                raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT or coap://HOST:PORT")
+            if parts.scheme not in {"coap", "coaps", "coap+tcp"} or parts.hostname is None or parts.port is None:
+                raise ValueError(
+                    f"{uri!r} is not of the form coaps://HOST:PORT, coap://HOST:PORT or coap+tcp://HOST:PORT"
+                )
         return value
 
     @field_validator("trusted_proxies")
@@ -174,6 +177,14 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{name} {address} can be reached from other machines and has no TLS: "
                     "give tls_cert and tls_key, or say allow_plain_http as well"
+                )
+        for uri in self.listen:
+            parts = urlsplit(uri)
+            is_plain = parts.scheme != "coaps" and not is_loopback(parts.hostname or "")
+            if is_plain and not self.allow_plain_coap:
+                raise ValueError(
+                    f"listen {uri} can be reached from other machines and believes any name: "
+                    "use coaps://, or say allow_plain_coap as well"
                 )
         if not self.allow_plain_neighbours:
             self._neighbours_are_asked_over_tls()

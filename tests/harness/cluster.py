@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +93,7 @@ class Cluster(Product):
             self.start_role(name)
         for number in range(self._health_processes):
             self.start_role("health", f"health-{number}")
-        await asyncio.gather(*(self.until(lambda name=name: self.is_ready(name)) for name in self.processes))
+        await asyncio.gather(*(self.until(partial(self.is_ready, name)) for name in self.processes))
 
     def start_role(self, role: str, name: str | None = None) -> None:
         """Starts a process of a role; `name` is the role unless there are several."""

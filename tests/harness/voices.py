@@ -1,7 +1,7 @@
 """What devices do, as the core writes it: events in which only what a test cares about has to be said."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -80,10 +80,16 @@ class Voice:
         return RegistrationExpired(**self._facts(at), registration=self.registration)
 
     def reported(
-        self, at: datetime, values: Mapping[str, Scalar], *, via: str = "notify", path: str | None = None
+        self,
+        at: datetime,
+        values: Mapping[str, Scalar],
+        *,
+        via: str = "notify",
+        path: str | None = None,
+        paths: Sequence[str] = (),
     ) -> ReadingsReported:
         readings = [Reading(path=name, value=value) for name, value in values.items()]
-        return ReadingsReported(**self._facts(at), via=via, readings=readings, path=path)
+        return ReadingsReported(**self._facts(at), via=via, readings=readings, path=path, paths=list(paths))
 
     def observation(self, at: datetime, path: str, state: str) -> ObservationChanged:
         return ObservationChanged(**self._facts(at), path=path, state=state)

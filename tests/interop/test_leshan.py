@@ -105,6 +105,36 @@ async def test_what_is_observed_comes_as_readings_until_it_is_cancelled(
     assert all(event.via != "notify" for event in listener.heard(Reported) if _values(event) == {TEMPERATURE: 30})
 
 
+async def test_several_paths_are_read_and_written_with_one_request(
+    peer: LeshanPeer, server: Server, listener: Listener
+) -> None:
+    await server.write_composite(NAME, {"/3/0/15": "Atlantic/Faroe"})
+    found = await server.read_composite(NAME, ["/3/0/15", TEMPERATURE, "/3/0/9"])
+
+    await peer.says("written /3/0/15 Atlantic/Faroe")
+    assert found.keys() == {"/3/0/15", TEMPERATURE, "/3/0/9"}
+    assert (found["/3/0/15"], found["/3/0/9"], found.failed) == ("Atlantic/Faroe", 87, {})
+    assert server._core.stats()["composites_divided"] == 0
+
+
+async def test_several_paths_are_one_observation_until_it_is_cancelled(
+    peer: LeshanPeer, server: Server, listener: Listener
+) -> None:
+    found = await server.observe(NAME, TEMPERATURE, "/3/0/9")
+    assert found.keys() == {TEMPERATURE, "/3/0/9"}
+
+    await peer.tell("value 21.5")
+    # All of it in one report, whichever changed: it is one observation (RFC 7641 §1.2).
+    expected = {TEMPERATURE: 21.5, "/3/0/9": 87}
+    reported = await listener.hears(Reported, lambda event: _values(event) == expected)
+    assert reported.via == "notify"
+
+    await server.cancel_observation(NAME, "/3/0/9", TEMPERATURE)
+    cancelled = {event.path for event in listener.heard(Observation) if event.state == "cancelled"}
+    await listener.hears(Observation, lambda event: (event.path, event.state) == (TEMPERATURE, "cancelled"))
+    assert cancelled <= {TEMPERATURE, "/3/0/9"}
+
+
 @pytest.mark.parametrize("content_format", ["SENML_JSON", "SENML_CBOR"])
 async def test_what_it_sends_is_answered_once_we_have_it(
     peer: LeshanPeer, listener: Listener, content_format: str

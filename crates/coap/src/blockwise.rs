@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{code::Code, message::Message, option};
+use crate::{code::Code, connection::Capacity, message::Message, option};
 
-/// The largest block size exponent over UDP: 1024 bytes. 7 is reserved (RFC 7959 §2.2).
+/// The largest block size exponent in a datagram: 1024 bytes. 7 is reserved there (RFC 7959 §2.2).
 pub const SZX_MAX: u8 = 6;
+
+/// RFC 8323 §6, BERT: over a connection 7 stands for as many blocks of 1024 bytes as the message has room for.
+pub const SZX_BERT: u8 = 7;
 
 /// RFC 7959 §2.2: block numbers have 20 bits.
 pub const BLOCK_NUM_MAX: u32 = (1 << 20) - 1;
@@ -33,33 +36,39 @@ pub struct Block {
     pub num: u32,
     /// More blocks follow.
     pub more: bool,
-    /// Block size exponent, 0 to [`SZX_MAX`]: blocks have `16 << szx` bytes.
+    /// Block size exponent, 0 to [`SZX_MAX`]: blocks have `16 << szx` bytes. Or [`SZX_BERT`].
     pub szx: u8,
 }
 
 impl Block {
-    /// `None` for the reserved block size and for more than 24 bits.
+    /// `None` for more than 24 bits.
     #[must_use]
     pub const fn of_uint(value: u32) -> Option<Self> {
-        let szx = (value & 7) as u8;
-        if szx > SZX_MAX || value >> 4 > BLOCK_NUM_MAX {
+        if value >> 4 > BLOCK_NUM_MAX {
             return None;
         }
-        Some(Self { num: value >> 4, more: value & 8 != 0, szx })
+        Some(Self { num: value >> 4, more: value & 8 != 0, szx: (value & 7) as u8 })
     }
 
     /// The option's value; fields beyond their bound are cut to it.
     #[must_use]
     pub const fn to_uint(self) -> u32 {
-        let szx = if self.szx > SZX_MAX { SZX_MAX } else { self.szx };
+        let szx = if self.szx > SZX_BERT { SZX_BERT } else { self.szx };
         let num = if self.num > BLOCK_NUM_MAX { BLOCK_NUM_MAX } else { self.num };
         num << 4 | (self.more as u32) << 3 | szx as u32
     }
 
-    /// Bytes in a full block.
+    /// Bytes in a full block; with [`SZX_BERT`] in each of its blocks.
     #[must_use]
     pub const fn size(self) -> usize {
         size_of_szx(self.szx)
+    }
+
+    /// Whether a part of so many bytes may say that more follow: exactly one block, or with [`SZX_BERT`] any number of
+    /// them.
+    #[must_use]
+    pub const fn is_full(self, bytes: usize) -> bool {
+        if self.szx == SZX_BERT { bytes > 0 && bytes.is_multiple_of(self.size()) } else { bytes == self.size() }
     }
 
     /// Bytes of the body before this block.
@@ -71,7 +80,7 @@ impl Block {
     /// The block of size `szx` that starts at `offset`, if there is one and its number can be said.
     #[must_use]
     pub fn at(offset: u64, more: bool, szx: u8) -> Option<Self> {
-        let szx = szx.min(SZX_MAX);
+        let szx = szx.min(SZX_BERT);
         let size = size_of_szx(szx) as u64;
         let num = u32::try_from(offset / size).ok().filter(|num| *num <= BLOCK_NUM_MAX)?;
         offset.is_multiple_of(size).then_some(Self { num, more, szx })
@@ -97,11 +106,27 @@ pub struct Cut {
 #[must_use]
 pub fn serve(body_bytes: u64, asked: Option<Block>, szx_max: u8) -> Option<Cut> {
     let szx = asked.map_or(SZX_MAX, |block| block.szx).min(szx_max).min(SZX_MAX);
+    cut(body_bytes, asked, szx, size_of_szx(szx))
+}
+
+/// The same for a peer that is connected and takes so much; in blocks of at most 1024 bytes where nothing is known, which
+/// is the way of datagrams.
+#[must_use]
+pub fn serve_over(capacity: Option<Capacity>, body_bytes: u64, asked: Option<Block>) -> Option<Cut> {
+    let Some(capacity) = capacity else { return serve(body_bytes, asked, SZX_MAX) };
+    if asked.is_none() && body_bytes <= capacity.piece_bytes() as u64 {
+        return Some(Cut { range: 0..body_bytes, block: None });
+    }
+    let szx = asked.map_or(SZX_BERT, |block| block.szx).min(capacity.szx());
+    cut(body_bytes, asked, szx, capacity.block_bytes(szx))
+}
+
+fn cut(body_bytes: u64, asked: Option<Block>, szx: u8, bytes: usize) -> Option<Cut> {
     let start = asked.map_or(0, Block::offset);
     if start > 0 && start >= body_bytes {
         return None;
     }
-    let end = body_bytes.min(start + size_of_szx(szx) as u64);
+    let end = body_bytes.min(start + bytes as u64);
     let is_cut = asked.is_some() || end < body_bytes;
     let block = if is_cut { Some(Block::at(start, end < body_bytes, szx)?) } else { None };
     Some(Cut { range: start..end, block })
@@ -158,11 +183,11 @@ impl Uploads {
 
     /// Takes a request, block or not. Give duplicates to [`crate::Answers`] first.
     pub fn handle<'m>(&mut self, now: Instant, message: &Message<'m>, body_bytes_max: usize) -> UploadStep<'m> {
-        let Some(value) = message.option(option::BLOCK1) else {
+        if message.option(option::BLOCK1).is_none() {
             return UploadStep::Whole { body: Cow::Borrowed(message.payload), block: None };
-        };
-        let is_sound = |block: &Block| !block.more || message.payload.len() == block.size();
-        let Some(block) = option::uint(value).and_then(Block::of_uint).filter(is_sound) else {
+        }
+        let is_sound = |block: &Block| !block.more || block.is_full(message.payload.len());
+        let Some(block) = message.block1().filter(is_sound) else {
             return UploadStep::Refused { code: Code::BAD_REQUEST, block: None };
         };
         self.handle_timeout(now);
@@ -300,7 +325,6 @@ mod tests {
         assert_eq!(Block::at(100, false, 6), None);
         assert_eq!(Block::at(1 << 30, false, 6), None);
         assert_eq!(Block::at(1 << 24, false, 0), None);
-        assert_eq!(Block::of_uint(7), None);
         assert_eq!(Block::of_uint(1 << 24), None);
     }
 }

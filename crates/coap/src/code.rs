@@ -1,4 +1,4 @@
-//! Method and response codes (RFC 7252 §12.1, RFC 7959 §2.9, RFC 8132 §6).
+//! Method, response and signalling codes (RFC 7252 §12.1, RFC 7959 §2.9, RFC 8132 §6, RFC 8323 §11.1).
 
 use std::fmt;
 
@@ -76,6 +76,17 @@ impl Code {
     /// 5.05
     pub const PROXYING_NOT_SUPPORTED: Self = Self::of(5, 5);
 
+    /// 7.01 (RFC 8323 §5.3): capabilities and settings, the first message of either side of a connection.
+    pub const CSM: Self = Self::of(7, 1);
+    /// 7.02 (RFC 8323 §5.4)
+    pub const PING: Self = Self::of(7, 2);
+    /// 7.03 (RFC 8323 §5.4)
+    pub const PONG: Self = Self::of(7, 3);
+    /// 7.04 (RFC 8323 §5.5): the sender wants the connection to end in an orderly way.
+    pub const RELEASE: Self = Self::of(7, 4);
+    /// 7.05 (RFC 8323 §5.6): the sender ends the connection now.
+    pub const ABORT: Self = Self::of(7, 5);
+
     /// The code written `class.detail`; bits beyond 3 and 5 are dropped.
     #[must_use]
     pub const fn of(class: u8, detail: u8) -> Self {
@@ -116,6 +127,12 @@ impl Code {
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.class() == 2
+    }
+
+    /// 7.xx: about the connection itself (RFC 8323 §5.1).
+    #[must_use]
+    pub const fn is_signal(self) -> bool {
+        self.class() == 7
     }
 
     /// Classes 1, 6 and 7, which mean nothing over UDP (RFC 7252 §3).

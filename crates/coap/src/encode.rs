@@ -27,7 +27,8 @@ impl<'a> Encoder<'a> {
         let token = token.as_slice();
         let kind = match kind {
             Kind::Confirmable => 0b0100_0000,
-            Kind::NonConfirmable => 0b0101_0000,
+            // The frame that `stream::frame` makes of it has neither type nor id.
+            Kind::NonConfirmable | Kind::Reliable => 0b0101_0000,
             Kind::Acknowledgement => 0b0110_0000,
             Kind::Reset => 0b0111_0000,
         };
@@ -39,7 +40,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// The response to `request`: in the acknowledgement of a confirmable one; of its own, with `fresh_id`, to one
-    /// that was not (RFC 7252 §5.2).
+    /// that was not (RFC 7252 §5.2); over the same connection to one that came over one.
     #[inline]
     pub fn answer(out: &'a mut Vec<u8>, request: &Message<'_>, code: Code, fresh_id: u16) -> Self {
         let (kind, id) = answer_header(request, fresh_id);
@@ -155,7 +156,7 @@ impl<'a> MessageBuilder<'a> {
     }
 
     /// The response to `request`: in the acknowledgement of a confirmable one; of its own, with `fresh_id`, to one
-    /// that was not (RFC 7252 §5.2).
+    /// that was not (RFC 7252 §5.2); over the same connection to one that came over one.
     #[must_use]
     pub fn answer(request: &Message<'_>, code: Code, fresh_id: u16) -> Self {
         let (kind, id) = answer_header(request, fresh_id);
@@ -266,6 +267,7 @@ impl<'a> MessageBuilder<'a> {
 fn answer_header(request: &Message<'_>, fresh_id: u16) -> (Kind, u16) {
     match request.kind {
         Kind::Confirmable => (Kind::Acknowledgement, request.id),
+        Kind::Reliable => (Kind::Reliable, 0),
         _ => (Kind::NonConfirmable, fresh_id),
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use crate::{
-    blockwise::Block,
+    blockwise::{Block, SZX_BERT, SZX_MAX},
     code::Code,
     error::MessageError,
     option::{self, Options},
+    stream::FrameHeader,
 };
 
 /// RFC 7252 §3: longer tokens are a format error.
@@ -26,6 +27,8 @@ pub enum Kind {
     Acknowledgement,
     /// Arrived, but the context to understand it is missing.
     Reset,
+    /// Over a connection, which loses nothing and repeats nothing (RFC 8323 §3): it has no type, and no message id.
+    Reliable,
 }
 
 impl Kind {
@@ -41,7 +44,7 @@ impl Kind {
     /// RFC 7252 §4.3, table 1.
     const fn may_carry(self, code: Code) -> bool {
         match self {
-            Self::Confirmable => true,
+            Self::Confirmable | Self::Reliable => true,
             Self::NonConfirmable => !code.is_empty(),
             Self::Acknowledgement => !code.is_request(),
             Self::Reset => code.is_empty(),
@@ -136,16 +139,23 @@ impl<'a> Message<'a> {
         }
 
         let (token, rest) = rest.split_at_checked(length).ok_or(MessageError::Truncated)?;
-        let options_bytes = option::measure(rest)?;
-        let (options, rest) = rest.split_at(options_bytes);
-        // RFC 7252 §3: a marker must be followed by at least one byte.
-        let payload = match rest {
-            [] => rest,
-            [_marker] => return Err(MessageError::EmptyPayload),
-            [_marker, payload @ ..] => payload,
-        };
+        let (options, payload) = split(rest)?;
         let id = u16::from_be_bytes([*id_high, *id_low]);
         Ok(Self { kind, code, id, token: Token::new(token)?, payload, options })
+    }
+
+    /// Reads the frame of a connection, whole as [`crate::stream::Decoder`] cuts it (RFC 8323 §3.2). Never panics, never
+    /// allocates, whatever the bytes.
+    pub fn parse_frame(frame: &'a [u8]) -> Result<Self, MessageError> {
+        let header = FrameHeader::read(frame)?.filter(|header| header.frame_bytes() == frame.len() as u64);
+        let header = header.ok_or(MessageError::Truncated)?;
+        let code = header.code;
+        if code.is_reserved() && !code.is_signal() {
+            return Err(MessageError::ReservedCode { code });
+        }
+        let (token, rest) = frame[header.bytes..].split_at(header.token_bytes);
+        let (options, payload) = split(rest)?;
+        Ok(Self { kind: Kind::Reliable, code, id: 0, token: Token::new(token)?, payload, options })
     }
 
     /// All options, ascending.
@@ -211,13 +221,19 @@ impl<'a> Message<'a> {
     /// The part of the request body this is about. A reserved block size counts as absent: see [`Message::refusal`].
     #[must_use]
     pub fn block1(&self) -> Option<Block> {
-        self.uint(option::BLOCK1).and_then(Block::of_uint)
+        self.block(option::BLOCK1)
     }
 
     /// The part of the response body this is about. A reserved block size counts as absent: see [`Message::refusal`].
     #[must_use]
     pub fn block2(&self) -> Option<Block> {
-        self.uint(option::BLOCK2).and_then(Block::of_uint)
+        self.block(option::BLOCK2)
+    }
+
+    /// RFC 8323 §6: the size that is reserved in a datagram means several blocks at once over a connection.
+    fn block(&self, number: u16) -> Option<Block> {
+        let szx_max = if self.kind == Kind::Reliable { SZX_BERT } else { SZX_MAX };
+        self.uint(number).and_then(Block::of_uint).filter(|block| block.szx <= szx_max)
     }
 
     /// The first ETag.
@@ -251,7 +267,7 @@ impl<'a> Message<'a> {
         if self.unknown_critical(known).is_some() {
             return Some(Code::BAD_OPTION);
         }
-        let is_reserved = |number| self.uint(number).is_some_and(|value| Block::of_uint(value).is_none());
+        let is_reserved = |number| self.uint(number).is_some() && self.block(number).is_none();
         (is_reserved(option::BLOCK1) || is_reserved(option::BLOCK2)).then_some(Code::BAD_REQUEST)
     }
 
@@ -294,6 +310,19 @@ impl<'a> Message<'a> {
     const fn empty(first: u8, id: u16) -> [u8; HEADER_BYTES] {
         let [id_high, id_low] = id.to_be_bytes();
         [first, 0, id_high, id_low]
+    }
+}
+
+/// What comes after the token: options, and the payload behind its marker.
+#[inline]
+fn split(rest: &[u8]) -> Result<(&[u8], &[u8]), MessageError> {
+    let options_bytes = option::measure(rest)?;
+    let (options, rest) = rest.split_at(options_bytes);
+    // RFC 7252 §3: a marker must be followed by at least one byte.
+    match rest {
+        [] => Ok((options, rest)),
+        [_marker] => Err(MessageError::EmptyPayload),
+        [_marker, payload @ ..] => Ok((options, payload)),
     }
 }
 

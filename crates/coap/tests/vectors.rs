@@ -10,6 +10,7 @@ use std::{
 use coap::{
     Block, Code, Kind, Message, MessageBuilder, MessageError, Outcome, Request, Requests, Token, Transmission,
     UploadStep, Uploads, blockwise, observe,
+    stream::{Decoder, StreamError, frame},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -67,6 +68,69 @@ fn every_malformed_datagram_is_told_and_rejected_as_it_should() {
         assert_eq!(word(error), vector.error, "{}: {error}", vector.name);
         let rejection = Message::rejection(&bytes).map(|reset| reset.to_vec());
         assert_eq!(rejection, vector.rejection.as_deref().map(unhex), "{}", vector.name);
+    }
+}
+
+#[derive(Deserialize)]
+struct FrameVector {
+    name: String,
+    bytes: String,
+    code: String,
+    token: String,
+    options: Vec<(u16, String)>,
+    payload: String,
+}
+
+#[test]
+fn every_frame_is_cut_and_read_as_its_fields_and_encodes_to_its_bytes() {
+    for vector in read::<FrameVector>("frames.json") {
+        let name = &vector.name;
+        let bytes = unhex(&vector.bytes);
+        let mut decoder = Decoder::new(bytes.len());
+        decoder.push(&bytes);
+        let cut = decoder.next_frame().unwrap().unwrap_or_else(|| panic!("{name}: not whole")).to_vec();
+        let message = Message::parse_frame(&cut).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let options: Vec<_> = vector.options.iter().map(|(number, value)| (*number, unhex(value))).collect();
+
+        assert_eq!((cut.as_slice(), decoder.buffered()), (bytes.as_slice(), 0), "{name}");
+        assert_eq!((message.kind, message.code), (Kind::Reliable, code(&vector.code)), "{name}");
+        assert_eq!(message.token.as_slice(), unhex(&vector.token), "{name}");
+        assert_eq!(message.options().map(|(n, v)| (n, v.to_vec())).collect::<Vec<_>>(), options, "{name}");
+        assert_eq!(message.payload, unhex(&vector.payload), "{name}");
+
+        let builder = MessageBuilder::new(Kind::Reliable, message.code, 7, message.token);
+        let builder = options.into_iter().fold(builder, |builder, (number, value)| builder.option(number, value));
+        let mut framed = Vec::new();
+        frame(&builder.payload(unhex(&vector.payload)).to_bytes(), &mut framed);
+        // RFC 8323 §3.4: an empty message may come; we have no use for one.
+        assert_eq!(framed, if message.code.is_empty() { Vec::new() } else { bytes }, "{name}");
+    }
+}
+
+#[derive(Deserialize)]
+struct BrokenFrameVector {
+    name: String,
+    bytes: String,
+    error: String,
+}
+
+#[test]
+fn every_broken_frame_is_told() {
+    for vector in read::<BrokenFrameVector>("broken_frames.json") {
+        let mut decoder = Decoder::new(4_096);
+        decoder.push(&unhex(&vector.bytes));
+        let error = match decoder.next_frame() {
+            Ok(Some(frame)) => StreamError::Malformed(Message::parse_frame(frame).expect_err(&vector.name)),
+            Ok(None) => panic!("{}: waits for more", vector.name),
+            Err(error) => error,
+        };
+
+        let told = match error {
+            StreamError::Malformed(error) => word(error),
+            StreamError::TooLong { .. } => "too_long",
+            _ => "unnamed",
+        };
+        assert_eq!(told, vector.error, "{}", vector.name);
     }
 }
 

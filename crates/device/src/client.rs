@@ -1,19 +1,22 @@
 //! One device, as its owner sees it. How it registers, renews and comes back is in `registration.rs`, how it serves its
 //! tree in `serve.rs`.
 //!
-//! After any `handle_*` or order, drain [`Device::poll_transmit`] and [`Device::poll_event`], then call
+//! After any `handle_*` or order, see to [`Device::poll_connection`], drain [`Device::poll_transmit`] and
+//! [`Device::poll_event`], then call
 //! [`Device::handle_timeout`] no earlier than [`Device::poll_timeout`] says. Extra calls do no harm.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use coap::{Answers, Code, Delivery, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
-use lwm2m::{Attributes, Definitions, Path, Value};
+use coap::{Answers, Code, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
+use lwm2m::{Attributes, Definitions, Path, Record, Value, Version};
 
 use crate::command::Config;
 use crate::download::{Begun, Download};
 use crate::event::Event;
+use crate::held::{Guard, Held};
 use crate::relation::Relation;
+use crate::server_object;
 use crate::transport::{Arrived, Transport, milliseconds};
 use crate::tree::Tree;
 
@@ -21,12 +24,17 @@ use crate::tree::Tree;
 /// then the oldest readings are worth less than memory.
 pub const ORDERS_WAITING_MAX: usize = 64;
 
+/// The least step of time that is told apart: what ends at an instant still holds in it.
+const TICK: Duration = Duration::from_millis(1);
+
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ticket {
     Register,
     Update(Option<u64>),
     Deregister(Option<u64>),
+    /// A goodbye for so long, because the server disabled itself.
+    Disable(Duration),
     Send(u64),
     Block,
 }
@@ -37,7 +45,7 @@ impl Ticket {
         match self {
             Self::Update(number) | Self::Deregister(number) => *number,
             Self::Send(number) => Some(*number),
-            Self::Register | Self::Block => None,
+            Self::Register | Self::Disable(_) | Self::Block => None,
         }
     }
 }
@@ -49,6 +57,26 @@ pub(crate) enum Phase {
     Connecting,
     Registering,
     Registered { location: String, renew_at: Option<Instant> },
+}
+
+/// What a Send carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Readings {
+    /// What is at these paths when it leaves.
+    Now(Vec<Path>),
+    /// These values, each with the time in Unix seconds at which it was true.
+    Recorded(Vec<Record>),
+}
+
+/// RFC 8428 §4.5.3: an earlier time would be read as one relative to now.
+pub(crate) fn is_writable_time(unix_s: f64) -> bool {
+    (268_435_456.0..f64::INFINITY).contains(&unix_s)
+}
+
+impl From<Vec<Path>> for Readings {
+    fn from(paths: Vec<Path>) -> Self {
+        Self::Now(paths)
+    }
 }
 
 /// An LwM2M client as a state machine.
@@ -65,16 +93,37 @@ pub struct Device {
     pub(crate) events: VecDeque<Event>,
     pub(crate) phase: Phase,
     pub(crate) transport: Option<Transport>,
+    /// Which connection it wants, if any: see [`Device::poll_connection`].
+    pub(crate) connection: Option<u64>,
+    pub(crate) kept: Option<Kept>,
     pub(crate) transmits: VecDeque<Vec<u8>>,
     pub(crate) download: Option<Download>,
-    pub(crate) waiting: VecDeque<(u64, Vec<Path>)>,
+    pub(crate) waiting: VecDeque<(u64, Readings)>,
+    pub(crate) guards: Vec<Guard>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) questions: u64,
+    /// The wall clock, as it was at an instant.
+    pub(crate) wall: Option<(Instant, f64)>,
+    /// What it speaks with this server: its own version, or an older one that the server knows.
+    pub(crate) version: Version,
     pub(crate) failures: u32,
     pub(crate) starts: u64,
     pub(crate) origin: Instant,
     pub(crate) is_update_due: bool,
+    pub(crate) is_disable_due: bool,
     /// What the server was told last: an Update repeats nothing of it.
     pub(crate) told: Told,
     spoke_at: Instant,
+    /// In queue mode: the owner was told that it listens; and wants it to stop doing so before its time.
+    is_told_awake: bool,
+    is_put_to_sleep: bool,
+}
+
+/// A registration whose connection is gone.
+pub(crate) struct Kept {
+    pub location: String,
+    /// What to say first over the next one; an Update if nothing else.
+    pub then: Ticket,
 }
 
 /// What a registration says.
@@ -90,6 +139,7 @@ impl Device {
     pub fn new(config: Config, definitions: &'static Definitions, now: Instant) -> Self {
         let requests = Requests::new(Transmission::default(), config.seed);
         let told = Told { lifetime_s: config.lifetime_s, objects: [0; 8] };
+        let version = config.version;
         Self {
             config,
             definitions,
@@ -103,15 +153,25 @@ impl Device {
             events: VecDeque::new(),
             phase: Phase::Off,
             transport: None,
+            connection: None,
+            kept: None,
             transmits: VecDeque::new(),
             download: None,
             waiting: VecDeque::new(),
+            guards: Vec::new(),
+            held: Vec::new(),
+            questions: 0,
+            wall: None,
+            version,
             failures: 0,
             starts: 0,
             origin: now,
             is_update_due: false,
+            is_disable_due: false,
             told,
             spoke_at: now,
+            is_told_awake: false,
+            is_put_to_sleep: false,
         }
     }
 
@@ -119,8 +179,19 @@ impl Device {
     pub fn power_on(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Off) {
             self.failures = 0;
-            self.connect(now);
+            self.version = self.config.version;
+            // Core 1.1 §E.2, resource 14: so that a farm that gets its power back does not register in one instant.
+            match self.tree.of_server(server_object::REGISTRATION_DELAY).filter(|delay_s| *delay_s > 0) {
+                Some(delay_s) => self.phase = Phase::Waiting { until: now + Duration::from_secs(delay_s.into()) },
+                None => self.connect(now),
+            }
         }
+    }
+
+    /// Says what the time is, in Unix seconds. Without it, and with a clock that was never set, nothing can be kept for later
+    /// (`hqmax`).
+    pub fn set_wall_clock(&mut self, now: Instant, unix_s: f64) {
+        self.wall = is_writable_time(unix_s).then_some((now, unix_s));
     }
 
     /// Falls silent without a word. Observations, downloads and whatever was on its way are gone.
@@ -142,6 +213,29 @@ impl Device {
         true
     }
 
+    /// Takes away what is at or beneath a path; observers and the server are told.
+    pub fn remove(&mut self, now: Instant, path: &Path) {
+        if self.tree.remove(path) {
+            self.attributes.retain(|there, _| !path.contains(there));
+            self.note_instances(now, path);
+        }
+    }
+
+    /// From now on this object is there, also while it has no instance: a server may make some.
+    pub fn declare(&mut self, object: u16) {
+        self.is_update_due |= self.tree.declare(object) && self.is_registered();
+    }
+
+    /// Puts attributes back that a server had set before a restart (`Event::AttributesSet`). False when they make no sense.
+    pub fn set_attributes_again(&mut self, path: Path, queries: &[&[u8]]) -> bool {
+        let mut attributes = Attributes::default();
+        let is_sound = attributes.apply(queries).is_ok() && !path.is_root();
+        if is_sound && !attributes.is_empty() {
+            self.attributes.insert(path, attributes);
+        }
+        is_sound
+    }
+
     /// The value at exactly this path.
     pub fn get(&self, path: &Path) -> Option<&Value> {
         self.tree.get(path)
@@ -158,19 +252,28 @@ impl Device {
         self.is_update_due |= self.is_registered();
     }
 
-    /// Sends the values at these paths (Core 1.1 §6.4.6); `Done` follows. Waits for the registration.
-    pub fn send(&mut self, now: Instant, number: u64, paths: Vec<Path>) {
+    /// Sends readings (Core 1.1 §6.4.6); `Done` follows. Waits for the registration.
+    pub fn send(&mut self, now: Instant, number: u64, readings: impl Into<Readings>) {
         if self.waiting.len() >= ORDERS_WAITING_MAX
             && let Some((oldest, _)) = self.waiting.pop_front()
         {
             self.events.push_back(Event::failed(oldest, "too many readings wait for a registration"));
         }
-        self.waiting.push_back((number, paths));
+        self.waiting.push_back((number, readings.into()));
+        self.wake(now);
         self.send_waiting(now);
+    }
+
+    /// In queue mode: stops listening now, before the awake window is over.
+    pub fn sleep(&mut self) {
+        self.is_put_to_sleep = self.config.queue_mode;
     }
 
     /// Renews the registration now.
     pub fn update(&mut self, now: Instant, number: Option<u64>) {
+        if self.say_later(now, Ticket::Update(number)) {
+            return;
+        }
         match (&self.phase, number) {
             (Phase::Registered { location, .. }, _) => {
                 let request = self.update_request(location.clone());
@@ -183,6 +286,9 @@ impl Device {
 
     /// Says goodbye and stays silent afterwards.
     pub fn deregister(&mut self, now: Instant, number: Option<u64>) {
+        if self.say_later(now, Ticket::Deregister(number)) {
+            return;
+        }
         match (&self.phase, number) {
             (Phase::Registered { location, .. }, _) => {
                 let request = Request::new(Code::DELETE, location.clone());
@@ -233,9 +339,54 @@ impl Device {
         }
     }
 
+    /// The connection it wants, by a number: make it, [`Device::handle_connected`] when it stands. Another number is
+    /// another connection; none, or another, means that the one before is to be closed when everything has left.
+    pub fn poll_connection(&self) -> Option<u64> {
+        self.connection
+    }
+
+    /// The connection that it wants was made.
+    pub fn handle_connected(&mut self, now: Instant) {
+        // Whatever was said to the one before and did not leave.
+        self.transmits.clear();
+        let mut out = Vec::new();
+        self.transport = Some(Transport::connected(now, &mut out));
+        self.transmits.extend(out);
+    }
+
+    /// Takes bytes from the server that came over its connection.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        let is_asleep = self.is_asleep(now);
+        let Some(Transport::Connected(connection)) = &mut self.transport else { return };
+        connection.push(now, bytes);
+        let mut frame = Vec::new();
+        while let Some(Transport::Connected(connection)) = &mut self.transport {
+            let (was_open, mut out) = (connection.is_open(), Vec::new());
+            let next = connection.next_message(&mut frame, &mut out);
+            let (is_open, capacity) = (connection.is_open(), connection.capacity());
+            self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
+            if is_open && !was_open {
+                self.requests.set_transmission(Transmission { capacity: Some(capacity), ..Transmission::default() });
+                self.take_up(now);
+            }
+            match (next, Message::parse_frame(&frame)) {
+                (Ok(true), Ok(message)) if !is_asleep => self.handle_message(now, &message),
+                (Ok(true), _) => {}
+                (Ok(false), _) => return,
+                (Err(ending), _) => return self.handle_closed(now, &ending.to_string()),
+            }
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn handle_closed(&mut self, now: Instant, why: &str) {
+        if self.connection.is_some() {
+            self.lose_connection(now, why);
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now_ms = milliseconds(self.origin, now);
         if let Phase::Waiting { until } = self.phase
             && until <= now
         {
@@ -243,10 +394,12 @@ impl Device {
         }
         if let Some(transport) = &mut self.transport {
             let mut out = Vec::new();
-            let result = transport.handle_timeout(now_ms, &mut out);
+            let result = transport.handle_timeout(self.origin, now, &mut out);
             self.transmits.extend(out);
-            if let Err(detail) = result {
-                self.come_back_later(now, None, detail);
+            match result {
+                Err(detail) if self.connection.is_some() => self.lose_connection(now, &detail),
+                Err(detail) => self.come_back_later(now, None, detail),
+                Ok(()) => {}
             }
         }
         if let Phase::Registered { renew_at, .. } = &mut self.phase
@@ -256,6 +409,10 @@ impl Device {
             *renew_at = None;
             self.update(now, None);
         }
+        if std::mem::take(&mut self.is_disable_due) {
+            self.disable(now);
+        }
+        self.handle_held(now);
         self.notify(now);
         let mut out: Vec<Vec<u8>> = Vec::new();
         self.requests.handle_timeout(now, &mut out);
@@ -264,6 +421,10 @@ impl Device {
         self.uploads.handle_timeout(now);
         self.transmit(now, out);
         self.settle(now);
+        if self.is_told_awake && self.is_asleep(now) {
+            self.is_told_awake = false;
+            self.events.push_back(Event::Asleep);
+        }
     }
 
     /// The next datagram for the server.
@@ -282,17 +443,31 @@ impl Device {
             Phase::Off => return None,
             Phase::Waiting { until } => Some(*until),
             Phase::Connecting | Phase::Registering => None,
-            Phase::Registered { .. } if self.is_update_due => Some(self.spoke_at),
+            Phase::Registered { .. } if self.is_update_due || self.is_disable_due => Some(self.spoke_at),
             Phase::Registered { renew_at, .. } => *renew_at,
         };
-        let transport = self.transport.as_ref().and_then(Transport::poll_timeout_ms);
-        let transport = transport.map(|ms| self.origin + Duration::from_millis(ms));
-        let notify = self.relations.iter().filter_map(|relation| relation.due(&self.attributes_of(&relation.path)));
-        [phase, transport, self.requests.poll_timeout(), self.responses.poll_timeout()]
+        let transport = self.transport.as_ref().and_then(|transport| transport.poll_timeout(self.origin));
+        let held = self.held.iter().map(Held::due).min();
+        let requests = self.requests.poll_timeout();
+        let responses = self.responses.poll_timeout();
+        [phase, transport, requests, responses, held, self.observations_due(), self.sleep_due()]
             .into_iter()
             .flatten()
-            .chain(notify)
             .min()
+    }
+
+    /// When the owner has to be told that it stopped listening.
+    fn sleep_due(&self) -> Option<Instant> {
+        let is_busy = !self.is_registered() || !self.is_idle();
+        if !self.is_told_awake || is_busy {
+            return None;
+        }
+        Some(if self.is_put_to_sleep { self.spoke_at } else { self.spoke_at + self.config.awake_window + TICK })
+    }
+
+    /// Whether nothing keeps it awake: no answer that it waits for, and none that it owes.
+    fn is_idle(&self) -> bool {
+        self.requests.is_idle() && self.responses.is_idle() && self.held.is_empty()
     }
 
     /// In queue mode it listens only for a while after it spoke, and while it waits for an answer or for the
@@ -300,9 +475,8 @@ impl Device {
     fn is_asleep(&self, now: Instant) -> bool {
         self.config.queue_mode
             && self.is_registered()
-            && self.requests.is_idle()
-            && self.responses.is_idle()
-            && now > self.spoke_at + self.config.awake_window
+            && self.is_idle()
+            && (self.is_put_to_sleep || now > self.spoke_at + self.config.awake_window)
     }
 
     pub(crate) fn ask(&mut self, now: Instant, request: Request, ticket: Ticket) {
@@ -316,40 +490,46 @@ impl Device {
 
     pub(crate) fn transmit(&mut self, now: Instant, messages: Vec<Vec<u8>>) {
         let Some(transport) = &mut self.transport else { return };
+        if messages.is_empty() {
+            return;
+        }
         let mut out = Vec::new();
         for message in messages {
-            self.spoke_at = now;
             transport.send(&message, &mut out);
         }
         self.transmits.extend(out);
+        (self.spoke_at, self.is_put_to_sleep) = (now, false);
+        if self.config.queue_mode && !std::mem::replace(&mut self.is_told_awake, true) {
+            self.events.push_back(Event::Awake);
+        }
     }
 
     fn handle_messages(&mut self, now: Instant, messages: Vec<Vec<u8>>) {
         for datagram in messages {
-            let mut out: Vec<Vec<u8>> = Vec::new();
             match Message::parse(&datagram) {
-                Ok(message) if self.requests.handle(now, &message, &mut out) == Handled::Consumed => {}
-                Ok(message) if self.responses.handle(&message) == Handled::Consumed => {}
-                Ok(message) => self.serve(now, &message, &mut out),
-                Err(_) => out.extend(Message::rejection(&datagram).map(|reset| reset.to_vec())),
+                Ok(message) => self.handle_message(now, &message),
+                Err(_) => {
+                    self.transmit(now, Message::rejection(&datagram).map(|reset| reset.to_vec()).into_iter().collect())
+                }
             }
-            self.transmit(now, out);
-            self.settle(now);
         }
+    }
+
+    fn handle_message(&mut self, now: Instant, message: &Message<'_>) {
+        let mut out: Vec<Vec<u8>> = Vec::new();
+        if self.requests.handle(now, message, &mut out) == Handled::NotOurs
+            && self.responses.handle(message) == Handled::NotOurs
+        {
+            self.serve(now, message, &mut out);
+        }
+        self.transmit(now, out);
+        self.settle(now);
     }
 
     /// Takes what became of requests and of notifications.
     fn settle(&mut self, now: Instant) {
         while let Some((token, delivery)) = self.responses.poll_outcome() {
-            // RFC 7641 §3.6: a server that rejects a notification, or never acknowledges it, is no observer any more.
-            match delivery {
-                Delivery::Acknowledged => self
-                    .relations
-                    .iter_mut()
-                    .filter(|relation| relation.token == token)
-                    .for_each(Relation::note_acknowledged),
-                Delivery::Reset | Delivery::TimedOut => self.relations.retain(|relation| relation.token != token),
-            }
+            self.handle_delivery(now, token, delivery);
         }
         while let Some((ticket, outcome)) = self.requests.poll_outcome() {
             self.handle_outcome(now, ticket, outcome);

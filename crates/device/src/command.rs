@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lwm2m::{Definitions, Path, Value};
+use lwm2m::{Definitions, Path, Value, Version};
 use zeroize::Zeroizing;
 
 /// A pre-shared key and the identity it goes by.
@@ -29,6 +29,12 @@ pub struct Config {
     pub endpoint: String,
     /// Where its server is.
     pub server: SocketAddr,
+    /// Over a connection (binding T, RFC 8323) instead of datagrams.
+    pub over_tcp: bool,
+    /// The newest LwM2M version it speaks; with a server that does not know it, an older one.
+    pub version: Version,
+    /// Where its objects live: `/`, or an alternate root such as `/lwm2m` (Transport 1.1 §6.4.1).
+    pub root: String,
     /// DTLS with this key; plain CoAP without.
     pub credential: Option<Credential>,
     /// Seconds within which it promises to be heard; 0 never expires.

@@ -53,6 +53,7 @@ impl Download {
         let rest = uri
             .strip_prefix("coaps://")
             .or_else(|| uri.strip_prefix("coap://"))
+            .or_else(|| uri.strip_prefix("coap+tcp://"))
             .ok_or_else(|| format!("{uri:.80} is not a CoAP address"))?;
         let (path, query) = match rest.split_once('/') {
             Some((_, path)) => path.split_once('?').unwrap_or((path, "")),
@@ -90,6 +91,11 @@ impl Download {
     /// Bytes that are here, and of how many.
     pub fn progress(&self) -> (u64, Option<u64>) {
         (self.body.len() as u64, self.size)
+    }
+
+    /// Over a connection the server may take larger blocks than a datagram has room for.
+    pub fn use_blocks(&mut self, szx: u8) {
+        self.szx = szx;
     }
 
     /// The request for the next block.
@@ -144,7 +150,7 @@ impl Download {
         if block.offset() != self.body.len() as u64 {
             return self.try_again("the server sends other blocks than it is asked for");
         }
-        if block.more && answered.payload.len() != block.size() {
+        if block.more && !block.is_full(answered.payload.len()) {
             return Step::Failed(None, "a block is not as long as it says".to_owned());
         }
         if self.body.len() + answered.payload.len() > DOWNLOAD_BYTES_MAX {

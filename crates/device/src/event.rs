@@ -3,6 +3,21 @@
 use coap::Code;
 use lwm2m::Path;
 
+/// What a server wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Read or observe.
+    Read,
+    /// Write.
+    Write,
+    /// Make an instance.
+    Create,
+    /// Delete an instance, or one value of several.
+    Delete,
+    /// Execute.
+    Execute,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -25,6 +40,45 @@ pub enum Event {
         /// What, as JSON.
         value: Vec<u8>,
     },
+    /// A server made an object instance.
+    Created {
+        /// Which.
+        path: Path,
+        /// What it gave, as JSON: values by path.
+        values: Vec<u8>,
+    },
+    /// A server deleted this, or replaced what is around it.
+    Removed {
+        /// Which instance, resource, or value of several.
+        path: Path,
+    },
+    /// A server set attributes. They hold until they are set anew, also beyond a registration.
+    AttributesSet {
+        /// Where.
+        path: Path,
+        /// All that are set there now, as `pmin=10`.
+        queries: Vec<String>,
+    },
+    /// A server asks for something that the owner wanted to be asked about: see [`crate::Device::decide`].
+    Asked {
+        /// Which question.
+        number: u64,
+        /// What the server wants.
+        asked: Asked,
+        /// Where; the root of a composite.
+        path: Path,
+        /// JSON: of a Read its paths, of an Execute its arguments, else the values by path.
+        values: Vec<u8>,
+    },
+    /// An observer wants to know how a value is now that only the owner can say; no answer is due.
+    Wanted {
+        /// Where.
+        path: Path,
+    },
+    /// In queue mode: it listens, because it spoke.
+    Awake,
+    /// In queue mode: it listens no more until it speaks again.
+    Asleep,
     /// A server executed a resource.
     Executed {
         /// Which.
@@ -56,6 +110,8 @@ pub enum Event {
         code: Option<Code>,
         /// Why not, in words.
         detail: String,
+        /// With 5.03: after so many seconds it is worth another try.
+        retry_after_s: Option<u32>,
         /// What was downloaded: all of it, or what came before it broke off.
         data: Vec<u8>,
         /// Which version of the file that was.
@@ -66,11 +122,17 @@ pub enum Event {
 impl Event {
     /// An order that the server answered.
     pub(crate) fn done(number: u64, code: Code) -> Self {
-        Self::Done { number, code: Some(code), detail: String::new(), data: Vec::new(), etag: None }
+        Self::answered(number, code, None)
+    }
+
+    /// The same, with what the server says about another try.
+    pub(crate) fn answered(number: u64, code: Code, retry_after_s: Option<u32>) -> Self {
+        Self::Done { number, code: Some(code), detail: String::new(), retry_after_s, data: Vec::new(), etag: None }
     }
 
     /// An order that came to nothing.
     pub(crate) fn failed(number: u64, detail: &str) -> Self {
-        Self::Done { number, code: None, detail: detail.to_owned(), data: Vec::new(), etag: None }
+        let detail = detail.to_owned();
+        Self::Done { number, code: None, detail, retry_after_s: None, data: Vec::new(), etag: None }
     }
 }

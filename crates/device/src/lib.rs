@@ -5,19 +5,26 @@
 
 mod client;
 mod command;
+mod discover;
 mod download;
 mod event;
+mod held;
+mod observing;
 mod registration;
 mod relation;
+mod reply;
 mod serve;
+mod server_object;
 mod transport;
 mod tree;
 
-pub use client::Device;
+pub use client::{Device, Readings};
+pub use coap::Code;
 pub use command::{Config, Credential, parse_value};
 pub use download::Begun;
-pub use event::Event;
-pub use lwm2m::{Path, Value};
+pub use event::{Asked, Event};
+pub use held::Guard;
+pub use lwm2m::{Operations, Path, Record, Value, Version};
 pub use tree::{Mode, Tree};
 
 /// The definitions of all objects that this build knows.

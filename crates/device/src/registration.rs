@@ -3,17 +3,27 @@
 use std::time::{Duration, Instant};
 
 use coap::{Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
-use lwm2m::{Path, Record};
+use lwm2m::{Path, Record, Version};
 
-use crate::client::{Device, Phase, Ticket, Told};
+use crate::client::{Device, Kept, Phase, Readings, Ticket, Told, is_writable_time};
 use crate::download::Step;
 use crate::event::Event;
+use crate::relation::Relation;
+use crate::server_object;
 use crate::transport::{Transport, milliseconds};
 
 /// Back-off after a failure: doubles from the first to the last of these. The last is the longest that a farm should wait
 /// after its server came back.
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_LAST: Duration = Duration::from_secs(60);
+
+/// What a server that disables itself means when it does not say (Core 1.1 §E.2, resource 5).
+const DISABLE_TIMEOUT_DEFAULT_S: u32 = 86_400;
+
+/// A server that says how long it wants to be left alone is believed up to an hour: then it is asked again.
+const PAUSE_SAID_MAX: Duration = Duration::from_secs(3_600);
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The share of the lifetime after which a registration is renewed: late enough to save the battery, early enough for
 /// MAX_TRANSMIT_WAIT of repetitions where the lifetime allows it.
@@ -30,6 +40,11 @@ impl Device {
         let seed = self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         self.requests = Requests::new(Transmission::default(), seed);
         self.answers = Answers::default();
+        if self.config.over_tcp {
+            self.phase = Phase::Connecting;
+            self.connection = Some(self.starts);
+            return;
+        }
         let mut out = Vec::new();
         match Transport::open(self.config.credential.as_ref(), seed, milliseconds(self.origin, now), &mut out) {
             Ok(transport) => {
@@ -45,23 +60,82 @@ impl Device {
         }
     }
 
+    /// The server has introduced itself over the connection: it is told who we are, or that we are still here.
+    pub(crate) fn take_up(&mut self, now: Instant) {
+        let Some(Kept { location, then }) = self.kept.take() else { return self.register(now) };
+        self.phase = Phase::Registered { location, renew_at: None };
+        match then {
+            Ticket::Deregister(number) => self.deregister(now, number),
+            then => self.update(now, then.number()),
+        }
+        self.go_on_with_download(now);
+    }
+
+    /// Keeps what the owner wants said until there is a connection again; false if there is one, or no registration. One
+    /// replaces the other: both say that we are here, or will not be.
+    pub(crate) fn say_later(&mut self, now: Instant, ticket: Ticket) -> bool {
+        let Some(kept) = &mut self.kept else { return false };
+        let replaced = std::mem::replace(&mut kept.then, ticket).number();
+        self.events.extend(replaced.map(|number| Event::failed(number, "another order came before it could be said")));
+        self.wake(now);
+        true
+    }
+
+    /// A device that sleeps has something to say: it does not wait for the time at which it would have come back.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Waiting { .. }) && self.kept.is_some() && self.config.queue_mode {
+            self.connect(now);
+        }
+    }
+
+    /// The connection is gone, or could not be made; the registration goes on over the next one. A device that sleeps makes
+    /// that when it has something to say.
+    pub(crate) fn lose_connection(&mut self, now: Instant, why: &str) {
+        let mut until = None;
+        let kept = match &self.phase {
+            Phase::Registered { location, renew_at } => {
+                until = renew_at.filter(|_| self.config.queue_mode && self.requests.is_empty());
+                Some(Kept { location: location.clone(), then: Ticket::Update(None) })
+            }
+            _ => self.kept.take(),
+        };
+        let Some(kept) = kept else { return self.come_back_later(now, None, why.to_owned()) };
+        self.phase = Phase::Connecting;
+        self.drop_session(why);
+        self.kept = Some(kept);
+        if let Some(until) = until.or_else(|| self.back_off().map(|wait| now + wait)) {
+            self.phase = Phase::Waiting { until };
+        } else {
+            self.drop_session(why);
+            self.phase = Phase::Off;
+        }
+    }
+
     pub(crate) fn register(&mut self, now: Instant) {
         self.phase = Phase::Registering;
-        self.relations.clear();
+        self.end_relations();
         let mut request = Request::new(Code::POST, "/rd");
+        // Core 1.1 §6.2.1.2: queue mode was a letter of the binding before it became a query of its own.
+        let (version, binding) = match (self.version, self.config.queue_mode) {
+            (Version::V1_0, true) => ("1.0", "UQ"),
+            (Version::V1_0, false) => ("1.0", "U"),
+            // The transports over which a server may speak to us: 1.0 knows no TCP.
+            (Version::V1_1, _) => ("1.1", if self.config.over_tcp { "T" } else { "U" }),
+            (Version::V1_2, _) => ("1.2", if self.config.over_tcp { "T" } else { "U" }),
+        };
         request.queries = vec![
             format!("ep={}", self.config.endpoint),
             format!("lt={}", self.config.lifetime_s),
-            "lwm2m=1.1".to_owned(),
-            "b=U".to_owned(),
+            format!("lwm2m={version}"),
+            format!("b={binding}"),
         ];
-        if self.config.queue_mode {
+        if self.config.queue_mode && self.version != Version::V1_0 {
             request.queries.push("Q".to_owned());
         }
         request.queries.extend(self.config.queries.iter().map(|(name, value)| format!("{name}={value}")));
         request.options = self.enclosure_option();
         request.content_format = Some(content_format::LINK_FORMAT);
-        self.tree.registered(self.definitions).write(&mut request.payload);
+        self.tree.registered(&self.config.root, self.version, self.definitions).write(&mut request.payload);
         self.told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&request.payload) };
         self.ask(now, request, Ticket::Register);
     }
@@ -74,7 +148,7 @@ impl Device {
             request.queries.push(format!("lt={}", self.config.lifetime_s));
         }
         let mut links = Vec::new();
-        self.tree.registered(self.definitions).write(&mut links);
+        self.tree.registered(&self.config.root, self.version, self.definitions).write(&mut links);
         let told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&links) };
         if told.objects != self.told.objects {
             request.content_format = Some(content_format::LINK_FORMAT);
@@ -92,21 +166,49 @@ impl Device {
     pub(crate) fn send_waiting(&mut self, now: Instant) {
         while self.is_registered()
             && self.requests.len() < SENDS_AT_ONCE_MAX
-            && let Some((number, paths)) = self.waiting.pop_front()
+            && let Some((number, readings)) = self.waiting.pop_front()
         {
-            let records: Vec<Record> =
-                paths.iter().flat_map(|path| self.tree.read(path, self.definitions).unwrap_or_default()).collect();
-            match lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, self.definitions) {
-                Ok(payload) if !records.is_empty() => {
-                    let mut request = Request::new(Code::POST, "/dp");
-                    request.content_format = Some(content_format::SENML_CBOR);
-                    request.payload = payload;
-                    self.ask(now, request, Ticket::Send(number));
-                }
-                Ok(_) => self.events.push_back(Event::failed(number, "there is nothing at these paths")),
-                Err(error) => self.events.push_back(Event::failed(number, &error.to_string())),
+            match self.send_request(readings) {
+                Ok(request) => self.ask(now, request, Ticket::Send(number)),
+                Err(why) => self.events.push_back(Event::failed(number, &why)),
             }
         }
+    }
+
+    fn send_request(&self, readings: Readings) -> Result<Request, String> {
+        if self.version == Version::V1_0 {
+            return Err("the server speaks LwM2M 1.0, which has no Send".to_owned());
+        }
+        // Core 1.1 §E.2, resource 23. Where it is missing nobody asked for silence.
+        if self.tree.of_server(server_object::MUTE_SEND) == Some(1) {
+            return Err("the server has muted Send".to_owned());
+        }
+        let records: Vec<Record> = match readings {
+            // A device whose clock was not set does not know when that was.
+            Readings::Recorded(records) => records
+                .into_iter()
+                .map(|record| Record { time: record.time.filter(|time| is_writable_time(*time)), ..record })
+                .collect(),
+            Readings::Now(paths) => {
+                paths.iter().flat_map(|path| self.tree.read(path, self.definitions).unwrap_or_default()).collect()
+            }
+        };
+        if records.is_empty() {
+            return Err("there is nothing at these paths".to_owned());
+        }
+        let mut request = Request::new(Code::POST, "/dp");
+        request.content_format = Some(content_format::SENML_CBOR);
+        request.payload = lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, self.definitions)
+            .map_err(|error| error.to_string())?;
+        Ok(request)
+    }
+
+    /// Core 1.1 §E.2, resource 4: the server does not want to hear from the device for a while.
+    pub(crate) fn disable(&mut self, now: Instant) {
+        let Phase::Registered { location, .. } = &self.phase else { return };
+        let request = Request::new(Code::DELETE, location.clone());
+        let timeout_s = self.tree.of_server(server_object::DISABLE_TIMEOUT).unwrap_or(DISABLE_TIMEOUT_DEFAULT_S);
+        self.ask(now, request, Ticket::Disable(Duration::from_secs(timeout_s.into())));
     }
 
     pub(crate) fn handle_outcome(&mut self, now: Instant, ticket: Ticket, outcome: Outcome) {
@@ -118,6 +220,7 @@ impl Device {
                 self.give_up(now, ticket, "no answer");
                 return self.lose_power();
             }
+            (Ticket::Disable(timeout), _) => return self.fall_silent(now, *timeout),
             _ => {
                 self.give_up(now, ticket, "no answer");
                 return self.come_back_later(now, None, "the server does not answer".to_owned());
@@ -128,18 +231,38 @@ impl Device {
                 self.failures = 0;
                 let location = format!("/{}", answered.location.join("/"));
                 self.phase = Phase::Registered { location, renew_at: self.renew_at(now) };
+                self.relations.retain_mut(Relation::note_registered);
                 self.events.push_back(Event::Registered);
                 self.go_on_with_download(now);
+            }
+            // Core 1.1 §6.2.1: the server does not know this version of LwM2M; it may know the one before.
+            Ticket::Register if answered.code == Code::PRECONDITION_FAILED && self.version > Version::V1_0 => {
+                self.version = if self.version == Version::V1_2 { Version::V1_1 } else { Version::V1_0 };
+                self.register(now);
             }
             Ticket::Register => {
                 let detail = String::from_utf8_lossy(&answered.payload).into_owned();
                 self.come_back_later(now, Some(answered.code), detail);
+                // RFC 7252 §5.9.3.4: a busy server says when it is worth another try.
+                let pause_s =
+                    answered.max_age.filter(|_| answered.code == Code::SERVICE_UNAVAILABLE).unwrap_or_default();
+                if let Phase::Waiting { until } = &mut self.phase {
+                    *until = (*until).max(now + Duration::from_secs(pause_s.into()).min(PAUSE_SAID_MAX));
+                }
             }
             Ticket::Update(number) => {
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));
                 let next = self.renew_at(now);
                 match &mut self.phase {
-                    Phase::Registered { renew_at, .. } if answered.code.is_success() => *renew_at = next,
+                    Phase::Registered { renew_at, .. } if answered.code.is_success() => {
+                        self.failures = 0;
+                        *renew_at = next;
+                    }
+                    // A server that is busy still knows the registration.
+                    Phase::Registered { renew_at, .. } if answered.code == Code::SERVICE_UNAVAILABLE => {
+                        let pause = Duration::from_secs(answered.max_age.unwrap_or_default().into());
+                        *renew_at = Some(now + pause.clamp(BACK_OFF_FIRST, BACK_OFF_LAST));
+                    }
                     // Core 1.1 §6.2.2: a server that does not know the registration wants a new one.
                     _ => self.register_again(now),
                 }
@@ -153,8 +276,10 @@ impl Device {
                 self.lose_power();
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));
             }
+            Ticket::Disable(timeout) => self.fall_silent(now, timeout),
             Ticket::Send(number) => {
-                self.events.push_back(Event::done(number, answered.code));
+                let retry_after_s = answered.max_age.filter(|_| answered.code == Code::SERVICE_UNAVAILABLE);
+                self.events.push_back(Event::answered(number, answered.code, retry_after_s));
                 if answered.code == Code::NOT_FOUND {
                     self.register_again(now);
                 }
@@ -181,8 +306,11 @@ impl Device {
     /// Asks for the next block, if a download waits for a registration.
     pub(crate) fn go_on_with_download(&mut self, now: Instant) {
         if self.is_registered()
-            && let Some(download) = &self.download
+            && let Some(download) = &mut self.download
         {
+            if let Some(capacity) = self.transport.as_ref().and_then(Transport::capacity) {
+                download.use_blocks(capacity.szx());
+            }
             match download.ask() {
                 Some(request) => self.ask(now, request, Ticket::Block),
                 None => self.give_up(now, Ticket::Block, "more blocks than can be numbered"),
@@ -195,7 +323,8 @@ impl Device {
         let Some(download) = self.download.take() else { return };
         let number = download.number;
         let (data, etag) = download.into_parts();
-        self.events.push_back(Event::Done { number, code, detail: detail.to_owned(), data, etag });
+        let detail = detail.to_owned();
+        self.events.push_back(Event::Done { number, code, detail, retry_after_s: None, data, etag });
     }
 
     fn register_again(&mut self, now: Instant) {
@@ -217,29 +346,73 @@ impl Device {
         }
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });
-        let doubled = BACK_OFF_FIRST.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_LAST);
+        self.phase = match self.back_off() {
+            Some(wait) => Phase::Waiting { until: now + wait },
+            None => Phase::Off,
+        };
+    }
+
+    /// How long to wait before the next attempt, which is counted; None: there is none.
+    fn back_off(&mut self) -> Option<Duration> {
         // A quarter of spread, from the seed, so that a farm does not come back in one instant.
         let spread =
             (self.config.seed.wrapping_mul(u64::from(self.failures) + 1) >> 40) as f64 / f64::from(1_u32 << 24);
+        let pause = self.pause();
         self.failures = self.failures.saturating_add(1);
-        self.phase = Phase::Waiting { until: now + doubled.mul_f64(1.0 + 0.25 * spread) };
+        pause.map(|pause| pause.mul_f64(1.0 + 0.25 * spread))
+    }
+
+    /// The same before it is spread. The Server object says it, where it says anything (Core 1.1 §E.2, resources 17 to 20).
+    fn pause(&self) -> Option<Duration> {
+        let said = |resource| self.tree.of_server(resource);
+        let (count, timer) = (said(server_object::RETRY_COUNT), said(server_object::RETRY_TIMER));
+        let (delay, sequences) = (said(server_object::SEQUENCE_DELAY), said(server_object::SEQUENCE_COUNT));
+        if count.or(timer).or(delay).or(sequences).is_none() {
+            return Some(BACK_OFF_FIRST.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_LAST));
+        }
+        let count = count.unwrap_or(5).max(1);
+        let attempt = self.failures % count + 1;
+        if attempt < count {
+            let timer = Duration::from_secs(timer.unwrap_or(60).into());
+            return Some(timer.saturating_mul(1 << (attempt - 1).min(16)).clamp(BACK_OFF_FIRST, DAY));
+        }
+        let is_over = self.failures / count + 1 >= sequences.unwrap_or(1);
+        let delay_s = delay.filter(|delay_s| *delay_s != u32::MAX && !is_over)?;
+        Some(Duration::from_secs(delay_s.into()).max(BACK_OFF_FIRST))
+    }
+
+    /// Stays silent for a while, and registers again by itself.
+    fn fall_silent(&mut self, now: Instant, time: Duration) {
+        let mut out = Vec::new();
+        if let Some(transport) = &mut self.transport {
+            transport.close(&mut out);
+        }
+        self.transmits.extend(out);
+        self.drop_session("the server disabled itself");
+        self.phase = Phase::Waiting { until: now + time };
     }
 
     pub(crate) fn drop_session(&mut self, why: &str) {
-        if self.is_registered() {
+        let kept = self.kept.take();
+        if self.is_registered() || kept.is_some() {
             self.events.push_back(Event::Unregistered);
         }
+        let unsaid = kept.and_then(|kept| kept.then.number());
+        self.events.extend(unsaid.map(|number| Event::failed(number, why)));
         for ticket in self.requests.abandon() {
             // A download outlives its session: it goes on after the next registration.
             if ticket != Ticket::Block {
                 self.events.extend(ticket.number().map(|number| Event::failed(number, why)));
             }
         }
-        self.relations.clear();
+        self.end_relations();
+        self.held.clear();
         self.responses = Responses::new();
         self.uploads = blockwise::Uploads::new();
         self.transport = None;
+        self.connection = None;
         self.is_update_due = false;
+        self.is_disable_due = false;
     }
 
     /// A request that came to nothing.

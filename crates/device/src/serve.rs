@@ -1,15 +1,21 @@
-//! What a server asks of the device: read, write, execute, create, delete, discover, attributes, observe.
+//! What a server asks of the device: read, write, execute, create, delete, discover, attributes, observe, composites.
 //!
-//! OMA LwM2M Core 1.1 §6.3 and §6.4, over the CoAP methods of Transport 1.1 §6.4.
+//! OMA LwM2M Core 1.1 §6.3 and §6.4, over the CoAP methods of Transport 1.1 §6.4. A request is first understood and
+//! checked; then its owner may be asked (`held.rs`); then it is carried out.
 
 use std::time::Instant;
 
-use coap::{Code, Encoder, Kind, Message, MessageBuilder, Seen, Token, UploadStep, blockwise, content_format, option};
-use lwm2m::{Attributes, DecodeError, Links, Path, Record, Value, codec};
+use coap::{Capacity, Code, Encoder, Kind, Message, Seen, UploadStep, content_format, observe, option};
+use lwm2m::{DecodeError, Kind as ValueKind, Links, Path, Record, Value, Version, codec};
 
 use crate::client::{Device, Phase};
+use crate::discover::effective;
 use crate::event::Event;
-use crate::relation::{RELATIONS_MAX, Relation};
+use crate::held::values_json;
+use crate::relation::{PATHS_MAX, Relation};
+use crate::reply::{Reply, encode};
+use crate::server_object;
+use crate::transport::Transport;
 use crate::tree::Mode;
 
 /// Critical options that are understood; any other is answered 4.02 (RFC 7252 §5.4.1).
@@ -26,28 +32,24 @@ const KNOWN: [u16; 7] = [
 /// Largest body a server may write in blocks: an image pushed to the Package resource.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Every so many notifications one is confirmable, so that a server that is gone is noticed (RFC 7641 §4.5).
-const CONFIRM_EVERY: u32 = 16;
-
-/// Lifetime of the Server object: what a server writes there holds from the next Update on (Core 1.1 §6.2.2).
-const LIFETIME: (u16, u16) = (1, 1);
-
-/// Registration Update Trigger of the Server object: its execution asks for an Update (Core 1.1 §6.2.2).
-const UPDATE_TRIGGER: (u16, u16) = (1, 8);
-
-/// What a request led to.
-struct Reply {
-    code: Code,
-    format: Option<u16>,
-    payload: Vec<u8>,
-    observe: Option<u32>,
-    location: Option<Path>,
+/// A request that was understood, and can be carried out.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Read or Observe, and their composites.
+    Look { paths: Vec<Path>, is_composite: bool },
+    /// Write, and Write-Composite on the root.
+    Write { mode: Mode, path: Path, records: Vec<Record> },
+    /// Create, with the id that the instance will have.
+    Create { instance: Path, records: Vec<Record> },
+    /// Delete of an instance, or of one value of several.
+    Delete { path: Path },
+    /// Execute, with its arguments as JSON.
+    Execute { path: Path, arguments: Vec<u8> },
 }
 
-impl From<Code> for Reply {
-    fn from(code: Code) -> Self {
-        Self { code, format: None, payload: Vec::new(), observe: None, location: None }
-    }
+enum Understood {
+    Done(Reply),
+    Work(Work),
 }
 
 impl Device {
@@ -65,26 +67,36 @@ impl Device {
         if !message.code.is_request() {
             return;
         }
+        // RFC 8323 §3.3: over a connection nothing comes twice.
+        if message.kind == Kind::Reliable {
+            let answer = self.answer_to(now, message);
+            return out.extend(answer);
+        }
         // RFC 7252 §4.5: a copy gets the same answer, and its request is not run again.
         match self.answers.seen(now, message.id, message.token) {
             Seen::Answered(answer) => return out.push(answer.to_vec()),
             Seen::Pending => return,
             Seen::New => {}
         }
-        let answer = self.answer_to(now, message);
-        self.answers.answered(now, message.id, message.token, &answer);
-        out.push(answer);
+        match self.answer_to(now, message) {
+            Some(answer) => {
+                self.answers.answered(now, message.id, message.token, &answer);
+                out.push(answer);
+            }
+            None => self.answers.pending(now, message.id, message.token),
+        }
     }
 
-    fn answer_to(&mut self, now: Instant, message: &Message<'_>) -> Vec<u8> {
+    /// The answer; None when it waits for the owner.
+    fn answer_to(&mut self, now: Instant, message: &Message<'_>) -> Option<Vec<u8>> {
         let mut answer = Vec::new();
         let fresh_id = self.requests.next_id();
         if let Some(code) = message.refusal(&KNOWN) {
-            return encode(message, Reply::from(code), None, fresh_id);
+            return Some(encode(message, Reply::from(code), None, fresh_id, None));
         }
         match self.uploads.handle(now, message, BODY_BYTES_MAX) {
             UploadStep::Continue(block) => {
-                if let Ok(path) = path_of(message) {
+                if let Ok(path) = self.path_of(message) {
                     let bytes = block.offset() + message.payload.len() as u64;
                     self.events.push_back(Event::Receiving { path, bytes });
                 }
@@ -98,85 +110,80 @@ impl Device {
                 }
             }
             UploadStep::Whole { body, block } => {
-                let reply = self.answer(now, message, &body).unwrap_or_else(Reply::from);
-                answer = encode(message, reply, block, fresh_id);
+                let reply = match self.understand(message, &body) {
+                    Ok(Understood::Done(reply)) => reply,
+                    Ok(Understood::Work(work)) => match self.hold(now, message, block, work) {
+                        Ok(work) => self.carry_out(now, message, work).unwrap_or_else(Reply::from),
+                        Err(None) => return None,
+                        Err(Some(code)) => Reply::from(code),
+                    },
+                    Err(code) => Reply::from(code),
+                };
+                answer = encode(message, reply, block, fresh_id, self.capacity());
             }
         }
-        answer
+        Some(answer)
     }
 
-    fn answer(&mut self, now: Instant, message: &Message<'_>, body: &[u8]) -> Result<Reply, Code> {
-        let path = path_of(message)?;
+    /// What the server takes over a connection, if there is one.
+    pub(crate) fn capacity(&self) -> Option<Capacity> {
+        self.transport.as_ref().and_then(Transport::capacity)
+    }
+
+    fn understand(&mut self, message: &Message<'_>, body: &[u8]) -> Result<Understood, Code> {
+        let path = self.path_of(message)?;
         let queries: Vec<&[u8]> = message.queries().collect();
-        match message.code {
-            Code::GET if message.accept() == Some(content_format::LINK_FORMAT) => self.discover(&path),
-            Code::GET => self.read_or_observe(now, message, &path),
+        let work = match message.code {
+            Code::GET if message.accept() == Some(content_format::LINK_FORMAT) => {
+                return self.discover(&path, &queries).map(Understood::Done);
+            }
+            Code::GET => Work::Look { paths: vec![path], is_composite: false },
             Code::PUT if message.content_format().is_none() && !queries.is_empty() => {
-                self.set_attributes(&path, &queries)
+                return self.set_attributes(&path, &queries).map(Understood::Done);
             }
-            Code::PUT => self.write(Mode::Replace, &path, message, body),
-            Code::POST if path.depth() == 1 => self.create(now, &path, message, body),
-            Code::POST if path.depth() == 3 => self.execute(&path, body),
-            Code::POST => self.write(Mode::Update, &path, message, body),
-            Code::DELETE => self.delete(now, &path),
-            _ => Err(Code::METHOD_NOT_ALLOWED),
-        }
+            // Core 1.1 added the composites; a device of 1.0 knows neither method.
+            Code::FETCH | Code::IPATCH if self.version == Version::V1_0 || !path.is_root() => {
+                return Err(Code::METHOD_NOT_ALLOWED);
+            }
+            Code::FETCH => Work::Look { paths: paths_in(message, body)?, is_composite: true },
+            Code::IPATCH => self.writing(Mode::Update, path, message, body)?,
+            Code::PUT => self.writing(Mode::Replace, path, message, body)?,
+            Code::POST if path.depth() == 1 => self.creating(&path, message, body)?,
+            Code::POST if path.depth() == 3 && self.is_executed(&path, message) => {
+                self.tree.execute(&path, self.definitions)?;
+                let arguments = arguments_json(body).ok_or(Code::BAD_REQUEST)?;
+                Work::Execute { path, arguments }
+            }
+            Code::POST => self.writing(Mode::Update, path, message, body)?,
+            Code::DELETE => {
+                self.tree.check_delete(&path, self.definitions)?;
+                Work::Delete { path }
+            }
+            _ => return Err(Code::METHOD_NOT_ALLOWED),
+        };
+        Ok(Understood::Work(work))
     }
 
-    fn discover(&self, path: &Path) -> Result<Reply, Code> {
-        let links = self.tree.discover(path, &self.attributes, self.definitions)?;
+    /// A POST on a resource executes what is defined so; with the values of a tree it is a partial Write
+    /// (Core 1.1 §6.3.3, §6.3.5).
+    fn is_executed(&self, path: &Path, message: &Message<'_>) -> bool {
+        let defined = path.resource.and_then(|id| self.definitions.resource(path.object, id));
+        let carries_values = message.content_format().is_some_and(|format| format != content_format::TEXT_PLAIN);
+        defined.is_some_and(|resource| resource.operations.execute) || !carries_values
+    }
+
+    fn discover(&self, path: &Path, queries: &[&[u8]]) -> Result<Reply, Code> {
+        let mut depth = None;
+        for query in queries {
+            let text = std::str::from_utf8(query).map_err(|_| Code::BAD_REQUEST)?;
+            if let Some(levels) = text.strip_prefix("depth=") {
+                depth = Some(levels.parse().ok().filter(|levels| *levels <= 3).ok_or(Code::BAD_REQUEST)?);
+            }
+        }
+        let links = self.tree.discover(path, depth, self.version, &self.attributes, self.definitions)?;
         let mut payload = Vec::new();
-        Links::new(links).write(&mut payload);
+        Links { root: self.config.root.clone(), ..Links::new(links) }.write(&mut payload);
         Ok(Reply { format: Some(content_format::LINK_FORMAT), payload, ..Reply::from(Code::CONTENT) })
-    }
-
-    fn read_or_observe(&mut self, now: Instant, message: &Message<'_>, path: &Path) -> Result<Reply, Code> {
-        let records = self.tree.read(path, self.definitions)?;
-        let format = match message.accept() {
-            Some(format) => format,
-            None if path.depth() >= 3 && records.len() == 1 => content_format::TEXT_PLAIN,
-            None => content_format::SENML_CBOR,
-        };
-        // A format that cannot carry this path, such as text for an instance, is one we cannot offer (RFC 7252 §5.10.4).
-        let unsuitable = |error: lwm2m::EncodeError| match message.accept() {
-            Some(_) => Code::NOT_ACCEPTABLE,
-            None => error.code(),
-        };
-        let payload = codec::encode(format, path, &records, self.definitions).map_err(unsuitable)?;
-        let mut reply = Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) };
-        match message.observe() {
-            // A later block of a large notification repeats the option; it begins nothing (RFC 7959 §2.6).
-            Some(coap::observe::REGISTER) if message.block2().is_none_or(|block| block.num == 0) => {
-                reply.observe = self.begin_relation(now, message, *path, format, records);
-            }
-            Some(coap::observe::CANCEL) => {
-                self.relations.retain(|relation| relation.token != message.token && relation.path != *path);
-            }
-            _ => {}
-        }
-        Ok(reply)
-    }
-
-    /// RFC 7641 §4.1: with no room for another observer the request is answered as if it were a read.
-    fn begin_relation(
-        &mut self,
-        now: Instant,
-        message: &Message<'_>,
-        path: Path,
-        format: u16,
-        records: Vec<Record>,
-    ) -> Option<u32> {
-        // RFC 7641 §4.4: the numbers of one token go on where they were when it is registered again.
-        let before = self.relations.iter_mut().find(|relation| relation.token == message.token);
-        let number = before.map_or(u32::from(message.id), |relation| relation.sequence.next_value());
-        self.relations.retain(|relation| relation.token != message.token && relation.path != path);
-        if self.relations.len() >= RELATIONS_MAX {
-            return None;
-        }
-        let mut relation = Relation::new(message.token, path, format, number, records, now);
-        let number = relation.sequence.next_value();
-        self.relations.push(relation);
-        Some(number)
     }
 
     fn set_attributes(&mut self, path: &Path, queries: &[&[u8]]) -> Result<Reply, Code> {
@@ -189,19 +196,39 @@ impl Device {
         }
         let mut attributes = self.attributes.get(path).copied().unwrap_or_default();
         attributes.apply(queries).map_err(|error| error.code())?;
-        self.attributes.insert(*path, attributes);
-        Ok(Reply::from(Code::CHANGED))
-    }
-
-    fn write(&mut self, mode: Mode, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Reply, Code> {
-        let records = self.decoded(path, message, body).map_err(|error| error.code())?;
-        for written in self.tree.write(mode, path, records, self.definitions)? {
-            self.tell_written(&written);
+        // Core 1.1 §5.1.2, table of attributes: bounds and steps are set at resources that are numbers, edges at truths.
+        let is_bounded = attributes.gt.is_some() || attributes.lt.is_some() || attributes.st.is_some();
+        let is_number = |kind| matches!(kind, ValueKind::Integer | ValueKind::Unsigned | ValueKind::Float);
+        let kind = self.definitions.kind(path);
+        let is_resource = path.depth() >= 3;
+        if (is_bounded && !(is_resource && kind.is_none_or(is_number)))
+            || (attributes.edge.is_some() && !(is_resource && kind.is_none_or(|kind| kind == ValueKind::Boolean)))
+        {
+            return Err(Code::BAD_REQUEST);
         }
+        if attributes.is_empty() {
+            self.attributes.remove(path);
+        } else {
+            self.attributes.insert(*path, attributes);
+        }
+        self.events.push_back(Event::AttributesSet { path: *path, queries: attributes.to_queries() });
+        self.note_change(path);
         Ok(Reply::from(Code::CHANGED))
     }
 
-    fn create(&mut self, now: Instant, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Reply, Code> {
+    fn writing(&self, mode: Mode, path: Path, message: &Message<'_>, body: &[u8]) -> Result<Work, Code> {
+        if path.is_root() && mode == Mode::Replace {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        if path.is_root() && message.code != Code::IPATCH {
+            return Err(Code::METHOD_NOT_ALLOWED);
+        }
+        let records = self.decoded(&path, message, body).map_err(|error| error.code())?;
+        let records = self.tree.check_write(&path, records, self.definitions)?;
+        Ok(Work::Write { mode, path, records })
+    }
+
+    fn creating(&self, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Work, Code> {
         let records = match self.decoded(path, message, body) {
             // Core 1.1 §6.3.6: resources without an instance leave the choice of its id to the client.
             Err(DecodeError::InstanceMissing { object }) => {
@@ -211,51 +238,123 @@ impl Device {
             decoded => decoded,
         };
         let records = records.map_err(|error| error.code())?;
-        let instance = self.tree.create(path.object, records, self.definitions)?;
-        self.events.push_back(Event::Written { path: instance, value: b"null".to_vec() });
-        self.note_instances(now, &instance);
-        Ok(Reply { location: Some(instance), ..Reply::from(Code::CREATED) })
+        let (instance, records) = self.tree.check_create(path.object, records, self.definitions)?;
+        Ok(Work::Create { instance, records })
     }
 
-    fn delete(&mut self, now: Instant, path: &Path) -> Result<Reply, Code> {
-        self.tree.delete(path, self.definitions)?;
-        self.attributes.retain(|there, _| !path.contains(there));
-        self.note_instances(now, path);
-        Ok(Reply::from(Code::DELETED))
+    pub(crate) fn carry_out(&mut self, now: Instant, message: &Message<'_>, work: Work) -> Result<Reply, Code> {
+        match work {
+            Work::Look { paths, is_composite } => self.look(now, message, paths, is_composite),
+            Work::Write { mode, path, records } => {
+                let written: Vec<Path> = records.iter().map(|record| record.path).collect();
+                for gone in self.tree.write(mode, &path, records, self.definitions) {
+                    self.events.push_back(Event::Removed { path: gone });
+                }
+                for path in written {
+                    self.tell_written(&path);
+                }
+                self.note_change(&path);
+                Ok(Reply::from(Code::CHANGED))
+            }
+            Work::Create { instance, records } => {
+                let values = values_json(&records);
+                if !self.tree.create(&instance, records) {
+                    return Err(Code::BAD_REQUEST);
+                }
+                self.events.push_back(Event::Created { path: instance, values });
+                self.note_instances(now, &instance);
+                let location = Some(format!("{}{instance}", self.root_prefix()));
+                Ok(Reply { location, ..Reply::from(Code::CREATED) })
+            }
+            Work::Delete { path } => {
+                self.tree.remove(&path);
+                self.attributes.retain(|there, _| !path.contains(there));
+                self.events.push_back(Event::Removed { path });
+                self.note_instances(now, &path);
+                Ok(Reply::from(Code::DELETED))
+            }
+            Work::Execute { path, arguments } => {
+                match path.resource.filter(|_| path.object == 1) {
+                    Some(server_object::UPDATE_TRIGGER) => self.is_update_due |= self.is_registered(),
+                    Some(server_object::DISABLE) => self.is_disable_due |= self.is_registered(),
+                    _ => {}
+                }
+                self.events.push_back(Event::Executed { path, arguments });
+                Ok(Reply::from(Code::CHANGED))
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        now: Instant,
+        message: &Message<'_>,
+        paths: Vec<Path>,
+        is_composite: bool,
+    ) -> Result<Reply, Code> {
+        let records = match paths.as_slice() {
+            [path] if !is_composite => self.tree.read(path, self.definitions)?,
+            paths => self.tree.read_composite(paths, self.definitions),
+        };
+        let base = if is_composite { Path::ROOT } else { paths.first().copied().unwrap_or(Path::ROOT) };
+        let format = match message.accept() {
+            Some(format) => format,
+            None if is_composite => message.content_format().unwrap_or(content_format::SENML_CBOR),
+            None if base.depth() >= 3 && records.len() == 1 && records[0].path == base => content_format::TEXT_PLAIN,
+            // Core 1.0 §6.4: TLV is what every client of that version has.
+            None if self.version == Version::V1_0 => content_format::TLV,
+            None => content_format::SENML_CBOR,
+        };
+        // A format that cannot carry this path, such as text for an instance, is one we cannot offer (RFC 7252 §5.10.4).
+        let unsuitable = |error: lwm2m::EncodeError| match message.accept() {
+            Some(_) => Code::NOT_ACCEPTABLE,
+            None => error.code(),
+        };
+        let payload = codec::encode(format, &base, &records, self.definitions).map_err(unsuitable)?;
+        let mut reply = Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) };
+        match message.observe() {
+            // A later block of a large notification repeats the option; it begins nothing (RFC 7959 §2.6).
+            Some(observe::REGISTER) if message.block2().is_none_or(|block| block.num == 0) => {
+                reply.observe = self.begin_relation(now, message, paths, is_composite, format, records)?;
+            }
+            Some(observe::CANCEL) => {
+                self.relations.retain(|relation| relation.token != message.token && relation.paths != paths);
+            }
+            _ => {}
+        }
+        Ok(reply)
     }
 
     /// An instance came or went: the server must know it (Core 1.1 §6.2.2), and so must whoever observes it.
-    fn note_instances(&mut self, now: Instant, instance: &Path) {
-        self.is_update_due |= self.is_registered();
-        let is_gone = |relation: &Relation| instance.contains(&relation.path) && !self.tree.has(&relation.path);
-        let gone: Vec<Token> = self.relations.iter().filter(|r| is_gone(r)).map(|relation| relation.token).collect();
-        for token in gone {
-            self.end_relation(now, token, Code::NOT_FOUND);
+    pub(crate) fn note_instances(&mut self, now: Instant, path: &Path) {
+        self.is_update_due |= self.is_registered() && path.depth() <= 2;
+        if path.depth() == 2 && !self.tree.has(path) {
+            // What comes back under this id is another instance, and its owner says anew what it wants to be asked.
+            self.guards.retain(|guard| !path.contains(&guard.path));
         }
-        self.note_change(instance);
-    }
-
-    fn execute(&mut self, path: &Path, body: &[u8]) -> Result<Reply, Code> {
-        self.tree.execute(path, self.definitions)?;
-        let arguments = arguments_json(body).ok_or(Code::BAD_REQUEST)?;
-        if path.resource.is_some_and(|resource| (path.object, resource) == UPDATE_TRIGGER) {
-            self.is_update_due |= self.is_registered();
+        let is_gone = |observed: &Path| path.contains(observed) && !self.tree.has(observed);
+        let relations = self.relations.iter().enumerate().rev();
+        let gone = relations.filter(|(_, relation)| !relation.is_composite && relation.paths.iter().all(is_gone));
+        let gone: Vec<usize> = gone.map(|(index, _)| index).collect();
+        for index in gone {
+            self.end_relation(now, index, Code::NOT_FOUND);
         }
-        self.events.push_back(Event::Executed { path: *path, arguments });
-        Ok(Reply::from(Code::CHANGED))
+        self.note_change(path);
     }
 
     fn decoded(&self, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Vec<Record>, DecodeError> {
         let format = message.content_format().unwrap_or(content_format::TEXT_PLAIN);
-        // The device has no wall clock of its own; a relative SenML time in a write has no meaning here.
+        if path.is_root() && !is_composite_format(format) {
+            return Err(DecodeError::UnsupportedFormat { format });
+        }
+        // A relative SenML time in a write has no meaning here.
         codec::decode(format, path, body, 0.0, self.definitions)
     }
 
     fn tell_written(&mut self, path: &Path) {
         let mut value = Vec::new();
         if let Some(written) = self.tree.get(path) {
-            if let (Some(resource), Value::Integer(seconds)) = (path.resource, written)
-                && (path.object, resource) == LIFETIME
+            if let (1, Some(server_object::LIFETIME), Value::Integer(seconds)) = (path.object, path.resource, written)
                 && let Ok(lifetime_s) = u32::try_from(*seconds)
             {
                 self.config.lifetime_s = lifetime_s;
@@ -264,145 +363,60 @@ impl Device {
             written.to_json(&mut value);
         }
         self.events.push_back(Event::Written { path: *path, value });
-        self.note_change(path);
     }
 
-    /// Tells every observation that covers this path.
+    /// Tells every observation that covers this path, or where the attributes of this path hold.
     pub(crate) fn note_change(&mut self, path: &Path) {
-        for index in 0..self.relations.len() {
-            let observed = self.relations[index].path;
-            if observed.contains(path) || path.contains(&observed) {
-                let attributes = self.attributes_of(&observed);
-                let current = self.tree.read(&observed, self.definitions).unwrap_or_default();
-                self.relations[index].note_change(&current, &attributes);
-            }
-        }
+        self.relations.iter_mut().filter(|relation| relation.concerns(path)).for_each(Relation::note_change);
     }
 
-    /// What holds at a path: its own attributes, then those of the levels above (Core 1.1 §5.1.2).
-    pub(crate) fn attributes_of(&self, path: &Path) -> Attributes {
-        let mut found = Attributes::default();
-        let mut level = *path;
-        while !level.is_root() {
-            if let Some(here) = self.attributes.get(&level) {
-                found = found.or(here);
-            }
-            level = level.parent();
-        }
+    /// What holds at a path, with what the Server object says where nobody said anything (Core 1.1 §E.2).
+    pub(crate) fn attributes_of(&self, path: &Path) -> lwm2m::Attributes {
+        let mut found = effective(&self.attributes, path);
+        found.pmin = found.pmin.or_else(|| self.tree.of_server(server_object::PMIN_DEFAULT));
+        found.pmax = found.pmax.or_else(|| self.tree.of_server(server_object::PMAX_DEFAULT));
         found
     }
 
-    /// Sends the notifications that are due.
-    pub(crate) fn notify(&mut self, now: Instant) {
-        let mut ended = Vec::new();
-        for index in 0..self.relations.len() {
-            let path = self.relations[index].path;
-            let attributes = self.attributes_of(&path);
-            if self.relations[index].due(&attributes).is_none_or(|due| due > now) {
-                continue;
-            }
-            let token = self.relations[index].token;
-            let records = self.tree.read(&path, self.definitions);
-            let encoded = records.and_then(|records| {
-                let format = self.relations[index].format;
-                let payload = codec::encode(format, &path, &records, self.definitions);
-                payload.map(|payload| (records, payload)).map_err(|_| Code::NOT_ACCEPTABLE)
-            });
-            match encoded {
-                Ok((records, payload)) => self.send_notification(now, index, records, &payload, attributes.con),
-                Err(code) => ended.push((token, code)),
-            }
-        }
-        for (token, code) in ended {
-            self.end_relation(now, token, code);
-        }
+    /// What stands before every path: nothing, or the alternate root (Transport 1.1 §6.4.1).
+    fn root_prefix(&self) -> &str {
+        self.config.root.trim_end_matches('/')
     }
 
-    fn send_notification(
-        &mut self,
-        now: Instant,
-        index: usize,
-        records: Vec<Record>,
-        payload: &[u8],
-        confirm: Option<bool>,
-    ) {
-        let Some(relation) = self.relations.get_mut(index) else { return };
-        let (number, token, format) = (relation.sequence.next_value(), relation.token, relation.format);
-        let wanted =
-            confirm.unwrap_or(false) || number.is_multiple_of(CONFIRM_EVERY) || relation.must_be_confirmed(now);
-        let confirm = wanted && !self.responses.is_full();
-        let id = self.requests.next_id();
-        relation.note_sent(records, id, now, confirm);
-        let datagram = |kind| {
-            let mut builder =
-                MessageBuilder::new(kind, Code::CONTENT, id, token).observe(number).content_format(format);
-            if let Some(cut) = blockwise::serve(payload.len() as u64, None, blockwise::SZX_MAX) {
-                if let Some(block) = cut.block {
-                    builder = builder.block2(block).etag(blockwise::etag(payload).to_vec());
-                }
-                builder = builder.payload(&payload[cut.range.start as usize..cut.range.end as usize]);
-            }
-            builder.to_bytes()
-        };
-        // RFC 7641 §4.5.2: while a confirmable one is on its way, a newer one waits to take its place.
-        let confirmable = datagram(Kind::Confirmable);
-        if self.responses.replace(&token, &confirmable) {
-            return relation.note_waiting();
+    /// The path that a request is about, below the root that the device registered.
+    fn path_of(&self, message: &Message<'_>) -> Result<Path, Code> {
+        let mut text = String::new();
+        for segment in message.path() {
+            text.push('/');
+            text.push_str(std::str::from_utf8(segment).map_err(|_| Code::BAD_REQUEST)?);
         }
-        let mut out: Vec<Vec<u8>> = Vec::new();
-        if confirm {
-            let transmission = *self.requests.transmission();
-            let _ = self.responses.push(now, &transmission, confirmable, token, &mut out);
-        } else {
-            out.push(datagram(Kind::NonConfirmable));
+        let below = text.strip_prefix(self.root_prefix()).ok_or(Code::NOT_FOUND)?;
+        if below.is_empty() {
+            return Ok(Path::ROOT);
         }
-        self.transmit(now, out);
-    }
-
-    /// RFC 7641 §4.2: what can be observed no longer is said so with an error code, and that is the last of it.
-    fn end_relation(&mut self, now: Instant, token: Token, code: Code) {
-        self.relations.retain(|relation| relation.token != token);
-        self.responses.cancel(&token);
-        let message = MessageBuilder::new(Kind::NonConfirmable, code, self.requests.next_id(), token);
-        self.transmit(now, vec![message.to_bytes()]);
+        Path::parse(below).map_err(|_| Code::NOT_FOUND)
     }
 }
 
-fn path_of(message: &Message<'_>) -> Result<Path, Code> {
-    let mut text = String::new();
-    for segment in message.path() {
-        text.push('/');
-        text.push_str(std::str::from_utf8(segment).map_err(|_| Code::BAD_REQUEST)?);
+/// The paths of a Read- or Observe-Composite (Core 1.1 §6.3.8, §6.4.3).
+fn paths_in(message: &Message<'_>, body: &[u8]) -> Result<Vec<Path>, Code> {
+    let format = message.content_format().unwrap_or(content_format::SENML_CBOR);
+    if !is_composite_format(format) || message.accept().is_some_and(|accept| !is_composite_format(accept)) {
+        let is_content = !is_composite_format(format);
+        return Err(if is_content { Code::UNSUPPORTED_CONTENT_FORMAT } else { Code::NOT_ACCEPTABLE });
     }
-    if text.is_empty() {
-        return Ok(Path::ROOT);
+    let paths = codec::decode_paths(format, body).map_err(|error| error.code())?;
+    match paths.len() {
+        0 => Err(Code::BAD_REQUEST),
+        1..=PATHS_MAX => Ok(paths),
+        _ => Err(Code::REQUEST_ENTITY_TOO_LARGE),
     }
-    Path::parse(&text).map_err(|_| Code::NOT_FOUND)
 }
 
-/// The response, in blocks when it does not fit. Every block is cut anew from the same body: nothing is remembered.
-fn encode(message: &Message<'_>, reply: Reply, block1: Option<coap::Block>, fresh_id: u16) -> Vec<u8> {
-    let location = reply.location.map(|path| path.to_string());
-    let mut builder = MessageBuilder::answer(message, reply.code, fresh_id);
-    let Some(cut) = blockwise::serve(reply.payload.len() as u64, message.block2(), blockwise::SZX_MAX) else {
-        return MessageBuilder::answer(message, Code::BAD_REQUEST, fresh_id).to_bytes();
-    };
-    if let Some(location) = &location {
-        builder = builder.location(location);
-    }
-    if let Some(number) = reply.observe {
-        builder = builder.observe(number);
-    }
-    if let Some(format) = reply.format {
-        builder = builder.content_format(format);
-    }
-    if let Some(block) = block1 {
-        builder = builder.block1(block);
-    }
-    if let Some(block) = cut.block {
-        builder = builder.block2(block).etag(blockwise::etag(&reply.payload).to_vec());
-    }
-    builder.payload(reply.payload[cut.range.start as usize..cut.range.end as usize].to_vec()).to_bytes()
+/// Formats that can name any path (Core 1.1 §7.4).
+fn is_composite_format(format: u16) -> bool {
+    let is_one = matches!(format, content_format::SENML_CBOR | content_format::SENML_JSON | content_format::LWM2M_CBOR);
+    is_one && codec::is_supported(format)
 }
 
 /// Execute arguments as JSON by digit: `0='x',1` (Core 1.1 §6.3.5). None when they are not of that form.

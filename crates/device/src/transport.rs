@@ -1,10 +1,20 @@
-//! The way to the server: a DTLS session, or nothing in between.
+//! The way to the server: datagrams as they are, a DTLS session, or a connection.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use coap::{Capacity, Connection, ConnectionOptions};
 use dtls::{Client, ClientOptions, NoKeys, Progress, Session};
 
 use crate::command::Credential;
+
+/// How a device behaves over a connection. An image that is pushed comes in fewer, longer messages than a server takes;
+/// the time is that within which routers keep a connection that nobody uses.
+const CONNECTION: ConnectionOptions = ConnectionOptions {
+    message_bytes_max: 64 * 1024,
+    csm_wait: Duration::from_secs(30),
+    ping_after: Duration::from_secs(240),
+    pong_wait: Duration::from_secs(30),
+};
 
 /// What a datagram led to.
 pub enum Arrived {
@@ -22,6 +32,8 @@ pub enum Transport {
     Plain,
     /// CoAP over DTLS.
     Secure(Box<Session>),
+    /// CoAP over a connection.
+    Connected(Box<Connection>),
 }
 
 impl Transport {
@@ -41,9 +53,26 @@ impl Transport {
         Ok(Self::Secure(Box::new(session)))
     }
 
+    /// The connection was made; what is said first goes into `out`.
+    pub fn connected(now: Instant, out: &mut Vec<Vec<u8>>) -> Self {
+        let mut bytes = Vec::new();
+        let connection = Connection::open(now, CONNECTION, &mut bytes);
+        out.push(bytes);
+        Self::Connected(Box::new(connection))
+    }
+
+    /// What the server takes over a connection.
+    pub fn capacity(&self) -> Option<Capacity> {
+        match self {
+            Self::Connected(connection) => Some(connection.capacity()),
+            Self::Plain | Self::Secure(_) => None,
+        }
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         match self {
+            Self::Connected(connection) => connection.is_open(),
             Self::Plain => true,
             Self::Secure(session) => session.is_established(),
         }
@@ -67,32 +96,52 @@ impl Transport {
     pub fn send(&mut self, message: &[u8], out: &mut Vec<Vec<u8>>) {
         match self {
             Self::Plain => out.push(message.to_vec()),
+            Self::Connected(connection) => {
+                let mut bytes = Vec::new();
+                connection.send(message, &mut bytes);
+                out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
+            }
             Self::Secure(session) => {
                 let _ = session.send(message, out);
             }
         }
     }
 
-    /// Repeats a flight of the handshake when it is due; an error ends the session.
-    pub fn handle_timeout(&mut self, now_ms: u64, out: &mut Vec<Vec<u8>>) -> Result<(), String> {
+    /// Repeats a flight of the handshake when it is due, asks a silent server whether it is there; an error ends it.
+    pub fn handle_timeout(&mut self, origin: Instant, now: Instant, out: &mut Vec<Vec<u8>>) -> Result<(), String> {
         match self {
             Self::Plain => Ok(()),
-            Self::Secure(session) => session.handle_timeout(now_ms, out).map_err(|error| error.to_string()),
+            Self::Secure(session) => {
+                session.handle_timeout(milliseconds(origin, now), out).map_err(|error| error.to_string())
+            }
+            Self::Connected(connection) => {
+                let mut bytes = Vec::new();
+                let result = connection.handle_timeout(now, &mut bytes).map_err(|ending| ending.to_string());
+                out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
+                result
+            }
         }
     }
 
-    /// When that is, on the device's own clock of milliseconds.
-    pub fn poll_timeout_ms(&self) -> Option<u64> {
+    /// When that is; the device's own clock begins at `origin`.
+    pub fn poll_timeout(&self, origin: Instant) -> Option<Instant> {
         match self {
             Self::Plain => None,
-            Self::Secure(session) => session.poll_timeout(),
+            Self::Secure(session) => session.poll_timeout().map(|ms| origin + Duration::from_millis(ms)),
+            Self::Connected(connection) => Some(connection.poll_timeout()),
         }
     }
 
     /// Says goodbye.
     pub fn close(&mut self, out: &mut Vec<Vec<u8>>) {
-        if let Self::Secure(session) = self {
-            session.close(out);
+        match self {
+            Self::Plain => {}
+            Self::Secure(session) => session.close(out),
+            Self::Connected(connection) => {
+                let mut bytes = Vec::new();
+                connection.release(&mut bytes);
+                out.push(bytes);
+            }
         }
     }
 }

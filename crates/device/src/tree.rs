@@ -1,21 +1,18 @@
-//! The device's own objects: what a server may read, write, execute and discover.
+//! The device's own objects: what a server may read, write, execute, create and delete.
 //!
 //! OMA LwM2M Core 1.1 §6.3. The tree holds values; which operations a resource has comes from its definition, and a
-//! resource that nobody defined can be read and written.
+//! resource that nobody defined can be read and written. What of it is listed stands in `discover.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use coap::{Code, content_format};
-use lwm2m::{Attributes, Definitions, Link, Links, Path, Record, Value};
+use coap::Code;
+use lwm2m::{Definitions, Path, Record, Value};
 
 /// Most values a device holds: several times the largest tree we know, so that a server cannot fill the memory by Create.
 pub const VALUES_MAX: usize = 8_192;
 
 /// Object 0 holds keys: no server sees it (Core 1.1 §E.1: it is for the bootstrap interface only).
 const SECURITY_OBJECT: u16 = 0;
-
-/// The content formats of trees that this device reads and writes, the best first (Core 1.1 §7.4).
-const FORMATS: [u16; 3] = [content_format::SENML_CBOR, content_format::SENML_JSON, content_format::TLV];
 
 /// How a Write treats what is there already (Core 1.1 §6.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +27,8 @@ pub enum Mode {
 #[derive(Debug, Default)]
 pub struct Tree {
     values: BTreeMap<Path, Value>,
+    /// Objects that are there without an instance, too: a server makes them.
+    objects: BTreeSet<u16>,
 }
 
 impl Tree {
@@ -44,9 +43,32 @@ impl Tree {
         }
     }
 
+    /// Takes away what is at or beneath a path, from inside the device; says whether anything was there.
+    pub fn remove(&mut self, path: &Path) -> bool {
+        let before = self.values.len();
+        self.values.retain(|there, _| !path.contains(there));
+        self.values.len() < before
+    }
+
+    /// From now on the object is there, also while it has no instance.
+    pub fn declare(&mut self, object: u16) -> bool {
+        object != SECURITY_OBJECT && self.objects.insert(object)
+    }
+
     /// The value at exactly this path.
     pub fn get(&self, path: &Path) -> Option<&Value> {
         self.values.get(path)
+    }
+
+    /// A whole number of an instance of the Server object; there is one server, so the first instance is its.
+    pub fn of_server(&self, resource: u16) -> Option<u32> {
+        let found = self.beneath(&Path::of_object(1)).find(|(path, _)| path.resource == Some(resource))?;
+        match found.1 {
+            Value::Integer(whole) => u32::try_from(*whole).ok(),
+            Value::Unsigned(whole) => Some(u32::try_from(*whole).unwrap_or(u32::MAX)),
+            Value::Boolean(truth) => Some(u32::from(*truth)),
+            _ => None,
+        }
     }
 
     /// The object instances that exist, without the one that holds keys.
@@ -61,9 +83,14 @@ impl Tree {
         instances
     }
 
-    /// Whether an object or an object instance exists.
+    /// The objects that exist, with an instance or without.
+    pub fn objects(&self) -> BTreeSet<u16> {
+        self.instances().iter().map(|instance| instance.object).chain(self.objects.iter().copied()).collect()
+    }
+
+    /// Whether anything exists at a path or beneath it.
     pub fn has(&self, path: &Path) -> bool {
-        path.object != SECURITY_OBJECT && self.values.keys().any(|there| path.contains(there))
+        self.beneath(path).next().is_some() || (path.depth() == 1 && self.objects.contains(&path.object))
     }
 
     /// Everything readable at or beneath a path (Core 1.1 §6.3.1).
@@ -76,41 +103,63 @@ impl Tree {
             .filter(|(there, _)| operations(there, definitions).read)
             .map(|(there, value)| Record::new(*there, value.clone()))
             .collect();
-        if found.is_empty() { Err(Code::NOT_FOUND) } else { Ok(found) }
+        if found.is_empty() && !self.has(path) { Err(Code::NOT_FOUND) } else { Ok(found) }
     }
 
-    /// Writes records at or beneath a path, all or none; says which paths were written (Core 1.1 §6.3.3).
-    pub fn write(
-        &mut self,
-        mode: Mode,
+    /// What can be read of several paths, each value once. Best effort: what is not there is left out
+    /// (Core 1.1 §6.3.8).
+    pub fn read_composite(&self, paths: &[Path], definitions: &Definitions) -> Vec<Record> {
+        let found = paths.iter().flat_map(|path| self.read(path, definitions).unwrap_or_default());
+        let by_path: BTreeMap<Path, Record> = found.map(|record| (record.path, record)).collect();
+        by_path.into_values().collect()
+    }
+
+    /// What a Write at or beneath a path would change, typed by the definitions (Core 1.1 §6.3.3). A Write-Composite is
+    /// one on the root (§6.3.9).
+    pub fn check_write(
+        &self,
         path: &Path,
         mut records: Vec<Record>,
         definitions: &Definitions,
-    ) -> Result<Vec<Path>, Code> {
-        if path.instance.is_none() {
+    ) -> Result<Vec<Record>, Code> {
+        if path.instance.is_none() && !path.is_root() {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
-        if !self.has(&instance_of(path)) {
+        if !path.is_root() && !self.has(&instance_of(path)) {
             return Err(Code::NOT_FOUND);
         }
         for record in &mut records {
             if !path.contains(&record.path) {
                 return Err(Code::BAD_REQUEST);
             }
+            if !self.has(&instance_of(&record.path)) {
+                return Err(Code::NOT_FOUND);
+            }
             if !operations(&record.path, definitions).write {
                 return Err(Code::METHOD_NOT_ALLOWED);
             }
+            check_level(&record.path, definitions)?;
             record.retype(definitions).map_err(|_| Code::BAD_REQUEST)?;
         }
         if records.is_empty() || self.values.len() + records.len() > VALUES_MAX {
             return Err(Code::BAD_REQUEST);
         }
+        Ok(records)
+    }
+
+    /// Writes what [`Tree::check_write`] let through; says which paths went away with it.
+    pub fn write(&mut self, mode: Mode, path: &Path, records: Vec<Record>, definitions: &Definitions) -> Vec<Path> {
+        let mut replaced = Vec::new();
         if mode == Mode::Replace {
-            self.clear_before_replacing(path, definitions);
+            let goes = |there: &Path| path.contains(there) && operations(there, definitions).write;
+            replaced = self.values.keys().filter(|there| goes(there)).copied().collect();
+            replaced.iter().for_each(|gone| {
+                self.values.remove(gone);
+            });
         }
-        let written = records.iter().map(|record| record.path).collect();
         self.values.extend(records.into_iter().map(|record| (record.path, record.value)));
-        Ok(written)
+        replaced.retain(|gone| !self.values.contains_key(gone));
+        replaced
     }
 
     /// Whether a resource can be executed now (Core 1.1 §6.3.5).
@@ -129,29 +178,43 @@ impl Tree {
         }
     }
 
-    /// Makes an object instance of the given resources (Core 1.1 §6.3.6); without an id the lowest free one.
-    pub fn create(&mut self, object: u16, records: Vec<Record>, definitions: &Definitions) -> Result<Path, Code> {
-        let known = definitions.object(object).is_some_and(|definition| definition.multiple);
-        if object == SECURITY_OBJECT || !known || !self.has(&Path::of_object(object)) {
+    /// The object instance that a Create would make, and its resources, typed (Core 1.1 §6.3.6); without an id the lowest
+    /// free one.
+    pub fn check_create(
+        &self,
+        object: u16,
+        records: Vec<Record>,
+        definitions: &Definitions,
+    ) -> Result<(Path, Vec<Record>), Code> {
+        let is_single = definitions.object(object).is_some_and(|definition| !definition.multiple);
+        let is_known = definitions.object(object).is_some() || self.objects.contains(&object);
+        if object == SECURITY_OBJECT || is_single || !is_known || !self.has(&Path::of_object(object)) {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
-        if records.is_empty() || self.values.len() + records.len() > VALUES_MAX {
+        if self.values.len() + records.len() > VALUES_MAX {
             return Err(Code::BAD_REQUEST);
         }
-        let asked = records[0].path.instance;
+        let asked = records.first().and_then(|record| record.path.instance);
         if records.iter().any(|record| record.path.object != object || record.path.instance != asked) {
             return Err(Code::BAD_REQUEST);
         }
         let instance = asked.map(|id| Path::of_instance(object, id)).or_else(|| self.free_instance(object));
         let Some(instance) = instance.filter(|instance| !self.has(instance)) else { return Err(Code::BAD_REQUEST) };
-        let mut values = Vec::with_capacity(records.len());
+        let mut typed = Vec::with_capacity(records.len());
         for mut record in records {
             record.path.instance = instance.instance;
+            check_level(&record.path, definitions)?;
             record.retype(definitions).map_err(|_| Code::BAD_REQUEST)?;
-            values.push((record.path, record.value));
+            typed.push(record);
         }
-        self.values.extend(values);
-        Ok(instance)
+        Ok((instance, typed))
+    }
+
+    /// Makes what [`Tree::check_create`] let through. What its owner set there meanwhile stays where the server says
+    /// nothing. False when the instance would hold no value at all.
+    pub fn create(&mut self, instance: &Path, records: Vec<Record>) -> bool {
+        self.values.extend(records.into_iter().map(|record| (record.path, record.value)));
+        self.has(instance)
     }
 
     /// The lowest instance of an object that does not exist yet.
@@ -159,95 +222,31 @@ impl Tree {
         (0..u16::MAX).map(|id| Path::of_instance(object, id)).find(|instance| !self.has(instance))
     }
 
-    /// Deletes an object instance (Core 1.1 §6.3.7). Objects of which there is exactly one cannot lose it.
-    pub fn delete(&mut self, path: &Path, definitions: &Definitions) -> Result<(), Code> {
-        if path.depth() != 2 || !definitions.object(path.object).is_some_and(|definition| definition.multiple) {
-            return Err(Code::METHOD_NOT_ALLOWED);
-        }
-        if !self.has(path) {
-            return Err(Code::NOT_FOUND);
-        }
-        self.values.retain(|there, _| !path.contains(there));
-        Ok(())
-    }
-
-    /// The links beneath a path with the attributes that are set there (Core 1.1 §6.3.2).
-    pub fn discover(
-        &self,
-        path: &Path,
-        attributes: &BTreeMap<Path, Attributes>,
-        definitions: &Definitions,
-    ) -> Result<Vec<Link>, Code> {
-        if !self.has(path) && self.execute(path, definitions).is_err() {
-            return Err(Code::NOT_FOUND);
-        }
-        let mut paths = vec![*path];
-        for instance in
-            self.instances().into_iter().filter(|instance| path.contains(instance) || instance.contains(path))
-        {
-            if path.contains(&instance) && instance != *path {
-                paths.push(instance);
-            }
-            let resources = self.resources(&instance, definitions);
-            paths.extend(resources.into_iter().filter(|resource| path.contains(resource) && resource != path));
-        }
-        Ok(paths.into_iter().map(|path| self.link(path, attributes, definitions)).collect())
-    }
-
-    /// What the device registers: its instances, and the version of objects that are not 1.0 (Core 1.1 §6.2.1).
-    pub fn registered(&self, definitions: &Definitions) -> Links {
-        let mut links: Vec<Link> = Vec::new();
-        for instance in self.instances() {
-            let object = Path::of_object(instance.object);
-            if !links.iter().any(|link| link.path == object)
-                && let Some(definition) = definitions.object(instance.object)
-                && definition.version != (1, 0)
-            {
-                links.push(Link { version: Some(definition.version_text()), ..Link::new(object) });
-            }
-            links.push(Link::new(instance));
-        }
-        Links {
-            root_attributes: vec![("rt".to_owned(), Some("oma.lwm2m".to_owned()))],
-            content_formats: FORMATS.to_vec(),
-            ..Links::new(links)
+    /// Whether a server may delete this: an object instance, or one value of several (Core 1.1 §6.3.7; the latter since
+    /// 1.2). Objects of which there is exactly one cannot lose it.
+    pub fn check_delete(&self, path: &Path, definitions: &Definitions) -> Result<(), Code> {
+        let is_allowed = match path.depth() {
+            2 if self.objects.contains(&path.object) => true,
+            2 => definitions.object(path.object).is_some_and(|definition| definition.multiple),
+            4 => operations(path, definitions).write,
+            _ => false,
+        };
+        match (is_allowed, self.has(path)) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Code::NOT_FOUND),
+            (false, _) => Err(Code::METHOD_NOT_ALLOWED),
         }
     }
 
-    fn link(&self, path: Path, attributes: &BTreeMap<Path, Attributes>, definitions: &Definitions) -> Link {
-        let mut link = Link::new(path);
-        let count = self.values.keys().filter(|there| path.contains(there) && there.depth() == 4).count();
-        if path.depth() == 3 && count > 0 {
-            link.attributes.push(("dim".to_owned(), Some(count.to_string())));
-        }
-        if path.depth() == 1 {
-            link.version = definitions.object(path.object).map(lwm2m::ObjectDefinition::version_text);
-        }
-        link.attributes.extend(attributes.get(&path).map(Attributes::to_link).unwrap_or_default());
-        link
-    }
-
-    /// The resources of an instance: those that have a value, and those that can be executed.
-    fn resources(&self, instance: &Path, definitions: &Definitions) -> Vec<Path> {
-        let mut ids: Vec<u16> = self.beneath(instance).filter_map(|(path, _)| path.resource).collect();
-        if let Some(definition) = definitions.object(instance.object) {
-            ids.extend(
-                definition.resources.iter().filter(|resource| resource.operations.execute).map(|resource| resource.id),
-            );
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        ids.into_iter().filter_map(|id| instance.child(id)).collect()
-    }
-
-    /// PUT replaces: what a server may write and did not name goes away.
-    fn clear_before_replacing(&mut self, path: &Path, definitions: &Definitions) {
-        self.values.retain(|there, _| !path.contains(there) || !operations(there, definitions).write);
-    }
-
-    fn beneath(&self, path: &Path) -> impl Iterator<Item = (&Path, &Value)> {
+    /// The values at or beneath a path, without those that hold keys.
+    pub fn beneath(&self, path: &Path) -> impl Iterator<Item = (&Path, &Value)> + use<'_> {
         let path = *path;
-        self.values.iter().filter(move |(there, _)| path.contains(there) && there.object != SECURITY_OBJECT)
+        let from = if path.is_root() { Path::of_object(0) } else { path };
+        // In the order of paths, whatever lies beneath one follows it.
+        self.values
+            .range(from..)
+            .take_while(move |(there, _)| path.contains(there))
+            .filter(|(there, _)| there.object != SECURITY_OBJECT)
     }
 }
 
@@ -255,7 +254,15 @@ fn instance_of(path: &Path) -> Path {
     Path::of_instance(path.object, path.instance.unwrap_or_default())
 }
 
-fn operations(path: &Path, definitions: &Definitions) -> lwm2m::Operations {
+/// One value is written to the resource, several to its instances (Core 1.1 §7.1).
+fn check_level(path: &Path, definitions: &Definitions) -> Result<(), Code> {
+    let defined = path.resource.and_then(|id| definitions.resource(path.object, id));
+    let is_right = defined.is_none_or(|resource| resource.multiple == path.resource_instance.is_some());
+    if is_right { Ok(()) } else { Err(Code::BAD_REQUEST) }
+}
+
+/// What a server may do with a resource.
+pub fn operations(path: &Path, definitions: &Definitions) -> lwm2m::Operations {
     let defined = path.resource.and_then(|id| definitions.resource(path.object, id));
     defined.map_or(lwm2m::Operations { read: true, write: true, execute: false }, |resource| resource.operations)
 }
@@ -280,6 +287,17 @@ mod tests {
         Path::parse(text).unwrap()
     }
 
+    /// A Write as a server makes it.
+    fn write(tree: &mut Tree, mode: Mode, at: &str, records: Vec<Record>) -> Result<Vec<Path>, Code> {
+        let checked = tree.check_write(&path(at), records, Definitions::embedded())?;
+        Ok(tree.write(mode, &path(at), checked, Definitions::embedded()))
+    }
+
+    fn create(tree: &mut Tree, object: u16, records: Vec<Record>) -> Result<Path, Code> {
+        let (instance, records) = tree.check_create(object, records, Definitions::embedded())?;
+        if tree.create(&instance, records) { Ok(instance) } else { Err(Code::BAD_REQUEST) }
+    }
+
     #[test]
     fn keys_are_never_shown() {
         let (tree, definitions) = device();
@@ -302,26 +320,26 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_refused_and_nothing_changes() {
-        let (mut tree, definitions) = device();
+        let (mut tree, _) = device();
         let records = vec![
             Record::new(path("/3/0/15"), Value::String("UTC".into())),
             Record::new(path("/3/0/9"), Value::Integer(100)),
         ];
 
-        assert_eq!(tree.write(Mode::Update, &path("/3/0"), records, definitions), Err(Code::METHOD_NOT_ALLOWED));
+        assert_eq!(write(&mut tree, Mode::Update, "/3/0", records), Err(Code::METHOD_NOT_ALLOWED));
         assert_eq!(tree.get(&path("/3/0/15")), Some(&Value::String("Europe/Oslo".into())));
     }
 
     #[test]
     fn a_written_value_takes_the_declared_type_or_is_refused() {
-        let (mut tree, definitions) = device();
+        let (mut tree, _) = device();
 
         let number = vec![Record::new(path("/1/0/1"), Value::Unsigned(60))];
         let text = vec![Record::new(path("/1/0/1"), Value::String("soon".into()))];
 
-        assert!(tree.write(Mode::Replace, &path("/1/0/1"), number, definitions).is_ok());
+        assert!(write(&mut tree, Mode::Replace, "/1/0/1", number).is_ok());
         assert_eq!(tree.get(&path("/1/0/1")), Some(&Value::Integer(60)));
-        assert_eq!(tree.write(Mode::Replace, &path("/1/0/1"), text, definitions), Err(Code::BAD_REQUEST));
+        assert_eq!(write(&mut tree, Mode::Replace, "/1/0/1", text), Err(Code::BAD_REQUEST));
     }
 
     #[test]
@@ -338,38 +356,24 @@ mod tests {
         let (mut tree, definitions) = device();
         let second = || vec![Record::new(path("/3303/4/5700"), Value::Float(4.0))];
 
-        assert_eq!(tree.create(3303, second(), definitions), Ok(path("/3303/4")));
-        assert_eq!(tree.create(3303, second(), definitions), Err(Code::BAD_REQUEST));
-        assert_eq!(tree.delete(&path("/3303/4"), definitions), Ok(()));
-        assert_eq!(tree.delete(&path("/3303/4"), definitions), Err(Code::NOT_FOUND));
-        assert_eq!(tree.delete(&path("/3/0"), definitions), Err(Code::METHOD_NOT_ALLOWED));
+        assert_eq!(create(&mut tree, 3303, second()), Ok(path("/3303/4")));
+        assert_eq!(create(&mut tree, 3303, second()), Err(Code::BAD_REQUEST));
+        assert_eq!(tree.check_delete(&path("/3303/4"), definitions), Ok(()));
+        assert!(tree.remove(&path("/3303/4")));
+        assert_eq!(tree.check_delete(&path("/3303/4"), definitions), Err(Code::NOT_FOUND));
+        assert_eq!(tree.check_delete(&path("/3/0"), definitions), Err(Code::METHOD_NOT_ALLOWED));
     }
 
     #[test]
     fn an_instance_is_made_whole_or_not_at_all() {
-        let (mut tree, definitions) = device();
+        let (mut tree, _) = device();
         let half_wrong = vec![
             Record::new(path("/3303/4/5700"), Value::Float(4.0)),
             Record::new(path("/3303/4/5701"), Value::Boolean(true)),
         ];
 
-        assert_eq!(tree.create(3303, half_wrong, definitions), Err(Code::BAD_REQUEST));
+        assert_eq!(create(&mut tree, 3303, half_wrong), Err(Code::BAD_REQUEST));
         assert!(!tree.has(&path("/3303/4")));
-    }
-
-    #[test]
-    fn discover_names_resources_with_their_dimension_and_attributes() {
-        let (tree, definitions) = device();
-        let every_minute = Attributes { pmax: Some(60), ..Attributes::default() };
-
-        let links =
-            tree.discover(&path("/3/0"), &BTreeMap::from([(path("/3/0/9"), every_minute)]), definitions).unwrap();
-
-        let of = |text: &str| links.iter().find(|link| link.path == path(text)).unwrap();
-        assert_eq!(of("/3/0/11").attributes, [("dim".to_owned(), Some("1".to_owned()))]);
-        assert_eq!(of("/3/0/9").attributes, [("pmax".to_owned(), Some("60".to_owned()))]);
-        assert!(links.iter().any(|link| link.path == path("/3/0/4")), "what can be executed is a resource, too");
-        assert_eq!(tree.discover(&path("/9"), &BTreeMap::new(), definitions), Err(Code::NOT_FOUND));
     }
 
     #[test]

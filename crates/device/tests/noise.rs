@@ -16,12 +16,22 @@ const PATHS: [&str; 12] =
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let method = select(vec![Code::GET, Code::POST, Code::PUT, Code::DELETE, Code::FETCH, Code::IPATCH, Code::CONTENT]);
     let format = prop::option::of(select(vec![TEXT_PLAIN, LINK_FORMAT, OCTET_STREAM, SENML_JSON, SENML_CBOR, TLV, 7]));
-    let query = select(vec!["pmin=1", "pmax=2", "pmax=0", "gt=1e300", "lt=-1", "st=0", "con=1", "pmin", "bogus=1"]);
+    let query = select(vec![
+        "pmin=1", "pmax=2", "pmax=0", "gt=1e300", "lt=-1", "st=0", "con=1", "hqmax=3", "epmin=2", "edge=1", "depth=2",
+        "pmin", "bogus=1",
+    ]);
     let block = (0..3_u32, any::<bool>(), 0..=6_u8).prop_map(|(num, more, szx)| Block { num, more, szx });
     let payload = prop_oneof![
         vec(any::<u8>(), 0..40),
-        select(vec![&b"1"[..], b"0='x'", b"[]", b"[{\"n\":\"/3303/2/5700\",\"v\":1}]", b"\xc1\x09\x01"])
-            .prop_map(<[u8]>::to_vec),
+        select(vec![
+            &b"1"[..],
+            b"0='x'",
+            b"[]",
+            b"[{\"n\":\"/3/0/9\"},{\"n\":\"/3303\"}]",
+            b"[{\"n\":\"/3303/2/5700\",\"v\":1}]",
+            b"\xc1\x09\x01"
+        ])
+        .prop_map(<[u8]>::to_vec),
     ];
     (
         (any::<bool>(), method, any::<u16>(), 0..4_u8),
@@ -49,6 +59,9 @@ proptest! {
     #[test]
     fn no_requests_break_a_device(requests in vec((request(), 0..20_u64), 1..40)) {
         let mut world = World::registered(config());
+        world.device.set_wall_clock(world.now, 1.7e9);
+        let operations = device::Operations { read: true, write: true, execute: true };
+        world.device.guard(device::Guard { path: world::path("/3303"), operations });
         for (request, pause_s) in requests {
             world.server.say(&request);
             world.advance(seconds(pause_s));

@@ -288,3 +288,193 @@ fn a_long_notification_begins_with_its_first_block() {
     let etag = |heard: &Heard| heard.options.iter().find(|(number, _)| *number == coap::option::ETAG).cloned();
     assert_eq!(etag(told), etag(&rest));
 }
+
+/// The values of a notification with their times, as seconds since 1.7e9.
+fn timed(heard: &Heard) -> Vec<(f64, u64)> {
+    let records = codec::decode(SENML_CBOR, &path("/3303/0/5700"), &heard.payload, 0.0, device::definitions()).unwrap();
+    let value = |value: &Value| if let Value::Float(number) = value { *number } else { f64::NAN };
+    records.iter().map(|record| (value(&record.value), (record.time.unwrap_or(1.7e9) - 1.7e9) as u64)).collect()
+}
+
+/// An observation of the temperature in SenML, with these queries in the request itself.
+fn observe_senml(world: &mut World, queries: &[&'static str]) -> Token {
+    world.device.set_wall_clock(world.now, 1.7e9);
+    let first = world.ask_with(Code::GET, "/3303/0/5700", |message| {
+        let message = queries.iter().fold(message, |message, query| message.query(query));
+        message.observe(observe::REGISTER).accept(SENML_CBOR)
+    });
+    assert_eq!((first.code, first.observe.is_some()), (Code::CONTENT, true));
+    first.token
+}
+
+#[test]
+fn what_the_request_says_holds_for_this_observation_alone() {
+    let mut world = World::registered(config());
+    let token = observe_senml(&mut world, &["pmin=10", "st=1"]);
+    let links = world.ask_with(Code::GET, "/3303/0/5700", |message| message.accept(LINK_FORMAT));
+
+    temperature(&mut world, 9.5);
+    world.advance(seconds(11));
+    assert!(world.server.take_notifications(token).is_empty(), "no step");
+    temperature(&mut world, 10.5);
+    assert_eq!(world.server.take_notifications(token).len(), 1);
+    assert!(!links.text().contains("pmin"), "{}", links.text());
+    let wrong = world.ask_with(Code::GET, "/3/0/9", |message| message.observe(observe::REGISTER).query("pmin=x"));
+    assert_eq!(wrong.code, Code::BAD_REQUEST);
+}
+
+#[test]
+fn the_server_object_says_how_often_where_no_attribute_does() {
+    let mut world = World::registered(config());
+    world.set("/1/0/2", Value::Integer(20));
+    world.set("/1/0/3", Value::Integer(60));
+    let (token, _) = observe(&mut world, "/3303/0/5700");
+
+    temperature(&mut world, 9.5);
+    world.advance(seconds(19));
+    assert!(world.server.take_notifications(token).is_empty());
+    world.advance(seconds(2));
+    assert_eq!(world.server.take_notifications(token).len(), 1);
+    world.advance(seconds(60));
+    assert_eq!(world.server.take_notifications(token).len(), 1);
+}
+
+#[test]
+fn a_value_is_looked_at_no_more_often_than_epmin() {
+    let mut world = World::registered(config());
+    attributes(&mut world, "/3303/0/5700", &["epmin=30", "gt=20"]);
+    let (token, _) = observe(&mut world, "/3303/0/5700");
+    world.advance(seconds(31));
+
+    temperature(&mut world, 19.0);
+    temperature(&mut world, 21.0);
+    assert!(world.server.take_notifications(token).is_empty(), "it was just looked at");
+    world.advance(seconds(31));
+
+    assert_eq!(texts(&world.server.take_notifications(token)), ["21.0"]);
+}
+
+#[test]
+fn an_edge_tells_one_way_only() {
+    let mut world = World::registered(config());
+    world.set("/3342/0/5500", Value::Boolean(false));
+    attributes(&mut world, "/3342/0/5500", &["edge=1"]);
+    let (token, _) = observe(&mut world, "/3342/0/5500");
+
+    for is_on in [true, false, true] {
+        world.set("/3342/0/5500", Value::Boolean(is_on));
+    }
+
+    assert_eq!(texts(&world.server.take_notifications(token)), ["1", "1"], "both rises and no fall");
+}
+
+#[test]
+fn attributes_are_set_only_where_they_have_a_meaning() {
+    let mut world = World::registered(config());
+    let mut set = |at: &str, query: &'static str| world.ask_with(Code::PUT, at, |message| message.query(query)).code;
+
+    assert_eq!(set("/3303/0", "gt=1"), Code::BAD_REQUEST, "a bound of an instance");
+    assert_eq!(set("/3/0/15", "st=1"), Code::BAD_REQUEST, "a step of a text");
+    assert_eq!(set("/3303/0/5700", "edge=1"), Code::BAD_REQUEST, "an edge of a number");
+    assert_eq!(set("/3303/0/5700", "gt=1"), Code::CHANGED);
+    assert_eq!(set("/3303/0", "pmin=1"), Code::CHANGED);
+    let told = world.events.iter().filter(|event| matches!(event, device::Event::AttributesSet { .. })).count();
+    assert_eq!(told, 2);
+}
+
+#[test]
+fn values_that_could_not_be_told_are_told_later_with_their_times() {
+    let mut world = World::registered(config());
+    let token = observe_senml(&mut world, &["hqmax=3"]);
+    world.server.acknowledges = false;
+    for value in [10.0, 11.0, 12.0, 13.0, 14.0] {
+        world.advance(seconds(1));
+        temperature(&mut world, value);
+    }
+    let first = world.server.take_notifications(token);
+    assert_eq!((timed(&first[0]), first[0].kind), (vec![(10.0, 1)], Kind::Confirmable));
+
+    world.server.acknowledges = true;
+    world.advance(seconds(10));
+
+    let told = world.server.take_notifications(token);
+    assert_eq!(timed(told.last().unwrap()), [(12.0, 3), (13.0, 4), (14.0, 5)], "the newest three");
+}
+
+#[test]
+fn values_of_a_time_without_a_server_are_told_to_whoever_observes_them_again() {
+    let mut world = World::registered(config());
+    let _ = observe_senml(&mut world, &["hqmax=10"]);
+    world.is_cut = true;
+    for value in [10.0, 11.0, 12.0] {
+        world.advance(seconds(200));
+        temperature(&mut world, value);
+    }
+    world.is_cut = false;
+    world.advance(seconds(100));
+    assert!(world.device.is_registered());
+
+    let again = observe_senml(&mut world, &["hqmax=10"]);
+    world.settle();
+
+    let told = world.server.take_notifications(again);
+    let values: Vec<f64> = told.iter().flat_map(timed).map(|(value, _)| value).collect();
+    assert_eq!(values, [10.0, 11.0, 12.0]);
+}
+
+#[test]
+fn nothing_is_kept_where_the_server_object_says_so() {
+    let mut world = World::registered(config());
+    world.set("/1/0/6", Value::Boolean(false));
+    let token = observe_senml(&mut world, &["hqmax=10"]);
+    world.server.acknowledges = false;
+    temperature(&mut world, 10.0);
+    temperature(&mut world, 11.0);
+    world.server.acknowledges = true;
+    world.advance(seconds(10));
+
+    let told = world.server.take_notifications(token);
+    assert!(told.iter().all(|heard| timed(heard).len() == 1), "{told:?}");
+}
+
+#[test]
+fn notifications_are_confirmable_where_the_server_object_wants_it() {
+    let mut world = World::registered(config());
+    world.set("/1/0/26", Value::Integer(1));
+    let (token, _) = observe(&mut world, "/3303/0/5700");
+
+    temperature(&mut world, 9.5);
+
+    assert_eq!(world.server.take_notifications(token)[0].kind, Kind::Confirmable);
+}
+
+#[test]
+fn what_is_kept_is_forgotten_when_the_server_takes_hqmax_back() {
+    let mut world = World::registered(config());
+    attributes(&mut world, "/3303/0/5700", &["hqmax=5"]);
+    let token = observe_senml(&mut world, &[]);
+    world.server.acknowledges = false;
+    temperature(&mut world, 10.0);
+    temperature(&mut world, 11.0);
+
+    attributes(&mut world, "/3303/0/5700", &["hqmax"]);
+    world.server.acknowledges = true;
+    world.advance(seconds(60));
+    temperature(&mut world, 12.0);
+
+    let told = world.server.take_notifications(token);
+    assert_eq!(timed(told.last().unwrap()), [(12.0, 0)], "and nobody is busy with it for ever");
+}
+
+#[test]
+fn a_clock_that_was_never_set_keeps_nothing_and_ends_nothing() {
+    let mut world = World::registered(config());
+    let token = observe_senml(&mut world, &["hqmax=5"]);
+    world.device.set_wall_clock(world.now, 12.0);
+
+    temperature(&mut world, 10.0);
+    temperature(&mut world, 11.0);
+
+    let told = world.server.take_notifications(token);
+    assert_eq!(told.iter().map(|heard| timed(heard).len()).collect::<Vec<_>>(), [1, 1]);
+}

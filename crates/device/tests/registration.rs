@@ -6,8 +6,14 @@
 mod world;
 
 use coap::{Code, option};
-use device::{Config, Event, Value};
+use device::{Config, Event, Readings, Record, Value, Version};
 use world::{World, config, path, seconds};
+
+/// The version and the binding of the newest registration.
+fn spoken(world: &World) -> Vec<String> {
+    let register = world.server.requests(Code::POST, "/rd").pop().unwrap();
+    register.queries.into_iter().filter(|query| !query.starts_with("ep=") && !query.starts_with("lt=")).collect()
+}
 
 #[test]
 fn a_device_registers_with_all_it_has() {
@@ -277,4 +283,203 @@ fn a_claim_of_another_enclosure_is_told_with_an_update() {
     let update = &world.server.requests(Code::POST, "/rd/1")[0];
     assert_eq!(update.options.iter().find(|(number, _)| *number == 65_001).unwrap().1, b"south pen");
     assert!(update.options.iter().all(|(number, _)| *number != option::URI_QUERY));
+}
+
+#[test]
+fn each_version_says_queue_mode_in_its_own_way() {
+    for (version, queries) in [
+        (Version::V1_0, &["lwm2m=1.0", "b=UQ"][..]),
+        (Version::V1_1, &["lwm2m=1.1", "b=U", "Q"]),
+        (Version::V1_2, &["lwm2m=1.2", "b=U", "Q"]),
+    ] {
+        let mut world = World::new(Config { version, queue_mode: true, ..config() });
+        world.device.power_on(world.now);
+        world.settle();
+
+        assert_eq!(spoken(&world), queries);
+    }
+}
+
+#[test]
+fn a_server_that_knows_only_an_older_version_gets_it() {
+    let mut world = World::new(Config { version: Version::V1_2, ..config() });
+    world.server.versions = vec!["1.0"];
+    world.device.power_on(world.now);
+    world.settle();
+
+    assert!(world.device.is_registered());
+    assert_eq!(world.server.requests(Code::POST, "/rd").len(), 3, "1.2, 1.1, 1.0");
+    assert_eq!(spoken(&world), ["lwm2m=1.0", "b=U"]);
+    let instance = world.ask(Code::GET, "/3/0");
+    assert_eq!(instance.format, Some(coap::content_format::TLV), "what every client of 1.0 has");
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+    assert_eq!(world.done(1).unwrap().0, None, "1.0 has no Send");
+}
+
+#[test]
+fn objects_below_another_root_are_found_there_and_nowhere_else() {
+    let mut world = World::new(Config { root: "/lwm2m".into(), ..config() });
+    world.device.power_on(world.now);
+    world.settle();
+
+    let links = world.server.requests(Code::POST, "/rd")[0].text();
+    assert!(links.starts_with("</lwm2m>;rt=\"oma.lwm2m\"") && links.contains("</lwm2m/3/0>"), "{links}");
+    assert_eq!(world.ask(Code::GET, "/lwm2m/3/0/9").text(), "87");
+    assert_eq!(world.ask(Code::GET, "/3/0/9").code, Code::NOT_FOUND);
+    assert_eq!(world.ask(Code::GET, "/lwm2mx/3/0/9").code, Code::NOT_FOUND);
+}
+
+#[test]
+fn a_server_that_disables_itself_hears_nothing_until_its_time_is_over() {
+    let mut world = World::registered(config());
+    world.set("/1/0/5", Value::Integer(600));
+
+    assert_eq!(world.ask(Code::POST, "/1/0/4").code, Code::CHANGED);
+    world.settle();
+    assert_eq!(world.server.requests(Code::DELETE, "/rd/1").len(), 1);
+    assert!(!world.device.is_registered());
+    world.server.heard.clear();
+    world.advance(seconds(599));
+    assert!(world.server.heard.is_empty());
+    world.advance(seconds(2));
+
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn the_server_object_says_how_patiently_it_is_tried_again() {
+    let mut world = World::new(config());
+    for (resource, value) in [(17, 3), (18, 10), (19, 1_000), (20, 2)] {
+        world.set(&format!("/1/0/{resource}"), Value::Unsigned(value));
+    }
+    world.server.to_register = Some(Code::FORBIDDEN);
+    world.device.power_on(world.now);
+
+    world.advance(seconds(86_400));
+
+    let times: Vec<u64> = world
+        .server
+        .requests(Code::POST, "/rd")
+        .iter()
+        .map(|heard| heard.at.duration_since(world.start).as_secs())
+        .collect();
+    let waits: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(times.len(), 6, "two sequences of three attempts: {times:?}");
+    for (wait, least) in waits.iter().zip([10, 20, 1_000, 10, 20]) {
+        assert!((least..=least + least / 4).contains(wait), "{waits:?}");
+    }
+    world.server.to_register = Some(Code::CREATED);
+    world.advance(seconds(86_400));
+    assert!(!world.device.is_registered(), "it has given up");
+    world.device.power_on(world.now);
+    world.settle();
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_first_registration_can_be_put_off() {
+    let mut world = World::new(config());
+    world.set("/1/0/14", Value::Unsigned(30));
+    world.device.power_on(world.now);
+    world.advance(seconds(29));
+    assert!(world.server.heard.is_empty());
+
+    world.advance(seconds(2));
+
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn a_busy_server_is_asked_again_and_keeps_the_registration() {
+    let mut world = World::registered(config());
+    world.server.to_update = Some(Code::SERVICE_UNAVAILABLE);
+
+    world.advance(seconds(240));
+    let tries = world.server.requests(Code::POST, "/rd/1").len();
+    world.server.to_update = Some(Code::CHANGED);
+    world.advance(seconds(60));
+
+    assert!(tries >= 2, "{tries}");
+    assert!(world.events.is_empty() && world.device.is_registered(), "{:?}", world.events);
+}
+
+#[test]
+fn a_server_that_is_too_busy_for_a_registration_is_left_alone_as_long_as_it_says() {
+    let mut world = World::new(config());
+    world.server.to_register = Some(Code::SERVICE_UNAVAILABLE);
+    world.device.power_on(world.now);
+
+    world.advance(seconds(39));
+    assert_eq!(world.server.requests(Code::POST, "/rd").len(), 1);
+    world.server.to_register = Some(Code::CREATED);
+    world.advance(seconds(2));
+
+    assert!(world.device.is_registered());
+}
+
+#[test]
+fn recorded_values_are_sent_with_their_times() {
+    let mut world = World::registered(config());
+    let at = |time, value| Record { time: Some(time), ..Record::new(path("/3303/0/5700"), Value::Float(value)) };
+
+    world.device.send(world.now, 1, Readings::Recorded(vec![at(1.7e9, 8.0), at(1.7e9 + 60.0, 8.5)]));
+    world.settle();
+
+    let send = &world.server.requests(Code::POST, "/dp")[0];
+    let root = lwm2m::Path::ROOT;
+    let records = lwm2m::codec::decode(112, &root, &send.payload, 0.0, device::definitions()).unwrap();
+    assert_eq!(records, [at(1.7e9, 8.0), at(1.7e9 + 60.0, 8.5)]);
+}
+
+#[test]
+fn a_time_before_the_clock_was_set_is_not_sent() {
+    let mut world = World::registered(config());
+    let record = Record { time: Some(5.0), ..Record::new(path("/3303/0/5700"), Value::Float(8.0)) };
+
+    world.device.send(world.now, 1, Readings::Recorded(vec![record]));
+    world.settle();
+
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+}
+
+#[test]
+fn a_full_server_says_when_a_send_is_worth_another_try() {
+    let mut world = World::registered(config());
+    world.server.to_send = Some(Code::SERVICE_UNAVAILABLE);
+
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+
+    let is_told = |event: &Event| matches!(event, Event::Done { number: 1, retry_after_s: Some(40), .. });
+    assert_eq!(world.count(is_told), 1, "{:?}", world.events);
+}
+
+#[test]
+fn a_server_that_muted_send_hears_none() {
+    let mut world = World::registered(config());
+    world.set("/1/0/23", Value::Boolean(true));
+
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+
+    assert!(world.server.requests(Code::POST, "/dp").is_empty());
+    assert_eq!(world.done(1).unwrap().1, "the server has muted Send");
+}
+
+#[test]
+fn a_sleeping_device_tells_its_owner_when_it_listens_and_when_no_more() {
+    let mut world = World::registered(Config { queue_mode: true, awake_window: seconds(20), ..config() });
+
+    world.advance(seconds(21));
+    assert_eq!(world.events, [Event::Asleep]);
+    world.device.send(world.now, 1, vec![path("/3/0/9")]);
+    world.settle();
+    world.device.sleep();
+    world.settle();
+    let unheard = world.send(Code::GET, "/3/0/9", |message| message);
+
+    let told: Vec<&Event> = world.events.iter().filter(|event| !matches!(event, Event::Done { .. })).collect();
+    assert_eq!(told, [&Event::Asleep, &Event::Awake, &Event::Asleep]);
+    assert_eq!(world.server.answer_to(unheard), None);
 }

@@ -44,7 +44,7 @@ fn what_cannot_be_read_is_refused_with_the_right_code() {
     assert_eq!(world.ask(Code::GET, "/camera").code, Code::NOT_FOUND);
     assert_eq!(world.ask_with(Code::GET, "/3/0", |message| message.accept(TEXT_PLAIN)).code, Code::NOT_ACCEPTABLE);
     assert_eq!(world.ask_with(Code::GET, "/3/0", |message| message.accept(50)).code, Code::NOT_ACCEPTABLE);
-    assert_eq!(world.ask(Code::FETCH, "/").code, Code::METHOD_NOT_ALLOWED, "it has no composite operations");
+    assert_eq!(world.ask(Code::FETCH, "/").code, Code::BAD_REQUEST, "it does not say what to read");
     assert_eq!(world.ask_with(Code::GET, "/3", |message| message.option(9, vec![1])).code, Code::BAD_OPTION);
 }
 
@@ -209,4 +209,44 @@ fn keys_are_shown_to_nobody() {
     }
     let all = world.ask(Code::GET, "/");
     assert!(values(&all, "/").iter().all(|(at, _)| !at.starts_with("/0/")));
+}
+
+#[test]
+fn a_post_with_values_on_a_resource_of_several_adds_to_it_and_a_put_replaces_it() {
+    let mut world = World::registered(config());
+    world.set("/3/0/23/0", Value::Integer(1)); // nobody defined it: it can be written
+    let one = tlv("/3/0/23", &[("/3/0/23/4", Value::Opaque(vec![4]))]);
+    let other = tlv("/3/0/23", &[("/3/0/23/7", Value::Opaque(vec![7]))]);
+
+    let added = world.ask_with(Code::POST, "/3/0/23", |message| message.content_format(TLV).payload(one));
+    let instances = |world: &World| {
+        (0..9).filter(|id| world.device.get(&path(&format!("/3/0/23/{id}"))).is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!((added.code, instances(&world)), (Code::CHANGED, vec![0, 4]));
+    let replaced = world.ask_with(Code::PUT, "/3/0/23", |message| message.content_format(TLV).payload(other));
+
+    assert_eq!((replaced.code, instances(&world)), (Code::CHANGED, vec![7]));
+    assert_eq!(world.count(|event| matches!(event, Event::Removed { .. })), 2);
+}
+
+#[test]
+fn one_value_of_several_can_be_deleted_where_it_can_be_written() {
+    let mut world = World::registered(config());
+    world.set("/3/0/23/0", Value::Integer(1));
+    world.set("/3/0/23/1", Value::Integer(2));
+
+    assert_eq!(world.ask(Code::DELETE, "/3/0/23/1").code, Code::DELETED);
+    assert_eq!(world.ask(Code::DELETE, "/3/0/23/1").code, Code::NOT_FOUND);
+    assert_eq!(world.ask(Code::DELETE, "/3/0/11/0").code, Code::METHOD_NOT_ALLOWED, "it can only be read");
+    assert_eq!(world.ask(Code::DELETE, "/3/0/15").code, Code::METHOD_NOT_ALLOWED, "a resource is no value of several");
+}
+
+#[test]
+fn a_single_value_has_no_instances() {
+    let mut world = World::registered(config());
+    let several = tlv("/3/0", &[("/3/0/15/0", Value::String("UTC".into()))]);
+
+    let written = world.ask_with(Code::POST, "/3/0", |message| message.content_format(TLV).payload(several));
+
+    assert_eq!(written.code, Code::BAD_REQUEST);
 }

@@ -51,6 +51,10 @@ pub struct DeviceEntry {
     pub grace: Option<Duration>,
     /// RFC 7252 §4.8, ACK_TIMEOUT: how long it may take to acknowledge.
     pub ack_timeout: Duration,
+    /// RFC 7252 §4.8, ACK_RANDOM_FACTOR: how far beyond that its first wait may lie.
+    pub random_factor: f32,
+    /// RFC 7252 §4.8, MAX_RETRANSMIT: how often a message to it is repeated.
+    pub max_retransmit: u8,
 }
 
 /// A registration from before a restart.
@@ -95,6 +99,14 @@ pub enum Operation {
     Observe,
     /// End an observation.
     CancelObservation,
+    /// Read several paths at once.
+    ReadComposite,
+    /// Write several resources at once: all or none.
+    WriteComposite,
+    /// Begin one observation of several paths.
+    ObserveComposite,
+    /// End one.
+    CancelObservationComposite,
 }
 
 impl Operation {
@@ -111,8 +123,17 @@ impl Operation {
             "write_attributes" => Self::WriteAttributes,
             "observe" => Self::Observe,
             "cancel_observation" => Self::CancelObservation,
+            "read_composite" => Self::ReadComposite,
+            "write_composite" => Self::WriteComposite,
+            "observe_composite" => Self::ObserveComposite,
+            "cancel_observation_composite" => Self::CancelObservationComposite,
             _ => return None,
         })
+    }
+
+    /// Whether asking once is as good as asking twice.
+    pub(crate) const fn changes_nothing(self) -> bool {
+        matches!(self, Self::Read | Self::ReadComposite | Self::Discover)
     }
 }
 
@@ -125,7 +146,7 @@ pub struct Request {
     pub device: String,
     /// What.
     pub operation: Operation,
-    /// Where.
+    /// Where; the root for composites, whose body names their paths.
     pub path: Path,
     /// With what: JSON, or nothing.
     pub body: Option<serde_json::Value>,

@@ -1,16 +1,20 @@
 //! What an answer of a device means, for the caller and for our own errands.
 
+use std::time::{Duration, Instant};
+
 use coap::Code;
 use coap::exchange::{Answered, Outcome as Fate};
-use lwm2m::{Path, Record};
+use lwm2m::{Links, Record};
 
 use crate::command::{Answer, Operation, Outcome};
+use crate::content::{Understood, records_of, understand, write_record};
 use crate::devices::DeviceIndex;
 use crate::dialog::{Asked, Errand, Task, UnderWay};
 use crate::event::foreign;
 use crate::gateway::{Gateway, device_event};
-use crate::observations::{Terms, Wish};
-use crate::operation::{choose, format_bit, records_of, understand, write_record};
+use crate::intent::{Target, Wish};
+use crate::observations::Terms;
+use crate::operation::{choose, format_bit};
 use crate::timers::Now;
 
 impl Gateway {
@@ -34,43 +38,76 @@ impl Gateway {
                     device.formats_refused |= task.formats_refused;
                 }
                 let trip = now.monotonic.saturating_duration_since(began_at);
-                match task.errand {
-                    Errand::Asked(asked) => {
-                        let answer = self.answer_asked(now, index, &asked, &answered);
-                        self.tell(Answer { trip: Some(trip), ..answer });
-                    }
-                    errand => self.conclude_errand(now, index, errand, &answered),
+                if let Some(task) = self.split_refused(index, task, &answered) {
+                    self.conclude_answer(now, index, task, &answered, trip);
                 }
             }
             Fate::TimedOut { acknowledged } => {
                 self.stats.requests_timed_out += 1;
+                let was_heard = acknowledged || self.was_listening(index, began_at);
+                let Some(task) = self.split_unanswered(index, task, was_heard) else {
+                    if !acknowledged {
+                        self.put_to_sleep(index);
+                    }
+                    return;
+                };
                 let rest = if acknowledged { Some(task) } else { self.try_when_awake(index, task) };
                 if let Some(task) = rest {
                     self.give_up(now, index, task);
                 }
             }
-            Fate::Reset => self.refuse_task(now, index, &task, "the device reset the request".to_owned()),
-            Fate::BodyTooLarge { bytes_max } => {
-                self.refuse_task(now, index, &task, format!("the answer has more than {bytes_max} bytes"));
+            Fate::Reset => {
+                // RFC 7252 §4.2: a device that cannot make sense of a message may reset it.
+                if let Some(task) = self.split_unanswered(index, task, true) {
+                    self.refuse_task(now, index, task, "the device reset the request".to_owned());
+                }
             }
-            _ => self.refuse_task(now, index, &task, "the blocks of the answer do not fit together".to_owned()),
+            Fate::BodyTooLarge { bytes_max } => {
+                self.refuse_task(now, index, task, format!("the answer has more than {bytes_max} bytes"));
+            }
+            _ => self.refuse_task(now, index, task, "the blocks of the answer do not fit together".to_owned()),
         }
+    }
+
+    fn conclude_answer(&mut self, now: Now, index: DeviceIndex, task: Task, answered: &Answered, trip: Duration) {
+        if task.parts.is_some() {
+            return self.conclude_part(now, index, task, answered);
+        }
+        match task.errand {
+            Errand::Asked(asked) => {
+                let answer = self.answer_asked(now, index, &asked, answered);
+                self.tell_all(&asked, Answer { trip: Some(trip), ..answer });
+            }
+            errand => self.conclude_errand(now, index, errand, answered),
+        }
+    }
+
+    /// Whether a device surely listened when an exchange began: one that never sleeps, or that had just spoken.
+    fn was_listening(&self, index: DeviceIndex, began_at: Instant) -> bool {
+        let Some(device) = self.directory.get(index) else { return false };
+        let sleeps = device.registration.as_ref().is_none_or(|registration| registration.queue_mode);
+        let heard_at = device.awake_until.and_then(|until| until.checked_sub(device.profile.awake_window));
+        !sleeps || heard_at.is_some_and(|heard_at| heard_at + device.profile.ack_timeout >= began_at)
     }
 
     fn has_other_format(&self, index: DeviceIndex, task: &Task, format: u16) -> bool {
         let Some(registration) = self.directory.get(index).and_then(|device| device.registration.as_ref()) else {
             return false;
         };
+        let refused = task.formats_refused | format_bit(format);
+        if let Some(operation) = task.composite() {
+            let device = self.directory.get(index);
+            return device.is_some_and(|device| device.composite_format(operation.needs(), refused).is_some());
+        }
         let has_format = match &task.errand {
             Errand::Asked(asked) => !matches!(
                 asked.operation,
                 Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
             ),
-            Errand::Observe(wish) => wish.queries.is_empty(),
+            Errand::Observe(wish) => wish.writes.is_empty(),
             Errand::Read(_) => true,
             Errand::Cancel(_) | Errand::Rest(_) => false,
         };
-        let refused = task.formats_refused | format_bit(format);
         has_format && choose(registration.version, &registration.objects.content_formats, refused).is_some()
     }
 
@@ -78,15 +115,24 @@ impl Gateway {
     fn answer_asked(&mut self, now: Now, index: DeviceIndex, asked: &Asked, answered: &Answered) -> Answer {
         let answer = Answer { code: Some(answered.code), ..Answer::of(asked.id, Outcome::Answered) };
         if !answered.code.is_success() {
-            if asked.operation == Operation::Observe {
-                self.note_observation(now, index, &asked.path, "refused", Some(answered.code), "");
+            if let Operation::Observe | Operation::ObserveComposite = asked.operation {
+                self.note_observation(now, index, &asked.target(), "refused", Some(answered.code), "");
             }
             let detail = Some(foreign(&answered.payload)).filter(|detail| !detail.is_empty());
             return Answer { outcome: Outcome::Refused, detail, ..answer };
         }
         match asked.operation {
-            Operation::Observe => self.begin_observation(now, index, &Terms::asked(asked.path), answered),
-            Operation::CancelObservation => self.end_observation(now, index, &asked.path, answered.code),
+            Operation::Observe | Operation::ObserveComposite => {
+                self.begin_observation(now, index, &Terms::asked(asked.target()), answered);
+            }
+            Operation::CancelObservation | Operation::CancelObservationComposite => {
+                self.end_observation(now, index, &asked.target(), answered.code);
+            }
+            Operation::Discover => {
+                if let Ok(links) = Links::parse(&answered.payload) {
+                    self.note_drift(now, index, &links);
+                }
+            }
             _ => {}
         }
         if let Some(push) = asked.push()
@@ -94,10 +140,14 @@ impl Gateway {
         {
             self.note_carried(now, index, push.path, source.bytes, true);
         }
-        match understand(asked.operation, &asked.path, answered, unix_s(now), &self.definitions) {
+        let understood: Result<Understood, String> = match asked.operation {
+            Operation::ReadComposite | Operation::ObserveComposite => self.understand_composite(now, asked, answered),
+            operation => understand(operation, &asked.path, answered, unix_s(now), &self.definitions),
+        };
+        match understood {
             Ok(understood) => {
                 // What answers an observation was told when the observation began.
-                if asked.operation == Operation::Read {
+                if let Operation::Read | Operation::ReadComposite = asked.operation {
                     self.note_records(now, index, &understood.readings);
                 }
                 Answer { body: understood.body, ..answer }
@@ -118,7 +168,7 @@ impl Gateway {
             }
             Errand::Observe(wish) => self.conclude_wish(now, index, wish, answered),
             // Whatever it says: the device has heard that nobody listens any more.
-            Errand::Cancel(path) => self.end_observation(now, index, &path, answered.code),
+            Errand::Cancel(target) => self.end_observation(now, index, &target, answered.code),
             Errand::Rest(rest) if answered.code.is_success() => self.conclude_rest(now, index, *rest, answered),
             Errand::Rest(rest) => self.lose_rest(now, &rest),
             // A path that the device does not have, or does not show: there is nothing to learn from it.
@@ -127,54 +177,66 @@ impl Gateway {
     }
 
     fn conclude_wish(&mut self, now: Now, index: DeviceIndex, mut wish: Wish, answered: &Answered) {
-        if !wish.queries.is_empty() {
+        if !wish.writes.is_empty() {
             // Values without the attributes we wanted are better than none: it is observed in any case.
-            wish.queries = Vec::new();
-            wish.has_set = answered.code.is_success();
-            if let Some(dialog) = self.dialog(index) {
-                dialog.put_back(Errand::Observe(wish).into());
-            }
+            wish.writes.remove(0);
+            wish.has_set &= answered.code.is_success();
         } else if answered.code.is_success() {
+            if let Some(device) = self.directory.get_mut(index) {
+                device.note_lacking(wish.proof);
+            }
             self.begin_observation(now, index, &Terms::wished(&wish), answered);
-            self.drop_unwanted(index, &wish.path);
+            return self.drop_unwanted(index, &wish.target);
+        } else if !wish.queries.is_empty() && matches!(answered.code, Code::BAD_REQUEST | Code::BAD_OPTION) {
+            // It calls itself 1.2 and does not take attributes here: they are written as for 1.1.
+            wish = Wish::new(wish.target, wish.attributes, |_| None);
         } else {
-            self.end_refused(now, index, &wish.path, answered.code);
+            return self.end_refused(now, index, &wish.target, answered.code);
+        }
+        if let Some(dialog) = self.dialog(index) {
+            dialog.put_back(Errand::Observe(wish).into());
         }
     }
 
     /// A task that can come to nothing: we have no answer, and none will come.
-    pub(crate) fn give_up(&mut self, now: Now, index: DeviceIndex, task: Task) {
+    pub(crate) fn give_up(&mut self, now: Now, index: DeviceIndex, mut task: Task) {
+        if let Some(parts) = task.parts.take() {
+            return self.give_up_parts(now, index, task, parts);
+        }
         match task.errand {
             Errand::Asked(asked) => {
                 if let Some(push) = asked.push() {
                     // Whoever goes on with it later must know exactly where.
                     self.note_carried(now, index, push.path, task.carried.max(push.from), true);
                 }
-                self.tell(Answer::of(asked.id, Outcome::TimedOut));
+                self.tell_all(&asked, Answer::of(asked.id, Outcome::TimedOut));
             }
-            Errand::Observe(wish) => self.lose_observation(now, index, &wish.path, None),
-            Errand::Cancel(path) => self.forget_observation(index, &path),
+            Errand::Observe(wish) => self.lose_observation(now, index, &wish.target, None),
+            Errand::Cancel(target) => self.forget_observation(index, &target),
             Errand::Rest(rest) => self.lose_rest(now, &rest),
             Errand::Read(_) => {}
         }
     }
 
     /// A task that made no sense, to us or to the device.
-    pub(crate) fn refuse_task(&mut self, now: Now, index: DeviceIndex, task: &Task, detail: String) {
+    pub(crate) fn refuse_task(&mut self, now: Now, index: DeviceIndex, mut task: Task, detail: String) {
+        if let Some(parts) = task.parts.take() {
+            return self.refuse_part(now, index, task, parts, &detail);
+        }
         match &task.errand {
-            Errand::Asked(asked) => self.tell(Answer::refused(asked.id, detail)),
+            Errand::Asked(asked) => self.tell_all(asked, Answer::refused(asked.id, detail)),
             Errand::Observe(wish) => {
-                self.forget_observation(index, &wish.path);
-                self.note_observation(now, index, &wish.path, "refused", None, "");
+                self.forget_observation(index, &wish.target);
+                self.note_observation(now, index, &wish.target, "refused", None, "");
             }
-            Errand::Cancel(path) => self.forget_observation(index, path),
+            Errand::Cancel(target) => self.forget_observation(index, target),
             Errand::Rest(rest) => self.lose_rest(now, rest),
             Errand::Read(_) => {}
         }
     }
 
     /// Tells the values that a read brought.
-    fn note_records(&mut self, now: Now, index: DeviceIndex, records: &[Record]) {
+    pub(crate) fn note_records(&mut self, now: Now, index: DeviceIndex, records: &[Record]) {
         let Some(device) = self.directory.get(index).filter(|_| !records.is_empty()) else { return };
         let mut event = device_event(&mut self.pages, now, device, "readings");
         event.text("via", "read");
@@ -188,27 +250,29 @@ impl Gateway {
         event.finish();
     }
 
-    /// Tells how it stands with an observation.
+    /// Tells how it stands with an observation, path by path.
     pub(crate) fn note_observation(
         &mut self,
         now: Now,
         index: DeviceIndex,
-        path: &Path,
+        target: &Target,
         state: &str,
         code: Option<Code>,
         attributes: &str,
     ) {
         let Some(device) = self.directory.get(index) else { return };
-        let mut event = device_event(&mut self.pages, now, device, "observation");
-        event.text("path", &path.to_string());
-        event.text("state", state);
-        if let Some(code) = code {
-            event.text("code", &code.to_string());
+        for path in target.paths() {
+            let mut event = device_event(&mut self.pages, now, device, "observation");
+            event.text("path", &path.to_string());
+            event.text("state", state);
+            if let Some(code) = code {
+                event.text("code", &code.to_string());
+            }
+            if !attributes.is_empty() {
+                event.text("attributes", attributes);
+            }
+            event.finish();
         }
-        if !attributes.is_empty() {
-            event.text("attributes", attributes);
-        }
-        event.finish();
     }
 }
 

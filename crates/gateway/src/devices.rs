@@ -9,10 +9,14 @@ use ahash::RandomState;
 use zeroize::Zeroizing;
 
 use crate::command::{DeviceEntry, Security};
+use crate::composite::Lacking;
 use crate::dialog::Dialog;
 use crate::error::EntryError;
-use crate::limits::{DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, READS_PER_DEVICE_MAX};
-use crate::observations::{Intent, Pattern};
+use crate::intent::{Intent, Pattern};
+use crate::limits::{
+    ACK_TIMEOUT_MAX, DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, RANDOM_FACTOR_MAX, READS_PER_DEVICE_MAX,
+    RETRANSMIT_MAX,
+};
 use crate::peers::PeerKey;
 use crate::registrations::{Registration, RegistrationId};
 use crate::timers::Slot;
@@ -40,19 +44,23 @@ pub(crate) struct Device {
     pub(crate) is_awake_due: bool,
     /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
     pub(crate) formats_refused: u8,
+    /// What of composite operations it turned out not to know.
+    pub(crate) lacking: Option<Box<Lacking>>,
     pub(crate) dialog: Option<Box<Dialog>>,
     pub(crate) expiry: Slot,
     pub(crate) downlink: Slot,
 }
 
 /// What we want of a device; many share one.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Profile {
     pub(crate) intents: Vec<Intent>,
     pub(crate) reads: Vec<Pattern>,
     pub(crate) awake_window: Duration,
     pub(crate) grace: Option<Duration>,
     pub(crate) ack_timeout: Duration,
+    pub(crate) random_factor: f32,
+    pub(crate) max_retransmit: u8,
 }
 
 impl Profile {
@@ -69,7 +77,9 @@ impl Profile {
             reads: entry.read.iter().map(read).collect::<Result<_, _>>()?,
             awake_window: entry.awake_window,
             grace: entry.grace,
-            ack_timeout: entry.ack_timeout,
+            ack_timeout: entry.ack_timeout.min(ACK_TIMEOUT_MAX),
+            random_factor: entry.random_factor.clamp(1.0, RANDOM_FACTOR_MAX),
+            max_retransmit: entry.max_retransmit.min(RETRANSMIT_MAX),
         })
     }
 }
@@ -217,6 +227,7 @@ impl Directory {
             heard_unix_ms: 0,
             is_awake_due: false,
             formats_refused: 0,
+            lacking: None,
             dialog: None,
             expiry: None,
             downlink: None,
@@ -343,6 +354,8 @@ mod tests {
             awake_window: Duration::from_secs(93),
             grace: None,
             ack_timeout: Duration::from_secs(2),
+            random_factor: 1.5,
+            max_retransmit: 4,
         }
     }
 

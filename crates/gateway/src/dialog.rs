@@ -10,8 +10,10 @@ use serde_json::Value as Json;
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::devices::Profile;
 use crate::files::ROOT;
+use crate::intent::{Target, Wish};
 use crate::limits::BODY_BYTES_MAX;
-use crate::observations::{Observation, Rest, Wish};
+use crate::observations::{Observation, Rest};
+use crate::parts::Parts;
 use crate::peers::PeerKey;
 
 /// The talk with one device that we began. It belongs to the device and outlives its registrations.
@@ -33,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) formats_refused: u8,
     /// Of a file that is pushed: how much of it the device has acknowledged.
     pub(crate) carried: u64,
+    /// Of a composite that goes as single operations: those.
+    pub(crate) parts: Option<Box<Parts>>,
 }
 
 /// What there is to do.
@@ -44,7 +48,7 @@ pub(crate) enum Errand {
     /// Beginning an observation.
     Observe(Wish),
     /// Ending one.
-    Cancel(Path),
+    Cancel(Target),
     /// Fetching the rest of a notification that does not fit a datagram.
     Rest(Box<Rest>),
 }
@@ -54,12 +58,16 @@ pub(crate) struct Asked {
     pub(crate) id: u64,
     pub(crate) operation: Operation,
     pub(crate) path: Path,
+    /// Of a composite: its paths.
+    pub(crate) paths: Box<[Path]>,
     pub(crate) body: Option<Box<Json>>,
     /// None: it may wait for ever.
     expires_at: Option<Instant>,
     pub(crate) waits_for_wake: bool,
     /// The caller knows that it left.
     pub(crate) is_sent: bool,
+    /// The same question of others, while it is under way: its answer is theirs, too.
+    pub(crate) companions: Vec<Self>,
 }
 
 /// The exchange that goes on.
@@ -72,7 +80,7 @@ pub(crate) struct UnderWay {
 
 impl From<Errand> for Task {
     fn from(errand: Errand) -> Self {
-        Self { errand, sendings: 0, formats_refused: 0, carried: 0 }
+        Self { errand, sendings: 0, formats_refused: 0, carried: 0, parts: None }
     }
 }
 
@@ -110,16 +118,32 @@ impl Asked {
         Push::of(self.body.as_deref())
     }
 
-    pub(crate) fn new(now: Instant, request: Request) -> Self {
+    pub(crate) fn new(now: Instant, request: Request, paths: Box<[Path]>) -> Self {
         Self {
             id: request.id,
             operation: request.operation,
             path: request.path,
+            paths,
             body: request.body.map(Box::new),
             expires_at: now.checked_add(request.expires_in),
             waits_for_wake: request.wait_for_wake,
             is_sent: false,
+            companions: Vec::new(),
         }
+    }
+
+    /// What it observes, or observes no more.
+    pub(crate) fn target(&self) -> Target {
+        match self.operation {
+            Operation::ObserveComposite | Operation::CancelObservationComposite => Target::composite(&self.paths),
+            _ => Target::Single(self.path),
+        }
+    }
+
+    /// Whether the answer to one is the answer to the other, if nothing happens between them.
+    fn asks_the_same(&self, other: &Self) -> bool {
+        self.operation.changes_nothing()
+            && (self.operation, self.path, &self.body) == (other.operation, other.path, &other.body)
     }
 
     pub(crate) fn has_expired(&self, now: Instant) -> bool {
@@ -135,7 +159,15 @@ impl Asked {
 impl Profile {
     pub(crate) fn transmission(&self) -> Transmission {
         let body_bytes_max = BODY_BYTES_MAX as u32;
-        Transmission { ack_timeout: self.ack_timeout, nstart: 1, body_bytes_max, ..Transmission::default() }
+        // NSTART stays 1: what is asked of a device is done in that order.
+        Transmission {
+            ack_timeout: self.ack_timeout,
+            random_factor: self.random_factor,
+            max_retransmit: self.max_retransmit,
+            nstart: 1,
+            body_bytes_max,
+            ..Transmission::default()
+        }
     }
 }
 
@@ -163,15 +195,46 @@ impl Dialog {
         if self.errands.front().is_some_and(|task| matches!(task.errand, Errand::Rest(_))) {
             return self.errands.pop_front();
         }
-        self.waiting.pop_front().or_else(|| self.errands.pop_front())
+        let mut task = self.waiting.pop_front().or_else(|| self.errands.pop_front())?;
+        if let Errand::Asked(asked) = &mut task.errand {
+            self.join(asked);
+        }
+        Some(task)
+    }
+
+    /// The same question of others goes along, up to the first that changes something: who asks after that wants to see
+    /// it.
+    fn join(&mut self, asked: &mut Asked) {
+        if !asked.operation.changes_nothing() {
+            return;
+        }
+        let mut kept = VecDeque::with_capacity(self.waiting.len());
+        while let Some(task) = self.waiting.pop_front() {
+            match task.errand {
+                Errand::Asked(other) if other.asks_the_same(asked) => asked.companions.push(other),
+                Errand::Asked(ref other) if !other.operation.changes_nothing() => {
+                    kept.push_back(task);
+                    break;
+                }
+                _ => kept.push_back(task),
+            }
+        }
+        kept.append(&mut self.waiting);
+        self.waiting = kept;
     }
 
     /// Puts a task back to where it stood: before all others of its kind.
-    pub(crate) fn put_back(&mut self, task: Task) {
-        match task.errand {
-            Errand::Asked(_) => self.waiting.push_front(task),
-            _ => self.errands.push_front(task),
+    pub(crate) fn put_back(&mut self, mut task: Task) {
+        let Errand::Asked(asked) = &mut task.errand else { return self.errands.push_front(task) };
+        for companion in std::mem::take(&mut asked.companions).into_iter().rev() {
+            self.waiting.push_front(Errand::Asked(companion).into());
         }
+        self.waiting.push_front(task);
+    }
+
+    /// Whether the device observes this for us.
+    pub(crate) fn observes(&self, target: &Target) -> bool {
+        self.observations.iter().any(|observation| observation.target == *target)
     }
 
     /// Ends the exchange without an answer.

@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use coap::exchange::{Handled, Request as CoapRequest};
-use coap::{Message, observe};
+use coap::message::Token;
+use coap::{Message, Transmission, observe};
 use lwm2m::Path;
 
 use crate::command::{Answer, Operation, Outcome, Request};
+use crate::composite::paths_of;
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Dialog, Errand, Task, UnderWay};
 use crate::gateway::Gateway;
+use crate::intent::Target;
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, SENDINGS_MAX, WAITING_MAX, WAITING_PER_DEVICE_MAX};
 use crate::observations::Observation;
 use crate::operation::{Manner, choose};
-use crate::peers::PeerKey;
+use crate::peers::{Peer, PeerKey};
 use crate::registrations::is_awake;
 use crate::sessions::post;
 use crate::timers::{Now, Timer};
@@ -42,20 +45,34 @@ impl Gateway {
             return Err(Answer::of(id, Outcome::Unregistered));
         }
         // What makes no sense is refused now and not when the device wakes up.
-        let manner = Manner { root: "", format: self.format_for(device, 0), definitions: &self.definitions };
-        manner
-            .plan(request.operation, &request.path, request.body.as_ref())
-            .map_err(|detail| Answer::refused(id, detail))?;
+        let paths = self.check(device, &request).map_err(|detail| Answer::refused(id, detail))?;
         let waiting = device.dialog.as_ref().map_or(0, |dialog| dialog.waiting.len());
         if waiting >= WAITING_PER_DEVICE_MAX || self.asked.len() >= WAITING_MAX {
             return Err(Answer::of(id, Outcome::TooMany));
         }
-        let asked = Asked::new(now.monotonic, request);
+        let asked = Asked::new(now.monotonic, request, paths);
         let Some(dialog) = self.dialog(index) else { return Err(Answer::of(id, Outcome::Unregistered)) };
         dialog.waiting.push_back(Errand::Asked(asked).into());
         self.asked.insert(id, index);
         self.pump(now, index);
         Ok(())
+    }
+
+    /// The paths of a composite, if the request makes sense for this device.
+    fn check(&self, device: &Device, request: &Request) -> Result<Box<[Path]>, String> {
+        let paths = paths_of(request.operation, request.body.as_ref())?;
+        let mut manner = Manner::for_any(&self.definitions);
+        if let Some(registration) = &device.registration {
+            manner.version = registration.version;
+            if request.operation == Operation::WriteAttributes && !registration.objects.covers(&request.path) {
+                return Err(format!("{}: the device did not register it", request.path));
+            }
+        }
+        if request.operation.needs() == 0 {
+            manner.format = self.format_for(device, 0);
+        }
+        manner.plan(request.operation, &request.path, request.body.as_ref())?;
+        Ok(paths)
     }
 
     /// Takes a request back that still waits, or the rest of a push. Any other that left goes on to its end: it cannot be
@@ -80,6 +97,14 @@ impl Gateway {
     pub(crate) fn tell(&mut self, answer: Answer) {
         self.asked.remove(&answer.id);
         self.answers.push_back(answer);
+    }
+
+    /// Tells the end of a request to all who asked it.
+    pub(crate) fn tell_all(&mut self, asked: &Asked, answer: Answer) {
+        for companion in &asked.companions {
+            self.tell(Answer { id: companion.id, ..answer.clone() });
+        }
+        self.tell(answer);
     }
 
     /// The dialog with a device, begun now if there was none.
@@ -204,7 +229,7 @@ impl Gateway {
     }
 
     /// Ends the exchange without an answer: to be sent again where that does no harm.
-    fn interrupt(&mut self, now: Now, index: DeviceIndex) {
+    pub(crate) fn interrupt(&mut self, now: Now, index: DeviceIndex) {
         let dialog = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut());
         if let Some(task) = dialog.and_then(|dialog| dialog.abandon())
             && let Some(task) = self.try_again(index, task)
@@ -228,16 +253,22 @@ impl Gateway {
 
     /// A queue-mode device that did not even acknowledge is asleep already: its request waits for the next uplink.
     pub(crate) fn try_when_awake(&mut self, index: DeviceIndex, task: Task) -> Option<Task> {
-        let Some(device) = self.directory.get_mut(index) else { return Some(task) };
-        let sleeps = device.registration.as_ref().is_some_and(|registration| registration.queue_mode);
+        let sleeps = self.put_to_sleep(index);
         let may_wait = match &task.errand {
             Errand::Asked(asked) => sleeps && asked.waits_for_wake,
             _ => true,
         };
+        if may_wait { self.try_again(index, task) } else { Some(task) }
+    }
+
+    /// A device in queue mode sleeps already; false if it is none.
+    pub(crate) fn put_to_sleep(&mut self, index: DeviceIndex) -> bool {
+        let Some(device) = self.directory.get_mut(index) else { return false };
+        let sleeps = device.registration.as_ref().is_some_and(|registration| registration.queue_mode);
         if sleeps {
             device.awake_until = None;
         }
-        if may_wait { self.try_again(index, task) } else { Some(task) }
+        sleeps
     }
 
     /// Sends the next thing; false if there is nothing to send, or nobody listening.
@@ -256,12 +287,16 @@ impl Gateway {
     }
 
     fn start(&mut self, now: Now, index: DeviceIndex, peer: PeerKey, mut task: Task) {
-        let planned = self.plan(index, &task);
+        let planned = self.split_known(index, &mut task).and_then(|()| self.plan(index, &task));
         let (format, request) = match planned {
             Ok(planned) => planned,
-            Err(detail) => return self.refuse_task(now, index, &task, detail),
+            Err(detail) => return self.refuse_task(now, index, task, detail),
         };
-        let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
+        let capacity = self.peers.get(peer).and_then(Peer::capacity);
+        let Some(device) = self.directory.get_mut(index) else { return };
+        let transmission = Transmission { capacity, ..device.profile.transmission() };
+        let Some(dialog) = device.dialog.as_mut() else { return };
+        dialog.requests.set_transmission(transmission);
         if dialog.requests.push(now.monotonic, request, ()).is_err() {
             // Cannot be: there is never more than one. Then it is as if it had been sent in vain.
             return self.give_up(now, index, task);
@@ -277,33 +312,36 @@ impl Gateway {
         let dialog = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut());
         if let Some(UnderWay { task: Task { errand: Errand::Asked(asked), .. }, .. }) =
             dialog.and_then(|dialog| dialog.under_way.as_mut())
-            && !std::mem::replace(&mut asked.is_sent, true)
         {
-            self.answers.push_back(Answer::of(asked.id, Outcome::Sent));
+            let (is_sent, id) = (&mut asked.is_sent, asked.id);
+            let companions = asked.companions.iter_mut().map(|companion| (&mut companion.is_sent, companion.id));
+            for (is_sent, id) in std::iter::once((is_sent, id)).chain(companions) {
+                if !std::mem::replace(is_sent, true) {
+                    self.answers.push_back(Answer::of(id, Outcome::Sent));
+                }
+            }
         }
     }
 
     /// A task as a request of CoAP, in the best format for this device.
     fn plan(&mut self, index: DeviceIndex, task: &Task) -> Result<(u16, CoapRequest), String> {
         let device = self.directory.get(index).ok_or("no such device")?;
-        let format = self.format_for(device, task.formats_refused);
-        let root = device.registration.as_ref().map_or("", |registration| registration.objects.root.as_str());
-        let manner = Manner { root, format, definitions: &self.definitions };
+        let format = match task.composite() {
+            Some(operation) => device.composite_format(operation.needs(), task.formats_refused),
+            None => None,
+        };
+        let format = format.unwrap_or_else(|| self.format_for(device, task.formats_refused));
+        let (version, root) = match &device.registration {
+            Some(registration) => (registration.version, registration.objects.root.as_str()),
+            None => (lwm2m::Version::V1_1, ""),
+        };
+        let manner = Manner { version, root, format, definitions: &self.definitions };
         let observations = device.dialog.as_ref().map_or([].as_slice(), |dialog| dialog.observations.as_slice());
-        let count = observations.len();
-        let known =
-            |path: &Path| observations.iter().find(|observation| observation.path == *path).map(Observation::token);
         let request = match &task.errand {
             Errand::Asked(asked) => {
-                let request = manner.plan(asked.operation, &asked.path, asked.body.as_deref())?;
-                let token = match asked.operation {
-                    // RFC 7641 §3.3.1: the same token renews an observation, another would begin a second one.
-                    Operation::Observe => match known(&asked.path) {
-                        None if count >= OBSERVATIONS_PER_DEVICE_MAX => return Err("too many observations".to_owned()),
-                        token => token,
-                    },
-                    Operation::CancelObservation => Some(known(&asked.path).ok_or("this path is not observed")?),
-                    _ => None,
+                let request = match &task.parts {
+                    Some(parts) => parts.plan(&manner, asked.operation)?,
+                    None => manner.plan(asked.operation, &asked.path, asked.body.as_deref())?,
                 };
                 let source = match asked.push().filter(|_| asked.operation == Operation::Write) {
                     Some(push) => {
@@ -312,22 +350,27 @@ impl Gateway {
                     }
                     None => None,
                 };
-                CoapRequest { token, source, ..request }
+                let target = match task.parts.as_ref().and_then(|parts| parts.path()) {
+                    Some(path) => Target::Single(path),
+                    None => asked.target(),
+                };
+                CoapRequest { token: token_for(observations, &request, &target)?, source, ..request }
             }
             Errand::Read(path) => manner.read(path),
-            Errand::Observe(wish) if !wish.queries.is_empty() => {
-                manner.write_attributes(&wish.path, wish.queries.clone())
-            }
-            Errand::Observe(wish) => {
-                let token = known(&wish.path);
-                CoapRequest { observe: Some(observe::REGISTER), token, ..manner.read(&wish.path) }
-            }
-            Errand::Cancel(path) => {
-                let token = Some(known(path).ok_or("this path is not observed")?);
-                CoapRequest { observe: Some(observe::CANCEL), token, ..manner.read(path) }
+            Errand::Observe(wish) => match wish.writes.first() {
+                Some((path, queries)) => manner.write_attributes(path, queries.clone()),
+                None => {
+                    let request = manner.observe(&wish.target, observe::REGISTER)?;
+                    let token = token_for(observations, &request, &wish.target)?;
+                    CoapRequest { token, queries: wish.queries.clone(), ..request }
+                }
+            },
+            Errand::Cancel(target) => {
+                let request = manner.observe(target, observe::CANCEL)?;
+                CoapRequest { token: token_for(observations, &request, target)?, ..request }
             }
             Errand::Rest(rest) => {
-                let request = manner.read(&rest.path);
+                let request = CoapRequest { observe: None, ..manner.observe(&rest.target, observe::REGISTER)? };
                 let accept = rest.begun.head.content_format.or(request.accept);
                 CoapRequest { accept, begun: Some(rest.begun.clone()), ..request }
             }
@@ -424,8 +467,26 @@ impl Gateway {
         let under_way = dialog.abandon();
         for task in under_way.into_iter().chain(dialog.waiting) {
             if let Errand::Asked(asked) = task.errand {
-                self.tell(Answer::of(asked.id, Outcome::Unregistered));
+                self.tell_all(&asked, Answer::of(asked.id, Outcome::Unregistered));
             }
         }
+    }
+}
+
+/// The token of a request that is about an observation. RFC 7641 §3.3.1: the same token renews one, another would begin a
+/// second one.
+fn token_for(
+    observations: &[Observation],
+    request: &CoapRequest,
+    target: &Target,
+) -> Result<Option<Token>, &'static str> {
+    let known = observations.iter().find(|observation| observation.target == *target).map(Observation::token);
+    match (request.observe, known) {
+        (Some(observe::CANCEL), None) => Err("this path is not observed"),
+        (Some(observe::REGISTER), None) if observations.len() >= OBSERVATIONS_PER_DEVICE_MAX => {
+            Err("too many observations")
+        }
+        (Some(_), token) => Ok(token),
+        (None, _) => Ok(None),
     }
 }

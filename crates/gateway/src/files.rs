@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
-use coap::blockwise::{Block, SZX_MAX, serve};
+use coap::blockwise::{Block, SZX_MAX, serve_over};
 use coap::{Code, Message, Pieces, Source, option};
 
 use crate::devices::DeviceIndex;
 use crate::error::EntryError;
 use crate::gateway::{Gateway, device_event};
-use crate::limits::{DOWNLOAD_EVERY, FILES_MAX};
+use crate::limits::{DOWNLOAD_EVERY, FILE_BYTES_PER_TURN_MAX, FILES_MAX};
 use crate::timers::Now;
 use crate::uplink::{Origin, Reply, Response};
 
@@ -43,7 +43,8 @@ pub struct FileEntry {
 /// One block of a file as it is answered.
 pub(crate) struct FileBlock {
     pub(crate) etag: Vec<u8>,
-    pub(crate) block: Block,
+    /// None when it is the whole file, over a connection that takes it in one piece.
+    pub(crate) block: Option<Block>,
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
 }
@@ -103,14 +104,22 @@ impl Gateway {
             return Reply::now(Code::NOT_FOUND);
         };
         // A file that changed in the middle of a download has another ETag, which the device sees in every block.
-        let Some(cut) = serve(file.size, message.block2(), SZX_MAX) else { return Reply::now(Code::BAD_REQUEST) };
+        if self.outbox.written_bytes() > FILE_BYTES_PER_TURN_MAX {
+            self.stats.busy += 1;
+            return Reply::busy();
+        }
+        let capacity = origin.peer.and_then(|key| self.peers.get(key)?.capacity());
+        let Some(cut) = serve_over(capacity, file.size, message.block2()) else {
+            return Reply::now(Code::BAD_REQUEST);
+        };
         let mut bytes = vec![0; (cut.range.end - cut.range.start) as usize];
         if !self.shelf.reader.read(&path, cut.range.start, &mut bytes) {
             self.stats.file_unreadable += 1;
             return Reply::now(Code::INTERNAL_SERVER_ERROR);
         }
         self.stats.file_blocks += 1;
-        let block = cut.block.unwrap_or(Block { num: 0, more: false, szx: SZX_MAX });
+        let only = Block { num: 0, more: false, szx: SZX_MAX };
+        let block = cut.block.or_else(|| capacity.is_none().then_some(only));
         let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
         if let Some(index) = origin.device {
             self.note_carried(now, index, &path, cut.range.end, false);

@@ -107,10 +107,13 @@ pub struct Gateway {
     sweep_at: Instant,
     heartbeat_at: Option<Instant>,
     pub(crate) uploading_peers: usize,
+    /// Bytes of unfinished messages in all connections.
+    pub(crate) unfinished_bytes: usize,
     /// Requests that are not through, by the caller's number.
     pub(crate) asked: HashMap<u64, DeviceIndex, RandomState>,
     /// Buffers that are used again and again.
     pub(crate) encoded: Vec<u8>,
+    pub(crate) message: Vec<u8>,
     pub(crate) datagrams: Vec<Vec<u8>>,
     pub(crate) plaintext: Plaintext,
 }
@@ -158,8 +161,10 @@ impl Gateway {
             started: now.monotonic,
             sweep_at: now.monotonic + SWEEP_EVERY,
             uploading_peers: 0,
+            unfinished_bytes: 0,
             asked: HashMap::with_hasher(hasher),
             encoded: Vec::new(),
+            message: Vec::new(),
             datagrams: Vec::new(),
             plaintext: Plaintext::default(),
         })
@@ -200,6 +205,7 @@ impl Gateway {
                 Timer::Downlink(device) => self.handle_downlink(now, device),
                 Timer::Handshake(peer) => self.handle_handshake(now, peer),
                 Timer::Separate(peer) => self.handle_separate(now, peer),
+                Timer::Connection(peer) => self.handle_connection(now, peer),
             }
         }
         self.tell_awake(now);
@@ -222,7 +228,7 @@ impl Gateway {
             .fold(self.sweep_at, Instant::min)
     }
 
-    /// Datagrams to send.
+    /// What is to be sent.
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
     }
@@ -250,10 +256,13 @@ impl Gateway {
         if put.is_credential_new
             && let Some(peer) = self.directory.get(index).and_then(|device| device.peer)
         {
-            self.end_session(peer);
+            self.end_session(now, peer);
         }
         self.sync_transmission(index);
         if put.are_intents_new {
+            if let Some(device) = self.directory.get_mut(index) {
+                device.forget_group();
+            }
             self.reconcile(now, index);
             self.pump(now, index);
         }
@@ -271,11 +280,12 @@ impl Gateway {
         let Some(device) = self.directory.get_mut(index) else { return };
         self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         self.timers.clear(&mut device.downlink, Timer::Downlink(index));
-        if let Some(peer) = device.peer.take() {
-            if self.peers.get(peer).is_some_and(|peer| peer.security.is_some()) {
-                self.end_session(peer);
-            } else if let Some(peer) = self.peers.get_mut(peer) {
-                peer.device = None;
+        if let Some(key) = device.peer.take()
+            && let Some(peer) = self.peers.get_mut(key)
+        {
+            peer.device = None;
+            if peer.security.is_some() || peer.connected.is_some() {
+                self.end_session(now, key);
             }
         }
         self.directory.remove(index);
@@ -331,6 +341,9 @@ impl Gateway {
             ("peers", self.peers.len() as u64),
             ("sessions", (self.peers.secure() - self.peers.half_open()) as u64),
             ("half_open", self.peers.half_open() as u64),
+            ("connections", self.peers.connections() as u64),
+            ("connections_bytes", self.unfinished_bytes as u64),
+            ("messages_too_long", self.outbox.too_long),
             ("uploading", self.uploading_peers as u64),
             ("waiting", self.asked.len() as u64),
             ("timers", self.timers.len() as u64),
@@ -402,32 +415,13 @@ impl Gateway {
                 .and_then(|index| self.directory.get(index))
                 .is_some_and(|device| device.registration.is_some() && device.peer == Some(key));
             let patience = if peer.security.is_some() { SESSION_IDLE } else { EXCHANGE_LIFETIME };
-            let is_unused = peer.answers.is_idle() && peer.uploads.is_idle() && peer.responses.is_idle();
+            // One that is connected has a timer of its own.
+            let is_unused = peer.connected.is_none()
+                && peer.answers.is_idle()
+                && peer.uploads.is_idle()
+                && peer.responses.is_idle();
             if !is_registered && is_unused && peer.heard_at + patience <= now.monotonic {
                 self.remove_peer(key);
-            }
-        }
-    }
-
-    /// RFC 7252 §5.2.2: whoever waits too long for the log learns that we have the request.
-    fn acknowledge_slow(&mut self, now: Now) {
-        while let Some(held) = self.pages.slow(now.monotonic) {
-            // Notifications want nothing but their acknowledgement, which would be a promise here.
-            let waiting: Vec<_> = held
-                .iter_mut()
-                .filter(|held| held.is_confirmable && !held.code.is_empty())
-                .map(|held| {
-                    held.is_acknowledged = true;
-                    (held.peer, held.id, held.token)
-                })
-                .collect();
-            for (key, id, token) in waiting {
-                let acknowledgement = coap::Message::acknowledgement(id);
-                if let Some(peer) = self.peers.get_mut(key) {
-                    peer.answers.answered(now.monotonic, id, token, &acknowledgement);
-                }
-                self.stats.acknowledged_early += 1;
-                self.post(key, &acknowledgement);
             }
         }
     }

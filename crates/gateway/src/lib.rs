@@ -1,5 +1,5 @@
-//! The data plane of one shard, without I/O: datagrams, requests and the time go in; datagrams, pages of events and
-//! answers come out.
+//! The data plane of one shard, without I/O: datagrams, bytes of connections, requests and the time go in; datagrams,
+//! bytes, pages of events and answers come out.
 //!
 //! [`Gateway`] knows its devices ([`DeviceEntry`]), shakes hands with them, takes their registrations and readings, and
 //! writes what happened as lines of JSON into [`Page`]s. An answer to a device waits until its page is in the log. What
@@ -8,7 +8,10 @@
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
 mod command;
+mod composite;
 mod conclusions;
+mod connections;
+mod content;
 mod devices;
 mod dialog;
 mod downlink;
@@ -16,11 +19,13 @@ mod error;
 mod event;
 mod files;
 mod gateway;
+mod intent;
 pub mod limits;
 mod observations;
 mod operation;
 mod outbox;
 mod page;
+mod parts;
 mod peers;
 mod random;
 mod registering;
@@ -40,6 +45,6 @@ pub use error::EntryError;
 pub use files::{FileEntry, Files};
 pub use gateway::{AWAKE_WINDOW_DEFAULT, Gateway, GatewayOptions};
 pub use lwm2m::{Definitions, Path, PathError};
-pub use outbox::{Outbox, SocketNumber};
+pub use outbox::{ConnectionNumber, Outbox, SocketNumber};
 pub use page::Page;
 pub use timers::Now;

@@ -39,6 +39,34 @@ pub const SESSION_IDLE: Duration = Duration::from_secs(24 * 3_600);
 /// Peers without DTLS that we remember, each with its answers.
 pub const PEERS_MAX: usize = 250_000;
 
+/// Connections of one shard, each with a descriptor and about a kilobyte.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// Connections from one address, or from one network of IPv6: the devices of a large farm behind one router.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2_048;
+
+/// The longest message that we take over a connection: every Register of the recorded fleets fits into one.
+pub const MESSAGE_BYTES_MAX: u32 = 16 * 1024;
+
+/// Bytes of unfinished messages in all connections of one shard.
+pub const MESSAGES_UNFINISHED_BYTES_MAX: usize = 64 << 20;
+
+/// Blocks of files that one turn puts together for connections. A request of ten bytes asks for thirty thousand.
+pub const FILE_BYTES_PER_TURN_MAX: usize = 8 << 20;
+
+/// How long a peer that connects may take to say its CSM (RFC 8323 §3.3): a few round trips over a slow radio.
+pub const CSM_WAIT: Duration = Duration::from_secs(30);
+
+/// A connection that nobody has registered over is closed after so much silence.
+pub const STRANGER_IDLE: Duration = Duration::from_secs(60);
+
+/// A device that was silent for so long is asked whether it is there: before routers forget a connection, most of which
+/// keep one for five minutes at least.
+pub const PING_AFTER: Duration = Duration::from_secs(240);
+
+/// How long it may take to answer: TCP itself gives up later, a radio that is there is faster.
+pub const PONG_WAIT: Duration = Duration::from_secs(30);
+
 /// RFC 7252 §4.8.2, EXCHANGE_LIFETIME: how long a message id stays in use, and so how long we remember an answer.
 pub const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
@@ -75,6 +103,18 @@ pub const RESTS_PER_DEVICE_MAX: usize = 4;
 
 /// Observations of one device; wildcards expand no further.
 pub const OBSERVATIONS_PER_DEVICE_MAX: usize = 64;
+
+/// Paths of one composite request: as many as of one device's observations.
+pub const COMPOSITE_PATHS_MAX: usize = OBSERVATIONS_PER_DEVICE_MAX;
+
+/// Longest first wait for an acknowledgement. NB-IoT wants ten seconds, a satellite a few times that.
+pub const ACK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+/// Largest spread of the first wait: beyond it a repetition says nothing any more about the link.
+pub const RANDOM_FACTOR_MAX: f32 = 3.0;
+
+/// Repetitions of one message. Each doubles the wait: with eight of them, one request of 2 s takes 25 minutes.
+pub const RETRANSMIT_MAX: u8 = 8;
 
 /// Paths read after each Register.
 pub const READS_PER_DEVICE_MAX: usize = 32;

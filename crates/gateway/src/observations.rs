@@ -6,104 +6,30 @@ use coap::Code;
 use coap::exchange::{Answered, Begun};
 use coap::message::{Kind, Message, Token};
 use coap::observe::Order;
-use lwm2m::{Attributes, Path, PathError};
+use lwm2m::{Attributes, Links, Path, Version};
 
-use crate::command::DeviceEntry;
+use crate::composite::lacks;
 use crate::conclusions::unix_s;
-use crate::devices::{DeviceIndex, Profile};
+use crate::devices::DeviceIndex;
 use crate::dialog::{Errand, Task};
-use crate::error::EntryError;
 use crate::gateway::{Gateway, device_event};
+use crate::intent::{Goal, Target, Wish, name_of, queries_of};
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, RESTS_PER_DEVICE_MAX};
 use crate::peers::PeerKey;
-use crate::registrations::Objects;
 use crate::timers::Now;
 use crate::uplink::HeldAnswer;
 
-/// A path whose instance may be `*`: every one that the device registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pattern {
-    /// With instance 0 in place of the `*`.
-    path: Path,
-    has_any_instance: bool,
-}
-
-impl Pattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
-        // The parts of `/3303/*/5700` are "", "3303", "*" and "5700".
-        let has_any_instance = text.split('/').nth(2) == Some("*");
-        let path = if has_any_instance { Path::parse(&text.replacen('*', "0", 1)) } else { Path::parse(text) };
-        Ok(Self { path: path?, has_any_instance })
-    }
-
-    /// The paths it means on a device with these objects.
-    pub(crate) fn expand(&self, objects: &Objects) -> Vec<Path> {
-        if !self.has_any_instance {
-            return Some(self.path).filter(|path| objects.covers(path)).into_iter().collect();
-        }
-        let registered = objects.list.iter().map(|(path, _)| *path);
-        let instances = registered.filter(|path| path.depth() == 2 && path.object == self.path.object);
-        instances.map(|path| Path { instance: path.instance, ..self.path }).collect()
-    }
-}
-
-/// What to observe, and when the device should report.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Intent {
-    pattern: Pattern,
-    /// As in `pmin=10&pmax=60`; empty for none.
-    attributes: Arc<str>,
-}
-
-impl Intent {
-    pub(crate) fn parse(path: &str, attributes: &str) -> Result<Self, EntryError> {
-        let pattern = Pattern::parse(path).map_err(|error| EntryError::Path { path: path.to_owned(), error })?;
-        let queries: Vec<&[u8]> = queries_of(attributes).map(str::as_bytes).collect();
-        Attributes::default().apply(&queries).map_err(|error| {
-            let attributes = attributes.to_owned();
-            EntryError::Attributes { attributes, error }
-        })?;
-        Ok(Self { pattern, attributes: attributes.into() })
-    }
-
-    /// All that an entry wants observed.
-    pub(crate) fn parse_all(entry: &DeviceEntry) -> Result<Vec<Self>, EntryError> {
-        entry.observe.iter().map(|(path, attributes)| Self::parse(path, attributes)).collect()
-    }
-}
-
-fn queries_of(attributes: &str) -> impl Iterator<Item = &str> {
-    attributes.split('&').filter(|query| !query.is_empty())
-}
-
-fn name_of(query: &str) -> &str {
-    query.split_once('=').map_or(query, |(name, _)| name)
-}
-
-impl Profile {
-    /// The paths to observe on a device with these objects, each once, with its attributes.
-    fn wanted(&self, objects: &Objects) -> Vec<(Path, Arc<str>)> {
-        let mut wanted: Vec<(Path, Arc<str>)> = Vec::new();
-        for intent in &self.intents {
-            for path in intent.pattern.expand(objects) {
-                if wanted.len() < OBSERVATIONS_PER_DEVICE_MAX && !wanted.iter().any(|(other, _)| *other == path) {
-                    wanted.push((path, Arc::clone(&intent.attributes)));
-                }
-            }
-        }
-        wanted
-    }
-}
-
 /// One observation that a device holds for us.
 pub(crate) struct Observation {
-    pub(crate) path: Path,
+    pub(crate) target: Target,
     token: Token,
     order: Order,
     /// Those that the device accepted.
     attributes: Arc<str>,
     /// The caller began it; it ends with the registration.
     is_asked: bool,
+    /// Its attributes travelled with the request, and Discover does not show them.
+    in_request: bool,
 }
 
 impl Observation {
@@ -112,50 +38,35 @@ impl Observation {
     }
 }
 
-/// An observation that is to begin.
-pub(crate) struct Wish {
-    pub(crate) path: Path,
-    attributes: Arc<str>,
-    /// Attributes that are still to be written, and those to be taken back.
-    pub(crate) queries: Vec<String>,
-    /// The device accepted the attributes.
-    pub(crate) has_set: bool,
-}
-
-impl Wish {
-    fn new(path: Path, attributes: Arc<str>, before: &str) -> Self {
-        let mut queries: Vec<String> = queries_of(&attributes).map(str::to_owned).collect();
-        // OMA LwM2M Core 1.1 §6.3.4: a name without a value takes the attribute back.
-        let gone = queries_of(before)
-            .map(name_of)
-            .filter(|name| !queries_of(&attributes).any(|query| name_of(query) == *name));
-        queries.extend(gone.map(str::to_owned).collect::<Vec<_>>());
-        Self { path, attributes, queries, has_set: false }
-    }
-}
-
 /// What an observation begins with.
 pub(crate) struct Terms {
-    path: Path,
+    target: Target,
     /// None: as they are.
     attributes: Option<Arc<str>>,
     is_asked: bool,
+    /// Its attributes travelled with the request.
+    in_request: bool,
 }
 
 impl Terms {
-    pub(crate) fn asked(path: Path) -> Self {
-        Self { path, attributes: None, is_asked: true }
+    pub(crate) fn asked(target: Target) -> Self {
+        Self { target, attributes: None, is_asked: true, in_request: false }
     }
 
     pub(crate) fn wished(wish: &Wish) -> Self {
         let attributes = if wish.has_set { Arc::clone(&wish.attributes) } else { "".into() };
-        Self { path: wish.path, attributes: Some(attributes), is_asked: false }
+        Self {
+            target: wish.target.clone(),
+            attributes: Some(attributes),
+            is_asked: false,
+            in_request: !wish.queries.is_empty(),
+        }
     }
 }
 
 /// A notification whose first block is here.
 pub(crate) struct Rest {
-    pub(crate) path: Path,
+    pub(crate) target: Target,
     pub(crate) begun: Begun,
     /// Its acknowledgement.
     held: HeldAnswer,
@@ -164,100 +75,139 @@ pub(crate) struct Rest {
 impl Gateway {
     /// Brings what a device observes for us to what we want: after each Register, and when either changed.
     pub(crate) fn reconcile(&mut self, _now: Now, index: DeviceIndex) {
-        let Some(device) = self.directory.get(index) else { return };
-        let Some(registration) = device.registration.as_ref().filter(|registration| registration.is_told) else {
-            return;
-        };
-        let wanted = device.profile.wanted(&registration.objects);
-        if wanted.is_empty() && device.dialog.is_none() {
+        let Some((goals, version)) = self.goals(index) else { return };
+        if goals.is_empty() && self.directory.get(index).is_none_or(|device| device.dialog.is_none()) {
             return;
         }
         let Some(dialog) = self.dialog(index) else { return };
         dialog.errands.retain(|task| !matches!(task.errand, Errand::Observe(_) | Errand::Cancel(_)));
         for observation in &dialog.observations {
-            if !observation.is_asked && !wanted.iter().any(|(path, _)| *path == observation.path) {
-                dialog.errands.push_back(Errand::Cancel(observation.path).into());
+            if !observation.is_asked && !goals.iter().any(|(target, _)| *target == observation.target) {
+                dialog.errands.push_back(Errand::Cancel(observation.target.clone()).into());
             }
         }
-        for (path, attributes) in wanted {
+        for (target, attributes) in goals {
             let is_on_its_way = matches!(
                 dialog.under_way().map(|task| &task.errand),
-                Some(Errand::Observe(wish)) if wish.path == path && wish.attributes == attributes
+                Some(Errand::Observe(wish)) if wish.target == target && wish.attributes == attributes
             );
-            let known = dialog.observations.iter_mut().find(|observation| observation.path == path);
-            let before = known.map_or_else(String::new, |observation| {
+            let known = dialog.observations.iter_mut().find(|observation| observation.target == target);
+            let is_as_wanted = known.is_some_and(|observation| {
                 observation.is_asked = false;
-                observation.attributes.to_string()
+                observation.attributes == attributes
             });
-            let is_known = dialog.observations.iter().any(|observation| observation.path == path);
-            if is_on_its_way || (is_known && before == *attributes) {
+            if is_on_its_way || is_as_wanted {
                 continue;
             }
-            dialog.errands.push_back(Errand::Observe(Wish::new(path, attributes, &before)).into());
+            let wish = if travels_with_request(version, &target, &attributes) {
+                Wish::in_request(target, attributes)
+            } else {
+                let observations = &dialog.observations;
+                Wish::new(target, attributes, |path| attributes_at(observations, path))
+            };
+            dialog.errands.push_back(Errand::Observe(wish).into());
         }
     }
 
+    /// What to observe on a device that is registered, and the version it speaks.
+    fn goals(&self, index: DeviceIndex) -> Option<(Vec<Goal>, Version)> {
+        let device = self.directory.get(index)?;
+        let registration = device.registration.as_ref().filter(|registration| registration.is_told)?;
+        let has_composite = device.composite_format(lacks::OBSERVE | lacks::THIS_GROUP, 0).is_some();
+        let goals = device.profile.goals(registration.version, &registration.objects, has_composite);
+        Some((goals, registration.version))
+    }
+
     /// Cancels what we stopped wanting while it began.
-    pub(crate) fn drop_unwanted(&mut self, index: DeviceIndex, path: &Path) {
-        let Some(device) = self.directory.get_mut(index) else { return };
-        let Some(registration) = &device.registration else { return };
-        let is_wanted = device.profile.wanted(&registration.objects).iter().any(|(wanted, _)| wanted == path);
-        if let Some(dialog) = device.dialog.as_mut().filter(|_| !is_wanted) {
-            dialog.errands.push_back(Errand::Cancel(*path).into());
+    pub(crate) fn drop_unwanted(&mut self, index: DeviceIndex, target: &Target) {
+        let Some((goals, _)) = self.goals(index) else { return };
+        let is_wanted = goals.iter().any(|(wanted, _)| match target {
+            // A path of a group that went one by one is wanted, too.
+            Target::Single(path) => wanted.paths().contains(path),
+            Target::Composite(_) => wanted == target,
+        });
+        if let Some(dialog) = self.dialog(index).filter(|_| !is_wanted) {
+            dialog.errands.push_back(Errand::Cancel(target.clone()).into());
         }
     }
 
     /// The device accepted an observation, or answered it as if it were a read.
     pub(crate) fn begin_observation(&mut self, now: Now, index: DeviceIndex, terms: &Terms, answered: &Answered) {
         let Some(dialog) = self.dialog(index) else { return };
-        let at = dialog.observations.iter().position(|observation| observation.path == terms.path);
+        let at = dialog.observations.iter().position(|observation| observation.target == terms.target);
         let has_room = at.is_some() || dialog.observations.len() < OBSERVATIONS_PER_DEVICE_MAX;
         // RFC 7641 §4.1: a device that will not notify answers without the option. One that would, but is one too many
         // for us, is told with a reset when it notifies.
         let sequence = answered.observe.filter(|_| has_room);
         let former = at.map(|at| dialog.observations.swap_remove(at));
         let Some(sequence) = sequence else {
-            self.note_observation(now, index, &terms.path, "refused", Some(answered.code), "");
-            self.note_values(now, index, "read", &terms.path, answered.content_format, &answered.payload);
+            self.note_observation(now, index, &terms.target, "refused", Some(answered.code), "");
+            self.note_values(now, index, "read", &terms.target, answered.content_format, &answered.payload);
             return;
         };
         let mut order = Order::new();
         order.accept(now.monotonic, sequence);
         let kept = former.as_ref().map_or_else(|| "".into(), |former| Arc::clone(&former.attributes));
         let observation = Observation {
-            path: terms.path,
+            target: terms.target.clone(),
             token: answered.token,
             order,
             attributes: terms.attributes.clone().unwrap_or(kept),
-            is_asked: terms.is_asked && former.is_none_or(|former| former.is_asked),
+            is_asked: terms.is_asked && former.as_ref().is_none_or(|former| former.is_asked),
+            in_request: terms.in_request
+                || (terms.attributes.is_none() && former.is_some_and(|former| former.in_request)),
         };
         let attributes = Arc::clone(&observation.attributes);
         dialog.observations.push(observation);
-        self.note_observation(now, index, &terms.path, "established", Some(answered.code), &attributes);
-        self.note_values(now, index, "notify", &terms.path, answered.content_format, &answered.payload);
+        self.note_observation(now, index, &terms.target, "established", Some(answered.code), &attributes);
+        self.note_values(now, index, "notify", &terms.target, answered.content_format, &answered.payload);
+    }
+
+    /// Tells where the attributes that a device says it has are not those that we set (OMA LwM2M Core 1.1 §6.3.2).
+    pub(crate) fn note_drift(&mut self, now: Now, index: DeviceIndex, links: &Links) {
+        let Some(dialog) = self.directory.get(index).and_then(|device| device.dialog.as_ref()) else { return };
+        let mut drifted = Vec::new();
+        let is_ours = |observation: &&Observation| !observation.is_asked && !observation.in_request;
+        for observation in dialog.observations.iter().filter(is_ours) {
+            let mut ours = Attributes::default();
+            let queries: Vec<&[u8]> = queries_of(&observation.attributes).map(str::as_bytes).collect();
+            if ours.apply(&queries).is_err() {
+                continue;
+            }
+            for link in links.objects.iter().filter(|link| observation.target.paths().contains(&link.path)) {
+                let there = Attributes::of_link(&link.attributes);
+                if there.as_ref() != Ok(&ours) {
+                    let there = there.map(|there| there.to_queries().join("&")).unwrap_or_default();
+                    drifted.push((link.path, there));
+                }
+            }
+        }
+        for (path, attributes) in drifted {
+            self.note_observation(now, index, &Target::Single(path), "drifted", None, &attributes);
+        }
     }
 
     /// We ended an observation.
-    pub(crate) fn end_observation(&mut self, now: Now, index: DeviceIndex, path: &Path, code: Code) {
-        self.forget_observation(index, path);
-        self.note_observation(now, index, path, "cancelled", Some(code), "");
+    pub(crate) fn end_observation(&mut self, now: Now, index: DeviceIndex, target: &Target, code: Code) {
+        self.forget_observation(index, target);
+        self.note_observation(now, index, target, "cancelled", Some(code), "");
     }
 
     /// The device did not want to be observed.
-    pub(crate) fn end_refused(&mut self, now: Now, index: DeviceIndex, path: &Path, code: Code) {
-        self.forget_observation(index, path);
-        self.note_observation(now, index, path, "refused", Some(code), "");
+    pub(crate) fn end_refused(&mut self, now: Now, index: DeviceIndex, target: &Target, code: Code) {
+        self.forget_observation(index, target);
+        self.note_observation(now, index, target, "refused", Some(code), "");
     }
 
     /// The device ended an observation, or does not answer.
-    pub(crate) fn lose_observation(&mut self, now: Now, index: DeviceIndex, path: &Path, code: Option<Code>) {
-        self.forget_observation(index, path);
-        self.note_observation(now, index, path, "lost", code, "");
+    pub(crate) fn lose_observation(&mut self, now: Now, index: DeviceIndex, target: &Target, code: Option<Code>) {
+        self.forget_observation(index, target);
+        self.note_observation(now, index, target, "lost", code, "");
     }
 
-    pub(crate) fn forget_observation(&mut self, index: DeviceIndex, path: &Path) {
+    pub(crate) fn forget_observation(&mut self, index: DeviceIndex, target: &Target) {
         if let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) {
-            dialog.observations.retain(|observation| observation.path != *path);
+            dialog.observations.retain(|observation| observation.target != *target);
         }
     }
 
@@ -266,7 +216,7 @@ impl Gateway {
         let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
         for observation in std::mem::take(&mut dialog.observations) {
             if observation.is_asked {
-                self.note_observation(now, index, &observation.path, "lost", None, "");
+                self.note_observation(now, index, &observation.target, "lost", None, "");
             }
         }
     }
@@ -293,24 +243,26 @@ impl Gateway {
             self.stats.busy += 1;
             return true;
         }
-        let path = observation.path;
+        let target = observation.target.clone();
         let held = HeldAnswer::notification(key, message);
         let sequence = message.observe().filter(|_| message.code.is_success());
-        if sequence.is_some_and(|sequence| !observation.order.accept(now.monotonic, sequence)) {
+        // RFC 8323 §7.1: over a connection they come in order, and their numbers mean nothing.
+        let is_ordered = message.kind == Kind::Reliable;
+        if !is_ordered && sequence.is_some_and(|sequence| !observation.order.accept(now.monotonic, sequence)) {
             self.stats.notify_late += 1;
             self.acknowledge_notification(now, &held, true);
             return true;
         }
         self.stats.notify += 1;
         if let Some(begun) = Begun::of(message).filter(|_| sequence.is_some()) {
-            self.await_rest(now, index, Rest { path, begun, held });
+            self.await_rest(now, index, Rest { target, begun, held });
             return true;
         }
         let has_values = message.code.is_success()
-            && self.note_values(now, index, "notify", &path, message.content_format(), message.payload);
+            && self.note_values(now, index, "notify", &target, message.content_format(), message.payload);
         if sequence.is_none() {
             // RFC 7641 §3.2 and §4.2: an error, or an answer without the option, is the last one.
-            self.lose_observation(now, index, &path, Some(message.code));
+            self.lose_observation(now, index, &target, Some(message.code));
         }
         if has_values || sequence.is_none() {
             self.hold_notification(now, partition, held);
@@ -332,7 +284,7 @@ impl Gateway {
         let held = rest.held;
         let Some(dialog) = self.dialog(index) else { return };
         // RFC 7641 §3.5: a newer notification makes an older one's blocks worthless.
-        let is_outdated = |task: &Task| matches!(&task.errand, Errand::Rest(older) if older.path == rest.path);
+        let is_outdated = |task: &Task| matches!(&task.errand, Errand::Rest(older) if older.target == rest.target);
         dialog.errands.retain(|task| !is_outdated(task));
         let waiting = dialog.errands.iter().filter(|task| matches!(task.errand, Errand::Rest(_))).count();
         if waiting >= RESTS_PER_DEVICE_MAX {
@@ -350,7 +302,7 @@ impl Gateway {
     /// A notification is whole now.
     pub(crate) fn conclude_rest(&mut self, now: Now, index: DeviceIndex, rest: Rest, answered: &Answered) {
         let Some(partition) = self.directory.get(index).map(|device| device.partition) else { return };
-        if self.note_values(now, index, "notify", &rest.path, answered.content_format, &answered.payload) {
+        if self.note_values(now, index, "notify", &rest.target, answered.content_format, &answered.payload) {
             self.hold_notification(now, partition, rest.held);
         } else {
             self.acknowledge_notification(now, &rest.held, true);
@@ -384,7 +336,7 @@ impl Gateway {
         now: Now,
         index: DeviceIndex,
         via: &str,
-        path: &Path,
+        target: &Target,
         format: Option<u16>,
         payload: &[u8],
     ) -> bool {
@@ -393,11 +345,14 @@ impl Gateway {
         let mut event = device_event(&mut self.pages, now, device, "readings");
         event.text("via", via);
         if via == "notify" {
-            event.text("path", &path.to_string());
+            match target {
+                Target::Single(path) => event.text("path", &path.to_string()),
+                Target::Composite(paths) => event.value("paths", |body| write_paths(body, paths)),
+            }
         }
         let body = event.body();
         body.extend_from_slice(b",\"readings\":[");
-        match lwm2m::codec::readings_json(format, path, payload, unix_s(now), &self.definitions, body) {
+        match lwm2m::codec::readings_json(format, &target.base(), payload, unix_s(now), &self.definitions, body) {
             Ok(0) => false,
             Ok(_) => {
                 event.body().push(b']');
@@ -413,6 +368,31 @@ impl Gateway {
     }
 }
 
+/// The attributes that we set at a path, so far as we know.
+fn attributes_at(observations: &[Observation], path: &Path) -> Option<Arc<str>> {
+    let mut there = observations.iter().filter(|observation| !observation.in_request);
+    let found = there.find(|observation| observation.target.paths().contains(path))?;
+    Some(Arc::clone(&found.attributes))
+}
+
+/// Whether the attributes go with the request to observe (OMA LwM2M Core 1.2 §6.4.1): a message less for every path.
+/// Conditions on single values mean nothing for several paths at once.
+fn travels_with_request(version: Version, target: &Target, attributes: &str) -> bool {
+    let is_for_all = |query: &str| matches!(name_of(query), "pmin" | "pmax" | "epmin" | "epmax" | "con");
+    version >= Version::V1_2
+        && !attributes.is_empty()
+        && (!target.is_composite() || queries_of(attributes).all(is_for_all))
+}
+
+fn write_paths(body: &mut Vec<u8>, paths: &[Path]) {
+    for (number, path) in paths.iter().enumerate() {
+        body.extend_from_slice(if number == 0 { b"[\"" } else { b",\"" });
+        path.write(body);
+        body.push(b'"');
+    }
+    body.push(b']');
+}
+
 impl HeldAnswer {
     /// The acknowledgement of a notification, if it wants one.
     fn notification(peer: PeerKey, message: &Message<'_>) -> Self {
@@ -426,64 +406,5 @@ impl HeldAnswer {
             location: None,
             block1: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)] // a test that cannot go on should stop
-    use super::*;
-
-    fn path(text: &str) -> Path {
-        Path::parse(text).unwrap()
-    }
-
-    fn objects(paths: &[&str]) -> Objects {
-        Objects::of_paths(paths.iter().map(|text| (path(text), None)).collect())
-    }
-
-    fn expanded(pattern: &str, registered: &[&str]) -> Vec<String> {
-        let paths = Pattern::parse(pattern).unwrap().expand(&objects(registered));
-        paths.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn an_asterisk_means_every_registered_instance() {
-        let registered = ["/1/0", "/3/0", "/3303/0", "/3303/7", "/3304"];
-
-        assert_eq!(expanded("/3303/*/5700", &registered), ["/3303/0/5700", "/3303/7/5700"]);
-        assert_eq!(expanded("/3303/*", &registered), ["/3303/0", "/3303/7"]);
-        assert!(expanded("/3304/*/5700", &registered).is_empty(), "an object without instances has none to observe");
-    }
-
-    #[test]
-    fn a_plain_path_counts_only_if_it_is_registered() {
-        let registered = ["/3/0", "/3304"];
-
-        assert_eq!(expanded("/3/0/9", &registered), ["/3/0/9"]);
-        assert_eq!(expanded("/3304/2/5700", &registered), ["/3304/2/5700"]);
-        assert!(expanded("/3303/0/5700", &registered).is_empty());
-    }
-
-    #[test]
-    fn an_asterisk_stands_for_an_instance_and_nothing_else() {
-        for wrong in ["/*", "/*/0/1", "/*/*/1", "/3303/0/*", "/3303/*/*", "/3303/**", "3303/*"] {
-            assert!(Pattern::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn attributes_that_make_no_sense_are_refused() {
-        assert!(Intent::parse("/3303/*/5700", "pmin=10&pmax=60").is_ok());
-        for wrong in ["pmin=much", "often=1", "gt=1&lt=2"] {
-            assert!(matches!(Intent::parse("/3303/*/5700", wrong), Err(EntryError::Attributes { .. })), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn attributes_that_are_not_wanted_any_more_are_taken_back() {
-        let wish = Wish::new(path("/3303/0/5700"), "pmax=60&st=1".into(), "pmin=5&pmax=30");
-
-        assert_eq!(wish.queries, ["pmax=60", "st=1", "pmin"]);
     }
 }

@@ -1,16 +1,16 @@
-//! From a request as Python asks it to CoAP, and from the device's answer to JSON.
+//! From a request as Python asks it to CoAP.
 
-use coap::exchange::{Answered, Request as CoapRequest};
+use coap::exchange::Request as CoapRequest;
 use coap::{Code, content_format, observe};
-use lwm2m::{Definitions, Kind, Links, Path, Record, Value, Version};
+use lwm2m::{Definitions, Kind, Path, Record, Value, Version};
 use serde_json::Value as Json;
 
 use crate::command::Operation;
 use crate::dialog::Push;
-use crate::event::write_text;
+use crate::intent::{Target, misfit};
 
 /// Content formats to try with a device, best first.
-fn formats(version: Version, understood: &[u16]) -> Vec<u16> {
+pub(crate) fn formats(version: Version, understood: &[u16]) -> Vec<u16> {
     use content_format::{SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
     // OMA LwM2M Core 1.0 §6.4 knows TLV; SenML came with 1.1 (Core 1.1 §7.4).
     let all: &[u16] =
@@ -36,21 +36,33 @@ pub(crate) const fn format_bit(format: u16) -> u8 {
     }
 }
 
+/// OMA LwM2M Core 1.2 §6.3.2: how far below a path Discover may look.
+const DEPTH_MAX: u64 = 3;
+
 /// Where and in which format to ask.
 pub(crate) struct Manner<'a> {
+    /// What the client speaks.
+    pub(crate) version: Version,
     /// Before every path; empty almost always.
     pub(crate) root: &'a str,
     pub(crate) format: u16,
     pub(crate) definitions: &'a Definitions,
 }
 
+impl<'a> Manner<'a> {
+    /// For what does not depend on the device: whether a request makes sense, and what it is about.
+    pub(crate) fn for_any(definitions: &'a Definitions) -> Self {
+        Self { version: Version::V1_2, root: "", format: content_format::SENML_CBOR, definitions }
+    }
+}
+
 impl Manner<'_> {
-    fn request(&self, code: Code, path: &Path) -> CoapRequest {
+    pub(crate) fn request(&self, code: Code, path: &Path) -> CoapRequest {
         CoapRequest::new(code, format!("{}{path}", self.root))
     }
 
     /// The format for this path: text cannot carry bytes.
-    fn format_for(&self, path: &Path) -> u16 {
+    pub(crate) fn format_for(&self, path: &Path) -> u16 {
         let is_opaque = self.definitions.kind(path) == Some(Kind::Opaque);
         if self.format == content_format::TEXT_PLAIN && is_opaque { content_format::OCTET_STREAM } else { self.format }
     }
@@ -58,6 +70,14 @@ impl Manner<'_> {
     /// `GET` with what we would like to have.
     pub(crate) fn read(&self, path: &Path) -> CoapRequest {
         CoapRequest { accept: Some(self.format_for(path)), ..self.request(Code::GET, path) }
+    }
+
+    /// Begins or ends an observation.
+    pub(crate) fn observe(&self, target: &Target, value: u32) -> Result<CoapRequest, String> {
+        match target {
+            Target::Single(path) => Ok(CoapRequest { observe: Some(value), ..self.read(path) }),
+            Target::Composite(paths) => self.fetch(paths, Some(value)),
+        }
     }
 
     /// Write-Attributes (OMA LwM2M Core 1.1 §6.3.4).
@@ -73,14 +93,35 @@ impl Manner<'_> {
             Operation::WritePartial => self.write(Code::POST, path, body),
             Operation::Execute => self.execute(path, body),
             Operation::Create => self.create(path, body),
-            Operation::Delete => Ok(self.request(Code::DELETE, path)),
-            Operation::Discover => {
-                Ok(CoapRequest { accept: Some(content_format::LINK_FORMAT), ..self.request(Code::GET, path) })
-            }
-            Operation::WriteAttributes => Ok(self.write_attributes(path, attribute_queries(body)?)),
+            Operation::Delete => self.delete(path),
+            Operation::Discover => self.discover(path, body),
+            Operation::WriteAttributes => Ok(self.write_attributes(path, attribute_queries(self.version, path, body)?)),
             Operation::Observe => Ok(CoapRequest { observe: Some(observe::REGISTER), ..self.read(path) }),
             Operation::CancelObservation => Ok(CoapRequest { observe: Some(observe::CANCEL), ..self.read(path) }),
+            _ => self.composite(operation, body),
         }
+    }
+
+    fn delete(&self, path: &Path) -> Result<CoapRequest, String> {
+        // OMA LwM2M Core 1.2 §6.3.7: an instance of a resource, too.
+        match path.depth() {
+            2 => Ok(self.request(Code::DELETE, path)),
+            4 if self.version >= Version::V1_2 => Ok(self.request(Code::DELETE, path)),
+            4 => Err("only a client of LwM2M 1.2 can delete an instance of a resource".to_owned()),
+            _ => Err(format!("{path}: only instances can be deleted")),
+        }
+    }
+
+    fn discover(&self, path: &Path, body: Option<&Json>) -> Result<CoapRequest, String> {
+        let mut request = CoapRequest { accept: Some(content_format::LINK_FORMAT), ..self.request(Code::GET, path) };
+        if let Some(depth) = body.and_then(|body| body.get("depth")).filter(|depth| !depth.is_null()) {
+            let depth = depth.as_u64().filter(|depth| *depth <= DEPTH_MAX).ok_or("depth: not from 0 to 3")?;
+            if self.version < Version::V1_2 {
+                return Err("only a client of LwM2M 1.2 knows a depth".to_owned());
+            }
+            request.queries.push(format!("depth={depth}"));
+        }
+        Ok(request)
     }
 
     fn write(&self, code: Code, path: &Path, body: Option<&Json>) -> Result<CoapRequest, String> {
@@ -132,7 +173,7 @@ impl Manner<'_> {
         matches!(self.format, content_format::SENML_CBOR | content_format::SENML_JSON)
     }
 
-    fn with_records(
+    pub(crate) fn with_records(
         &self,
         request: CoapRequest,
         format: u16,
@@ -159,7 +200,7 @@ impl Manner<'_> {
         Ok(records)
     }
 
-    fn children(
+    pub(crate) fn children(
         &self,
         path: &Path,
         values: &serde_json::Map<String, Json>,
@@ -175,7 +216,7 @@ impl Manner<'_> {
         values.iter().map(record).collect()
     }
 
-    fn value(&self, path: &Path, json: &Json) -> Result<Value, String> {
+    pub(crate) fn value(&self, path: &Path, json: &Json) -> Result<Value, String> {
         let kind = match (self.definitions.kind(path), json) {
             (Some(kind), _) => kind,
             (None, Json::String(_)) => Kind::String,
@@ -221,10 +262,13 @@ fn child(path: &Path, id: &str) -> Result<Path, String> {
     number.and_then(|number| path.child(number)).ok_or_else(|| format!("{id}: not an id"))
 }
 
-fn attribute_queries(body: Option<&Json>) -> Result<Vec<String>, String> {
+fn attribute_queries(version: Version, path: &Path, body: Option<&Json>) -> Result<Vec<String>, String> {
     let body = body.and_then(Json::as_object).ok_or("a body is needed")?;
     let mut queries = Vec::new();
     for (name, value) in body {
+        if let Some(why) = misfit(name, version, path) {
+            return Err(format!("{path}: {name} {why}"));
+        }
         match value {
             // Core 1.1 §6.3.4: a name without a value takes the attribute back.
             Json::Null => queries.push(name.clone()),
@@ -238,115 +282,6 @@ fn attribute_queries(body: Option<&Json>) -> Result<Vec<String>, String> {
     Ok(queries)
 }
 
-/// What a device answered, as JSON.
-pub(crate) struct Understood {
-    pub(crate) body: Option<Vec<u8>>,
-    /// The values in it, for an event.
-    pub(crate) readings: Vec<Record>,
-}
-
-/// Reads the answer to a request that went well.
-pub(crate) fn understand(
-    operation: Operation,
-    path: &Path,
-    answered: &Answered,
-    now_s: f64,
-    definitions: &Definitions,
-) -> Result<Understood, String> {
-    match operation {
-        Operation::Read | Operation::Observe => {
-            let records = records_of(path, answered, now_s, definitions)?;
-            Ok(Understood { body: Some(content_json(&records)), readings: records })
-        }
-        Operation::Discover => {
-            let links = Links::parse(&answered.payload).map_err(|error| error.to_string())?;
-            Ok(Understood { body: Some(links_json(&links)), readings: Vec::new() })
-        }
-        Operation::Create => {
-            let location: String = answered.location.iter().map(|segment| format!("/{segment}")).collect();
-            let mut body = b"{\"path\":".to_vec();
-            match Path::parse(&location) {
-                Ok(created) if !created.is_root() => write_text(&mut body, &created.to_string()),
-                _ => write_text(&mut body, &path.to_string()),
-            }
-            body.push(b'}');
-            Ok(Understood { body: Some(body), readings: Vec::new() })
-        }
-        _ => Ok(Understood { body: None, readings: Vec::new() }),
-    }
-}
-
-/// The values of an answer, each of its declared kind where that is possible.
-pub(crate) fn records_of(
-    path: &Path,
-    answered: &Answered,
-    now_s: f64,
-    definitions: &Definitions,
-) -> Result<Vec<Record>, String> {
-    let format = answered.content_format.unwrap_or(content_format::TEXT_PLAIN);
-    let mut records =
-        lwm2m::codec::decode(format, path, &answered.payload, now_s, definitions).map_err(|error| error.to_string())?;
-    for record in &mut records {
-        // A value of another kind than declared is shown as it came.
-        let _ = record.retype(definitions);
-    }
-    Ok(records)
-}
-
-fn content_json(records: &[Record]) -> Vec<u8> {
-    let mut body = b"{\"content\":[".to_vec();
-    for (number, record) in records.iter().enumerate() {
-        if number > 0 {
-            body.push(b',');
-        }
-        write_record(&mut body, record, true);
-    }
-    body.extend_from_slice(b"]}");
-    body
-}
-
-/// Appends one value: `{"path":"/3/0/9","value":87,"type":"integer","time":...}`.
-pub(crate) fn write_record(body: &mut Vec<u8>, record: &Record, has_type: bool) {
-    body.extend_from_slice(b"{\"path\":\"");
-    record.path.write(body);
-    body.extend_from_slice(b"\",\"value\":");
-    record.value.to_json(body);
-    if has_type {
-        body.extend_from_slice(b",\"type\":");
-        write_text(body, record.value.kind().name());
-    }
-    if let Some(time) = record.time.filter(|time| time.is_finite()) {
-        body.extend_from_slice(b",\"time\":");
-        Value::Float(time).to_json(body);
-    }
-    body.push(b'}');
-}
-
-fn links_json(links: &Links) -> Vec<u8> {
-    let mut body = b"{\"links\":[".to_vec();
-    for (number, link) in links.objects.iter().enumerate() {
-        body.extend_from_slice(if number > 0 { b",{\"path\":" } else { b"{\"path\":" });
-        write_text(&mut body, &link.path.to_string());
-        body.extend_from_slice(b",\"attributes\":{");
-        let version = link.version.as_ref().map(|version| ("ver", Some(version)));
-        let others = link.attributes.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
-        for (place, (name, value)) in version.into_iter().chain(others).enumerate() {
-            if place > 0 {
-                body.push(b',');
-            }
-            write_text(&mut body, name);
-            body.push(b':');
-            match value {
-                Some(value) => write_text(&mut body, value),
-                None => body.extend_from_slice(b"true"),
-            }
-        }
-        body.extend_from_slice(b"}}");
-    }
-    body.extend_from_slice(b"]}");
-    body
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a test that cannot go on should stop
@@ -357,7 +292,7 @@ mod tests {
     }
 
     fn plan(format: u16, operation: Operation, at: &str, body: &str) -> Result<CoapRequest, String> {
-        let manner = Manner { root: "", format, definitions: Definitions::embedded() };
+        let manner = Manner { version: Version::V1_2, root: "", format, definitions: Definitions::embedded() };
         let body: Option<Json> = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
         manner.plan(operation, &path(at), body.as_ref())
     }
@@ -416,6 +351,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_asked_only_for_what_its_version_knows() {
+        let of_version = |version, operation, at: &str, body: &str| {
+            let manner = Manner { version, ..Manner::for_any(Definitions::embedded()) };
+            let body: Option<Json> = (!body.is_empty()).then(|| serde_json::from_str(body).unwrap());
+            manner.plan(operation, &path(at), body.as_ref())
+        };
+
+        for (operation, at, body) in [
+            (Operation::Delete, "/3/0/11/1", ""),
+            (Operation::Discover, "/3", r#"{"depth":2}"#),
+            (Operation::WriteAttributes, "/3/0/9", r#"{"con":true}"#),
+        ] {
+            assert!(of_version(Version::V1_1, operation, at, body).is_err(), "{operation:?}");
+            assert!(of_version(Version::V1_2, operation, at, body).is_ok(), "{operation:?}");
+        }
+        let discover = of_version(Version::V1_2, Operation::Discover, "/3", r#"{"depth":2}"#).unwrap();
+        assert_eq!(discover.queries, ["depth=2"]);
+        assert!(of_version(Version::V1_2, Operation::Discover, "/3", r#"{"depth":4}"#).is_err());
+        assert!(of_version(Version::V1_2, Operation::Delete, "/3/0/11", "").is_err());
+        assert!(of_version(Version::V1_2, Operation::WriteAttributes, "/3/0", r#"{"gt":1}"#).is_err());
+    }
+
+    #[test]
     fn a_body_that_makes_no_sense_is_refused() {
         for (operation, at, body) in [
             (Operation::Write, "/3/0/15", ""),
@@ -432,7 +390,8 @@ mod tests {
 
     #[test]
     fn an_alternate_root_stands_before_every_path() {
-        let manner = Manner { root: "/lwm2m", format: 112, definitions: Definitions::embedded() };
+        let manner =
+            Manner { version: Version::V1_1, root: "/lwm2m", format: 112, definitions: Definitions::embedded() };
 
         assert_eq!(manner.read(&path("/3/0/9")).path, "/lwm2m/3/0/9");
     }

@@ -1,17 +1,19 @@
-//! Whom we exchange datagrams with: an address, or a DTLS session that may change its address.
+//! Whom we exchange messages with: an address, a DTLS session that may change its address, or a connection.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ahash::RandomState;
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
+use coap::{Capacity, Connection};
 use dtls::{ConnectionId, Session};
 use hashbrown::HashTable;
 
 use crate::devices::DeviceIndex;
-use crate::outbox::SocketNumber;
+use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::timers::Slot;
 
 /// Names one peer for as long as it lives; a later one in the same place has another generation.
@@ -27,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// Without one it speaks in the clear.
     pub(crate) security: Option<Box<Association>>,
+    /// Without one it sends datagrams.
+    pub(crate) connected: Option<Box<Connected>>,
     /// Whose peer it is, once we know.
     pub(crate) device: Option<DeviceIndex>,
     /// What we answered lately, for copies of a request.
@@ -48,6 +52,22 @@ pub(crate) struct Association {
     pub(crate) handshake: Slot,
 }
 
+/// A connection and what belongs to it.
+pub(crate) struct Connected {
+    pub(crate) number: ConnectionNumber,
+    pub(crate) connection: Connection,
+    pub(crate) timer: Slot,
+    /// Bytes of an unfinished message, as they count in the sum of all.
+    pub(crate) buffered: usize,
+}
+
+impl Peer {
+    /// What it takes, if it is connected.
+    pub(crate) fn capacity(&self) -> Option<Capacity> {
+        self.connected.as_ref().map(|connected| connected.connection.capacity())
+    }
+}
+
 struct Place {
     generation: u32,
     peer: Option<Peer>,
@@ -61,6 +81,9 @@ pub(crate) struct Peers {
     /// one with addresses in it, and stays in the processor's cache.
     by_address: HashTable<u32>,
     by_connection_id: HashMap<ConnectionId, u32, RandomState>,
+    by_connection: HashMap<ConnectionNumber, u32, RandomState>,
+    /// How many connections come from one network.
+    connections_from: HashMap<IpAddr, usize, RandomState>,
     hasher: RandomState,
     half_open: usize,
     secure: usize,
@@ -75,6 +98,8 @@ impl Peers {
             free: Vec::new(),
             by_address: HashTable::new(),
             by_connection_id: HashMap::with_hasher(hasher.clone()),
+            by_connection: HashMap::with_hasher(hasher.clone()),
+            connections_from: HashMap::with_hasher(hasher.clone()),
             hasher,
             half_open: 0,
             secure: 0,
@@ -142,22 +167,44 @@ impl Peers {
         self.by_connection_id.get(&id).and_then(|index| self.at(*index))
     }
 
+    pub(crate) fn by_connection(&self, number: ConnectionNumber) -> Option<PeerKey> {
+        self.by_connection.get(&number).and_then(|index| self.at(*index))
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    pub(crate) fn connected(&self) -> Vec<PeerKey> {
+        self.by_connection.values().filter_map(|index| self.at(*index)).collect()
+    }
+
+    pub(crate) fn connections_from(&self, address: IpAddr) -> usize {
+        self.connections_from.get(&network(address)).copied().unwrap_or(0)
+    }
+
     /// A new peer at an address; whoever had the address before keeps everything else.
     pub(crate) fn insert(&mut self, peer: Peer) -> PeerKey {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place { generation: 0, peer: None });
             self.places.len() as u32 - 1
         });
+        if let Some(connected) = &peer.connected {
+            self.by_connection.insert(connected.number, index);
+            *self.connections_from.entry(network(peer.address.ip())).or_default() += 1;
+        }
         if let Some(association) = &peer.security {
             self.by_connection_id.insert(association.connection_id, index);
             self.half_open += 1;
             self.secure += 1;
         }
-        let (socket, address) = (peer.socket, peer.address);
+        let address = peer.connected.is_none().then_some((peer.socket, peer.address));
         let place = &mut self.places[index as usize];
         place.peer = Some(peer);
         let key = PeerKey { index, generation: place.generation };
-        self.learn_address(index, socket, address);
+        if let Some((socket, address)) = address {
+            self.learn_address(index, socket, address);
+        }
         key
     }
 
@@ -168,6 +215,15 @@ impl Peers {
         let peer = place.peer.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(key.index);
+        if let Some(connected) = &peer.connected {
+            self.by_connection.remove(&connected.number);
+            if let Entry::Occupied(mut count) = self.connections_from.entry(network(peer.address.ip())) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
         if let Some(association) = &peer.security {
             self.by_connection_id.remove(&association.connection_id);
             self.secure -= 1;
@@ -213,4 +269,12 @@ impl Peers {
 fn is_at(places: &[Place], index: u32, socket: SocketNumber, address: SocketAddr) -> bool {
     let peer = places.get(index as usize).and_then(|place| place.peer.as_ref());
     peer.is_some_and(|peer| peer.address == address && peer.socket == socket)
+}
+
+/// What one subscriber of a network has: an address of IPv4, or 64 bits of one of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
 }

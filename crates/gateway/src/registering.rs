@@ -95,6 +95,7 @@ impl Gateway {
         }
         fragment.extend_from_slice(b"\"endpoint\":");
         write_text(&mut fragment, endpoint);
+        let usual = coap::Transmission::default();
         let entry = DeviceEntry {
             device: endpoint.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -104,7 +105,9 @@ impl Gateway {
             read: Vec::new(),
             awake_window: AWAKE_WINDOW,
             grace: self.options.enrolment_grace,
-            ack_timeout: coap::Transmission::default().ack_timeout,
+            ack_timeout: usual.ack_timeout,
+            random_factor: usual.random_factor,
+            max_retransmit: usual.max_retransmit,
         };
         let partition = self.pages.partition_of(endpoint);
         self.directory.by_id(endpoint).is_none().then_some(())?;
@@ -138,6 +141,9 @@ impl Gateway {
             is_unlogged: false,
         };
         let replaced = self.directory.register(index, Box::new(registration));
+        if let Some(device) = self.directory.get_mut(index) {
+            device.forget_lacking();
+        }
         self.restart_dialog(now, index);
         self.extend(now, index);
         self.heard(now, index);

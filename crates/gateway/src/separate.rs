@@ -1,6 +1,6 @@
 //! Answers that travel on their own (RFC 7252 §5.2.2): repeated until the device acknowledges them.
 
-use coap::Transmission;
+use coap::{Message, Transmission};
 
 use crate::gateway::Gateway;
 use crate::peers::PeerKey;
@@ -51,6 +51,29 @@ impl Gateway {
             self.post(key, datagram);
         }
         self.schedule_separate(key);
+    }
+
+    /// RFC 7252 §5.2.2: whoever waits too long for the log learns that we have the request.
+    pub(crate) fn acknowledge_slow(&mut self, now: Now) {
+        while let Some(held) = self.pages.slow(now.monotonic) {
+            // Notifications want nothing but their acknowledgement, which would be a promise here.
+            let waiting: Vec<_> = held
+                .iter_mut()
+                .filter(|held| held.is_confirmable && !held.code.is_empty())
+                .map(|held| {
+                    held.is_acknowledged = true;
+                    (held.peer, held.id, held.token)
+                })
+                .collect();
+            for (key, id, token) in waiting {
+                let acknowledgement = Message::acknowledgement(id);
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.answers.answered(now.monotonic, id, token, &acknowledgement);
+                }
+                self.stats.acknowledged_early += 1;
+                self.post(key, &acknowledgement);
+            }
+        }
     }
 
     fn schedule_separate(&mut self, key: PeerKey) {

@@ -193,7 +193,7 @@ impl Gateway {
         match device {
             Some(device) => self.bind(now, device, key),
             // The device was removed while it shook hands.
-            None => self.end_session(key),
+            None => self.end_session(now, key),
         }
     }
 
@@ -256,7 +256,10 @@ impl Gateway {
     }
 
     /// Says goodbye to a peer and forgets it.
-    pub(crate) fn end_session(&mut self, key: PeerKey) {
+    pub(crate) fn end_session(&mut self, now: Now, key: PeerKey) {
+        if self.peers.get(key).is_some_and(|peer| peer.connected.is_some()) {
+            return self.hang_up(now, key);
+        }
         if let Some(association) = self.peers.get_mut(key).and_then(|peer| peer.security.as_mut()) {
             association.session.close(&mut self.datagrams);
             self.flush(key);
@@ -265,10 +268,12 @@ impl Gateway {
     }
 
     /// The device is somewhere else now.
-    pub(crate) fn unbind(&mut self, _now: Now, key: PeerKey) {
+    pub(crate) fn unbind(&mut self, now: Now, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if peer.security.is_some() {
             self.remove_peer(key);
+        } else if peer.connected.is_some() {
+            self.hang_up(now, key);
         } else {
             peer.device = None;
         }
@@ -278,6 +283,11 @@ impl Gateway {
         let Some(mut peer) = self.peers.remove(key) else { return };
         if let Some(association) = peer.security.as_mut() {
             self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
+        }
+        if let Some(connected) = peer.connected.as_mut() {
+            self.timers.clear(&mut connected.timer, Timer::Connection(key.index));
+            self.unfinished_bytes -= connected.buffered;
+            self.outbox.end(connected.number);
         }
         self.timers.clear(&mut peer.separate, Timer::Separate(key.index));
         self.uploading_peers -= usize::from(!peer.uploads.is_idle());
@@ -326,6 +336,12 @@ impl Gateway {
 /// Sends one message to a peer; apart from the gateway, so that whoever sends may hold another part of it.
 pub(crate) fn post(peers: &mut Peers, outbox: &mut Outbox, datagrams: &mut Vec<Vec<u8>>, key: PeerKey, message: &[u8]) {
     let Some(peer) = peers.get_mut(key) else { return };
+    if let Some(connected) = &peer.connected {
+        if !outbox.write(connected.number, |out| connected.connection.send(message, out)) {
+            outbox.too_long += 1;
+        }
+        return;
+    }
     match peer.security.as_mut() {
         None => outbox.push(peer.socket, peer.address, |out| out.extend_from_slice(message)),
         Some(association) => {
@@ -345,11 +361,17 @@ fn flush(peers: &Peers, outbox: &mut Outbox, datagrams: &mut Vec<Vec<u8>>, key: 
     datagrams.clear();
 }
 
-fn new_peer(now: Now, socket: SocketNumber, address: SocketAddr, security: Option<Box<Association>>) -> Peer {
+pub(crate) fn new_peer(
+    now: Now,
+    socket: SocketNumber,
+    address: SocketAddr,
+    security: Option<Box<Association>>,
+) -> Peer {
     Peer {
         socket,
         address,
         security,
+        connected: None,
         device: None::<DeviceIndex>,
         answers: Answers::new(),
         uploads: Uploads::new(),

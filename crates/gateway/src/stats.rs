@@ -60,10 +60,31 @@ counters! {
     unknown_connection_id,
     unknown_address,
     relocated,
+    /// Over connections; signals and empty ones are none.
+    messages,
+    /// More connections than we keep, in all or from one address.
+    connections_refused,
+    /// Ended by the peer without a word.
+    connections_closed,
+    /// Ended by the peer as RFC 8323 §5.5 and §5.6 say.
+    connections_released,
+    connections_aborted,
+    /// No CSM in time, or something before it.
+    connections_without_csm,
+    /// What came was no message, too long, or a signal that cannot be honoured.
+    connections_broken,
+    /// Nothing was heard, and our Ping not answered.
+    connections_silent,
+    /// Ended by us: nobody had registered, the device sleeps, or it is somewhere else now.
+    connections_ended,
+    /// Too many bytes of unfinished messages in all.
+    connections_full,
     requests,
     requests_timed_out,
     /// Sent once more: the device slept, or came back from somewhere else.
     requests_repeated,
+    /// Composites that went as single operations, because the device knows no others.
+    composites_divided,
     file_blocks,
     file_unreadable,
 }

@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Handshake(u32),
     /// A separate response to a peer is to be repeated.
     Separate(u32),
+    /// A connection was silent for long, or is still to begin.
+    Connection(u32),
 }
 
 /// When the owner of a timer will be called; kept by the owner. Never later than it needs, maybe earlier.

@@ -114,6 +114,11 @@ impl Gateway {
                 return;
             }
         };
+        self.handle_parsed(now, origin, &message);
+    }
+
+    /// One CoAP message, however it travelled.
+    pub(crate) fn handle_parsed(&mut self, now: Now, origin: Origin, message: &Message<'_>) {
         let events_before = self.pages.events();
         if let Some(device) = origin.device {
             self.heard(now, device);
@@ -122,17 +127,17 @@ impl Gateway {
             }
         }
         if message.code.is_request() {
-            self.handle_request(now, origin, &message);
+            self.handle_request(now, origin, message);
         } else if message.is_ping() {
             self.stats.pings += 1;
             self.reset(&origin, message.id);
         } else {
-            self.handle_answer(now, origin, &message);
+            self.handle_answer(now, origin, message);
         }
         // Sending what waits is the first act on any uplink; an Update may have told only now who it is.
         let device = origin.device.or_else(|| {
-            let peer = self.peers.by_address(origin.socket, origin.address).filter(|_| !origin.is_secure)?;
-            self.peers.get(peer)?.device
+            let peer = origin.peer.or_else(|| self.peers.by_address(origin.socket, origin.address));
+            self.peers.get(peer.filter(|_| !origin.is_secure)?)?.device
         });
         if let Some(device) = device {
             self.pump(now, device);
@@ -152,6 +157,10 @@ impl Gateway {
 
     /// RFC 7252 §4.5: answers every copy of a request alike, and runs the request once.
     fn is_copy(&mut self, now: Now, origin: &Origin, message: &Message<'_>) -> bool {
+        // RFC 8323 §3.3: a connection makes none.
+        if message.kind == Kind::Reliable {
+            return false;
+        }
         let Some(key) = origin.peer else { return false };
         let Some(peer) = self.peers.get_mut(key) else { return false };
         match peer.answers.seen(now.monotonic, message.id, message.token) {
@@ -336,6 +345,7 @@ impl Gateway {
                 // A block of a file is cut anew for every copy (RFC 7252 §4.5 allows it), which saves its kilobyte.
                 if response.code != Code::SERVICE_UNAVAILABLE
                     && response.file.is_none()
+                    && message.kind != Kind::Reliable
                     && let Some(peer) = self.peers.get_mut(key)
                 {
                     peer.answers.answered(now.monotonic, message.id, message.token, &self.encoded);
@@ -360,11 +370,12 @@ impl Gateway {
 
     /// Keeps an answer until the open page of the partition is in the log.
     pub(crate) fn hold(&mut self, now: Now, partition: u32, held: HeldAnswer) {
+        self.note_held(held.peer);
         if self.options.acknowledge_at_once {
             self.deliver(now, held, true);
             return;
         }
-        if let Some(peer) = self.peers.get_mut(held.peer) {
+        if let Some(peer) = self.peers.get_mut(held.peer).filter(|peer| peer.connected.is_none()) {
             peer.answers.pending(now.monotonic, held.id, held.token);
         }
         self.pages.hold(partition, held);
@@ -400,10 +411,11 @@ impl Gateway {
         if kind == Kind::Confirmable {
             self.send_separately(now, held.peer);
         } else {
-            if let Some(peer) = self.peers.get_mut(held.peer) {
+            if let Some(peer) = self.peers.get_mut(held.peer).filter(|peer| peer.connected.is_none()) {
                 peer.answers.answered(now.monotonic, held.id, held.token, &self.encoded);
             }
             self.post_encoded(held.peer);
+            self.note_answered(now, held.peer);
         }
         if let (true, Code::CREATED, Some(device)) = (is_committed, code, device) {
             self.begin_dialog(now, device);
@@ -455,7 +467,7 @@ fn write_response(encoder: Encoder<'_>, response: &Response) {
         encoder = encoder.uint(option::MAX_AGE, RETRY_AFTER_S);
     }
     if let Some(file) = &response.file {
-        encoder = encoder.block2(file.block);
+        encoder = file.block.into_iter().fold(encoder, Encoder::block2);
     }
     if let Some(block) = response.block1 {
         encoder = encoder.block1(block);

@@ -280,6 +280,43 @@ fn a_device_that_does_not_answer_is_given_up_after_max_transmit_wait() {
 }
 
 #[test]
+fn a_device_is_waited_for_as_its_profile_says() {
+    let patient = DeviceEntry { ack_timeout: 10 * SECOND, random_factor: 1.0, max_retransmit: 1, ..entry(1) };
+    let mut world = World::with_registered(options(), &patient, config(1));
+    world.hosts[0].is_reachable = false;
+
+    world.submit(request(1, Operation::Read, "/3/0/9"));
+    let before = world.downlinks;
+    world.run(10 * SECOND - Duration::from_millis(1));
+    assert_eq!(world.downlinks, before);
+    world.run(20 * SECOND);
+    assert_eq!(world.downlinks - before, 1);
+    assert_eq!(world.outcomes(1), [Outcome::Sent], "10 s, and 20 s after the repetition");
+    world.run(SECOND);
+    assert_eq!(world.outcomes(1), [Outcome::Sent, Outcome::TimedOut]);
+}
+
+#[test]
+fn a_device_that_is_gone_holds_no_other_up() {
+    let mut world = World::with_registered(options(), &entry(1), config(1));
+    world.put(&entry(2));
+    world.add(config(2));
+    world.power_on(1);
+    world.run(SECOND);
+    world.hosts[0].is_reachable = false;
+
+    for id in 0..10 {
+        world.submit(request(id, Operation::Execute, "/3/0/4"));
+        let device = "d2".to_owned();
+        world.submit(Request { device, ..request(100 + id, Operation::Read, "/3/0/9") });
+    }
+
+    for id in 100..110 {
+        assert_eq!(world.outcomes(id), [Outcome::Sent, Outcome::Answered]);
+    }
+}
+
+#[test]
 fn a_request_to_a_device_that_fell_asleep_early_is_sent_again_when_it_wakes() {
     let awake_window = Duration::from_secs(2);
     let mut world =
@@ -386,7 +423,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let submit = (0..10_u8, any::<bool>(), 1..400_u64).prop_map(|(operation, hasty, expires_in_s)| Step::Submit {
+    let submit = (0..14_u8, any::<bool>(), 1..400_u64).prop_map(|(operation, hasty, expires_in_s)| Step::Submit {
         operation,
         hasty,
         expires_in_s,
@@ -433,6 +470,10 @@ proptest! {
                         (Operation::WriteAttributes, "/3303/0/5700", r#"{"pmax":30}"#),
                         (Operation::Observe, "/3/0/9", "null"),
                         (Operation::CancelObservation, "/3/0/9", "null"),
+                        (Operation::ReadComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
+                        (Operation::WriteComposite, "/", r#"{"values":{"/3/0/15":"x","/26241/0/1":1.5}}"#),
+                        (Operation::ObserveComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
+                        (Operation::CancelObservationComposite, "/", r#"{"paths":["/3/0/9","/3303/0"]}"#),
                     ][usize::from(operation)];
                     let body = serde_json::from_str(body).ok().filter(|body: &Json| !body.is_null());
                     let expires_in = Duration::from_secs(expires_in_s);
@@ -456,7 +497,7 @@ proptest! {
                 }
             }
         }
-        world.run(Duration::from_secs(2_000));
+        world.run(Duration::from_secs(4_000));
 
         for id in 0..submitted {
             let outcomes = world.outcomes(id);

@@ -1,4 +1,4 @@
-//! Many LwM2M clients in one thread: a UDP socket each, one epoll, one heap of deadlines.
+//! Many LwM2M clients in one thread: a socket each, one epoll, one heap of deadlines.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -10,11 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Config, Device, Event, Path, Value};
+use device::{Begun, Code, Config, Device, Event, Guard, Path, Readings, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
-use crate::lock;
+use crate::line::Line;
+use crate::{clock, lock};
 
 /// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
@@ -35,8 +36,18 @@ pub enum Order {
     LosePower,
     /// A value changed.
     Set(Path, Value),
-    /// Send these values; `Done` follows with the number.
-    Send(u64, Vec<Path>),
+    /// Something is there no longer.
+    Remove(Path),
+    /// An object is there, also without an instance.
+    Declare(u16),
+    /// Attributes that a server set before a restart.
+    Attributes(Path, Vec<String>),
+    /// Ask the owner before this.
+    Guard(Guard),
+    /// What the owner says to such a question.
+    Decide(u64, Result<(), (Code, String)>),
+    /// Send these readings; `Done` follows with the number.
+    Send(u64, Readings),
     /// Fetch a file, from where an earlier fetch broke off; `Done` follows with the number.
     Fetch(u64, String, Option<Begun>),
     /// Renew the registration.
@@ -45,10 +56,12 @@ pub enum Order {
     Deregister(u64),
     /// Say that it is in another enclosure.
     Claim(Option<String>),
+    /// In queue mode: stop listening.
+    Sleep,
     /// Go on from another source port.
     Rebind,
     /// Say goodbye if that can be done at once, and forget the device.
-    Remove,
+    Leave,
 }
 
 /// The thread and the way to it.
@@ -69,7 +82,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Inbox {
-    added: Vec<(u64, Box<Device>, UdpSocket)>,
+    added: Vec<(u64, Running)>,
     orders: Vec<(u64, Order)>,
     is_closing: bool,
 }
@@ -83,9 +96,16 @@ struct Told {
 
 struct Running {
     device: Box<Device>,
-    socket: UdpSocket,
+    way: Way,
     server: SocketAddr,
     due: Option<Instant>,
+}
+
+/// How a device reaches its server.
+enum Way {
+    Datagrams(UdpSocket),
+    /// None: it wants no connection now.
+    Connection(Option<Line>),
 }
 
 impl Devices {
@@ -106,11 +126,11 @@ impl Devices {
 
     /// Adds a device that is switched off; its handle names it from now on.
     pub fn add(&self, mut config: Config) -> io::Result<u64> {
-        let socket = bind(config.server)?;
-        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let way = if config.over_tcp { Way::Connection(None) } else { Way::Datagrams(bind(config.server)?) };
+        let (server, handle) = (config.server, self.next_handle.fetch_add(1, Ordering::Relaxed));
         config.seed = self.seed.wrapping_add(handle.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let device = Box::new(Device::new(config, device::definitions(), Instant::now()));
-        lock(&self.shared.inbox).added.push((handle, device, socket));
+        lock(&self.shared.inbox).added.push((handle, Running { device, way, server, due: None }));
         self.shared.wake();
         Ok(handle)
     }
@@ -200,40 +220,45 @@ impl Host {
         // One byte more than a device takes shows that a datagram was cut.
         let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
         loop {
-            let (added, orders, is_closing) = {
-                let mut inbox = lock(&self.shared.inbox);
-                (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
-            };
-            for (handle, device, socket) in added {
-                self.add(handle, device, socket);
-            }
-            for (handle, order) in orders {
-                self.carry_out(handle, order);
-            }
-            // After the orders: a goodbye may be among them.
-            if is_closing {
-                return;
-            }
-            self.handle_deadlines();
             let nap = self.nap();
             // Interrupted by a signal: the next turn looks again.
             let _ = epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&nap));
-            for event in ready.drain(..) {
-                match event.data.u64() {
-                    WAKE => {
-                        let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
-                    }
-                    handle => self.receive(handle, &mut buffer),
-                }
+            if ready.iter().any(|event: &epoll::Event| event.data.u64() == WAKE) {
+                let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+            }
+            // After the orders: a goodbye may be among them.
+            if self.take_orders() {
+                return;
+            }
+            self.handle_deadlines();
+            for event in ready.drain(..).filter(|event| event.data.u64() != WAKE) {
+                self.receive(event.data.u64(), event.flags, &mut buffer);
             }
         }
     }
 
-    fn add(&mut self, handle: u64, device: Box<Device>, socket: UdpSocket) {
-        let Ok(server) = socket.peer_addr() else { return };
-        if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
-            self.devices.insert(handle, Running { device, socket, server, due: None });
+    /// Carries out what the owner wants; true when that is the end.
+    fn take_orders(&mut self) -> bool {
+        let (added, orders, is_closing) = {
+            let mut inbox = lock(&self.shared.inbox);
+            (std::mem::take(&mut inbox.added), std::mem::take(&mut inbox.orders), inbox.is_closing)
+        };
+        for (handle, running) in added {
+            self.add(handle, running);
         }
+        for (handle, order) in orders {
+            self.carry_out(handle, order);
+        }
+        is_closing
+    }
+
+    fn add(&mut self, handle: u64, running: Running) {
+        if let Way::Datagrams(socket) = &running.way
+            && epoll::add(&self.epoll, socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_err()
+        {
+            return;
+        }
+        self.devices.insert(handle, running);
     }
 
     fn carry_out(&mut self, handle: u64, order: Order) {
@@ -241,18 +266,29 @@ impl Host {
         let Some(running) = self.devices.get_mut(&handle) else { return };
         let device = &mut running.device;
         match order {
-            Order::PowerOn => device.power_on(now),
+            Order::PowerOn => {
+                device.set_wall_clock(now, unix_s());
+                device.power_on(now);
+            }
             Order::LosePower => device.lose_power(),
             Order::Set(path, value) => {
                 device.set(path, value);
             }
-            Order::Send(number, paths) => device.send(now, number, paths),
+            Order::Remove(path) => device.remove(now, &path),
+            Order::Declare(object) => device.declare(object),
+            Order::Attributes(path, queries) => {
+                device.set_attributes_again(path, &queries.iter().map(String::as_bytes).collect::<Vec<_>>());
+            }
+            Order::Guard(guard) => device.guard(guard),
+            Order::Decide(number, verdict) => device.decide(now, number, verdict),
+            Order::Send(number, readings) => device.send(now, number, readings),
             Order::Fetch(number, uri, begun) => device.fetch(now, number, &uri, begun),
             Order::Update(number) => device.update(now, Some(number)),
             Order::Deregister(number) => device.deregister(now, Some(number)),
             Order::Claim(enclosure) => device.claim(enclosure),
+            Order::Sleep => device.sleep(),
             Order::Rebind => self.rebind(handle),
-            Order::Remove => {
+            Order::Leave => {
                 device.deregister(now, None);
                 self.flush(handle);
                 self.devices.remove(&handle);
@@ -264,19 +300,42 @@ impl Host {
 
     fn rebind(&mut self, handle: u64) {
         let Some(running) = self.devices.get_mut(&handle) else { return };
+        let Way::Datagrams(former) = &mut running.way else {
+            // Another source port is another connection.
+            if let Way::Connection(Some(_)) = running.way {
+                running.way = Way::Connection(None);
+                running.device.handle_closed(Instant::now(), "another source port");
+            }
+            return self.flush(handle);
+        };
         let Ok(socket) = bind(running.server) else { return };
         if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
             // The old socket leaves epoll when it is closed.
-            running.socket = socket;
+            *former = socket;
         }
     }
 
-    fn receive(&mut self, handle: u64, buffer: &mut [u8]) {
-        let Some(running) = self.devices.get_mut(&handle) else { return };
+    fn receive(&mut self, handle: u64, flags: epoll::EventFlags, buffer: &mut [u8]) {
+        if matches!(self.devices.get(&handle), Some(Running { way: Way::Connection(_), .. })) {
+            self.take_orders();
+            let Some(Running { device, way: Way::Connection(line), .. }) = self.devices.get_mut(&handle) else {
+                return;
+            };
+            if line.as_mut().is_some_and(|line| !line.receive(flags, buffer, device)) {
+                *line = None;
+            }
+            return self.flush(handle);
+        }
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            match running.socket.recv(buffer) {
+            let Some(Running { way: Way::Datagrams(socket), .. }) = self.devices.get_mut(&handle) else { return };
+            match socket.recv(buffer) {
                 Ok(length) if length > DATAGRAM_BYTES_MAX => {}
-                Ok(length) => running.device.handle_datagram(Instant::now(), &buffer[..length]),
+                Ok(length) => {
+                    // It may come from somebody who knew that an order had been given: that goes first.
+                    self.take_orders();
+                    let Some(running) = self.devices.get_mut(&handle) else { return };
+                    running.device.handle_datagram(Instant::now(), &buffer[..length]);
+                }
                 // Nothing more, or the echo of "port unreachable": both are silence to a device.
                 Err(_) => break,
             }
@@ -295,6 +354,7 @@ impl Host {
                 && running.due == Some(due)
             {
                 running.due = None;
+                running.device.set_wall_clock(now, unix_s());
                 running.device.handle_timeout(now);
                 self.flush(handle);
             }
@@ -304,9 +364,14 @@ impl Host {
     /// Sends what it has to say, tells what happened, and notes when it is due next.
     fn flush(&mut self, handle: u64) {
         let Some(running) = self.devices.get_mut(&handle) else { return };
-        while let Some(datagram) = running.device.poll_transmit() {
-            // What the network does not take is lost, as any datagram may be.
-            let _ = running.socket.send(&datagram);
+        match &mut running.way {
+            Way::Datagrams(socket) => {
+                while let Some(datagram) = running.device.poll_transmit() {
+                    // What the network does not take is lost, as any datagram may be.
+                    let _ = socket.send(&datagram);
+                }
+            }
+            Way::Connection(line) => Line::follow(line, &self.epoll, handle, running.server, &mut running.device),
         }
         self.shared.tell(handle, &mut running.device);
         let due = running.device.poll_timeout();
@@ -322,6 +387,11 @@ impl Host {
         let nap = due.min(NAP_MAX);
         Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
     }
+}
+
+/// The wall clock, in Unix seconds.
+fn unix_s() -> f64 {
+    clock::now().unix_ms as f64 / 1_000.0
 }
 
 fn bind(server: SocketAddr) -> io::Result<UdpSocket> {

@@ -9,10 +9,13 @@ mod clock;
 pub mod devices;
 mod files;
 mod inbox;
+mod line;
+mod listener;
 #[allow(unsafe_code, reason = "a system call that no crate wraps")]
 mod receive;
 mod server;
 mod shard;
+mod tcp;
 mod udp;
 mod uri;
 

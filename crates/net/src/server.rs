@@ -16,14 +16,15 @@ use gateway::{
 use crate::batches::{Batch, Batches};
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
+use crate::listener::Listener;
 use crate::shard::Shard;
-use crate::udp::{Listener, reason};
+use crate::udp::reason;
 use crate::uri::{Uri, UriError};
 use crate::{clock, lock};
 
 /// Entries that the shard takes in before datagrams get their turn: a few milliseconds.
 const ENTRIES_PER_TURN_MAX: usize = 1_000;
-/// Listeners of one server: two protocols on a few addresses. Their numbers go into one byte.
+/// Listeners of one server: three protocols on a few addresses. Their numbers go into one byte.
 const LISTENERS_MAX: usize = 64;
 /// How often somebody who waits for the end looks: an end is rare, and nobody counts the milliseconds.
 const END_LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -93,7 +94,7 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
-    /// Listens on `coap://HOST:PORT` and `coaps://HOST:PORT` (port 0: any that is free) and starts the thread.
+    /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT` and `coap+tcp://HOST:PORT` (port 0: any that is free) and starts the thread.
     pub fn start(listen: &[String], mut options: GatewayOptions) -> Result<Self, StartError> {
         if listen.is_empty() || listen.len() > LISTENERS_MAX {
             return Err(StartError::Listeners { listeners_max: LISTENERS_MAX });

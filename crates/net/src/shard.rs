@@ -13,19 +13,22 @@ use crate::batches::Batches;
 use crate::clock;
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
-use crate::udp::{Listener, Losses, Room, send_all};
+use crate::listener::Listener;
+use crate::tcp::Connections;
+use crate::udp::{Losses, Room, send_all};
 
 /// The thread looks up this often even when nothing is due.
 const NAP_MAX: Duration = Duration::from_secs(1);
-/// What epoll calls the inbox; the listeners are their numbers.
+/// What epoll calls the inbox; listeners and connections are their numbers.
 const INBOX: u64 = u64::MAX;
-/// Descriptors that can be ready at once: the listeners and the inbox; what finds no room is ready again next time.
+/// Descriptors that can be ready at once: the listeners, the inbox, some connections; what finds no room is ready again next time.
 const READY_MAX: usize = 32;
 
 pub(crate) struct Shard {
     gateway: Gateway,
     files: OpenFiles,
     listeners: Vec<Listener>,
+    connections: Connections,
     room: Room,
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
@@ -64,6 +67,7 @@ impl Shard {
             gateway,
             files,
             listeners,
+            connections: Connections::new(clock::now().monotonic),
             room: Room::default(),
             inbox,
             batches,
@@ -85,7 +89,7 @@ impl Shard {
             for event in ready.drain(..) {
                 let number = event.data.u64();
                 if number != INBOX {
-                    self.receive(number as usize);
+                    self.receive(number, event.flags);
                 }
             }
             for order in self.inbox.take() {
@@ -93,6 +97,11 @@ impl Shard {
             }
             self.handle_timeout();
             self.hand_over();
+        }
+        if self.phase == Phase::Closing {
+            // RFC 8323 §5.5. What the kernel does not take at once, nobody will wait for.
+            self.gateway.release_connections();
+            self.send();
         }
     }
 
@@ -113,17 +122,22 @@ impl Shard {
         Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
     }
 
-    fn receive(&mut self, number: usize) {
-        if self.phase != Phase::Open {
-            return;
-        }
-        let Some(listener) = self.listeners.get(number) else { return };
-        let gateway = &mut self.gateway;
+    fn receive(&mut self, number: u64, flags: epoll::EventFlags) {
+        let Self { gateway, connections, epoll, .. } = self;
         // One look at the clock for what arrived together.
         let now = clock::now();
-        listener.receive(&mut self.room, &mut self.losses, |from, datagram| {
-            gateway.handle_datagram(now, number as SocketNumber, from, datagram);
-        });
+        let socket = number as SocketNumber;
+        match self.listeners.get_mut(number as usize) {
+            _ if number > u64::from(SocketNumber::MAX) => connections.handle_ready(now, epoll, number, flags, gateway),
+            Some(_) if self.phase != Phase::Open => {}
+            Some(Listener::Udp(listener)) => {
+                listener.receive(&mut self.room, &mut self.losses, |from, datagram| {
+                    gateway.handle_datagram(now, socket, from, datagram);
+                });
+            }
+            Some(Listener::Tcp(listener)) => connections.accept(now, epoll, socket, listener, gateway),
+            None => {}
+        }
     }
 
     fn handle_timeout(&mut self) {
@@ -131,15 +145,34 @@ impl Shard {
         if self.phase == Phase::Open && self.gateway.poll_timeout() <= now.monotonic {
             self.gateway.handle_timeout(now);
         }
+        self.connections.handle_timeout(now.monotonic, &self.epoll, &mut self.listeners);
     }
 
-    /// What came of it all: datagrams to the network, pages and answers to the owner.
+    /// What came of it all: datagrams and bytes to the network, pages and answers to the owner.
     fn hand_over(&mut self) {
-        send_all(&self.listeners, self.gateway.outbox(), &mut self.losses);
+        self.send();
         self.pages.extend(std::iter::from_fn(|| self.gateway.poll_page()));
         self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
         self.unfinished += self.pages.len();
         self.batches.put(&mut self.pages, &mut self.answers);
+    }
+
+    fn send(&mut self) {
+        loop {
+            let outbox = self.gateway.outbox();
+            if !outbox.is_empty() {
+                send_all(&self.listeners, outbox, &mut self.losses);
+                self.connections.send(&self.epoll, outbox);
+                outbox.clear();
+            }
+            let closed = self.connections.take_closed();
+            if closed.is_empty() {
+                return;
+            }
+            // What that leads to leaves now, too.
+            let now = clock::now();
+            closed.into_iter().for_each(|number| self.gateway.handle_closed(now, number));
+        }
     }
 
     fn carry_out(&mut self, order: Order) {
@@ -208,6 +241,8 @@ impl Shard {
             ("datagrams_too_long", self.losses.too_long),
             ("receive_failed", self.losses.receive_failed),
             ("send_failed", self.losses.send_failed),
+            ("accept_failed", self.connections.losses.accept_failed),
+            ("connections_stalled", self.connections.losses.stalled),
         ]);
         stats
     }
@@ -220,6 +255,7 @@ impl Shard {
         self.hand_over();
         self.phase = Phase::Closing;
         self.batches.seal();
+        self.connections.stop_listening();
         // What still arrives waits in the kernel and goes with the socket: its sender repeats it, to whoever is there then.
         for listener in &self.listeners {
             let _ = epoll::delete(&self.epoll, listener.as_fd());

@@ -12,6 +12,7 @@ use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags, SocketType};
 
+use crate::listener;
 use crate::receive::{self, DATAGRAMS_PER_CALL_MAX};
 use crate::uri::Uri;
 
@@ -75,7 +76,7 @@ impl Listener {
 
     /// Where it listens, with the port that was found.
     pub(crate) fn uri(&self) -> io::Result<Uri> {
-        Ok(Uri { is_secure: self.is_secure, address: self.socket.local_addr()? })
+        Ok(Uri { is_secure: self.is_secure, is_tcp: false, address: self.socket.local_addr()? })
     }
 
     /// Hands every datagram that is there to `take`, up to the bound of one turn.
@@ -141,9 +142,9 @@ impl AsFd for Listener {
     }
 }
 
-/// Sends everything that waits, socket by socket, and empties the outbox.
-pub(crate) fn send_all(listeners: &[Listener], outbox: &mut Outbox, losses: &mut Losses) {
-    if outbox.is_empty() {
+/// Sends every datagram that waits, socket by socket.
+pub(crate) fn send_all(listeners: &[listener::Listener], outbox: &Outbox, losses: &mut Losses) {
+    if outbox.len() == 0 {
         return;
     }
     let mut run: Vec<(SocketAddr, &[u8])> = Vec::with_capacity(outbox.len().min(DATAGRAMS_PER_CALL_MAX));
@@ -156,11 +157,15 @@ pub(crate) fn send_all(listeners: &[Listener], outbox: &mut Outbox, losses: &mut
         run.push((to, datagram));
     }
     flush(listeners, of, &mut run, losses);
-    outbox.clear();
 }
 
-fn flush(listeners: &[Listener], socket: SocketNumber, run: &mut Vec<(SocketAddr, &[u8])>, losses: &mut Losses) {
-    if let Some(listener) = listeners.get(usize::from(socket)).filter(|_| !run.is_empty()) {
+fn flush(
+    listeners: &[listener::Listener],
+    socket: SocketNumber,
+    run: &mut Vec<(SocketAddr, &[u8])>,
+    losses: &mut Losses,
+) {
+    if let Some(listener::Listener::Udp(listener)) = listeners.get(usize::from(socket)).filter(|_| !run.is_empty()) {
         listener.send(run, losses);
     }
     run.clear();

@@ -1,9 +1,9 @@
-//! Where a server listens, or where it is: `coaps://HOST:PORT` (RFC 7252 §6).
+//! Where a server listens, or where it is: `coaps://HOST:PORT` (RFC 7252 §6), `coap+tcp://HOST:PORT` (RFC 8323 §8).
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// Port of `coap://` (RFC 7252 §12.6).
+/// Port of `coap://` (RFC 7252 §12.6) and of `coap+tcp://` (RFC 8323 §8.1).
 const PORT: u16 = 5683;
 /// Port of `coaps://` (RFC 7252 §12.7).
 const PORT_SECURE: u16 = 5684;
@@ -15,16 +15,23 @@ const SAID_CHARS_MAX: usize = 80;
 pub struct Uri {
     /// DTLS, or plain CoAP.
     pub is_secure: bool,
+    /// Connections, or datagrams.
+    pub is_tcp: bool,
     /// The first address of the host.
     pub address: SocketAddr,
 }
 
 impl Uri {
-    /// Reads `coap://` or `coaps://`, a host (a name, IPv4, or IPv6 in brackets) and maybe a port; a path is passed over.
+    /// Reads `coap://`, `coaps://` or `coap+tcp://`, a host (a name, IPv4, or IPv6 in brackets) and maybe a port; a path is passed over.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let (is_secure, rest, port) = match (text.strip_prefix("coaps://"), text.strip_prefix("coap://")) {
-            (Some(rest), _) => (true, rest, PORT_SECURE),
-            (_, Some(rest)) => (false, rest, PORT),
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(UriError::of(text, "not of the form coaps://HOST:PORT"));
+        };
+        let (is_secure, is_tcp, port) = match scheme {
+            "coaps" => (true, false, PORT_SECURE),
+            "coap" => (false, false, PORT),
+            "coap+tcp" => (false, true, PORT),
+            "coaps+tcp" => return Err(UriError::of(text, "CoAP over TLS is not spoken yet")),
             _ => return Err(UriError::of(text, "not of the form coaps://HOST:PORT")),
         };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -32,7 +39,7 @@ impl Uri {
             split(authority, port).ok_or_else(|| UriError::of(text, "not of the form coaps://HOST:PORT"))?;
         let address = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
         let address = address.ok_or_else(|| UriError::of(text, "no such host"))?;
-        Ok(Self { is_secure, address })
+        Ok(Self { is_secure, is_tcp, address })
     }
 }
 
@@ -53,7 +60,8 @@ fn split(authority: &str, port: u16) -> Option<(&str, u16)> {
 
 impl fmt::Display for Uri {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}", if self.is_secure { "coaps" } else { "coap" }, self.address)
+        let scheme = if self.is_secure { "coaps" } else { "coap" };
+        write!(formatter, "{scheme}{}://{}", if self.is_tcp { "+tcp" } else { "" }, self.address)
     }
 }
 
@@ -90,6 +98,7 @@ mod tests {
     fn a_port_that_is_not_said_is_the_one_of_the_scheme() {
         assert_eq!(said("coap://127.0.0.1").as_deref(), Some("coap://127.0.0.1:5683"));
         assert_eq!(said("coaps://127.0.0.1").as_deref(), Some("coaps://127.0.0.1:5684"));
+        assert_eq!(said("coap+tcp://127.0.0.1").as_deref(), Some("coap+tcp://127.0.0.1:5683"));
         assert_eq!(said("coaps://[::1]/rd?ep=x").as_deref(), Some("coaps://[::1]:5684"));
     }
 
@@ -105,6 +114,8 @@ mod tests {
             "",
             "127.0.0.1:5684",
             "http://127.0.0.1",
+            "coaps+tcp://127.0.0.1",
+            "coap+udp://127.0.0.1",
             "coap://",
             "coap://:5683",
             "coap://[::1",

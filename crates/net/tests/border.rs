@@ -25,6 +25,8 @@ fn server() -> Server {
         awake_window: Duration::from_secs(93),
         grace: None,
         ack_timeout: Duration::from_secs(2),
+        random_factor: 1.5,
+        max_retransmit: 4,
     }]);
     assert!(refused.is_empty(), "{refused:?}");
     server
@@ -35,6 +37,9 @@ fn registering(server: &Server) -> Devices {
     let config = Config {
         endpoint: "oxy-0417".to_owned(),
         server: server.addresses()[0].address,
+        over_tcp: false,
+        version: device::Version::V1_1,
+        root: "/".into(),
         credential: Some(Credential { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
         lifetime_s: 300,
         queue_mode: false,

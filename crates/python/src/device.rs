@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device::{Begun, Config, Credential, Event, Path};
+use device::{Asked, Begun, Code, Config, Credential, Event, Guard, Operations, Path, Readings, Record, Version};
 use net::Uri;
 use net::devices::{Devices, Order};
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -14,6 +14,9 @@ use crate::span;
 /// Longest wait of one call: a caller that wants to close must be able to.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// Longest reason of a refusal: what fits into any datagram beside its options.
+const REASON_CHARS_MAX: usize = 200;
+
 /// Who a device is and how it speaks.
 #[pyclass(frozen, from_py_object)]
 #[derive(Clone)]
@@ -24,11 +27,13 @@ pub struct DeviceConfig {
 #[pymethods]
 impl DeviceConfig {
     #[new]
-    #[pyo3(signature = (*, endpoint, server, identity=None, key=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
+    #[pyo3(signature = (*, endpoint, server, version="1.1", root="/", identity=None, key=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         endpoint: String,
         server: &str,
+        version: &str,
+        root: &str,
         identity: Option<Vec<u8>>,
         key: Option<Vec<u8>>,
         lifetime_s: u32,
@@ -38,17 +43,29 @@ impl DeviceConfig {
         enclosure: Option<String>,
         enclosure_option: Option<u16>,
     ) -> PyResult<Self> {
-        let Uri { is_secure, address } =
+        let Uri { is_secure, is_tcp, address } =
             Uri::parse(server).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let credential = identity.zip(key).map(|(identity, key)| Credential { identity, key: key.into() });
         if is_secure != credential.is_some() {
-            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// takes none"));
+            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// and coap+tcp:// take none"));
+        }
+        let version = match version {
+            "1.0" => Version::V1_0,
+            "1.1" => Version::V1_1,
+            "1.2" => Version::V1_2,
+            _ => return Err(PyValueError::new_err(format!("LwM2M {version:.10} is not 1.0, 1.1 or 1.2"))),
+        };
+        if !root.starts_with('/') {
+            return Err(PyValueError::new_err(format!("the root {root:.40} does not begin with a slash")));
         }
         let awake_window = span("awake_window_s", awake_window_s)?;
         Ok(Self {
             config: Config {
                 endpoint,
                 server: address,
+                over_tcp: is_tcp,
+                version,
+                root: root.to_owned(),
                 credential,
                 lifetime_s,
                 queue_mode,
@@ -74,6 +91,7 @@ pub struct DeviceOccurrence {
     detail: Option<String>,
     data: Option<Py<PyBytes>>,
     etag: Option<Py<PyBytes>>,
+    retry_after_s: Option<u32>,
     bytes: Option<u64>,
     size: Option<u64>,
 }
@@ -101,7 +119,7 @@ impl DeviceHost {
     }
 
     fn remove(&self, handle: u64) {
-        self.devices.order(handle, Order::Remove);
+        self.devices.order(handle, Order::Leave);
     }
 
     fn set(&self, handle: u64, path: &str, value: &[u8]) -> PyResult<()> {
@@ -110,10 +128,56 @@ impl DeviceHost {
         Ok(())
     }
 
+    #[staticmethod]
+    fn check(path: &str, value: &[u8]) -> PyResult<()> {
+        device::parse_value(device::definitions(), path, value).map(|_| ()).map_err(PyValueError::new_err)
+    }
+
+    fn unset(&self, handle: u64, path: &str) -> PyResult<()> {
+        self.devices.order(handle, Order::Remove(path_of(path)?));
+        Ok(())
+    }
+
+    fn declare(&self, handle: u64, object_id: u16) {
+        self.devices.order(handle, Order::Declare(object_id));
+    }
+
+    fn attributes(&self, handle: u64, path: &str, queries: Vec<String>) -> PyResult<()> {
+        self.devices.order(handle, Order::Attributes(path_of(path)?, queries));
+        Ok(())
+    }
+
+    fn guard(&self, handle: u64, path: &str, operations: &str) -> PyResult<()> {
+        let operations = Operations::parse(operations)
+            .ok_or_else(|| PyValueError::new_err(format!("operations are R, W and E, not {operations:.10}")))?;
+        self.devices.order(handle, Order::Guard(Guard { path: path_of(path)?, operations }));
+        Ok(())
+    }
+
+    #[pyo3(signature = (handle, number, code=None, reason=""))]
+    fn decide(&self, handle: u64, number: u64, code: Option<&str>, reason: &str) -> PyResult<()> {
+        let verdict = match code {
+            Some(text) => Err((code_of(text)?, reason.chars().take(REASON_CHARS_MAX).collect())),
+            None => Ok(()),
+        };
+        self.devices.order(handle, Order::Decide(number, verdict));
+        Ok(())
+    }
+
     fn send(&self, handle: u64, number: u64, paths: Vec<String>) -> PyResult<()> {
-        let paths: Result<Vec<Path>, _> = paths.iter().map(|path| Path::parse(path)).collect();
-        let paths = paths.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        self.devices.order(handle, Order::Send(number, paths));
+        let paths: Result<Vec<Path>, _> = paths.iter().map(|path| path_of(path)).collect();
+        self.devices.order(handle, Order::Send(number, Readings::Now(paths?)));
+        Ok(())
+    }
+
+    fn report(&self, handle: u64, number: u64, records: Vec<(String, Vec<u8>, f64)>) -> PyResult<()> {
+        let record = |(path, json, time): &(String, Vec<u8>, f64)| {
+            let (path, value) =
+                device::parse_value(device::definitions(), path, json).map_err(PyValueError::new_err)?;
+            Ok(Record { path, value, time: Some(*time) })
+        };
+        let records: PyResult<Vec<Record>> = records.iter().map(record).collect();
+        self.devices.order(handle, Order::Send(number, Readings::Recorded(records?)));
         Ok(())
     }
 
@@ -134,6 +198,7 @@ impl DeviceHost {
             "lose_power" => Order::LosePower,
             "power_on" => Order::PowerOn,
             "rebind" => Order::Rebind,
+            "sleep" => Order::Sleep,
             _ => return Err(PyValueError::new_err(format!("no command {word:.40}"))),
         };
         self.devices.order(handle, order);
@@ -152,6 +217,19 @@ impl DeviceHost {
     }
 }
 
+fn path_of(text: &str) -> PyResult<Path> {
+    Path::parse(text).map_err(|error| PyValueError::new_err(format!("{text:.40}: {error}")))
+}
+
+/// A code that refuses: 4.00 to 5.31.
+fn code_of(text: &str) -> PyResult<Code> {
+    let parts = text.split_once('.').and_then(|(class, detail)| Some((class.parse().ok()?, detail.parse().ok()?)));
+    match parts {
+        Some((class @ 4..=5, detail @ 0..=31)) => Ok(Code::of(class, detail)),
+        _ => Err(PyValueError::new_err(format!("{text:.10} is no code that refuses, such as 4.00"))),
+    }
+}
+
 fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
     let mut told = DeviceOccurrence {
         handle,
@@ -163,6 +241,7 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         detail: None,
         data: None,
         etag: None,
+        retry_after_s: None,
         bytes: None,
         size: None,
     };
@@ -176,6 +255,20 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         Event::Written { path, value } => {
             (told.kind, told.path, told.value) = ("written", Some(path.to_string()), json(&value));
         }
+        Event::Created { path, values } => {
+            (told.kind, told.path, told.value) = ("created", Some(path.to_string()), json(&values));
+        }
+        Event::Removed { path } => (told.kind, told.path) = ("removed", Some(path.to_string())),
+        Event::Wanted { path } => (told.kind, told.path) = ("wanted", Some(path.to_string())),
+        Event::Awake => told.kind = "awake",
+        Event::Asleep => told.kind = "asleep",
+        Event::AttributesSet { path, queries } => {
+            (told.kind, told.path, told.detail) = ("attributes", Some(path.to_string()), Some(queries.join("&")));
+        }
+        Event::Asked { number, asked, path, values } => {
+            (told.kind, told.number, told.path) = ("asked", Some(number), Some(path.to_string()));
+            (told.detail, told.value) = (Some(word_of(asked).to_owned()), json(&values));
+        }
         Event::Executed { path, arguments } => {
             (told.kind, told.path, told.value) = ("executed", Some(path.to_string()), json(&arguments));
         }
@@ -185,7 +278,8 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         Event::Receiving { path, bytes } => {
             (told.kind, told.path, told.bytes) = ("receiving", Some(path.to_string()), Some(bytes));
         }
-        Event::Done { number, code, detail, data, etag } => {
+        Event::Done { number, code, detail, retry_after_s, data, etag } => {
+            told.retry_after_s = retry_after_s;
             (told.number, told.code) = (Some(number), code.map(|code| code.to_string()));
             (told.detail, told.data) = (Some(detail), json(&data));
             told.etag = etag.and_then(|etag| json(&etag));
@@ -194,4 +288,14 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         _ => told.kind = "other",
     }
     told
+}
+
+fn word_of(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Read => "read",
+        Asked::Write => "write",
+        Asked::Create => "create",
+        Asked::Delete => "delete",
+        Asked::Execute => "execute",
+    }
 }

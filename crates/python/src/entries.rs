@@ -16,7 +16,7 @@ pub struct DeviceEntry {
 #[pymethods]
 impl DeviceEntry {
     #[new]
-    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, context="", observe=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0))]
+    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, context="", observe=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         device: String,
@@ -30,6 +30,8 @@ impl DeviceEntry {
         awake_window_s: f64,
         grace_s: Option<f64>,
         ack_timeout_s: f64,
+        random_factor: f32,
+        max_retransmit: u8,
     ) -> PyResult<Self> {
         let security = match (security, identity, key) {
             ("psk", Some(identity), Some(key)) => Security::Psk { identity, key: key.into() },
@@ -50,6 +52,8 @@ impl DeviceEntry {
             awake_window: span("awake_window_s", awake_window_s)?,
             grace: grace_s.map(|seconds| span("grace_s", seconds)).transpose()?,
             ack_timeout: span("ack_timeout_s", ack_timeout_s)?,
+            random_factor,
+            max_retransmit,
         };
         Ok(Self { entry })
     }

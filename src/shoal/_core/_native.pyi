@@ -29,12 +29,31 @@ _Operation: TypeAlias = Literal[
     "write_attributes",
     "observe",
     "cancel_observation",
+    "read_composite",
+    "write_composite",
+    "observe_composite",
+    "cancel_observation_composite",
 ]
 _Outcome: TypeAlias = Literal[
     "sent", "answered", "refused", "timed_out", "expired", "unregistered", "cancelled", "too_many"
 ]
 _Kind: TypeAlias = Literal[
-    "registered", "unregistered", "refused", "written", "executed", "receiving", "progress", "done", "other"
+    "registered",
+    "unregistered",
+    "refused",
+    "written",
+    "created",
+    "removed",
+    "attributes",
+    "asked",
+    "wanted",
+    "awake",
+    "asleep",
+    "executed",
+    "receiving",
+    "progress",
+    "done",
+    "other",
 ]
 
 def object_definitions() -> bytes:
@@ -74,6 +93,8 @@ class DeviceEntry:
         awake_window_s: float = 93.0,
         grace_s: float | None = None,
         ack_timeout_s: float = 2.0,
+        random_factor: float = 1.5,
+        max_retransmit: int = 4,
     ) -> Self: ...
     @property
     def device(self) -> str:
@@ -245,7 +266,8 @@ class Gateway:
 
 @final
 class DeviceConfig:
-    """Who a device is and how it speaks. `identity` and `key` belong to `coaps://`, and only to it.
+    """Who a device is and how it speaks. `identity` and `key` belong to `coaps://`, and only to it. `version` is the newest
+    LwM2M version that it speaks, `root` where its objects live.
 
     Raises:
         ValueError: the server is no address, or does not fit the credential.
@@ -256,6 +278,8 @@ class DeviceConfig:
         *,
         endpoint: str,
         server: str,
+        version: str = "1.1",
+        root: str = "/",
         identity: bytes | None = None,
         key: bytes | None = None,
         lifetime_s: int = 86_400,
@@ -278,19 +302,24 @@ class DeviceOccurrence:
         """What happened."""
     @property
     def number(self) -> int | None:
-        """The owner's number of the order, of "done" and "progress"."""
+        """The owner's number of the order, of "done" and "progress"; the number of the question, of "asked"."""
     @property
     def path(self) -> str | None:
-        """Of "written", "executed" and "receiving"."""
+        """Where it happened, of everything that a server does to the tree."""
     @property
     def value(self) -> bytes | None:
-        """JSON: the value of "written", the arguments of "executed"."""
+        """JSON: the value of "written", the arguments of "executed"; of "asked" the paths of a read, the arguments of an
+        execute, else values by path, as of "created"."""
     @property
     def code(self) -> str | None:
         """What the server answered, of "done" and "refused"; None when it did not."""
     @property
     def detail(self) -> str | None:
-        """Why not, in words."""
+        """Why not, in words. Of "asked" what the server wants: "read", "write", "create", "delete" or "execute"; of
+        "attributes" all that are set, as a query."""
+    @property
+    def retry_after_s(self) -> int | None:
+        """Of "done" with 5.03: after so many seconds it is worth another try."""
     @property
     def data(self) -> bytes | None:
         """What was fetched, of "done": all of it, or what came before it broke off."""
@@ -321,6 +350,33 @@ class DeviceHost:
         Raises:
             ValueError: no resource, or not of its type.
         """
+    @staticmethod
+    def check(path: str, value: bytes) -> None:
+        """Looks at a value as `set` does, and sets nothing.
+
+        Raises:
+            ValueError: no resource, or not of its type.
+        """
+    def unset(self, handle: int, path: str) -> None:
+        """Takes away what is at or beneath a path."""
+    def declare(self, handle: int, object_id: int) -> None:
+        """The object is there, also while it has no instance: a server may make some."""
+    def attributes(self, handle: int, path: str, queries: Sequence[str]) -> None:
+        """Puts attributes back that a server had set before a restart."""
+    def guard(self, handle: int, path: str, operations: str) -> None:
+        """Asks before a server does this at or beneath a path: R, W (also Create and Delete) and E. "asked" comes."""
+    def decide(self, handle: int, number: int, code: str | None = None, reason: str = "") -> None:
+        """Answers "asked": lets it happen, or refuses it with a code such as 4.00.
+
+        Raises:
+            ValueError: no code that refuses.
+        """
+    def report(self, handle: int, number: int, records: Sequence[tuple[str, bytes, float]]) -> None:
+        """Sends values as they were: path, JSON, Unix seconds each; "done" follows.
+
+        Raises:
+            ValueError: no resource, or not of its type.
+        """
     def send(self, handle: int, number: int, paths: Sequence[str]) -> None:
         """Sends the values at these paths; "done" follows."""
     def fetch(self, handle: int, number: int, uri: str, begun: tuple[bytes, bytes] | None = None) -> None:
@@ -328,7 +384,7 @@ class DeviceHost:
     def claim(self, handle: int, enclosure: str | None) -> None:
         """Says, from the next Update on, that it is in this enclosure."""
     def command(self, handle: int, number: int, word: str) -> None:
-        """ "update" and "deregister", of which "done" follows; "lose_power", "power_on" and "rebind"."""
+        """ "update" and "deregister", of which "done" follows; "lose_power", "power_on", "sleep" and "rebind"."""
     def next_occurrences(self, count_max: int, timeout_s: float) -> list[DeviceOccurrence]:
         """What happened since the last call; waits up to `timeout_s` for the first, with the interpreter free."""
     def close(self) -> None:

@@ -9,6 +9,7 @@ from shoal.api import alerts as alert_routes
 from shoal.api import (
     artifacts,
     audit,
+    composites,
     devices,
     downloads,
     enclosures,
@@ -48,6 +49,7 @@ _ROUTERS: Final = (
     profiles.router,
     devices.router,
     credential_routes.router,
+    composites.router,
     objects.router,
     command_routes.router,
     history_routes.router,

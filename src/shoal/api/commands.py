@@ -33,19 +33,24 @@ GRANTED: Final[Mapping[Operation, Granted]] = {
     Operation.DISCOVER: Granted.DISCOVER,
     Operation.OBSERVE: Granted.OBSERVE,
     Operation.CANCEL_OBSERVATION: Granted.OBSERVE,
+    Operation.READ_COMPOSITE: Granted.READ,
+    Operation.WRITE_COMPOSITE: Granted.WRITE,
+    Operation.OBSERVE_COMPOSITE: Granted.OBSERVE,
+    Operation.CANCEL_OBSERVATION_COMPOSITE: Granted.OBSERVE,
 }
 
 
 class CommandShown(BaseModel):
     """`state` is queued, sent, answered, refused, expired or cancelled.
 
-    `value` is what is to be written, or what was read. `expected_at` is when a device that sleeps is thought to wake.
+    `path` is `/` for a composite, whose `paths` are those that it is about. `value` is what is to be written, or what was read. `expected_at` is when a device that sleeps is thought to wake.
     """
 
     id: str
     device: str
     operation: str
     path: str
+    paths: list[str] = []
     state: str
     by: str | None
     code: str | None
@@ -112,6 +117,7 @@ def command_shown(command: Command, expected: datetime | None) -> CommandShown:
         device=command.device,
         operation=command.operation.value,
         path=command.path,
+        paths=list(command.paths),
         # To the one who asked both are the same: its time is over, and nothing came back.
         state=State.EXPIRED.value if is_lost else command.state.value,
         by=command.by,
@@ -150,6 +156,9 @@ def answer_of(command: Command) -> dict[str, Any]:
 def _value(command: Command) -> JsonValue:
     if command.state is State.ANSWERED and command.operation is Operation.READ:
         return nested(command.path, answer_of(command).get("content", []))
+    if command.operation is Operation.READ_COMPOSITE:
+        content = answer_of(command).get("content", [])
+        return {item["path"]: item["value"] for item in content} if command.state is State.ANSWERED else None
     if command.body is None:
         return None
     body: JsonValue = msgspec.json.decode(command.body)

@@ -13,7 +13,18 @@ from shoal.storage.database import Database
 
 # What the data plane holds at the moment; all else that it tells only ever rises.
 HELD: Final = frozenset(
-    {"devices", "registrations", "peers", "sessions", "half_open", "uploading", "waiting", "timers"}
+    {
+        "devices",
+        "registrations",
+        "peers",
+        "sessions",
+        "half_open",
+        "connections",
+        "connections_bytes",
+        "uploading",
+        "waiting",
+        "timers",
+    }
 )
 UNCOMMITTED: Final = "uncommitted_bytes"
 

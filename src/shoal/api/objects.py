@@ -49,7 +49,10 @@ class Posted(BaseModel):
 
 
 class DiscoverAsked(BaseModel):
+    """`depth`: how many levels below the path, for a client of LwM2M 1.2 (Core 1.2 §6.3.2)."""
+
     path: str = Field(max_length=24, examples=["/3"])
+    depth: int | None = Field(default=None, ge=0, le=3)
 
 
 class AttributesAsked(BaseModel):
@@ -70,7 +73,7 @@ class Discovered(BaseModel):
     at: datetime
 
 
-_ASKED: Final[dict[int | str, dict[str, Any]]] = {
+ASKED: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": CommandShown, "description": "The device sleeps: a command waits for it"},
     502: {"description": "`device-refused`, with the device's CoAP code"},
     504: {"description": "`no-answer`: the device should have answered"},
@@ -86,7 +89,7 @@ async def tree(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Liste
     return Listed(items=tree_of(found, profile.settings, await rooms.history.last_values(device)))
 
 
-@router.get("/devices/{device}/objects/{path:path}", response_model=Answer, responses=_ASKED)
+@router.get("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
 async def read(
     device: DeviceKey,
     path: PathText,
@@ -106,7 +109,7 @@ async def read(
     return await _said(rooms, found, command)
 
 
-@router.put("/devices/{device}/objects/{path:path}", response_model=Answer, responses=_ASKED)
+@router.put("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
 async def write(
     device: DeviceKey,
     path: PathText,
@@ -123,7 +126,7 @@ async def write(
     return await _said(rooms, found, command)
 
 
-@router.patch("/devices/{device}/objects/{path:path}", response_model=Answer, responses=_ASKED)
+@router.patch("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
 async def write_partial(
     device: DeviceKey,
     path: PathText,
@@ -143,7 +146,7 @@ async def write_partial(
 @router.post(
     "/devices/{device}/objects/{path:path}",
     response_model=Answer,
-    responses={**_ASKED, 201: {"model": Answer, "description": "The instance was created"}},
+    responses={**ASKED, 201: {"model": Answer, "description": "The instance was created"}},
 )
 async def execute_or_create(
     device: DeviceKey,
@@ -171,11 +174,11 @@ async def execute_or_create(
         created = created_path(command)
         response.status_code = 201
         response.headers["Location"] = f"/api/v1/devices/{device}/objects{created}"
-        return Answer(path=created, at=_finished(command), command=command.id)
+        return Answer(path=created, at=finished_at(command), command=command.id)
     return await _said(rooms, found, command)
 
 
-@router.delete("/devices/{device}/objects/{path:path}", response_model=Answer, responses=_ASKED)
+@router.delete("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
 async def delete(
     device: DeviceKey,
     path: PathText,
@@ -184,30 +187,31 @@ async def delete(
     wait: Wait = None,
     ttl: TimeToLive = TIME_TO_LIVE,
 ) -> Answer | JSONResponse:
-    """Deletes an instance of an object."""
+    """Deletes an instance of an object; of a client of LwM2M 1.2 also an instance of a resource."""
     at = Path.parse(path)
-    if at.instance is None or at.resource is not None:
-        raise Rejected("path", f"{at} is not an instance of an object")
+    if at.instance is None or (at.resource is not None and at.resource_instance is None):
+        raise Rejected("path", f"{at} is not an instance of an object or of a resource")
     found = await rooms.inventory.device(asking.tenant, device)
     command = await ask(rooms, asking, found, Operation.DELETE, str(at), None, wait, ttl)
     return await _said(rooms, found, command)
 
 
-@router.post("/devices/{device}:discover", response_model=Discovered, responses=_ASKED)
+@router.post("/devices/{device}:discover", response_model=Discovered, responses=ASKED)
 async def discover(
     device: DeviceKey, asked: DiscoverAsked, asking: HeldAsking, rooms: HeldRooms, wait: Wait = None
 ) -> Discovered | JSONResponse:
     """Which paths the device has beneath one, with their attributes (OMA LwM2M Core 1.1 §6.3.2)."""
     at = Path.parse(asked.path)
     found = await rooms.inventory.device(asking.tenant, device)
-    command = await ask(rooms, asking, found, Operation.DISCOVER, str(at), None, wait)
+    body = None if asked.depth is None else {"depth": asked.depth}
+    command = await ask(rooms, asking, found, Operation.DISCOVER, str(at), body, wait)
     if command.state.is_unfinished:
-        return await _waiting(rooms, found, command)
+        return await waiting(rooms, found, command)
     links = [Link(path=link["path"], attributes=link["attributes"]) for link in answer_of(command).get("links", [])]
-    return Discovered(path=str(at), links=links, at=_finished(command))
+    return Discovered(path=str(at), links=links, at=finished_at(command))
 
 
-@router.post("/devices/{device}:send-attributes", response_model=Answer, responses=_ASKED)
+@router.post("/devices/{device}:send-attributes", response_model=Answer, responses=ASKED)
 async def send_attributes(
     device: DeviceKey, asked: AttributesAsked, asking: HeldAsking, rooms: HeldRooms, wait: Wait = None
 ) -> Answer | JSONResponse:
@@ -222,10 +226,10 @@ async def send_attributes(
 async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSONResponse:
     """200 with the device's answer, or 202 with the command that waits for it to wake."""
     if command.state is not State.ANSWERED:
-        return await _waiting(rooms, device, command)
+        return await waiting(rooms, device, command)
     content = answer_of(command).get("content", []) if command.operation is Operation.READ else []
     is_one = len(content) == 1 and content[0]["path"] == command.path
-    finished = _finished(command)
+    finished = finished_at(command)
     return Answer(
         path=command.path,
         value=nested(command.path, content) if command.operation is Operation.READ else _value_of(command),
@@ -235,7 +239,8 @@ async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSON
     )
 
 
-async def _waiting(rooms: Rooms, device: Device, command: Command) -> JSONResponse:
+async def waiting(rooms: Rooms, device: Device, command: Command) -> JSONResponse:
+    """202 with the command that waits."""
     shown = command_shown(command, await expected_at(rooms, device.tenant, device.id))
     return JSONResponse(
         shown.model_dump(mode="json"), status_code=202, headers={"Location": f"/api/v1/commands/{command.id}"}
@@ -271,16 +276,16 @@ def _to_write(raw: str, asked: Written) -> tuple[str, dict[str, Any]]:
         raise Rejected("body", f"does not fit {path}: resources is for an instance, values for a whole resource")
     kind = type_of(str(path))
     if asked.values is not None:
-        return str(path), {"values": {number: _moment(value, kind) for number, value in asked.values.items()}}
-    return str(path), {"value": _moment(asked.value, kind)}
+        return str(path), {"values": {number: moment(value, kind) for number, value in asked.values.items()}}
+    return str(path), {"value": moment(asked.value, kind)}
 
 
 def _typed(instance: Path, resources: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Values of an instance's resources as the gateway takes them."""
-    return {number: _moment(value, type_of(f"{instance}/{number}")) for number, value in resources.items()}
+    return {number: moment(value, type_of(f"{instance}/{number}")) for number, value in resources.items()}
 
 
-def _moment(value: JsonValue, kind: str) -> JsonValue:
+def moment(value: JsonValue, kind: str) -> JsonValue:
     """A time may be given as people write it; on the wire it is seconds since 1970."""
     if kind != "time" or not isinstance(value, str):
         return value
@@ -301,5 +306,6 @@ def _whole(value: float | bool | None) -> float | bool | None:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _finished(command: Command) -> datetime:
+def finished_at(command: Command) -> datetime:
+    """When the device answered."""
     return command.finished_at or command.created_at

@@ -17,7 +17,9 @@ from shoal.inventory.place import NAME_CHARACTERS_MAX
 from shoal.inventory.profile import (
     ACK_TIMEOUT_S,
     AWAKE_WINDOW_S,
+    MAX_RETRANSMIT,
     PATHS_MAX,
+    RANDOM_FACTOR,
     Observe,
     Profile,
     ProfileId,
@@ -45,6 +47,8 @@ class SettingsShown(BaseModel):
     grace_s: float | None = Field(None, description="null follows the lifetime")
     awake_window_s: float = AWAKE_WINDOW_S
     ack_timeout_s: float = ACK_TIMEOUT_S
+    random_factor: float = RANDOM_FACTOR
+    max_retransmit: int = MAX_RETRANSMIT
     samples: int = 3
     battery_warning: float = 25
     battery_high: float = 10

@@ -62,6 +62,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_registered: bool = False
     has_firmware_object: bool | None = None
     lifetime_s: int = 86_400
+    binding: str = "U"
     queue_mode: bool = False
     secure: bool = False
     address: str | None = None
@@ -129,6 +130,7 @@ def _registered(facts: DeviceFacts, event: DeviceRegistered) -> DeviceFacts:
         is_registered=True,
         has_firmware_object=_has_firmware_object(event.objects),
         lifetime_s=event.lifetime_s,
+        binding=event.binding,
         queue_mode=event.queue_mode,
         secure=event.secure,
         address=event.address,
@@ -144,6 +146,7 @@ def _updated(facts: DeviceFacts, event: RegistrationUpdated) -> DeviceFacts:
         facts,
         is_registered=True,
         lifetime_s=facts.lifetime_s if event.lifetime_s is None else event.lifetime_s,
+        binding=facts.binding if event.binding is None else event.binding,
         queue_mode=facts.queue_mode if event.queue_mode is None else event.queue_mode,
         address=facts.address if event.address is None else event.address,
     )

@@ -228,6 +228,7 @@ def _without_times(facts: DeviceFacts) -> tuple[object, ...]:
         facts.is_registered,
         facts.has_firmware_object,
         facts.lifetime_s,
+        facts.binding,
         facts.queue_mode,
         facts.secure,
         facts.report_every_s,

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from shoal.access.decision import Place
 from shoal.errors import Conflict, Rejected
@@ -23,11 +25,20 @@ class Operation(StrEnum):
     WRITE_ATTRIBUTES = "write_attributes"
     OBSERVE = "observe"
     CANCEL_OBSERVATION = "cancel_observation"
+    READ_COMPOSITE = "read_composite"
+    WRITE_COMPOSITE = "write_composite"
+    OBSERVE_COMPOSITE = "observe_composite"
+    CANCEL_OBSERVATION_COMPOSITE = "cancel_observation_composite"
 
     @property
     def changes_nothing(self) -> bool:
         """Whether asking once is as good as asking twice."""
-        return self in {Operation.READ, Operation.DISCOVER}
+        return self in {Operation.READ, Operation.READ_COMPOSITE, Operation.DISCOVER}
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether the body names several paths."""
+        return self.value.endswith("_composite")
 
 
 class State(StrEnum):
@@ -88,7 +99,7 @@ TRANSITIONS: Final[dict[tuple[State, Trigger], State]] = {
 class Command:
     """One request to a device. `number` rises with each command and is what the core knows it by.
 
-    `body` is what is sent along and `answer` what came back, both JSON as the core writes it. `trace` is the traceparent
+    `path` is `/` where the body names several. `body` is what is sent along and `answer` what came back, both JSON as the core writes it. `trace` is the traceparent
     of whoever asked.
     """
 
@@ -111,6 +122,19 @@ class Command:
     answer: bytes | None = None
     trip_ms: float | None = None
     trace: str | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of a composite; none for all others."""
+        if not self.operation.is_composite or self.body is None:
+            return ()
+        body = msgspec.json.decode(self.body, type=_Composite)
+        return body.paths or tuple(body.values)
+
+
+class _Composite(msgspec.Struct):
+    paths: tuple[str, ...] = ()
+    values: dict[str, Any] = {}
 
 
 # How the core reports what became of a request. It never left in the last two cases.

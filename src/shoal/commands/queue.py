@@ -58,8 +58,10 @@ Admission: TypeAlias = Add | Join | Full
 
 def admit(asked: Asked, unfinished: Sequence[Command], now: datetime) -> Admission:
     """What to do with it, given all that the device has not finished yet."""
+    # Who asks after something that changes the device wants to see the change.
+    changed = max((command.number for command in unfinished if not command.operation.changes_nothing), default=-1)
     for command in unfinished:
-        if _is_same(asked, command, now):
+        if command.number > changed and _is_same(asked, command, now):
             return Join(command)
     if len(unfinished) >= WAITING_PER_DEVICE_MAX:
         return Full(len(unfinished))
@@ -94,7 +96,7 @@ def _is_same(asked: Asked, command: Command, now: datetime) -> bool:
     """Only what changes nothing on the device may be merged, and only before it left: else its answer is older."""
     if not asked.operation.changes_nothing or command.state is not State.QUEUED:
         return False
-    if (command.operation, command.path) != (asked.operation, asked.path):
+    if (command.operation, command.path, command.body) != (asked.operation, asked.path, asked.body):
         return False
     # With less than half of the time left it would let down the one who asks now.
     return command.wait_for_wake == asked.wait_for_wake and command.expires_at - now >= asked.time_to_live / 2

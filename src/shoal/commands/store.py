@@ -379,6 +379,7 @@ def _event(command: Command, at: datetime) -> CommandChanged:
         command=command.id,
         operation=command.operation.value,
         path=command.path,
+        paths=list(command.paths),
         state=command.state.value,
         by=command.by,
         code=command.code,

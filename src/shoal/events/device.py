@@ -94,15 +94,16 @@ class RegistrationExpired(DeviceEvent, frozen=True, kw_only=True, tag="expired")
 
 
 class ReadingsReported(DeviceEvent, frozen=True, kw_only=True, tag="readings"):
-    """Values from a device: `via` is send, notify or read; `path` the observed path of a notify."""
+    """Values from a device: `via` is send, notify or read; `path` the observed path of a notify, `paths` if several."""
 
     via: str
     readings: list[Reading]
     path: str | None = None
+    paths: list[str] = []
 
 
 class ObservationChanged(DeviceEvent, frozen=True, kw_only=True, tag="observation"):
-    """An observation was established, refused, lost or cancelled."""
+    """An observation was established, refused, lost or cancelled; or the device shows other attributes (drifted)."""
 
     path: str
     state: str
@@ -138,7 +139,7 @@ class DownloadProgressed(DeviceEvent, frozen=True, kw_only=True, tag="download")
 
 
 class CommandChanged(DeviceEvent, frozen=True, kw_only=True, tag="command"):
-    """A command was queued, sent, answered, refused, expired or cancelled."""
+    """A command was queued, sent, answered, refused, expired or cancelled; `paths` are those of a composite."""
 
     command: str
     operation: str
@@ -147,6 +148,7 @@ class CommandChanged(DeviceEvent, frozen=True, kw_only=True, tag="command"):
     by: str | None = None
     code: str | None = None
     detail: str = ""
+    paths: list[str] = []
     # What the device answered, as JSON; null when it answered nothing. (msgspec cannot decode "Raw or None".)
     body: msgspec.Raw = NULL
 

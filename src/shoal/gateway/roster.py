@@ -100,6 +100,8 @@ class Roster:
             awake_window_s=conduct.awake_window_s,
             grace_s=conduct.grace_s,
             ack_timeout_s=conduct.ack_timeout_s,
+            random_factor=conduct.random_factor,
+            max_retransmit=conduct.max_retransmit,
         )
 
 

@@ -96,7 +96,8 @@ def error_codes(event: ReadingsReported) -> tuple[int, ...] | None:
     the whole list when it was asked for the resource or for what is above it.
     """
     below = [reading for reading in event.readings if _is_below(reading.path, ERROR_CODES)]
-    asked = event.path is not None and _is_below(ERROR_CODES, event.path)
+    observed = event.paths if event.path is None else [event.path]
+    asked = any(_is_below(ERROR_CODES, path) for path in observed)
     if not below and not asked:
         return None
     codes = {code for reading in below if (code := _code(reading.value)) is not None}

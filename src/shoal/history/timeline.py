@@ -46,6 +46,9 @@ class Line(msgspec.Struct, frozen=True):
     detail: Mapping[str, str | int | bool | None] = {}
 
 
+# Paths of a composite that a line names; its command has them all.
+PATHS_SHOWN_MAX: Final = 3
+
 # Tenant and device of what nobody can be blamed for: an unknown identity knocked.
 NOBODY: Final = ""
 
@@ -97,6 +100,9 @@ def _of_device(event: DeviceEvent) -> _Told | None:
             return "observation", f"Refused to report {event.path}: {event.code or 'no answer'}", {"path": event.path}
         case ObservationChanged(state="lost"):
             return "observation", f"No longer reports {event.path}", {"path": event.path}
+        case ObservationChanged(state="drifted"):
+            says = f"Reports {event.path} by other rules than ours: {event.attributes or 'none'}"
+            return "observation", says, {"path": event.path}
         case RequestRefused():
             says = f"We refused its {event.operation}: {_words(event.reason)}"
             return "refused", says, {"code": event.code, "detail": event.detail, "address": event.address}
@@ -169,9 +175,15 @@ def _command(event: CommandChanged) -> _Told:
     state = _COMMAND_STATES.get(event.state, _words(event.state))
     code = f": {event.code}" if event.code and event.state == "refused" else ""
     by = f" by {event.by}" if event.by and event.state in {"queued", "cancelled"} else ""
-    says = f"{_words(event.operation).capitalize()} {event.path}: {state}{by}{code}"
+    says = f"{_words(event.operation).capitalize()} {_paths(event)}: {state}{by}{code}"
     detail = {"command": event.command, "state": event.state, "code": event.code, "detail": event.detail}
     return "command", says, detail
+
+
+def _paths(event: CommandChanged) -> str:
+    """What a command is about, in a few words."""
+    shown, more = event.paths[:PATHS_SHOWN_MAX], len(event.paths) - PATHS_SHOWN_MAX
+    return (", ".join(shown) or event.path) + (f" and {more} more" if more > 0 else "")
 
 
 def _place(event: PlaceChanged) -> _Told:

@@ -16,6 +16,14 @@ ProfileId = NewType("ProfileId", str)
 AWAKE_WINDOW_S: Final = 93.0
 # RFC 7252 §4.8: ACK_TIMEOUT.
 ACK_TIMEOUT_S: Final = 2.0
+# RFC 7252 §4.8: ACK_RANDOM_FACTOR and MAX_RETRANSMIT.
+RANDOM_FACTOR: Final = 1.5
+MAX_RETRANSMIT: Final = 4
+# As the core has it: a wider spread says nothing any more about the link.
+RANDOM_FACTOR_MAX: Final = 3.0
+# As the core has it: each repetition doubles the wait, and all other requests to the device wait behind.
+RETRANSMIT_MAX: Final = 8
+ACK_TIMEOUT_MAX_S: Final = 60.0  # a satellite needs a part of it
 # As many as the core keeps observations of one device without wildcards.
 PATHS_MAX: Final = 64
 # As many as the core reads after each Register.
@@ -34,7 +42,8 @@ class Observe(msgspec.Struct, frozen=True):
 class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a profile says. `grace_s` of None follows the lifetime of the registration.
 
-    `samples` readings in a row below `battery_warning` or `battery_high` (percent) make a low battery.
+    `ack_timeout_s`, `random_factor` and `max_retransmit` say how patiently a message to the device is repeated (RFC 7252
+    §4.8). `samples` readings in a row below `battery_warning` or `battery_high` (percent) make a low battery.
     """
 
     report_every_s: float
@@ -44,6 +53,8 @@ class ProfileSettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float | None = None
     awake_window_s: float = AWAKE_WINDOW_S
     ack_timeout_s: float = ACK_TIMEOUT_S
+    random_factor: float = RANDOM_FACTOR
+    max_retransmit: int = MAX_RETRANSMIT
     samples: int = 3
     battery_warning: float = 25
     battery_high: float = 10
@@ -80,6 +91,7 @@ def check_settings(settings: ProfileSettings) -> ProfileSettings:
     for name, value in (*positive.items(), ("lifetime_s", settings.lifetime_s), ("grace_s", settings.grace_s or 0)):
         if not 0 <= value <= SECONDS_MAX or (name in positive and value == 0):
             raise Rejected(name, f"{value}, expected more than 0 and at most {SECONDS_MAX:.0f}")
+    _check_transmission(settings)
     if not 0 <= settings.battery_high <= settings.battery_warning <= 100:
         raise Rejected("battery_high", "not between 0 and battery_warning, or that is above 100")
     if not any(intent.path == ENCLOSURE_ANYWHERE for intent in settings.observe):
@@ -91,6 +103,15 @@ def check_settings(settings: ProfileSettings) -> ProfileSettings:
     for path in (*(intent.path for intent in settings.observe), *settings.read):
         _check_path(path)
     return settings
+
+
+def _check_transmission(settings: ProfileSettings) -> None:
+    if not 1 <= settings.random_factor <= RANDOM_FACTOR_MAX:
+        raise Rejected("random_factor", f"{settings.random_factor}, expected 1 to {RANDOM_FACTOR_MAX}")
+    if not 0 <= settings.max_retransmit <= RETRANSMIT_MAX:
+        raise Rejected("max_retransmit", f"{settings.max_retransmit}, expected 0 to {RETRANSMIT_MAX}")
+    if settings.ack_timeout_s > ACK_TIMEOUT_MAX_S:
+        raise Rejected("ack_timeout_s", f"{settings.ack_timeout_s}, expected at most {ACK_TIMEOUT_MAX_S}")
 
 
 def _check_path(path: str) -> None:

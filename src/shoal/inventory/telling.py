@@ -35,6 +35,8 @@ async def put_in_directory(tx: Transaction, device: Device, settings: ProfileSet
                 awake_window_s=settings.awake_window_s,
                 grace_s=settings.grace_s,
                 ack_timeout_s=settings.ack_timeout_s,
+                random_factor=settings.random_factor,
+                max_retransmit=settings.max_retransmit,
             ),
         ),
     )

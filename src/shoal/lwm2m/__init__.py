@@ -6,12 +6,17 @@
                 battery = await server.read(event.endpoint, "/3/0/9")
 
 Nothing in here knows of farms. The protocol itself runs in the Rust core, in threads of its own; this package is its
-asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples/server.py and docs/examples/device.py.
+asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/examples
+(console.txt is five lines to type).
 """
 
+from shoal.lwm2m.bodies import Values
+from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
+from shoal.lwm2m.journal import Journal
 from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
     Deregistered,
@@ -28,8 +33,10 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
+from shoal.lwm2m.value import Link
 
 __all__ = [
+    "Asked",
     "Begun",
     "Deregistered",
     "Device",
@@ -37,9 +44,13 @@ __all__ = [
     "Expired",
     "Firmware",
     "Heard",
+    "Journal",
+    "Link",
+    "Object",
     "Observation",
     "Path",
     "Reading",
+    "Refusal",
     "Refused",
     "Registered",
     "Reported",
@@ -47,6 +58,12 @@ __all__ = [
     "Server",
     "ServerEvent",
     "Updated",
+    "Values",
+    "check",
     "definition",
+    "execute",
+    "measured",
+    "resource",
     "resource_at",
+    "written",
 ]

@@ -5,41 +5,34 @@
         await device.registered()
         await device.send("/3/0/9")
 
-It registers, renews and comes back by itself; reads, writes, discovery and observations are served from its tree by the
-core. All devices of an event loop share one thread.
+It registers, renews and comes back by itself; what a server asks is served from its tree by the core. A value that has to
+be measured when it is read, and a write that may have to be refused, are asked about: the server waits for it. Objects as
+Python classes are in `shoal.lwm2m.modelled`. All devices of an event loop share one thread.
 """
 
 import asyncio
-import base64
-import inspect
 import itertools
 import json
-import secrets
-import threading
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path as FilePath
 from types import TracebackType
-from typing import ClassVar, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Final, Literal, Protocol, Self, TypeAlias
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m.objects import resource_at
+from shoal.lwm2m.host import Host
+from shoal.lwm2m.journal import Journal, Recorded
+from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, OnValue, OnWrite, Owner, Source
 from shoal.lwm2m.path import Path
+from shoal.lwm2m.remembered import Remembered
+from shoal.lwm2m.sending import Answer, Sending
+from shoal.lwm2m.value import Scalar, decoded, encoded
 
-Scalar: TypeAlias = bool | int | float | str | bytes | None
-OnWrite: TypeAlias = Callable[[str, Scalar], Awaitable[None] | None]
-OnExecute: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[None] | None]
 OnProgress: TypeAlias = Callable[[int, int | None], None]
-OnReceiving: TypeAlias = Callable[[str, int], None]
 
-_T = TypeVar("_T")
-
-# How long one call into the core waits; its end is told at once.
-WAIT_S: Final = 1.0
-# What one call takes from the core: a burst of a few hundred devices.
-OCCURRENCES_PER_CALL_MAX: Final = 1_024
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 
 
@@ -54,12 +47,24 @@ class Begun:
     etag: bytes | None = None
 
 
+class Attachable(Protocol):
+    """Something that lives in a device: an object."""
+
+    def attach(self, device: "Device") -> object:
+        """Sets its values there, and asks to be told and asked about them."""
+
+
 class Device:
     """One LwM2M client. Set values before or while it runs; the tree is what was set.
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
     (`enclosure_option` is its number), a query parameter of Register, or the Placement object.
-    `identity` and `key` are the pre-shared key; without them it speaks plain CoAP.
+    `identity` and `key` are the pre-shared key; without them it speaks plain CoAP, over TCP
+    where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the
+    newest LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`.
+
+    `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over
+    a restart. It is read when the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
 
     def __init__(
@@ -69,6 +74,8 @@ class Device:
         *,
         identity: str | None = None,
         key: bytes | None = None,
+        version: Literal["1.0", "1.1", "1.2"] = "1.1",
+        root: str = "/",
         lifetime: timedelta = timedelta(hours=24),
         queue_mode: bool = False,
         awake_window: timedelta = timedelta(seconds=93),
@@ -76,6 +83,8 @@ class Device:
         enclosure_via: Literal["option", "query", "object"] = "object",
         enclosure_option: int | None = None,
         attributes: Mapping[str, str] | None = None,
+        state: FilePath | None = None,
+        journal: Journal | None = None,
     ) -> None:
         if (identity is None) != (key is None):
             raise Rejected("key", "identity and key belong together")
@@ -88,6 +97,8 @@ class Device:
         self._config = DeviceConfig(
             endpoint=endpoint,
             server=server,
+            version=version,
+            root=root,
             identity=None if identity is None else identity.encode(),
             key=key,
             lifetime_s=int(lifetime.total_seconds()),
@@ -100,44 +111,79 @@ class Device:
         self._values: dict[str, Scalar] = {}
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
+        self._guards: dict[tuple[str, str], None] = {}
+        self._declared: set[int] = set()
+        self._every: list[tuple[str, timedelta]] = []
         self._handle: int | None = None
-        self._on_write: list[tuple[Path, OnWrite]] = []
-        self._on_execute: list[tuple[Path, OnExecute]] = []
-        self._on_receiving: list[tuple[Path, OnReceiving]] = []
+        self._owner = Owner(endpoint, self.set)
         self._on_progress: dict[int, OnProgress] = {}
         self._waiting: dict[int, asyncio.Future[DeviceOccurrence]] = {}
         self._numbers = itertools.count(1)
         self._registered = asyncio.Event()
         self._refusal = ""
-        self._tasks: set[asyncio.Future[None]] = set()
+        self.journal = Journal() if journal is None else journal
+        self._remembered = Remembered(state, self.journal)
+        self._sending = Sending(endpoint, self.journal, self._registered, self._report, self._remembered.recorded)
+        self.is_awake = True  # whether it listens: False in queue mode, while it sleeps
 
     async def __aenter__(self) -> Self:
-        self._host = _Host.of_running_loop()
+        self._host = Host.of_running_loop()
         handle = self._host.join(self, self._config)
         self._handle = handle
         try:
-            for path, value in self._values.items():
-                self._put(handle, path, value)
+            await self._prepare(handle)
         except BaseException:
             self._stop()
             raise
         self._host.core.start(handle)
+        for path, value in self._remembered.written_values().items():
+            self._owner.tell(Path.parse(path), value)
+        for path, every in self._every:
+            self._owner.run(path, self._owner.measure_every, path, every)
+        self._sending.go_on()
         return self
+
+    async def _prepare(self, handle: int) -> None:
+        """Tells the core what the owner has set up so far, and what servers had changed before a restart."""
+        core, remembered = self._host.core, self._remembered
+        remembered.read()
+        for object_id in self._declared:
+            core.declare(handle, object_id)
+        for gone in remembered.gone():
+            self._lose(gone)
+        for path, value in self._values.items():
+            self._put(handle, path, value)
+        for instance, values in remembered.made().items():
+            await self._owner.make_again(instance, values)
+        for path, value in remembered.values().items():
+            self._put(handle, path, value)
+            self._values[path] = value
+            self._owner.note_value(Path.parse(path), value)
+        await self._owner.measure_first(self._values)
+        for path, queries in remembered.attributes().items():
+            core.attributes(handle, path, queries)
+        for path, operations in self._guards:
+            core.guard(handle, path, operations)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+        await self._remembered.close()
 
     def _stop(self) -> None:
         handle, self._handle = self._running(), None
         self._host.leave(handle)
         self._registered.clear()
-        for task in self._tasks:
-            task.cancel()
+        self._owner.stop()
+        self._sending.stop()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Unavailable("device", "it was stopped"))
+
+    def add(self, instance: "Attachable") -> None:
+        """Puts an object of a Python class into the tree (`shoal.lwm2m.classes`)."""
+        instance.attach(self)
 
     def set(self, path: str, value: Scalar) -> None:
         """Sets a resource, and makes it when it is not there; whoever observes it is told when the attributes say so.
@@ -149,27 +195,105 @@ class Device:
         if self._handle is not None:
             self._put(self._handle, name, value)
         self._values[name] = value
+        self._remembered.owner_set(name, value)
 
     def _put(self, handle: int, path: str, value: Scalar) -> None:
         try:
-            self._host.core.set(handle, path, _encoded(value))
+            self._host.core.set(handle, path, encoded(value))
         except ValueError as error:
             raise Rejected(path, str(error)) from error
 
+    def unset(self, path: str) -> None:
+        """Takes away a resource or a whole instance; the server and whoever observes it are told."""
+        above = Path.parse(path)
+        if self._handle is not None:
+            self._host.core.unset(self._handle, str(above))
+        self._drop(above)
+
+    def _lose(self, above: Path) -> None:
+        """A server took this away."""
+        self._owner.removed(above)
+        self._drop(above)
+
+    def _drop(self, above: Path) -> None:
+        self._values = {at: value for at, value in self._values.items() if not above.contains(Path.parse(at))}
+        if above.resource is None:
+            self._owner.forget(above)
+            self._every = [(at, every) for at, every in self._every if not above.contains(Path.parse(at))]
+            self._guards = {guard: None for guard in self._guards if not above.contains(Path.parse(guard[0]))}
+
+    def keep(self, path: str) -> None:
+        """With `state`, what the owner sets at this path is kept over a restart, as what servers write is."""
+        self._remembered.keep(str(Path.parse(path)))
+
+    def on_value(self, path: str, told: OnValue) -> None:
+        """Calls `told(path, value)` when a value at or beneath `path` comes from a server, or from before a restart."""
+        self._owner.on_value.append((Path.parse(path), told))
+
     def on_write(self, path: str, told: OnWrite) -> None:
-        """Calls `told(path, value)` after a server wrote something at or beneath `path`."""
-        self._on_write.append((Path.parse(path), told))
+        """Calls `told(path, value)` after a server wrote something at or beneath `path`.
+
+        With `state`, what was written before a restart is told again when the device starts.
+        """
+        self._owner.on_write.append((Path.parse(path), told))
 
     def on_receiving(self, path: str, told: OnReceiving) -> None:
         """Calls `told(path, bytes)` while a server writes something large at or beneath `path`, block by block."""
-        self._on_receiving.append((Path.parse(path), told))
+        self._owner.on_receiving.append((Path.parse(path), told))
 
     def on_execute(self, path: str, told: OnExecute) -> None:
         """Calls `told(path, arguments)` after a server executed something at or beneath `path`.
 
         What can be executed stands in the definitions; it needs no value, only its instance must be there.
         """
-        self._on_execute.append((Path.parse(path), told))
+        self._owner.on_execute.append((Path.parse(path), told))
+
+    def on_removed(self, path: str, told: OnRemoved) -> None:
+        """Calls `told(path)` after a server took away something at or beneath `path`: it deleted an instance or a value
+        of several, or replaced what was around it."""
+        self._owner.on_removed.append((Path.parse(path), told))
+
+    def check(self, path: str, check: Check) -> None:
+        """Calls `check(asked)` before a server writes, makes, deletes or executes something at or beneath `path`.
+
+        The server waits for it. Raise `Refusal` to refuse; after a minute it is refused with 5.03.
+        """
+        self._owner.checks.append((Path.parse(path), check))
+        self._guard(path, "WE")
+
+    def source(self, path: str, source: Source) -> None:
+        """Measures a resource when somebody wants it: `source()` is called when a server reads or observes it, when it is
+        sent, and every `epmax` while it is observed. Between that, observers see the last value: call `measure` to tell
+        them of another."""
+        self._owner.sources[Path.parse(path)] = source
+        self._guard(path, "R")
+
+    def measure_every(self, path: str, every: timedelta) -> None:
+        """Asks the source of a resource again and again, so that observers hear of changes nobody asked about."""
+        self._every.append((str(Path.parse(path)), every))
+        if self._handle is not None:
+            self._owner.run(path, self._owner.measure_every, *self._every[-1])
+
+    async def measure(self, path: str = "/") -> None:
+        """Asks the sources at, above or beneath a path, now. What they raise is raised."""
+        await self._owner.measure(path)
+
+    def makes(self, object_id: int, maker: Maker) -> None:
+        """Lets servers make instances of an object: `maker(path, values)` fills each before the server hears of it.
+
+        `values` are what the server gave; they are set afterwards. Raise `Refusal` to refuse.
+        """
+        self._owner.makers[object_id] = maker
+        self._declared.add(object_id)
+        if self._handle is not None:
+            self._host.core.declare(self._handle, object_id)
+        self._guard(f"/{object_id}", "W")
+
+    def _guard(self, path: str, operations: str) -> None:
+        guard = (str(Path.parse(path)), operations)
+        if guard not in self._guards and self._handle is not None:
+            self._host.core.guard(self._handle, *guard)
+        self._guards[guard] = None
 
     async def registered(self, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
         """Waits until the server accepted the registration.
@@ -187,10 +311,58 @@ class Device:
     async def send(self, *paths: str) -> None:
         """Sends the values at these paths, now; returns when the server has stored them (2.04).
 
+        Nothing is kept of what could not be sent: use `record` for readings that must arrive.
+
         Raises:
             DeviceFault: the server refused, or did not answer in time.
         """
+        for path in paths:
+            await self._owner.measure(path)
         await self._ask("send", lambda handle, number: self._host.core.send(handle, number, list(paths)))
+
+    def record(self, path: str, value: Scalar, at: datetime | None = None) -> None:
+        """Sends a reading as soon as that can be done: with the time at which it was true, after those before it.
+
+        While the server cannot be reached or says 5.03, readings are kept in `journal`, and with `state` over a restart.
+        Beyond its bounds the oldest make room. The tree is not touched: `set` is for what a server may read.
+
+        Raises:
+            Rejected: no resource, or not a value of its type.
+        """
+        name, content = str(Path.parse(path)), encoded(value)
+        try:
+            DeviceHost.check(name, content)
+        except ValueError as error:
+            raise Rejected(path, str(error)) from error
+        self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
+        self._remembered.recorded()
+        if self._handle is not None:
+            self._sending.go_on()
+
+    async def flush(self, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Waits until a server has stored all that was recorded.
+
+        Raises:
+            Unavailable: not within the time; what is left goes on waiting.
+        """
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._sending.all_sent()
+        except TimeoutError as error:
+            raise Unavailable("server", self._sending.reason or "readings are still waiting") from error
+
+    async def _report(self, batch: list[tuple[str, bytes, float]]) -> Answer:
+        try:
+            done = await self._done(
+                lambda handle, number: self._host.core.report(handle, number, batch), next(self._numbers)
+            )
+        except ValueError as error:  # kept by a program that knew another definition
+            return Answer("4.00", str(error))
+        return Answer(done.code, done.detail or "", done.retry_after_s)
+
+    def sleep(self) -> None:
+        """In queue mode: stops listening now, before the awake window is over. It wakes when it has something to say."""
+        self._command("sleep")(self._running(), 0)
 
     async def update(self) -> None:
         """Renews the registration now."""
@@ -264,7 +436,7 @@ class Device:
         if done.code is None or not done.code.startswith("2."):
             raise DeviceFault(self.endpoint, operation, done.code, done.detail or "")
 
-    def _take(self, occurrence: DeviceOccurrence) -> None:
+    def take(self, occurrence: DeviceOccurrence) -> None:
         """What the core tells of this device; runs in the event loop."""
         match occurrence.kind:
             case "registered":
@@ -274,117 +446,54 @@ class Device:
                 self._refusal = " ".join(word for word in (occurrence.code, occurrence.detail) if word)
             case "unregistered":
                 self._registered.clear()
-            case "written":
-                self._tell_written(occurrence)
-            case "executed":
-                self._tell_executed(occurrence)
-            case "receiving" | "progress":
-                self._tell_progress(occurrence)
+            case "awake" | "asleep":
+                self.is_awake = occurrence.kind == "awake"
+            case "receiving":
+                self._owner.receiving(occurrence)
+            case "progress":
+                if told := self._on_progress.get(occurrence.number or 0):
+                    told(occurrence.bytes or 0, occurrence.size)
             case "done":
                 future = self._waiting.get(occurrence.number or 0)
                 if future is not None and not future.done():
                     future.set_result(occurrence)
+            case _:
+                self._take_change(occurrence)
 
-    def _tell_progress(self, occurrence: DeviceOccurrence) -> None:
-        if occurrence.kind == "progress":
-            if told := self._on_progress.get(occurrence.number or 0):
-                told(occurrence.bytes or 0, occurrence.size)
+    def _take_change(self, occurrence: DeviceOccurrence) -> None:
+        """What a server does to the tree, or wants to."""
+        path = Path.parse(occurrence.path) if occurrence.path not in {None, "/"} else None
+        match occurrence.kind:
+            case "asked":
+                self._owner.run(occurrence.path or "", self._decide, occurrence)
+            case "wanted":
+                self._owner.measure_soon(occurrence.path or "/")
+            case "executed":
+                self._owner.executed(occurrence)
+            case "written" if path is not None:
+                value = decoded(path, json.loads(occurrence.value or b"null"))
+                self._values[str(path)] = value
+                self._remembered.written(str(path), value)
+                self._owner.note_value(path, value)
+                self._owner.tell(path, value)
+            case "created" if path is not None:
+                for name, value in json.loads(occurrence.value or b"{}").items():
+                    self._values[name] = decoded(Path.parse(name), value)
+                beneath = {at: value for at, value in self._values.items() if path.contains(Path.parse(at))}
+                self._remembered.created(path, beneath)
+            case "removed" if path is not None:
+                self._lose(path)
+                self._remembered.removed(path)
+            case "attributes" if path is not None:
+                self._remembered.attributes_set(path, occurrence.detail or "")
+
+    async def _decide(self, occurrence: DeviceOccurrence) -> None:
+        refusal = await self._owner.consider(occurrence)
+        if self._handle is None:
             return
-        path = Path.parse(occurrence.path or "")
-        for above, receiving in self._on_receiving:
-            if above.contains(path):
-                receiving(str(path), occurrence.bytes or 0)
-
-    def _tell_written(self, occurrence: DeviceOccurrence) -> None:
-        path = Path.parse(occurrence.path or "")
-        value: Scalar = json.loads(occurrence.value or b"null")
-        resource = resource_at(path)
-        if isinstance(value, str) and resource is not None and resource.type == "opaque":
-            value = base64.b64decode(value)
-        for above, told in self._on_write:
-            if above.contains(path):
-                self._run(told, str(path), value)
-
-    def _tell_executed(self, occurrence: DeviceOccurrence) -> None:
-        path = Path.parse(occurrence.path or "")
-        arguments: Mapping[str, str] = json.loads(occurrence.value or b"{}")
-        for above, told in self._on_execute:
-            if above.contains(path):
-                self._run(told, str(path), arguments)
-
-    def _run(self, told: Callable[[str, _T], Awaitable[None] | None], path: str, what: _T) -> None:
-        """Calls the owner's function. What it raises is reported as the event loop reports it, and stops nobody else."""
-        try:
-            result = told(path, what)
-        except Exception as error:  # noqa: BLE001  # the owner's code: anything may come
-            context = {"message": f"{self.endpoint}: the handler of {path} failed", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
-            return
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-
-class _Host:
-    """The core's thread of the devices of one event loop, and the thread that carries what it tells to that loop.
-
-    It lives as long as one of its devices.
-    """
-
-    _by_loop: ClassVar[dict[asyncio.AbstractEventLoop, "_Host"]] = {}
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.core = DeviceHost(secrets.randbits(63))
-        self._loop = loop
-        self._devices: dict[int, Device] = {}
-        self._is_over = False
-        threading.Thread(target=self._pump, name="lwm2m-devices", daemon=True).start()
-
-    @classmethod
-    def of_running_loop(cls) -> "_Host":
-        loop = asyncio.get_running_loop()
-        # Loops that were closed with devices running: nobody can leave them any more.
-        for closed in [other for other in cls._by_loop if other.is_closed()]:
-            cls._by_loop.pop(closed)._end()  # noqa: SLF001  # its own
-        if loop not in cls._by_loop:
-            cls._by_loop[loop] = cls(loop)
-        return cls._by_loop[loop]
-
-    def join(self, device: Device, config: DeviceConfig) -> int:
-        handle = self.core.add(config)
-        self._devices[handle] = device
-        return handle
-
-    def leave(self, handle: int) -> None:
-        self._devices.pop(handle, None)
-        self.core.remove(handle)
-        if not self._devices:
-            self._by_loop.pop(self._loop, None)
-            self._end()
-
-    def _end(self) -> None:
-        self._is_over = True
-        self.core.close()
-
-    def _pump(self) -> None:
-        while not self._is_over:
-            occurrences = self.core.next_occurrences(OCCURRENCES_PER_CALL_MAX, WAIT_S)
-            if occurrences:
-                with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to be told
-                    self._loop.call_soon_threadsafe(self._hand_out, occurrences)
-
-    def _hand_out(self, occurrences: list[DeviceOccurrence]) -> None:
-        for occurrence in occurrences:
-            if (device := self._devices.get(occurrence.handle)) is not None:
-                device._take(occurrence)  # noqa: SLF001  # the host is the device's other half
+        code, reason = (None, "") if refusal is None else (refusal.code, refusal.reason)
+        self._host.core.decide(self._handle, occurrence.number or 0, code, reason)
 
 
 def _taken_up(begun: Begun | None) -> tuple[bytes, bytes] | None:
     return None if begun is None or begun.etag is None else (begun.data, begun.etag)
-
-
-def _encoded(value: Scalar) -> bytes:
-    if isinstance(value, bytes):
-        return json.dumps({"opaque": value.hex()}).encode()
-    return json.dumps(value).encode()

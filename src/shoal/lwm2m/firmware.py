@@ -14,15 +14,12 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from shoal.errors import DeviceFault
+from shoal.lwm2m.classes import Object, check, execute, resource, written
 from shoal.lwm2m.device import Begun, Device
+from shoal.lwm2m.owner import Refusal
 
 PACKAGE: Final = "/5/0/0"
-PACKAGE_URI: Final = "/5/0/1"
-UPDATE: Final = "/5/0/2"
-STATE: Final = "/5/0/3"
 RESULT: Final = "/5/0/5"
-PROTOCOLS: Final = "/5/0/8"
-DELIVERY: Final = "/5/0/9"
 
 
 class State(IntEnum):
@@ -39,11 +36,16 @@ class Result(IntEnum):
 
     INITIAL = 0
     SUCCESS = 1
+    FLASH_FULL = 2
+    MEMORY_FULL = 3
     CONNECTION_LOST = 4
     INTEGRITY_FAILED = 5
+    PACKAGE_UNSUPPORTED = 6
     URI_INVALID = 7
     UPDATE_FAILED = 8
     PROTOCOL_UNSUPPORTED = 9
+    CANCELLED = 10
+    DEFERRED = 11
 
 
 class Protocol(IntEnum):
@@ -53,6 +55,7 @@ class Protocol(IntEnum):
     COAPS = 1
     HTTP = 2
     HTTPS = 3
+    COAP_TCP = 4
 
 
 class Method(IntEnum):
@@ -65,16 +68,26 @@ class Method(IntEnum):
 
 Install: TypeAlias = Callable[[bytes], Awaitable[Result]]
 Boot: TypeAlias = Callable[[], None]
+# Looks at an image before anybody is told that it is here: `Result.INITIAL` if it is sound, else what is wrong with it.
+Verify: TypeAlias = Callable[[bytes], Result]
 # Fetches over HTTP what is missing of a file and returns all of it; raises DeviceFault when the link is lost, with what
 # came until then in `begun`.
 FetchWeb: TypeAlias = Callable[[str, Begun], Awaitable[bytes]]
 
 
-class Firmware:
+class Firmware(Object, id=5):
     """The firmware object of one device. Make it before the device starts.
 
-    `fetch_web` is how it fetches over HTTP(S); without it such an address is refused with result 9.
+    `fetch_web` is how it fetches over HTTP(S); without it such an address is refused with result 9. `verify` looks at an
+    image once it is whole.
     """
+
+    package: bytes = resource(0, default=b"")
+    package_uri: str = resource(1, default="")
+    state: int = resource(3, default=State.IDLE)
+    result: int = resource(5, default=Result.INITIAL)
+    protocols: list[int] = resource(8)
+    delivery: int = resource(9)
 
     def __init__(
         self,
@@ -85,27 +98,21 @@ class Firmware:
         method: Method = Method.BOTH,
         protocols: Sequence[Protocol] = (Protocol.COAP, Protocol.COAPS),
         fetch_web: FetchWeb | None = None,
+        verify: Verify = lambda _: Result.INITIAL,
     ) -> None:
-        self._device = device
+        self._firmware_of = device
         self._install = install
         self._boot = boot
         self._fetch_web = fetch_web
-        self._uri = ""
+        self._verify = verify
         self._image: bytes | None = None
         self._begun = Begun()
         self._fetching: asyncio.Task[None] | None = None
-        self.state = State.IDLE
-        self.result = Result.INITIAL
-        self.show(State.IDLE, Result.INITIAL)
-        # What is written there is taken and not shown: the resource cannot be read.
-        device.set(PACKAGE, b"")
-        for number, protocol in enumerate(protocols):
-            device.set(f"{PROTOCOLS}/{number}", int(protocol))
-        device.set(DELIVERY, int(method))
+        super().__init__(protocols=[int(protocol) for protocol in protocols], delivery=int(method))
         device.on_receiving(PACKAGE, lambda _, __: self._receiving())
-        device.on_write(PACKAGE, self._package_written)
-        device.on_write(PACKAGE_URI, self._uri_written)
-        device.on_execute(UPDATE, lambda _, __: self._update())
+        # What came of an update is what the server asks after the reboot.
+        device.keep(RESULT)
+        device.add(self)
 
     @property
     def fetched(self) -> int:
@@ -114,53 +121,83 @@ class Firmware:
 
     def show(self, state: State, result: Result) -> None:
         """Goes into a state; observers are told."""
-        self.state, self.result = state, result
-        self._device.set(RESULT, int(result))
-        self._device.set(STATE, int(state))
+        self.result = result
+        self.state = state
 
     def resume(self) -> None:
         """Goes on with a download that a reboot broke off."""
-        if self.state is State.DOWNLOADING and self._uri:
+        if self.state == State.DOWNLOADING and self.package_uri:
             self._fetch()
 
-    def _uri_written(self, path: str, value: object) -> None:
-        del path
-        self._uri = str(value)
+    @check(0)
+    def _may_be_given(self) -> None:
+        if self.state == State.UPDATING:
+            raise Refusal("4.05", "it is installing")
+
+    @check(1)
+    def _may_be_sent_to_fetch(self) -> None:
+        self._may_be_given()
+
+    @check(2)
+    def _may_update(self) -> None:
+        # §E.6: Update can be executed in the state Downloaded only.
+        if self.state != State.DOWNLOADED:
+            raise Refusal("4.05", "no image is here")
+
+    @check(10)
+    def _may_be_cancelled(self) -> None:
+        if self.state not in {State.DOWNLOADING, State.DOWNLOADED}:
+            raise Refusal("4.05", "there is nothing to cancel")
+
+    @written(1)
+    def _uri_written(self, uri: str) -> None:
         # §E.6: an empty URI brings the object back to Idle.
-        self._reset()
-        if self._uri:
+        self._reset(Result.INITIAL)
+        if uri:
             self.show(State.DOWNLOADING, Result.INITIAL)
             self._fetch()
 
     def _receiving(self) -> None:
-        if self.state is State.IDLE:
-            self._uri = ""
+        if self.state == State.IDLE:
+            self.package_uri = ""
             self.show(State.DOWNLOADING, Result.INITIAL)
 
-    def _package_written(self, path: str, value: object) -> None:
-        del path
-        self._reset()
+    @written(0)
+    def _package_written(self, image: bytes) -> None:
+        self._reset(Result.INITIAL)
+        # It is in the device now; the resource keeps nothing.
+        self.package = b""
         # §E.6: a NUL byte brings the object back to Idle.
-        if isinstance(value, bytes) and value not in {b"", b"\0"}:
-            self._image = value
-            # It is in the device now; the resource keeps nothing.
-            self._device.set(PACKAGE, b"")
-            self.show(State.DOWNLOADED, Result.INITIAL)
+        if image not in {b"", b"\0"}:
+            self._is_here(image)
 
-    def _reset(self) -> None:
+    @execute(10)
+    def _cancel(self) -> None:
+        self._reset(Result.CANCELLED)
+        self.package_uri = ""
+
+    def _reset(self, result: Result) -> None:
         if self._fetching is not None:
             self._fetching.cancel()
         self._fetching, self._image = None, None
-        self.show(State.IDLE, Result.INITIAL)
+        self.show(State.IDLE, result)
+
+    def _is_here(self, image: bytes) -> None:
+        fault = self._verify(image)
+        if fault not in {Result.INITIAL, Result.SUCCESS}:
+            self.show(State.IDLE, fault)
+            return
+        self._image = image
+        self.show(State.DOWNLOADED, Result.INITIAL)
 
     def _fetch(self) -> None:
-        self._fetching = asyncio.get_running_loop().create_task(self._fetch_it(self._uri))
+        self._fetching = asyncio.get_running_loop().create_task(self._fetch_it(self.package_uri))
 
     async def _fetch_it(self, uri: str) -> None:
         scheme = urlsplit(uri).scheme
         try:
-            if scheme in {"coap", "coaps"}:
-                image = await self._device.fetch(uri, begun=self._begun)
+            if scheme in {"coap", "coaps", "coap+tcp"}:
+                image = await self._firmware_of.fetch(uri, begun=self._begun)
             elif scheme in {"http", "https"} and self._fetch_web is not None:
                 image = await self._fetch_web(uri, self._begun)
             else:
@@ -173,14 +210,15 @@ class Firmware:
             is_refused = fault.code is not None and scheme in {"http", "https"}
             self.show(State.IDLE, Result.URI_INVALID if is_refused else Result.CONNECTION_LOST)
             return
-        self._image, self._begun = image, Begun()
-        self.show(State.DOWNLOADED, Result.INITIAL)
+        self._begun = Begun()
+        self._is_here(image)
 
+    @execute(2)
     async def _update(self) -> None:
         if self._image is None:
             return
         self.show(State.UPDATING, Result.INITIAL)
         result = await self._install(self._image)
-        self._image, self._uri = None, ""
+        self._image, self.package_uri = None, ""
         self.show(State.IDLE, result)
         self._boot()

@@ -27,11 +27,10 @@ from typing import Any, Final, Self, TypeAlias
 import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
 from shoal.lwm2m.path import Path
-
-Scalar: TypeAlias = bool | int | float | str | None
-Value: TypeAlias = Scalar | dict[str, Scalar]
+from shoal.lwm2m.value import Scalar
 
 # Events that wait for a caller who is slow; beyond it devices hear 5.03. A minute of a thousand devices at 10 s.
 EVENTS_WAITING_MAX: Final = 10_000
@@ -42,6 +41,8 @@ ETAG_BYTES: Final = 8
 # How long the last answers may take to leave when the server is closed: they are on their way already.
 CLOSING_TAKES_MAX_S: Final = 2.0
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
+# A device that never answers a composite is known for it after one exchange, and then asked otherwise.
+COMPOSITE_TIMEOUT: Final = 2 * DEFAULT_TIMEOUT
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -92,10 +93,10 @@ class Expired(_Event, frozen=True, kw_only=True, tag="expired"):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A value at a path; `time` is the device's clock in Unix seconds, where it said one."""
+    """A value at a path, opaque ones in base64; `time` is the device's clock in Unix seconds, where it said one."""
 
     path: str
-    value: Scalar
+    value: bool | int | float | str | None
     time: float | None = None
 
 
@@ -107,11 +108,15 @@ class Reported(_Event, frozen=True, kw_only=True, tag="readings"):
 
 
 class Observation(_Event, frozen=True, kw_only=True, tag="observation"):
-    """An observation was established, refused, lost or cancelled."""
+    """An observation was established, refused, lost or cancelled; one of several paths is told path by path.
+
+    `drifted`: the device showed other `attributes` than those we set.
+    """
 
     path: str
     state: str
     code: str | None = None
+    attributes: str = ""
 
 
 class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
@@ -147,9 +152,9 @@ _DECODER: Final = msgspec.json.Decoder(ServerEvent)
 
 
 class Server:
-    """LwM2M over CoAP and DTLS. `credentials` maps endpoint names (which are the PSK identities) to keys.
+    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names (which are the PSK identities) to keys.
 
-    `endpoints` are devices without a credential: they may use `coap://` listeners, and nobody checks who they are.
+    `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
 
     Raises (on entry):
@@ -260,59 +265,150 @@ class Server:
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def read(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> Value | dict[str, Value]:
-        """The value of a resource; of an object or an instance a dictionary from paths to values.
+    async def read(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> Scalar | dict[str, Scalar]:
+        """The value of a resource; of what has parts (object, instance, several values) a dictionary by path.
+
+        Opaque values are bytes, times are Unix seconds.
 
         Raises:
-            DeviceFault: the device refused, or did not answer in time.
+            DeviceFault: the device refused (with its code), or did not answer in time.
             Rejected: no device was asked, because the request makes no sense.
         """
         body = await self._ask(endpoint, "read", path, None, timeout)
-        content = {str(item["path"]): item["value"] for item in body.get("content", [])}
+        content = by_path(body.get("content", []))
         parsed = Path.parse(path)
         if parsed.resource_instance is not None or (parsed.resource is not None and list(content) == [str(parsed)]):
             return content.get(str(parsed))
         return content
 
-    async def write(self, endpoint: str, path: str, value: Value, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-        """Writes a resource, or several of an instance (`{"1": 60}`), replacing what is there."""
-        if not isinstance(value, dict):
-            body: dict[str, Any] = {"value": value}
-        else:
-            body = {"resources": value} if Path.parse(path).resource is None else {"values": value}
-        await self._ask(endpoint, "write", path, body, timeout)
+    async def read_composite(
+        self, endpoint: str, paths: Sequence[str], timeout: timedelta = COMPOSITE_TIMEOUT
+    ) -> Values:
+        """The values of up to 64 paths at any level, by path, with one request (OMA LwM2M Core 1.1 §6.3.8).
+
+        A device that knows no such request is asked path by path, and the answer is the same. What could not be read
+        stands in `failed`, by path. Raises as `read`, and only if nothing could be read.
+        """
+        asked = {"paths": [str(Path.parse(path)) for path in paths]}
+        body = await self._ask(endpoint, "read_composite", None, asked, timeout)
+        return Values(by_path(body.get("content", [])), failures(body.get("failed", [])))
+
+    async def write(
+        self,
+        endpoint: str,
+        path: str,
+        value: Value | Resources,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        *,
+        partial: bool = False,
+    ) -> None:
+        """Writes a resource, or by id several of an instance (`{1: 60}`) or several values of a resource.
+
+        It replaces what is there; with `partial`, what is not named stays. Bytes are for opaque resources. Raises as
+        `read`.
+        """
+        body = to_write(Path.parse(path), value)
+        await self._ask(endpoint, "write_partial" if partial else "write", path, body, timeout)
+
+    async def write_composite(
+        self, endpoint: str, values: Mapping[str, Value], timeout: timedelta = COMPOSITE_TIMEOUT
+    ) -> None:
+        """Writes up to 64 resources by path, all or none, with one request (OMA LwM2M Core 1.1 §6.3.9).
+
+        A device that knows no such request is asked instance by instance. That ends with the first refusal, and the
+        error's detail says what was written before it. Raises as `read`.
+        """
+        parsed = {path: Path.parse(path) for path in values}
+        asked = {"values": {str(parsed[path]): json_of(parsed[path], value) for path, value in values.items()}}
+        await self._ask(endpoint, "write_composite", None, asked, timeout)
 
     async def execute(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, **arguments: str) -> None:
-        """Executes a resource; arguments are named by their digit: `_0="x"`."""
+        """Executes a resource; arguments are named by their digit: `_0="x"`. Raises as `read`."""
         body = {"arguments": {name.removeprefix("_"): text for name, text in arguments.items()}} if arguments else None
         await self._ask(endpoint, "execute", path, body, timeout)
 
+    async def create(
+        self,
+        endpoint: str,
+        path: str,
+        values: Resources,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+    ) -> str:
+        """Makes an instance of an object with these resources, by id; answers with its path.
+
+        `/3303/7` asks for that very instance, `/3303` leaves the id to the device. Raises as `read`.
+        """
+        parsed = Path.parse(path)
+        instance = Path(parsed.object, parsed.instance or 0)
+        body: dict[str, Any] = {"resources": resources(instance, values)}
+        if parsed.instance is not None:
+            body["instance"] = parsed.instance
+        created = await self._ask(endpoint, "create", f"/{parsed.object}", body, timeout)
+        return str(created.get("path", path))
+
+    async def delete(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Deletes an object instance, or (a client of 1.2) a resource instance. Raises as `read`."""
+        await self._ask(endpoint, "delete", path, None, timeout)
+
     async def discover(
-        self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT
+        self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, *, depth: int | None = None
     ) -> dict[str, dict[str, str]]:
-        """The paths beneath `path` with their attributes."""
-        body = await self._ask(endpoint, "discover", path, None, timeout)
+        """The paths beneath `path` with their attributes. `depth`: how many levels, 0 to 3, of a client of 1.2.
+
+        Raises as `read`.
+        """
+        body = await self._ask(endpoint, "discover", path, None if depth is None else {"depth": depth}, timeout)
         return {str(link["path"]): dict(link.get("attributes") or {}) for link in body.get("links", [])}
 
-    async def observe(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-        """Asks to be told of changes; they come as `Reported` events."""
-        await self._ask(endpoint, "observe", path, None, timeout)
+    async def write_attributes(
+        self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, **attributes: float | bool | None
+    ) -> None:
+        """Says when a device is to report (OMA LwM2M Core 1.1 §5.1.2); None takes an attribute back. Raises as `read`.
 
-    async def cancel_observation(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-        """Ends an observation."""
-        await self._ask(endpoint, "cancel_observation", path, None, timeout)
+        `pmin`, `pmax`, `epmin` and `epmax` are seconds, `gt`, `lt` and `st` are in the unit of the resource; `edge`, `con`
+        and `hqmax` are for clients of 1.2.
+        """
+        await self._ask(endpoint, "write_attributes", path, attributes, timeout)
+
+    async def observe(
+        self,
+        endpoint: str,
+        *paths: str,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        **attributes: float | bool | None,
+    ) -> Values:
+        """Asks to be told of changes, which come as `Reported` events; answers with the values as they are.
+
+        Several paths are one observation where the device can, and one each where it cannot. With attributes
+        (`pmin=10`) the device is told first when to report each path. Raises as `read`.
+        """
+        for path in paths if attributes else ():
+            await self.write_attributes(endpoint, path, timeout, **attributes)
+        body = await self._about(endpoint, "observe", paths, timeout)
+        return Values(by_path(body.get("content", [])), failures(body.get("failed", [])))
+
+    async def cancel_observation(self, endpoint: str, *paths: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        """Ends an observation: the same paths as it began with. Raises as `read`."""
+        await self._about(endpoint, "cancel_observation", paths, timeout)
+
+    async def _about(self, endpoint: str, operation: str, paths: Sequence[str], timeout: timedelta) -> dict[str, Any]:
+        if len(paths) == 1:
+            return await self._ask(endpoint, operation, paths[0], None, timeout)
+        asked = {"paths": [str(Path.parse(path)) for path in paths]}
+        return await self._ask(endpoint, f"{operation}_composite", None, asked, max(timeout, COMPOSITE_TIMEOUT))
 
     async def _ask(
-        self, endpoint: str, operation: str, path: str, body: dict[str, Any] | None, timeout: timedelta
+        self, endpoint: str, operation: str, path: str | None, body: Mapping[str, Any] | None, timeout: timedelta
     ) -> dict[str, Any]:
-        parsed = Path.parse(path)
+        """Asks a device; no path for a composite, whose body names its own."""
+        at = "/" if path is None else str(Path.parse(path))
         number = next(self._ids)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answers[number] = answer
         # The caller may be in the middle of a batch with the registration of this very device.
         self._core.committed(self._newest)
         encoded = None if body is None else json.dumps(body).encode()
-        self._core.submit([(number, endpoint, operation, str(parsed), encoded, timeout.total_seconds(), True)])
+        self._core.submit([(number, endpoint, operation, at, encoded, timeout.total_seconds(), True)])
         try:
             async with asyncio.timeout(timeout.total_seconds()):
                 done = await answer
@@ -325,7 +421,7 @@ class Server:
         if done.outcome == "answered":
             return dict(json.loads(done.body)) if done.body else {}
         if done.outcome == "refused" and done.code is None:
-            raise Rejected(path, done.detail or "the request makes no sense")
+            raise Rejected(at, done.detail or "the request makes no sense")
         raise DeviceFault(endpoint, operation, done.code, done.detail or done.outcome.replace("_", " "))
 
     def _pump(self) -> None:

@@ -31,6 +31,8 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True):
     awake_window_s: float = 93
     grace_s: float | None = None
     ack_timeout_s: float = 2
+    random_factor: float = 1.5
+    max_retransmit: int = 4
 
 
 device_directory: Final = Table(

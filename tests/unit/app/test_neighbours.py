@@ -24,8 +24,8 @@ async def shoal(tmp_path: Path) -> AsyncIterator[Installation]:
         yield started
 
 
-def facts(*, secure: bool) -> DeviceFacts:
-    return DeviceFacts(device="dev-1", tenant="ten-1", secure=secure)
+def facts(*, secure: bool, binding: str = "U") -> DeviceFacts:
+    return DeviceFacts(device="dev-1", tenant="ten-1", secure=secure, binding=binding)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ def test_a_device_is_sent_to_the_listener_that_it_can_use(
     listeners: tuple[str, ...], public: str | None, secure: bool, address: str
 ) -> None:
     assert file_address(listeners, public)(facts(secure=secure)) == address
+
+
+def test_a_device_that_connects_is_sent_where_it_can_connect() -> None:
+    listeners = ("coap://127.0.0.1:5683", "coap+tcp://127.0.0.1:5685")
+
+    assert file_address(listeners, None)(facts(secure=False, binding="T")) == "coap+tcp://127.0.0.1:5685"
+    assert file_address(listeners, None)(facts(secure=False, binding="UT")) == "coap://127.0.0.1:5683"
 
 
 def test_a_wildcard_is_no_address_to_send_a_device_to() -> None:

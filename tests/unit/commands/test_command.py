@@ -1,5 +1,6 @@
 """A command's states, walked completely: every trigger in every state."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +21,20 @@ from shoal.errors import Conflict, Rejected
 from shoal.ids import CommandId, DeviceId, TenantId
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
+COMMAND = Command(
+    number=1,
+    id=CommandId("cmd-1"),
+    device=DeviceId("dev-1"),
+    place=Place(tenant=TenantId("ten-1"), device=DeviceId("dev-1")),
+    operation=Operation.READ,
+    path="/3",
+    body=None,
+    state=State.QUEUED,
+    wait_for_wake=True,
+    by=None,
+    created_at=NOW,
+    expires_at=NOW + timedelta(hours=1),
+)
 
 # What should happen, written down a second time and on purpose: row by state, column by trigger, `.` changes nothing.
 WALK = """
@@ -93,25 +108,14 @@ def test_a_word_that_the_core_does_not_have_is_refused() -> None:
 
 
 def test_only_reading_and_discovery_can_be_asked_twice_without_harm() -> None:
-    assert {operation for operation in Operation if operation.changes_nothing} == {Operation.READ, Operation.DISCOVER}
+    repeatable = {operation for operation in Operation if operation.changes_nothing}
+
+    assert repeatable == {Operation.READ, Operation.READ_COMPOSITE, Operation.DISCOVER}
 
 
 @pytest.mark.parametrize("state", State)
 def test_only_what_has_not_left_can_be_called_back(state: State) -> None:
-    command = Command(
-        number=1,
-        id=CommandId("cmd-1"),
-        device=DeviceId("dev-1"),
-        place=Place(tenant=TenantId("ten-1"), device=DeviceId("dev-1")),
-        operation=Operation.READ,
-        path="/3",
-        body=None,
-        state=state,
-        wait_for_wake=True,
-        by=None,
-        created_at=NOW,
-        expires_at=NOW + timedelta(hours=1),
-    )
+    command = replace(COMMAND, state=state)
 
     if state is State.QUEUED:
         check_cancel(command)
@@ -119,3 +123,17 @@ def test_only_what_has_not_left_can_be_called_back(state: State) -> None:
         with pytest.raises(Conflict) as caught:
             check_cancel(command)
         assert caught.value.facts["state"] == state.value
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "body", "paths"),
+    [
+        (Operation.READ_COMPOSITE, "/", b'{"paths":["/3/0/9","/3303/0"]}', ("/3/0/9", "/3303/0")),
+        (Operation.WRITE_COMPOSITE, "/", b'{"values":{"/3/0/14":"+01"}}', ("/3/0/14",)),
+        (Operation.WRITE, "/3/0/14", b'{"value":"+01"}', ()),
+    ],
+)
+def test_a_composite_names_its_paths(operation: Operation, path: str, body: bytes, paths: tuple[str, ...]) -> None:
+    command = replace(COMMAND, operation=operation, path=path, body=body)
+
+    assert command.paths == paths

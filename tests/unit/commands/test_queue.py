@@ -59,6 +59,22 @@ def test_another_question_is_another_command(other: Command) -> None:
     assert admit(READ, [other], NOW) == Add()
 
 
+def test_who_asks_after_a_change_sees_it() -> None:
+    write = replace(WAITING, number=2, operation=Operation.WRITE, path="/3/0/14")
+    later = replace(WAITING, number=3)
+
+    assert admit(READ, [WAITING, write], NOW) == Add()
+    assert admit(READ, [WAITING, write, later], NOW) == Join(later)
+
+
+def test_several_paths_are_the_same_question_if_all_of_them_are() -> None:
+    several = replace(READ, operation=Operation.READ_COMPOSITE, path="/", body=b'{"paths":["/3/0/9","/3303/0"]}')
+    waiting = replace(WAITING, operation=several.operation, path="/", body=several.body)
+
+    assert admit(several, [waiting], NOW) == Join(waiting)
+    assert admit(replace(several, body=b'{"paths":["/3/0/9"]}'), [waiting], NOW) == Add()
+
+
 @pytest.mark.parametrize("operation", [each for each in Operation if not each.changes_nothing])
 def test_what_changes_something_is_done_as_often_as_it_was_asked(operation: Operation) -> None:
     assert admit(replace(READ, operation=operation), [replace(WAITING, operation=operation)], NOW) == Add()

@@ -79,3 +79,10 @@ def test_an_error_that_is_over_is_missing_from_the_whole_list(
     values: dict[str, Scalar], path: str | None, codes: tuple[int, ...] | None
 ) -> None:
     assert error_codes(Voice().reported(NOON, values, path=path)) == codes
+
+
+@pytest.mark.parametrize(("paths", "codes"), [(["/3/0/9", "/3/0/11"], ()), (["/3/0/9", "/3303/0"], None)])
+def test_a_report_of_several_paths_is_about_errors_if_one_of_them_is(
+    paths: list[str], codes: tuple[int, ...] | None
+) -> None:
+    assert error_codes(Voice().reported(NOON, {"/3/0/9": 80}, paths=paths)) == codes

@@ -106,11 +106,21 @@ ALERT: dict[str, Any] = {
         (VOICE.expired(NOON), "registration", "Its registration ended: not heard from within its lifetime"),
         (VOICE.observation(NOON, "/3/0/9", "refused"), "observation", "Refused to report /3/0/9: no answer"),
         (VOICE.observation(NOON, "/3/0/9", "lost"), "observation", "No longer reports /3/0/9"),
+        (
+            VOICE.observation(NOON, "/3/0/9", "drifted"),
+            "observation",
+            "Reports /3/0/9 by other rules than ours: none",
+        ),
         (VOICE.refused(NOON), "refused", "We refused its update: unknown registration"),
         (VOICE.intruded(NOON, count=3), "security", "Not let in: bad key, 3 times"),
         (VOICE.intruded(NOON), "security", "Not let in: bad key"),
         (command("queued", by="Kari"), "command", "Write attributes /3303/0: queued by Kari"),
         (command("refused", code="4.05"), "command", "Write attributes /3303/0: refused by the device: 4.05"),
+        (
+            command("queued", paths=["/3/0/9", "/3/0/13", "/4/0/2", "/3303/0"]),
+            "command",
+            "Write attributes /3/0/9, /3/0/13, /4/0/2 and 1 more: queued",
+        ),
         (command("expired"), "command", "Write attributes /3303/0: expired before the device was awake"),
         (VOICE.placed(NOON, "agreed", by="Kari"), "place", "It is in enc-1 (by Kari)"),
         (

@@ -1,15 +1,16 @@
 """A client for a few lines of Python: it registers, serves its tree, and comes back by itself."""
 
 import asyncio
-import threading
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m import Device, Registered, Server
+from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server
+from shoal.lwm2m.state import load
 from tests.harness.listener import Listener
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
 
@@ -192,23 +193,181 @@ async def test_it_can_be_started_again_with_the_values_it_had(server: Server, li
         assert await server.read("oxy-0417", "/3/0/9") == 12
 
 
-async def test_the_last_device_takes_the_threads_with_it(server: Server, listener: Listener) -> None:
-    def threads() -> list[str]:
-        return [thread.name for thread in threading.enumerate() if thread.name == "lwm2m-devices"]
+async def test_a_device_speaks_the_version_that_it_is_told_below_a_root_of_its_own(
+    server: Server, listener: Listener
+) -> None:
+    for version in ("1.0", "1.1", "1.2"):
+        device = Device("buoy-1", server.addresses[1], version=version, root="/lwm2m")
+        device.set("/3303/0/5700", 4.5)
+        async with device:
+            heard = await listener.hears(Registered, lambda event, version=version: event.version == version)
+            assert await server.read("buoy-1", "/3303/0/5700") == 4.5
+            assert "/3303/0" in [path for path, _ in heard.objects]
 
-    async with sensor(server), Device("buoy-1", server.addresses[1]):
-        assert len(threads()) == 1
 
-    await until(lambda: threads() == [])
+async def test_a_check_refuses_before_anything_happens(device: Device, server: Server) -> None:
+    asked: list[Asked] = []
+
+    async def check(what: Asked) -> None:
+        asked.append(what)
+        if what.operation == "execute" or what.values.get("/3/0/14") == "+25:00":
+            raise Refusal("4.00", "no such zone")
+
+    device.check("/3/0", check)
+
+    await server.write("oxy-0417", "/3/0/14", "+02:00")
+    with pytest.raises(DeviceFault, match=r"4\.00 no such zone"):
+        await server.write("oxy-0417", "/3/0/14", "+25:00")
+    with pytest.raises(DeviceFault, match=r"4\.00"):
+        await server.execute("oxy-0417", "/3/0/4")
+
+    assert [(what.operation, what.path) for what in asked] == [
+        ("write", "/3/0/14"),
+        ("write", "/3/0/14"),
+        ("execute", "/3/0/4"),
+    ]
+    assert await server.read("oxy-0417", "/3/0/14") == "+02:00"
 
 
-async def test_devices_of_two_event_loops_do_not_mix(device: Device, server: Server, listener: Listener) -> None:
-    async def elsewhere() -> None:
-        async with Device("buoy-1", server.addresses[1]) as buoy:
-            await buoy.registered(PATIENCE)
-            await buoy.update()
+async def test_a_check_that_fails_is_reported_and_refuses(device: Device, server: Server) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
 
-    await asyncio.to_thread(asyncio.run, elsewhere())
+    def fail(_asked: Asked) -> None:
+        raise RuntimeError("a bug")
 
-    await device.update()
-    assert server._core.stats()["update"] == 2
+    device.check("/3/0/14", fail)
+
+    with pytest.raises(DeviceFault, match=r"5\.00"):
+        await server.write("oxy-0417", "/3/0/14", "+02:00")
+    assert [str(context["exception"]) for context in reported] == ["a bug"]
+
+
+async def test_a_source_is_asked_for_each_read_and_each_send(
+    device: Device, server: Server, listener: Listener
+) -> None:
+    levels = iter(range(50, 60))
+    device.source("/3/0/9", lambda: next(levels))
+
+    assert await server.read("oxy-0417", "/3/0/9") == 50
+    assert (await server.read("oxy-0417", "/3/0"))["/3/0/9"] == 51
+    await device.send("/3/0/9")
+
+    await until(lambda: listener.heard(Reported)[-1].readings[-1].value == 52)
+
+
+async def test_what_is_taken_away_is_gone(device: Device, server: Server) -> None:
+    device.unset("/3303/0")
+
+    with pytest.raises(DeviceFault, match=r"4\.04"):
+        await server.read("oxy-0417", "/3303/0")
+
+
+async def test_readings_are_sent_with_their_times_and_in_order(device: Device, listener: Listener) -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    for minute in range(120):
+        device.record("/3303/0/5700", minute / 10, at=start + timedelta(minutes=minute))
+
+    await device.flush(PATIENCE)
+
+    readings = [reading for report in listener.heard(Reported) for reading in report.readings]
+    assert [reading.value for reading in readings] == [minute / 10 for minute in range(120)]
+    assert readings[7].time == (start + timedelta(minutes=7)).timestamp()
+    assert len(device.journal) == 0
+
+
+async def test_what_can_never_be_sent_is_not_recorded(device: Device) -> None:
+    for path, value in (("/3/0/9", 1.5), ("/3/0/9", "much"), ("/3/0", 1)):
+        with pytest.raises(Rejected):
+            device.record(path, value)
+
+    assert len(device.journal) == 0
+
+
+async def test_readings_of_an_outage_come_after_it(server: Server, listener: Listener) -> None:
+    async with sensor(server) as device:
+        await device.registered(PATIENCE)
+        device.lose_power()
+        device.record("/3303/0/5700", 1.5)
+        device.record("/3303/0/5700", 2.5)
+        with pytest.raises(Unavailable):
+            await device.flush(timedelta(milliseconds=10))
+        assert len(device.journal) == 2
+
+        device.power_on()
+        await device.flush(PATIENCE)
+
+    values = [reading.value for report in listener.heard(Reported) for reading in report.readings]
+    assert values == [1.5, 2.5]
+
+
+async def test_a_device_in_queue_mode_says_whether_it_listens(server: Server, listener: Listener) -> None:
+    async with Device("buoy-1", server.addresses[1], queue_mode=True, awake_window=timedelta(milliseconds=50)) as buoy:
+        buoy.set("/3/0/9", 80)
+        await buoy.registered(PATIENCE)
+        await until(lambda: not buoy.is_awake)
+        await buoy.send("/3/0/9")
+        await until(lambda: not buoy.is_awake)
+
+    assert len(listener.heard(Reported)) == 1
+
+
+async def test_what_servers_did_survives_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+
+    def again() -> Device:
+        device = Device("buoy-1", server.addresses[1], state=file)
+        device.set("/3/0/14", "+00:00")
+        device.set("/3303/0/5700", 4.5)
+        device.set("/3303/1/5700", 5.5)
+        return device
+
+    async with again() as device:
+        await device.registered(PATIENCE)
+        await server.write("buoy-1", "/3/0/14", "+02:00")
+        body = {"instance": 4, "resources": {"5700": 1.5, "5750": "raft"}}
+        await server._ask("buoy-1", "create", "/3303", body, PATIENCE)
+        await server._ask("buoy-1", "delete", "/3303/1", None, PATIENCE)
+        await server._ask("buoy-1", "write_attributes", "/3303/0/5700", {"gt": 9.5}, PATIENCE)
+        await until(lambda: load(file).attributes != {})
+
+    written: list[object] = []
+    device = again()
+    device.on_write("/3/0/14", lambda _path, value: written.append(value))
+    async with device:
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/3/0/14") == "+02:00"
+        assert await server.read("buoy-1", "/3303") == {
+            "/3303/0/5700": 4.5,
+            "/3303/4/5700": 1.5,
+            "/3303/4/5750": "raft",
+        }
+        assert (await server.discover("buoy-1", "/3303/0/5700"))["/3303/0/5700"] == {"gt": "9.5"}
+
+    assert written == ["+02:00"], "the owner hears of it, too"
+
+
+async def test_readings_survive_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    async with Device("buoy-1", "coap://127.0.0.1:9", state=file) as device:  # nobody is there
+        device.record("/3303/0/5700", 1.5, at=datetime(2026, 6, 1, tzinfo=UTC))
+
+    async with Device("buoy-1", server.addresses[1], state=file) as device:
+        device.record("/3303/0/5700", 2.5)
+        await device.flush(PATIENCE)
+
+    readings = [reading for report in listener.heard(Reported) for reading in report.readings]
+    assert [reading.value for reading in readings] == [1.5, 2.5]
+    assert load(file).readings == []
+
+
+async def test_a_damaged_state_is_said_and_the_caller_may_begin_afresh(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    file.write_bytes(b"{")
+    device = Device("buoy-1", server.addresses[1], state=file)
+    with pytest.raises(Rejected, match="is damaged"):
+        await device.__aenter__()
+
+    file.unlink()
+    async with device:
+        assert device._handle is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import DeviceFault
-from shoal.lwm2m import Begun, Firmware, Server
+from shoal.lwm2m import Begun, Device, Firmware, Server
 from shoal.lwm2m.firmware import Method, Protocol, Result, State
 from tests.harness.listener import Listener
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
@@ -37,6 +37,7 @@ class Bench:
             method=Method.BOTH,
             protocols=(Protocol.COAPS, Protocol.HTTPS),
             fetch_web=self._fetch,
+            verify=lambda image: Result.INITIAL if image.startswith(IMAGE[:4]) else Result.PACKAGE_UNSUPPORTED,
         )
 
     async def _install(self, image: bytes) -> Result:
@@ -115,8 +116,8 @@ async def test_a_reset_brings_it_back_to_idle(bench: Bench, server: Server, how:
         await server.write(NAME, "/5/0/0", opaque(b"\0"))
     await bench.shows(State.IDLE)
 
-    await server.execute(NAME, "/5/0/2")
-    await asyncio.sleep(0)
+    with pytest.raises(DeviceFault, match=r"4\.05"):
+        await server.execute(NAME, "/5/0/2")
     assert bench.installed == []
 
 
@@ -200,3 +201,79 @@ async def test_nothing_is_resumed_that_was_not_begun(bench: Bench) -> None:
     bench.firmware.resume()
 
     assert bench.firmware.state is State.IDLE
+
+
+async def test_an_image_of_another_kind_is_refused_when_it_is_whole(bench: Bench, server: Server) -> None:
+    await server.write(NAME, "/5/0/0", opaque(b"an image of something else"))
+
+    await bench.shows(State.IDLE, Result.PACKAGE_UNSUPPORTED)
+
+
+async def test_it_can_be_cancelled_while_there_is_something_to_cancel(bench: Bench, server: Server) -> None:
+    with pytest.raises(DeviceFault, match=r"4\.05"):
+        await server.execute(NAME, "/5/0/10")
+    await server.write(NAME, "/5/0/0", opaque(IMAGE))
+    await bench.shows(State.DOWNLOADED)
+
+    await server.execute(NAME, "/5/0/10")
+
+    await bench.shows(State.IDLE, Result.CANCELLED)
+
+
+async def test_nothing_is_taken_while_it_installs(server: Server, listener: Listener) -> None:
+    device = sensor(server)
+    may_go_on = asyncio.Event()
+
+    async def install(image: bytes) -> Result:
+        del image
+        await may_go_on.wait()
+        return Result.SUCCESS
+
+    firmware = Firmware(device, install)
+    async with device:
+        await device.registered(PATIENCE)
+        await server.write(NAME, "/5/0/0", opaque(IMAGE))
+        await until(lambda: firmware.state == State.DOWNLOADED)
+        await server.execute(NAME, "/5/0/2")
+        await until(lambda: firmware.state == State.UPDATING)
+
+        for path, value in (("/5/0/0", opaque(b"x")), ("/5/0/1", "coap://127.0.0.1/x")):
+            with pytest.raises(DeviceFault, match=r"4\.05 it is installing"):
+                await server.write(NAME, path, value)
+        may_go_on.set()
+        await until(lambda: (firmware.state, firmware.result) == (State.IDLE, Result.SUCCESS))
+
+
+async def test_an_address_that_was_given_before_a_restart_is_fetched_after_it(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    uri = offered(server, tmp_path)
+    installed: list[bytes] = []
+
+    async def install(image: bytes) -> Result:
+        installed.append(image)
+        return Result.SUCCESS
+
+    def again() -> tuple[Device, Firmware]:
+        key = bytes(range(16))
+        device = Device(NAME, server.addresses[0], identity=NAME, key=key, state=tmp_path / "state.json")
+        return device, Firmware(device, install)
+
+    device, firmware = again()
+    async with device:
+        await device.registered(PATIENCE)
+        await server.write(NAME, "/5/0/1", uri)
+        await until(lambda: firmware.state == State.DOWNLOADED)
+
+    device, firmware = again()
+    async with device:
+        await until(lambda: firmware.state == State.DOWNLOADED)
+        await server.execute(NAME, "/5/0/2")
+        await until(lambda: firmware.result == Result.SUCCESS)
+
+    device, firmware = again()
+    async with device:
+        await device.registered(PATIENCE)
+        assert (firmware.state, firmware.package_uri) == (State.IDLE, ""), "what was installed is not fetched again"
+        assert firmware.result == await server.read(NAME, "/5/0/5") == Result.SUCCESS
+    assert installed == [IMAGE]

@@ -1,8 +1,12 @@
 """A server for a few lines of Python: what devices do comes as events, what is asked of them is awaited."""
 
 import asyncio
+import os
+import socket
+import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -19,6 +23,8 @@ from shoal.lwm2m import (
 )
 from tests.harness.listener import Listener, listening
 from tests.unit.lwm2m.conftest import CLEAR, KEY, PATIENCE, SECURE, sensor, until
+
+ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 async def test_a_device_that_has_its_key_registers(device: Device, listener: Listener) -> None:
@@ -293,3 +299,124 @@ async def test_closing_ends_the_events_fails_what_is_asked_and_frees_the_address
         await asked
     async with Server(address):
         pass
+
+
+async def test_several_paths_are_read_at_once_and_what_is_not_there_says_why(device: Device, server: Server) -> None:
+    found = await server.read_composite("oxy-0417", ["/3/0/9", "/3303/0", "/3/0/99"], PATIENCE)
+
+    assert found == {"/3/0/9": 87, "/3303/0/5700": 4.5}
+    assert found.failed.keys() == {"/3/0/99"}
+
+
+async def test_several_resources_are_written_at_once(device: Device, server: Server) -> None:
+    await server.write_composite("oxy-0417", {"/3/0/14": "+03:00", "/3303/0/5750": "north"}, PATIENCE)
+
+    found = await server.read_composite("oxy-0417", ["/3/0/14", "/3303/0/5750"], PATIENCE)
+    assert found == {"/3/0/14": "+03:00", "/3303/0/5750": "north"}
+
+
+async def test_several_paths_are_observed_until_that_is_cancelled(
+    device: Device, server: Server, listener: Listener
+) -> None:
+    paths = ("/3/0/9", "/3303/0/5700")
+
+    found = await server.observe("oxy-0417", *paths, timeout=PATIENCE, pmin=0)
+    device.set("/3303/0/5700", 5.5)
+    reported = await listener.hears(
+        Reported, lambda told: told.via == "notify" and any(one.value == 5.5 for one in told.readings)
+    )
+    await server.cancel_observation("oxy-0417", *paths, timeout=PATIENCE)
+
+    assert found == {"/3/0/9": 87, "/3303/0/5700": 4.5}
+    assert "/3303/0/5700" in {one.path for one in reported.readings}
+    for path in paths:
+        await listener.hears(Observation, lambda told, path=path: (told.path, told.state) == (path, "cancelled"))
+
+
+async def test_a_device_is_told_when_to_report(device: Device, server: Server) -> None:
+    await server.write_attributes("oxy-0417", "/3303/0/5700", PATIENCE, pmin=5, gt=7.5)
+    first = (await server.discover("oxy-0417", "/3303/0"))["/3303/0/5700"]
+    await server.write_attributes("oxy-0417", "/3303/0/5700", PATIENCE, gt=None)
+    second = (await server.discover("oxy-0417", "/3303/0"))["/3303/0/5700"]
+
+    assert (first.get("pmin"), first.get("gt")) == ("5", "7.5")
+    assert (second.get("pmin"), second.get("gt")) == ("5", None)
+
+
+async def test_attributes_that_have_no_meaning_there_reach_no_device(device: Device, server: Server) -> None:
+    for path, attributes in [("/3303/0", {"gt": 1.0}), ("/3303/0/5700", {"con": True}), ("/9/0", {"pmin": 1.0})]:
+        with pytest.raises(Rejected):
+            await server.write_attributes("oxy-0417", path, PATIENCE, **attributes)
+
+
+async def test_instances_are_created_and_deleted(device: Device, server: Server) -> None:
+    named = await server.create("oxy-0417", "/3303/7", {5700: 1.5}, PATIENCE)
+    chosen = await server.create("oxy-0417", "/3303", {"5700": 2.5}, PATIENCE)
+
+    assert await server.read("oxy-0417", "/3303/7/5700") == 1.5
+    assert await server.read("oxy-0417", f"{chosen}/5700") == 2.5
+    await server.delete("oxy-0417", named)
+    with pytest.raises(DeviceFault) as caught:
+        await server.read("oxy-0417", named)
+    assert caught.value.code == "4.04"
+    with pytest.raises(Rejected):
+        await server.delete("oxy-0417", "/3/0/14")
+
+
+async def test_a_partial_write_keeps_what_it_does_not_name(device: Device, server: Server) -> None:
+    device.set("/26241/0/1", 2.5)
+    device.set("/26241/0/2", "at the ladder")
+
+    await server.write("oxy-0417", "/26241/0", {1: 4.5}, partial=True)
+
+    assert await server.read("oxy-0417", "/26241/0") == {"/26241/0/1": 4.5, "/26241/0/2": "at the ladder"}
+
+
+async def test_values_keep_their_type_on_both_sides(device: Device, server: Server) -> None:
+    largest = 2**64 - 1
+    device.set("/10/0/7", b"\x00\xff")
+    device.set("/3/0/13", 1_793_512_800)
+    device.set("/1/0/14", 0)
+    written: dict[str, object] = {}
+    for at in ("/1", "/3", "/10"):
+        device.on_write(at, written.__setitem__)
+
+    assert await server.read("oxy-0417", "/10/0/7") == b"\x00\xff"
+    assert await server.read("oxy-0417", "/3/0/13") == 1_793_512_800
+    for path, value in [("/10/0/7", b"\x01"), ("/1/0/14", largest), ("/3/0/13", 2_000_000_000)]:
+        await server.write("oxy-0417", path, value)
+        assert await server.read("oxy-0417", path) == value
+    await until(lambda: len(written) == 3)
+    assert written == {"/10/0/7": b"\x01", "/1/0/14": largest, "/3/0/13": 2_000_000_000}
+
+
+async def test_five_lines_in_a_console_manage_a_device() -> None:
+    """The lines of docs/examples/console.txt, typed into `python -m asyncio`, with a device that answers."""
+    lines = (ROOT / "docs" / "examples" / "console.txt").read_text()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    typed = lines.replace("5684", str(port))
+    console = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "asyncio",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    device = Device("oxy-0417", f"coaps://127.0.0.1:{port}", identity="oxy-0417", key=KEY)
+    device.set("/3/0/9", 87)
+    device.set("/3/0/14", "+01:00")
+    device.set("/3303/0/5700", 4.5)
+    written: dict[str, object] = {}
+    device.on_write("/3", written.__setitem__)
+
+    async with device:
+        said, _ = await asyncio.wait_for(console.communicate(typed.encode()), 2 * PATIENCE.total_seconds())
+
+    assert console.returncode == 0
+    assert "Traceback" not in said.decode()
+    assert "{'/3/0/9': 87, '/3303/0/5700': 4.5}" in said.decode()
+    assert written == {"/3/0/14": "+02:00"}

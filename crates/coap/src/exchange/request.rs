@@ -114,7 +114,7 @@ impl Begun {
     #[must_use]
     pub fn of(message: &Message<'_>) -> Option<Self> {
         let block = message.block2().filter(|block| block.more && block.num == 0)?;
-        (message.payload.len() == block.size()).then(|| Self { head: Answered::of(message), szx: block.szx })
+        block.is_full(message.payload.len()).then(|| Self { head: Answered::of(message), szx: block.szx })
     }
 }
 

@@ -138,10 +138,10 @@ impl<T> Requests<T> {
         let handled = match message.kind {
             Kind::Acknowledgement => self.handle_acknowledgement(now, message),
             Kind::Reset => self.handle_reset(message),
-            Kind::Confirmable | Kind::NonConfirmable if message.code.is_response() => {
+            Kind::Confirmable | Kind::NonConfirmable | Kind::Reliable if message.code.is_response() => {
                 self.handle_response(message, out)
             }
-            Kind::Confirmable | Kind::NonConfirmable => Handled::NotOurs,
+            Kind::Confirmable | Kind::NonConfirmable | Kind::Reliable => Handled::NotOurs,
         };
         if handled == Handled::Consumed {
             self.send_next(now, out);
@@ -175,8 +175,9 @@ impl<T> Requests<T> {
 
     fn handle_response(&mut self, message: &Message<'_>, out: &mut dyn Outbox) -> Handled {
         let is_confirmable = message.kind == Kind::Confirmable;
-        // RFC 7252 §4.5: every copy is acknowledged, only the first is taken.
-        if self.settled.contains(&Settled::of(message)) {
+        // RFC 7252 §4.5: every copy is acknowledged, only the first is taken. Over a connection there are none.
+        let is_datagram = message.kind != Kind::Reliable;
+        if is_datagram && self.settled.contains(&Settled::of(message)) {
             if is_confirmable {
                 out.send(&Message::acknowledgement(message.id));
             }
@@ -187,8 +188,10 @@ impl<T> Requests<T> {
         if is_confirmable {
             out.send(&Message::acknowledgement(message.id));
         }
-        self.settled[usize::from(self.settled_at) % SETTLED_MAX] = Settled::of(message);
-        self.settled_at = self.settled_at.wrapping_add(1);
+        if is_datagram {
+            self.settled[usize::from(self.settled_at) % SETTLED_MAX] = Settled::of(message);
+            self.settled_at = self.settled_at.wrapping_add(1);
+        }
         // RFC 7252 §5.2.2: a response is a sign of arrival, whether or not an acknowledgement came before it.
         self.advance(index, message);
         Handled::Consumed
@@ -324,7 +327,10 @@ impl<T> Requests<T> {
                 continue;
             };
             out.send(&datagram);
-            let stage = Stage::OnItsWay(Repetition::start(now, transmission, &mut ids.jitter));
+            let stage = match transmission.capacity {
+                Some(_) => Stage::Awaiting { until: after(now, transmission.response_wait) },
+                None => Stage::OnItsWay(Repetition::start(now, transmission, &mut ids.jitter)),
+            };
             (open.id, open.token, open.datagram, open.stage) = (id, token, datagram, stage);
         }
     }

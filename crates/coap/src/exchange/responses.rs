@@ -84,7 +84,7 @@ impl<T> Responses<T> {
         let delivery = match message.kind {
             Kind::Acknowledgement => Delivery::Acknowledged,
             Kind::Reset => Delivery::Reset,
-            Kind::Confirmable | Kind::NonConfirmable => return Handled::NotOurs,
+            Kind::Confirmable | Kind::NonConfirmable | Kind::Reliable => return Handled::NotOurs,
         };
         let mut on_its_way = self.sent.iter_mut().filter(|sent| sent.delivery.is_none());
         match on_its_way.find(|sent| sent.id == message.id) {

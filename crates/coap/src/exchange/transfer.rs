@@ -3,8 +3,9 @@
 
 use super::{Answered, Outcome, Request, Transmission};
 use crate::{
-    blockwise::{Block, size_of_szx},
+    blockwise::{Block, SZX_BERT, size_of_szx},
     code::Code,
+    connection::Capacity,
     encode::MessageBuilder,
     message::{Kind, Message, Token},
     option,
@@ -19,6 +20,7 @@ const TRANSFER_RESTARTS_MAX: u8 = 2;
 pub(super) struct Transfer {
     request: Request,
     szx: u8,
+    capacity: Option<Capacity>,
     body_bytes_max: usize,
     phase: Phase,
     /// The first block of the answer; its payload grows into the whole.
@@ -49,7 +51,9 @@ pub(super) enum Step {
 
 impl Transfer {
     pub(super) fn new(mut request: Request, transmission: &Transmission) -> Self {
-        let (mut szx, mut head) = (transmission.szx, None);
+        let capacity = transmission.capacity;
+        let (mut szx, mut head) = (capacity.map_or(transmission.szx, Capacity::szx), None);
+        let piece_bytes = capacity.map_or(size_of_szx(szx), Capacity::piece_bytes);
         let mut phase = match &request.source {
             // A block boundary, and never behind the last block: its answer is the answer to it all.
             Some(source) => {
@@ -57,7 +61,7 @@ impl Transfer {
                 let from = source.from.min(last);
                 Phase::Upload { offset: (from - from % size_of_szx(szx) as u64) as usize }
             }
-            None if request.payload.len() > size_of_szx(szx) => Phase::Upload { offset: 0 },
+            None if request.payload.len() > piece_bytes => Phase::Upload { offset: 0 },
             None => Phase::Whole,
         };
         if let Some(begun) = request.begun.take() {
@@ -67,11 +71,11 @@ impl Transfer {
         }
         let body_bytes_max = transmission.body_bytes_max as usize;
         let begun_under = head.as_ref().map(|head| (head.token, head.observe));
-        Self { request, szx, body_bytes_max, phase, head, begun_under, restarts: 0 }
+        Self { request, szx, capacity, body_bytes_max, phase, head, begun_under, restarts: 0 }
     }
 
     pub(super) const fn is_confirmable(&self) -> bool {
-        self.request.confirmable
+        self.request.confirmable && self.capacity.is_none()
     }
 
     /// The token the caller wants for the next message, if any: only for the first, because notifications and blocks
@@ -98,7 +102,11 @@ impl Transfer {
     /// The next message; `None` if its block cannot be numbered, or its bytes cannot be read.
     pub(super) fn encode(&self, id: u16, token: Token) -> Option<Vec<u8>> {
         let request = &self.request;
-        let kind = if request.confirmable { Kind::Confirmable } else { Kind::NonConfirmable };
+        let kind = match self.capacity {
+            Some(_) => Kind::Reliable,
+            None if request.confirmable => Kind::Confirmable,
+            None => Kind::NonConfirmable,
+        };
         let mut message = MessageBuilder::new(kind, request.code, id, token).path(&request.path);
         message = request.queries.iter().fold(message, |message, query| message.query(query));
         for (number, value) in &request.options {
@@ -127,7 +135,7 @@ impl Transfer {
 
     fn upload_block<'a>(&'a self, message: MessageBuilder<'a>, offset: usize) -> Option<MessageBuilder<'a>> {
         let bytes = self.upload_bytes();
-        let end = bytes.min(offset + size_of_szx(self.szx));
+        let end = bytes.min(offset + self.block_bytes());
         let block = Block::at(offset as u64, end < bytes, self.szx)?;
         let message = message.block1(block);
         let mut message = match &self.request.source {
@@ -146,6 +154,14 @@ impl Transfer {
         Some(message)
     }
 
+    /// Bytes of the body that go into one message.
+    fn block_bytes(&self) -> usize {
+        match self.capacity.filter(|_| self.szx == SZX_BERT) {
+            Some(capacity) => capacity.block_bytes(self.szx),
+            None => size_of_szx(self.szx),
+        }
+    }
+
     fn upload_bytes(&self) -> usize {
         let source = self.request.source.as_ref();
         source.map_or(self.request.payload.len(), |source| source.bytes as usize)
@@ -156,7 +172,7 @@ impl Transfer {
         let message = message.block2(block);
         // RFC 8132 §2: what a FETCH asks for is in its payload, so every block of the answer needs it again. Other
         // methods said it all with the first message (RFC 7959 §3.3).
-        let is_repeated = self.request.code == Code::FETCH && self.request.payload.len() <= size_of_szx(self.szx);
+        let is_repeated = self.request.code == Code::FETCH && self.request.payload.len() <= self.block_bytes();
         if !is_repeated {
             return Some(message);
         }
@@ -201,7 +217,7 @@ impl Transfer {
             return Some(Step::Next);
         }
         let acknowledged = message.block1();
-        let end = offset + size_of_szx(self.szx);
+        let end = offset + self.block_bytes();
         let is_last = end >= self.upload_bytes();
         if is_last || !message.code.is_success() || (acknowledged.is_none() && message.code != Code::CONTINUE) {
             return None;
@@ -235,7 +251,7 @@ impl Transfer {
             return self.done(message);
         }
         let bytes = message.payload.len();
-        if is_first && block.num != 0 || block.more && bytes != block.size() {
+        if is_first && block.num != 0 || block.more && !block.is_full(bytes) {
             return self.broken();
         }
         let size_announced = message.uint(option::SIZE2).unwrap_or(0) as usize;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::blockwise::{BODY_BYTES_MAX, SZX_MAX};
+use crate::connection::Capacity;
 
 /// No single wait is longer, whatever the parameters: keeps the arithmetic of deadlines far from its end.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,6 +27,9 @@ pub struct Transmission {
     pub szx: u8,
     /// Largest response body assembled from blocks.
     pub body_bytes_max: u32,
+    /// What a peer takes that is connected. Nothing towards it is confirmed or repeated, and NSTART does not count: the
+    /// connection sees to all of that (RFC 8323 §3). `None` for datagrams.
+    pub capacity: Option<Capacity>,
 }
 
 impl Default for Transmission {
@@ -38,6 +42,7 @@ impl Default for Transmission {
             response_wait: Duration::from_secs(93),
             szx: SZX_MAX,
             body_bytes_max: BODY_BYTES_MAX as u32,
+            capacity: None,
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Server {
     pub to_register: Option<Code>,
     pub to_update: Option<Code>,
     pub to_send: Option<Code>,
+    /// Versions of LwM2M that it knows; any other gets 4.12.
+    pub versions: Vec<&'static str>,
     /// Confirmable notifications are acknowledged.
     pub acknowledges: bool,
     /// What `/fw/image` is, in which version, and the largest block it is served in.
@@ -88,6 +90,7 @@ impl Server {
             to_register: Some(Code::CREATED),
             to_update: Some(Code::CHANGED),
             to_send: Some(Code::CHANGED),
+            versions: vec!["1.0", "1.1", "1.2"],
             acknowledges: true,
             file: Vec::new(),
             etag: 1,
@@ -189,10 +192,18 @@ impl Server {
             return;
         }
         let answer = match (message.code, heard.path.as_str()) {
+            (Code::POST, "/rd")
+                if !self.versions.iter().any(|known| heard.queries.contains(&format!("lwm2m={known}"))) =>
+            {
+                Some(MessageBuilder::answer(message, Code::PRECONDITION_FAILED, 0).to_bytes())
+            }
             (Code::POST, "/rd") => self.to_register.map(|code| {
                 self.registrations += u32::from(code == Code::CREATED);
                 let location = format!("{}", self.registrations);
                 let answer = MessageBuilder::answer(message, code, 0);
+                if code == Code::SERVICE_UNAVAILABLE {
+                    return answer.max_age(40).to_bytes();
+                }
                 if code != Code::CREATED {
                     return answer.payload(&b"not today"[..]).to_bytes();
                 }
@@ -201,7 +212,10 @@ impl Server {
                     .option(option::LOCATION_PATH, location.as_bytes())
                     .to_bytes()
             }),
-            (Code::POST, "/dp") => self.to_send.map(|code| MessageBuilder::answer(message, code, 0).to_bytes()),
+            (Code::POST, "/dp") => self.to_send.map(|code| {
+                let answer = MessageBuilder::answer(message, code, 0);
+                if code == Code::SERVICE_UNAVAILABLE { answer.max_age(40).to_bytes() } else { answer.to_bytes() }
+            }),
             (Code::POST, _) => self.to_update.map(|code| MessageBuilder::answer(message, code, 0).to_bytes()),
             (Code::DELETE, _) => self.to_update.map(|_| MessageBuilder::answer(message, Code::DELETED, 0).to_bytes()),
             (Code::GET, "/fw/image") => Some(self.block(message)),

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coap::message::{Kind, Message, Token};
+use coap::stream::{Decoder, frame};
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Device, Event, Value};
 use gateway::{
-    Answer, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page, Path, Pieces,
-    Request, Security, SocketNumber,
+    Answer, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page,
+    Path, Pieces, Request, Security, SocketNumber,
 };
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 pub const CLEAR: SocketNumber = 0;
 pub const SECURE: SocketNumber = 1;
+/// Where hosts connect.
+pub const TCP: SocketNumber = 2;
 pub const KEY: &[u8] = b"sixteen byte key";
 pub const CONTEXT: &str = r#""tenant":"t1","farm":"f1","enclosure":"e1","endpoint":"urn:dev:1""#;
 pub const BEGIN_UNIX_MS: u64 = 1_764_000_000_000;
@@ -65,6 +68,8 @@ pub struct Host {
     pub address: SocketAddr,
     pub socket: SocketNumber,
     pub is_reachable: bool,
+    /// Which connection it wanted, and what that is called here.
+    pub line: Option<(u64, ConnectionNumber)>,
     pub events: Vec<Event>,
 }
 
@@ -81,6 +86,10 @@ pub struct World {
     pub inbox: HashMap<SocketAddr, Vec<Vec<u8>>>,
     /// Every datagram that a device sent.
     pub uplinks: Vec<(SocketNumber, SocketAddr, Vec<u8>)>,
+    /// What came over connections that are no device's, and which of all were closed.
+    pub streams: HashMap<ConnectionNumber, Vec<u8>>,
+    pub ended: Vec<ConnectionNumber>,
+    pub connections_made: u64,
     pub downlinks: usize,
     /// What we send is lost from then on.
     pub downlinks_max: usize,
@@ -112,6 +121,8 @@ pub fn entry(number: u8) -> DeviceEntry {
         awake_window: Duration::from_secs(20),
         grace: None,
         ack_timeout: Duration::from_secs(2),
+        random_factor: 1.5,
+        max_retransmit: 4,
     }
 }
 
@@ -124,6 +135,9 @@ pub fn config(number: u8) -> Config {
     Config {
         endpoint: format!("urn:dev:{number}"),
         server: SocketAddr::from(([192, 0, 2, 200], 5683)),
+        over_tcp: false,
+        version: device::Version::V1_1,
+        root: "/".into(),
         credential: None,
         lifetime_s: LIFETIME_S,
         queue_mode: false,
@@ -133,6 +147,10 @@ pub fn config(number: u8) -> Config {
         enclosure_option: None,
         seed: 1_000 + u64::from(number),
     }
+}
+
+pub fn tcp_config(number: u8) -> Config {
+    Config { over_tcp: true, ..config(number) }
 }
 
 pub fn secure_config(number: u8) -> Config {
@@ -168,6 +186,9 @@ impl World {
             pages_hanging: Vec::new(),
             inbox: HashMap::new(),
             uplinks: Vec::new(),
+            streams: HashMap::new(),
+            ended: Vec::new(),
+            connections_made: 0,
             downlinks: 0,
             downlinks_max: usize::MAX,
             begin,
@@ -182,7 +203,11 @@ impl World {
     /// Adds a device that is switched off, with the usual values.
     pub fn add(&mut self, config: Config) -> usize {
         let number = self.hosts.len() as u8 + 1;
-        let socket = if config.credential.is_some() { SECURE } else { CLEAR };
+        let socket = match (config.over_tcp, &config.credential) {
+            (true, _) => TCP,
+            (false, Some(_)) => SECURE,
+            (false, None) => CLEAR,
+        };
         let mut device = Device::new(config, device::definitions(), self.now().monotonic);
         for (at, value) in [
             ("/3/0/0", Value::String("Testers".to_owned())),
@@ -196,7 +221,7 @@ impl World {
             device.set(path(at), value);
         }
         let address = address(number);
-        self.hosts.push(Host { device, address, socket, is_reachable: true, events: Vec::new() });
+        self.hosts.push(Host { device, address, socket, is_reachable: true, line: None, events: Vec::new() });
         self.hosts.len() - 1
     }
 
@@ -316,7 +341,12 @@ impl World {
             self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
             let sent: Vec<(SocketNumber, SocketAddr, Vec<u8>)> =
                 self.gateway.outbox().iter().map(|(socket, to, datagram)| (socket, to, datagram.to_vec())).collect();
+            let pieces: Vec<(ConnectionNumber, Vec<u8>)> =
+                self.gateway.outbox().pieces().map(|(number, bytes)| (number, bytes.to_vec())).collect();
+            let ended = self.gateway.outbox().ended().to_vec();
             self.gateway.outbox().clear();
+            is_quiet &= pieces.is_empty() && ended.is_empty();
+            self.carry(pieces, ended);
             let now = self.now();
             for (socket, to, datagram) in sent {
                 is_quiet = false;
@@ -330,10 +360,13 @@ impl World {
                     None => self.inbox.entry(to).or_default().push(datagram),
                 }
             }
+            is_quiet &= !self.settle_connections();
             for host in &mut self.hosts {
                 while let Some(datagram) = host.device.poll_transmit() {
                     is_quiet = false;
-                    if host.is_reachable {
+                    if let Some((_, number)) = host.line {
+                        self.gateway.handle_bytes(now, number, &datagram);
+                    } else if host.is_reachable && host.socket != TCP {
                         self.uplinks.push((host.socket, host.address, datagram.clone()));
                         self.gateway.handle_datagram(now, host.socket, host.address, &datagram);
                     }
@@ -347,6 +380,98 @@ impl World {
             }
         }
         panic!("the room does not come to rest");
+    }
+
+    /// What the gateway said over connections; then those that it ended.
+    fn carry(&mut self, pieces: Vec<(ConnectionNumber, Vec<u8>)>, ended: Vec<ConnectionNumber>) {
+        let now = self.now().monotonic;
+        let of = |host: &&mut Host, number| host.line.is_some_and(|(_, line)| line == number);
+        for (number, bytes) in pieces {
+            match self.hosts.iter_mut().find(|host| of(host, number)) {
+                Some(host) => host.device.handle_bytes(now, &bytes),
+                None => self.streams.entry(number).or_default().extend(bytes),
+            }
+        }
+        for number in ended {
+            self.ended.push(number);
+            if let Some(host) = self.hosts.iter_mut().find(|host| of(host, number)) {
+                host.line = None;
+                host.device.handle_closed(now, "the server closed the connection");
+            }
+        }
+    }
+
+    /// Makes and closes connections as the devices want; true if there was anything to do.
+    fn settle_connections(&mut self) -> bool {
+        let (now, mut has_changed) = (self.now(), false);
+        for host in &mut self.hosts {
+            let wanted = host.device.poll_connection();
+            if host.line.map(|(wanted, _)| wanted) == wanted {
+                continue;
+            }
+            has_changed = true;
+            if let Some((_, number)) = host.line.take() {
+                while let Some(bytes) = host.device.poll_transmit() {
+                    self.gateway.handle_bytes(now, number, &bytes);
+                }
+                self.gateway.handle_closed(now, number);
+            }
+            let Some(wanted) = wanted else { continue };
+            self.connections_made += 1;
+            let number = self.connections_made;
+            if host.is_reachable && self.gateway.handle_connected(now, number, TCP, host.address) {
+                host.line = Some((wanted, number));
+                host.device.handle_connected(now.monotonic);
+            } else {
+                host.device.handle_closed(now.monotonic, "nobody is there");
+            }
+        }
+        has_changed
+    }
+
+    /// The cable is pulled: both sides hear of it.
+    pub fn cut(&mut self, host: usize) {
+        let now = self.now();
+        if let Some((_, number)) = self.hosts[host].line.take() {
+            self.gateway.handle_closed(now, number);
+            self.hosts[host].device.handle_closed(now.monotonic, "cut");
+        }
+        self.settle();
+    }
+
+    /// A connection that is no device's; nothing if it was refused.
+    pub fn connect(&mut self, from: SocketAddr) -> Option<ConnectionNumber> {
+        let now = self.now();
+        self.connections_made += 1;
+        let number = self.connections_made;
+        let is_in = self.gateway.handle_connected(now, number, TCP, from);
+        self.settle();
+        is_in.then_some(number)
+    }
+
+    /// Bytes over a connection that is no device's.
+    pub fn write(&mut self, number: ConnectionNumber, bytes: &[u8]) {
+        let now = self.now();
+        self.gateway.handle_bytes(now, number, bytes);
+        self.run(Duration::from_millis(10));
+    }
+
+    pub fn close(&mut self, number: ConnectionNumber) {
+        let now = self.now();
+        self.gateway.handle_closed(now, number);
+        self.settle();
+    }
+
+    /// The frames that came over a connection since the last call.
+    pub fn frames(&mut self, number: ConnectionNumber) -> Vec<Vec<u8>> {
+        let mut decoder = Decoder::new(usize::MAX);
+        decoder.push(&self.streams.remove(&number).unwrap_or_default());
+        std::iter::from_fn(|| decoder.next_frame().unwrap().map(<[u8]>::to_vec)).collect()
+    }
+
+    /// Their codes.
+    pub fn codes(&mut self, number: ConnectionNumber) -> Vec<Code> {
+        self.frames(number).iter().map(|bytes| Message::parse_frame(bytes).unwrap().code).collect()
     }
 
     fn take_page(&mut self, page: Page) {
@@ -400,6 +525,14 @@ impl World {
         readings.map(|reading| format!("{}={}", reading["path"].as_str().unwrap(), reading["value"])).collect()
     }
 
+    /// How observations fared, path by path in the order of the paths; each path's own in the order of time.
+    pub fn observations_by_path(&self) -> Vec<String> {
+        let path_of = |told: &String| told.split(' ').next().map(path);
+        let mut told = self.observations();
+        told.sort_by_key(path_of);
+        told
+    }
+
     pub fn observations(&self) -> Vec<String> {
         let events = self.events_of("observation").into_iter();
         events
@@ -421,6 +554,19 @@ pub fn register<'a>(id: u16, endpoint: &str) -> MessageBuilder<'a> {
 
 pub fn message<'a>(code: Code, id: u16) -> MessageBuilder<'a> {
     MessageBuilder::new(Kind::Confirmable, code, id, Token::new(&id.to_be_bytes()).unwrap())
+}
+
+/// Frames of messages, one after another.
+pub fn framed(messages: &[MessageBuilder<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    messages.iter().for_each(|message| frame(&message.to_bytes(), &mut bytes));
+    bytes
+}
+
+/// A signal with one option, if any.
+pub fn signal<'a>(code: Code, option: Option<u16>) -> MessageBuilder<'a> {
+    let signal = MessageBuilder::new(Kind::Reliable, code, 0, Token::new(b"s").unwrap());
+    option.into_iter().fold(signal, |signal, number| signal.option(number, &[][..]))
 }
 
 /// The code of a datagram.

@@ -1,0 +1,129 @@
+"""The examples do what they say."""
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from shoal.errors import DeviceFault
+from shoal.lwm2m import Registered, Reported, Server
+from tests.harness.listener import Listener, listening
+from tests.unit.lwm2m.conftest import KEY, PATIENCE, SECURE, until
+
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@asynccontextmanager
+async def running(name: str, *given: object) -> AsyncIterator[None]:
+    """The example lives until the end of the block."""
+    task = asyncio.create_task(example(name).live(*given))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    observe = [("/3303/*/5700", "pmin=0")]
+    async with Server(SECURE, credentials={"oxy-0417": KEY, "cam-0001": KEY}, observe=observe) as server:
+        yield server
+
+
+@pytest.fixture
+async def listener(server: Server) -> AsyncIterator[Listener]:
+    async with listening(server) as listener:
+        yield listener
+
+
+async def test_the_thermometer_reports_and_can_be_renamed(
+    server: Server, listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running("device", server.addresses[0], "oxy-0417", KEY, 0.01):
+        await listener.hears(Registered)
+        await listener.hears(Reported, lambda event: any(reading.path == "/3/0/9" for reading in event.readings))
+        await listener.hears(Reported, lambda event: any(reading.path == "/3303/0/5700" for reading in event.readings))
+        with pytest.raises(DeviceFault, match=r"4\.00 a name has"):
+            await server.write("oxy-0417", "/3303/0/5750", "")
+
+        await server.write("oxy-0417", "/3303/0/5750", "north pen")
+
+        await until(lambda: "a server calls it north pen" in capsys.readouterr().out)
+
+
+async def test_the_server_prints_what_devices_say(capsys: pytest.CaptureFixture[str]) -> None:
+    serving = asyncio.create_task(example("server").serve("coaps://127.0.0.1:0", ["oxy-0417"], KEY))
+    said = ""
+
+    def says(words: str) -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return words in said
+
+    await until(lambda: says("listens on"))
+    address = said.partition("listens on ")[2].partition(" ")[0].rstrip(",")
+    async with running("device", address, "oxy-0417", KEY, 0.01):
+        for words in ("oxy-0417 registered", "Sensor Value (/3303/0/5700)", "battery: 87 %"):
+            await until(lambda words=words: says(words))
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+async def test_the_agent_keeps_its_settings_and_installs_its_image(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    image = tmp_path / "upload"
+    image.write_bytes(b"IMAGE 2.0\n" + bytes(5_000))
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    given = (server.addresses[0], "cam-0001", KEY, folder, 60.0)
+    async with running("agent", *given):
+        await listener.hears(Registered)
+        assert await server.read("cam-0001", "/3/0/3") == "1.0"
+        body = {"instance": 2, "resources": {"5850": False, "5750": "deck"}}
+        await server._ask("cam-0001", "create", "/3311", body, PATIENCE)
+        await server.write("cam-0001", "/3311/2/5850", value=True)
+        with pytest.raises(DeviceFault, match=r"4\.05 the time comes from NTP"):
+            await server.write("cam-0001", "/3/0/13", 1_767_225_600)
+        uri = server.addresses[0] + server.serve_file("upload", image, ["cam-0001"])
+        await server.write("cam-0001", "/5/0/1", uri)
+        for _ in range(2_000):
+            if await server.read("cam-0001", "/5/0/3") == 2:
+                break
+        await server.execute("cam-0001", "/5/0/2")
+        await until((folder / "image").exists)
+        await until(lambda: "/5/0/5" in json.loads((folder / "state.json").read_text())["own"])
+
+    listener.events.clear()
+    async with running("agent", *given):
+        await listener.hears(Registered)
+        assert await server.read("cam-0001", "/3/0/3") == "2.0"
+        assert await server.read("cam-0001", "/3311/2/5850") is True
+        assert await server.read("cam-0001", "/3311/2/5750") == "deck"
+        assert await server.read("cam-0001", "/5/0/5") == 1
+
+
+async def test_the_agent_comes_up_with_a_damaged_state(server: Server, listener: Listener, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_bytes(b"{")
+
+    async with running("agent", server.addresses[0], "cam-0001", KEY, tmp_path, 60.0):
+        await listener.hears(Registered)
+
+    assert (tmp_path / "state.damaged").read_bytes() == b"{"
