@@ -25,6 +25,7 @@ use crate::security::SecurityLog;
 use crate::sessions::Plaintext;
 use crate::stats::Stats;
 use crate::timers::{Now, Timer, Timers};
+use crate::trust::Authorities;
 use crate::uplink::{Reply, Response};
 
 /// How a gateway behaves.
@@ -96,6 +97,7 @@ pub struct Gateway {
     pub(crate) outbox: Outbox,
     pub(crate) security: SecurityLog,
     pub(crate) server: dtls::Server,
+    pub(crate) authorities: Authorities,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -152,6 +154,7 @@ impl Gateway {
             outbox: Outbox::default(),
             security: SecurityLog::new(hasher.clone()),
             server,
+            authorities: Authorities::default(),
             random,
             object_lists: ObjectLists::new(hasher.clone()),
             shelf: Shelf::new(files, hasher.clone()),
