@@ -22,12 +22,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
+from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar
@@ -40,9 +41,14 @@ EVENTS_PER_BATCH_MAX: Final = 8_192
 ETAG_BYTES: Final = 8
 # How long the last answers may take to leave when the server is closed: they are on their way already.
 CLOSING_TAKES_MAX_S: Final = 2.0
+AUTHORITY: Final = "server"  # all authorities vouch for all devices
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 # A device that never answers a composite is known for it after one exchange, and then asked otherwise.
 COMPOSITE_TIMEOUT: Final = 2 * DEFAULT_TIMEOUT
+
+
+# A pre-shared key, or a certificate that bears the endpoint name.
+Credential: TypeAlias = bytes | Literal["x509"]
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -152,26 +158,30 @@ _DECODER: Final = msgspec.json.Decoder(ServerEvent)
 
 
 class Server:
-    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names (which are the PSK identities) to keys.
+    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names to keys, of which they are the identities, or to "x509": such a device shows a certificate with its name.
+
+    `certificate` is the server's own, and says whose certificates devices may show; without it only keys are taken.
 
     `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
-        Rejected: a device cannot be taken in.
+        Rejected: a device or the certificate cannot be taken.
     """
 
     def __init__(
         self,
         *listen: str,
-        credentials: Mapping[str, bytes] | None = None,
+        credentials: Mapping[str, Credential] | None = None,
+        certificate: Certificate | None = None,
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._listen = listen
         self._observe = tuple(observe)
-        self._known: dict[str, bytes | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
+        self._certificate = certificate
+        self._known: dict[str, Credential | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
         # What nobody has taken yet; the last event of a batch carries the batch's number.
         self._events: deque[tuple[ServerEvent, int | None]] = deque()
         self._handed_out = 0
@@ -186,6 +196,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4))
         try:
+            if self._certificate is not None:
+                self.show(self._certificate)
             self.admit(self._known)
         except BaseException:
             self._core.close()
@@ -218,8 +230,24 @@ class Server:
         """Where it listens: with the port that was found when 0 was asked for."""
         return self._core.addresses()
 
-    def admit(self, devices: Mapping[str, bytes | None]) -> None:
-        """Lets devices register, by their endpoint names and keys, or changes their keys; None is no credential.
+    def show(self, certificate: Certificate) -> None:
+        """Shows another certificate from now on, and trusts its authorities instead of those before.
+
+        Sessions of devices whose authority is gone end.
+
+        Raises:
+            Rejected: it cannot be read, or its key is another's; or an authority is none, and all others are trusted.
+        """
+        try:
+            self._core.set_certificate(certificate.chain, certificate.key)
+        except ValueError as error:
+            raise Rejected("certificate", str(error)) from error
+        refused = self._core.put_authorities([(AUTHORITY, der) for der in certificate.authorities])
+        if refused:
+            raise Rejected("authorities", "; ".join(f"{place}: {reason}" for place, reason in refused))
+
+    def admit(self, devices: Mapping[str, Credential | None]) -> None:
+        """Lets devices register, by their endpoint names and credentials, or changes these; None is no credential.
 
         Raises:
             Rejected: some cannot be taken in; all others were.
@@ -453,13 +481,16 @@ class Server:
         if self._answers:
             self._core.committed(number)
 
-    def _entry(self, name: str, key: bytes | None) -> DeviceEntry:
+    def _entry(self, name: str, credential: Credential | None) -> DeviceEntry:
+        key = credential if isinstance(credential, bytes) else None
+        mode: Literal["psk", "x509", "none"] = "none" if credential is None else "psk" if key is not None else "x509"
         return DeviceEntry(
             device=name,
             endpoint=name,
-            security="none" if key is None else "psk",
+            security=mode,
             identity=None if key is None else name.encode(),
             key=key,
+            authority=AUTHORITY if mode == "x509" else None,
             context=f'"endpoint":{json.dumps(name)}',
             observe=self._observe,
         )
