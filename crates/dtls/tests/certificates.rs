@@ -352,3 +352,38 @@ fn a_certificate_of_ours_must_be_whole_and_have_its_own_key() {
     assert_eq!(name(""), Some(SetupError::Option { name: "server_name" }));
     assert_eq!(name("a"), None);
 }
+
+#[test]
+fn a_spoiled_flight_lets_nobody_in() {
+    for seed in 1..=300 {
+        let mut dice = Dice(seed);
+        let mut world = met_until_flight();
+        let flight: Vec<Vec<u8>> =
+            world.seen.iter().skip(4).filter(|(up, _)| *up).map(|(_, sent)| sent.clone()).collect();
+        let spoiled = dice.below(flight.len() as u64) as usize;
+        for (number, mut datagram) in flight.into_iter().enumerate() {
+            if number == spoiled {
+                // Behind the header of the first record, so that the record is looked at.
+                let at = 13 + dice.below(datagram.len() as u64 - 13) as usize;
+                datagram[at] ^= 1 << dice.below(8);
+            }
+            world.deliver_to_gateway(HOME, &datagram);
+            if world.gateway().failed.is_some() {
+                break;
+            }
+        }
+        assert!(!world.gateway().session.is_established(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_spoiled_certificate_of_an_authority_is_refused_or_is_another() {
+    let whole = certificate("anchor").chain[0].clone();
+    let fingerprint = TrustAnchors::new().put(&whole).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut spoiled = whole.clone();
+        spoiled[bit / 8] ^= 1 << (bit % 8);
+        let mut anchors = TrustAnchors::new();
+        assert_ne!(anchors.put(&spoiled).ok(), Some(fingerprint), "bit {bit}");
+    }
+}

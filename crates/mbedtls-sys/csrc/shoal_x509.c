@@ -211,6 +211,12 @@ static int find_anchors(void *unused, const mbedtls_x509_crt *child, mbedtls_x50
 
     (void) unused;
     *candidates = NULL;
+    busy->anchors_found = 0;
+    /* The library goes on with a certificate whose signature algorithm it does
+     * not know, and of which it therefore read nothing. */
+    if (child->issuer_raw.len == 0) {
+        return 0;
+    }
     busy->config->find_anchors(busy->call->context, child->issuer_raw.p, child->issuer_raw.len,
                                &anchors);
     if (anchors.ret != 0) {
