@@ -43,7 +43,7 @@ CHECK = Suite(
         (str(BIN / "lint-imports"),),
         ("cargo", "fmt", "--all", "--check"),
         ("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"),
-        (*PYTEST, "tests/test_tidy.py"),
+        (*PYTEST, "tests/test_tidy.py", "tests/test_conformance.py"),
     ),
 )
 RUST = Suite(

@@ -90,9 +90,11 @@ async def leshan(
     connection_id_length: int | None = 6,
     formats: Sequence[str] = (),
     queue_mode: bool = False,
+    version: str = "1.1",
     **queries: str,
 ) -> AsyncIterator[LeshanPeer]:
-    """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names."""
+    """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names;
+    `version` is the LwM2M version it registers as, 1.0 or 1.1."""
     jars = await asyncio.to_thread(build_leshan)
     process = await asyncio.create_subprocess_exec(
         "java",
@@ -103,6 +105,7 @@ async def leshan(
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         *([f"-Dformats={','.join(formats)}"] if formats else []),
         f"-Dqueue={str(queue_mode).lower()}",
+        f"-Dversion={version}",
         "-cp",
         f"{jars}/*",
         "shoal.interop.LeshanPeer",

@@ -180,6 +180,47 @@ async def test_what_is_asked_of_one_that_sleeps_waits_until_it_wakes(site: Site)
         await site.shoal.until(lambda: _answered(site, command["id"]))
 
 
+async def test_instances_come_and_go_are_changed_in_part_and_say_when_they_report(site: Site) -> None:
+    await site.prepare()
+    async with leshan(site.shoal.coaps, site.name, **site.credential, enclosure=site.enclosures[0]) as peer:
+        await peer.says("registered")
+        await site.shoal.until(lambda: _registered_in(site, site.enclosures[0]))
+
+        named = await site.operate("POST", "/3442", {"instance": 7, "resources": {"110": "seven", "120": 70}})
+        assert named.status_code == 201, named.text
+        assert named.json()["path"] == "/3442/7"
+        chosen = await site.operate("POST", "/3442", {"resources": {"110": "any"}})
+        assert chosen.status_code == 201, chosen.text
+        free = chosen.json()["path"]
+        assert free not in ("/3442", "/3442/0", "/3442/7")
+        await site.shoal.until(lambda: _instances(site, {"/3442/0", "/3442/7", free}))
+
+        partly = await site.operate("PATCH", "/3442/7", {"resources": {"120": 71}})
+        assert partly.status_code == 200, partly.text
+        assert (await site.operate("GET", "/3442/7")).json()["value"] == {"110": "seven", "120": 71}
+        wholly = await site.operate("PUT", "/3442/7", {"resources": {"120": 72}})
+        assert wholly.status_code == 200, wholly.text
+        assert (await site.operate("GET", "/3442/7")).json()["value"] == {"120": 72}
+
+        api = await site.shoal.api()
+        asked = {"path": "/3442/7/120", "attributes": {"pmin": 1, "pmax": 60, "gt": 100}}
+        written = await api.post(f"/devices/{site.device}:send-attributes", json=asked)
+        assert written.status_code == 200, written.text
+        discovered = await api.post(f"/devices/{site.device}:discover", json={"path": "/3442/7"})
+        links = {link["path"]: link["attributes"] for link in discovered.json()["links"]}
+        assert {name: float(value) for name, value in links["/3442/7/120"].items()} == {
+            "pmin": 1,
+            "pmax": 60,
+            "gt": 100,
+        }
+
+        for gone in ("/3442/7", free):
+            assert (await site.operate("DELETE", gone)).status_code == 200
+        again = await site.operate("DELETE", "/3442/7")
+        assert (again.status_code, "4.04" in again.text) == (502, True)
+        await site.shoal.until(lambda: _instances(site, {"/3442/0"}))
+
+
 async def _registered_in(site: Site, enclosure: str) -> Any:
     items = (await site.shoal.get("/devices", enclosure=enclosure))["items"]
     return next(
@@ -221,3 +262,9 @@ async def _asleep(site: Site) -> Any:
 
 async def _answered(site: Site, command: str) -> bool:
     return bool((await site.shoal.get(f"/commands/{command}"))["state"] == "answered")
+
+
+async def _instances(site: Site, paths: set[str]) -> bool:
+    tree = (await site.shoal.get(f"/devices/{site.device}/objects"))["items"]
+    instances = next(item["instances"] for item in tree if item["object"] == 3442)
+    return {f"/3442/{instance['instance']}" for instance in instances} == paths

@@ -40,6 +40,39 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.keyboard.press("Enter");
     await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
   },
+  "a tree of every type": async (page) => {
+    const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+    await open(page, `/devices/${camera.id}`, "LwM2M Server");
+    await page.getByText("Reports by itself", { exact: true }).click();
+    await page.getByRole("searchbox", { name: "Name or path" }).fill("feeder");
+    await page.getByRole("button", { name: "Read /32001/0" }).click();
+    await expect(page.getByText("11 values, from")).toBeVisible();
+  },
+  "how something is reported": async (page) => {
+    const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+    await open(page, `/devices/${camera.id}`, "LwM2M Server");
+    await page.getByRole("searchbox", { name: "Name or path" }).fill("feeder");
+    await page.getByRole("button", { name: "Reporting Rate" }).click();
+    await page.getByLabel(/report this by itself/).selectOption("yes, on this device");
+    await page.getByRole("dialog").getByText("More", { exact: true }).click();
+    await page.getByRole("button", { name: /^Ask / }).click();
+    await expect(page.getByText("Nothing is set for this path.")).toBeVisible();
+  },
+  "a new instance": async (page) => {
+    const camera = await wellDevice(page, { isAsleep: false, kind: "camera" });
+    await open(page, `/devices/${camera.id}`, "LwM2M Server");
+    await page.getByRole("searchbox", { name: "Name or path" }).fill("feeder");
+    await page.getByRole("button", { name: "New instance of Feeder" }).click();
+    await page.getByLabel("Rate").fill("9");
+    await page.getByRole("button", { name: /^Make it on/ }).click();
+    await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
+  },
+  "a search": async (page) => {
+    await open(page, "/", "Storholmen is dark");
+    await page.getByRole("button", { name: "Search" }).first().click();
+    await page.getByRole("combobox").fill("oxy");
+    await expect(page.getByRole("option").first()).toBeVisible();
+  },
   "the audit log": async (page) => open(page, "/settings/audit", "By the feeding barge"),
   welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
   "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),

@@ -27,6 +27,9 @@ const MAX_MESSAGE_SIZE: u16 = 2;
 const BLOCK_WISE_TRANSFER: u16 = 4;
 /// Option of Ping and Pong (RFC 8323 §5.4.1).
 const CUSTODY: u16 = 2;
+/// Option of a Release: for so many seconds nobody should connect again (RFC 8323 §5.5). Its other option, an address to
+/// go to instead, is elective, and nobody whom we connect to is told to us that way.
+const HOLD_OFF: u16 = 4;
 /// Option of an Abort: which option of the CSM was at fault (RFC 8323 §5.6).
 const BAD_CSM_OPTION: u16 = 2;
 
@@ -104,7 +107,10 @@ pub struct ConnectionOptions {
 #[non_exhaustive]
 pub enum Ending {
     /// The peer wants to end it (RFC 8323 §5.5), and everything it asked before was answered.
-    Released,
+    Released {
+        /// It does not want to be connected to for so long; 0 if it did not say.
+        hold_off_s: u32,
+    },
     /// The peer ended it (RFC 8323 §5.6).
     Aborted {
         /// Its own words, cut.
@@ -131,7 +137,7 @@ pub enum Ending {
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Released => f.write_str("released by the peer"),
+            Self::Released { .. } => f.write_str("released by the peer"),
             Self::Aborted { diagnostic } if diagnostic.is_empty() => f.write_str("aborted by the peer"),
             Self::Aborted { diagnostic } => write!(f, "aborted by the peer: {diagnostic}"),
             Self::CsmMissing => f.write_str("no capabilities and settings (CSM)"),
@@ -164,7 +170,8 @@ pub struct Connection {
     held: u32,
     /// Pongs that wait, each for so many answers.
     custody: VecDeque<(Token, u32)>,
-    is_released: bool,
+    /// The peer wants to end it, and its Hold-Off.
+    released: Option<u32>,
 }
 
 impl Connection {
@@ -183,7 +190,7 @@ impl Connection {
             pinged_at: None,
             held: 0,
             custody: VecDeque::new(),
-            is_released: false,
+            released: None,
         }
     }
 
@@ -216,7 +223,7 @@ impl Connection {
         self.heard_at = now;
         self.pinged_at = None;
         // RFC 8323 §5.5: whoever asks for the end is not heard any more.
-        if !self.is_released {
+        if self.released.is_none() {
             self.decoder.push(bytes);
         }
     }
@@ -224,7 +231,7 @@ impl Connection {
     /// The next request, response or notification, put into `frame` for [`Message::parse_frame`]; false when more has to
     /// arrive. Signals are dealt with on the way, empty messages are passed over (RFC 8323 §3.4).
     pub fn next_message(&mut self, frame: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool, Ending> {
-        while !self.is_released {
+        while self.released.is_none() {
             match self.decoder.next_frame() {
                 Ok(Some(next)) => {
                     frame.clear();
@@ -267,8 +274,8 @@ impl Connection {
                 Ok(())
             }
             (Code::RELEASE, None) => {
-                self.is_released = true;
-                if self.held == 0 { Err(Ending::Released) } else { Ok(()) }
+                self.released = Some(signal.option(HOLD_OFF).and_then(option::uint).unwrap_or(0));
+                self.end_if_released()
             }
             // A Pong was heard, which is all that it is for. Signals that are not invented yet mean nothing to us.
             _ => Ok(()),
@@ -316,7 +323,15 @@ impl Connection {
             write_pong(out, *token, true);
             self.custody.pop_front();
         }
-        if self.is_released && self.held == 0 { Err(Ending::Released) } else { Ok(()) }
+        self.end_if_released()
+    }
+
+    /// RFC 8323 §5.5: a Release waits for the answers to what was asked before.
+    fn end_if_released(&self) -> Result<(), Ending> {
+        match self.released {
+            Some(hold_off_s) if self.held == 0 => Err(Ending::Released { hold_off_s }),
+            _ => Ok(()),
+        }
     }
 
     /// Says a message as an encoder wrote it; false if it is longer than the peer takes. An empty one leaves no trace.

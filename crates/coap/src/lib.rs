@@ -31,5 +31,5 @@ pub use exchange::{
     Answered, Answers, Delivery, Handled, Outbox, Outcome, Pieces, Request, Requests, Responses, Seen, Source,
     Transmission,
 };
-pub use message::{Kind, Message, Token};
+pub use message::{Kind, Message, Refusal, Token};
 pub use observe::{Order, Sequence};

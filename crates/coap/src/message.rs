@@ -97,6 +97,15 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What becomes of a request that cannot be honoured as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Answer with this code.
+    Answer(Code),
+    /// RFC 7252 §5.4.1: what was not confirmable gets no answer; reject it with a reset, or with silence.
+    Reject,
+}
+
 /// A message that was parsed: every header in it is sound, nothing is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
@@ -156,6 +165,13 @@ impl<'a> Message<'a> {
         let (token, rest) = frame[header.bytes..].split_at(header.token_bytes);
         let (options, payload) = split(rest)?;
         Ok(Self { kind: Kind::Reliable, code, id: 0, token: Token::new(token)?, payload, options })
+    }
+
+    /// Length of the datagram it came in.
+    #[must_use]
+    pub const fn datagram_bytes(&self) -> usize {
+        let marker = if self.payload.is_empty() { 0 } else { 1 };
+        HEADER_BYTES + self.token.length as usize + self.options.len() + marker + self.payload.len()
     }
 
     /// All options, ascending.
@@ -252,23 +268,40 @@ impl<'a> Message<'a> {
     /// a length it cannot have (RFC 7252 §5.4.1, §5.4.3, §5.4.5). Answer a request that has one with 4.02.
     #[must_use]
     pub fn unknown_critical(&self, known: &[u16]) -> Option<u16> {
+        self.critical_beyond(|number| known.contains(&number))
+    }
+
+    fn critical_beyond(&self, is_known: impl Fn(u16) -> bool) -> Option<u16> {
         let mut before = None;
         self.options().find_map(|(number, value)| {
             let is_repeated = before.replace(number) == Some(number) && !option::is_repeatable(number);
-            let is_honoured = known.contains(&number) && !is_repeated && option::is_length_valid(number, value.len());
+            let is_honoured = is_known(number) && !is_repeated && option::is_length_valid(number, value.len());
             (option::is_critical(number) && !is_honoured).then_some(number)
         })
     }
 
-    /// The code with which this request must be refused before its meaning is looked at, if any: 4.02 for a critical
-    /// option that is not among `known`, 4.00 for the reserved block size (RFC 7959 §2.2).
+    /// What must become of this request before its meaning is looked at, if anything must: 4.02 for a critical option
+    /// that is not among `known`, 5.05 for one that wants a proxy (RFC 7252 §5.7.2), 4.00 for the reserved block size
+    /// (RFC 7959 §2.2).
     #[must_use]
-    pub fn refusal(&self, known: &[u16]) -> Option<Code> {
-        if self.unknown_critical(known).is_some() {
-            return Some(Code::BAD_OPTION);
+    pub fn refusal(&self, known: &[u16]) -> Option<Refusal> {
+        let is_for_a_proxy = |number: u16| matches!(number, option::PROXY_URI | option::PROXY_SCHEME);
+        if self.critical_beyond(|number| known.contains(&number) || is_for_a_proxy(number)).is_some() {
+            let is_rejected = self.kind == Kind::NonConfirmable;
+            return Some(if is_rejected { Refusal::Reject } else { Refusal::Answer(Code::BAD_OPTION) });
+        }
+        if self.options().any(|(number, _)| is_for_a_proxy(number)) {
+            return Some(Refusal::Answer(Code::PROXYING_NOT_SUPPORTED));
         }
         let is_reserved = |number| self.uint(number).is_some() && self.block(number).is_none();
-        (is_reserved(option::BLOCK1) || is_reserved(option::BLOCK2)).then_some(Code::BAD_REQUEST)
+        (is_reserved(option::BLOCK1) || is_reserved(option::BLOCK2)).then_some(Refusal::Answer(Code::BAD_REQUEST))
+    }
+
+    /// The critical option for which this response must be rejected, if any: unknown, or not one a response can have
+    /// (RFC 7252 §5.4, §5.4.1).
+    #[must_use]
+    pub fn response_rejection(&self) -> Option<u16> {
+        self.critical_beyond(|number| matches!(number, option::BLOCK1 | option::BLOCK2))
     }
 
     /// Confirmable and empty: "are you there?". Answer with [`Message::reset`] (RFC 7252 §4.3).
@@ -361,9 +394,48 @@ mod tests {
         let accept_twice = [0x40, 1, 0, 1, 0xd1, 4, 0, 0x01, 40];
         assert_eq!(Message::parse(&accept_twice).unwrap().unknown_critical(&known), Some(option::ACCEPT));
         let accept_of_three_bytes = [0x40, 1, 0, 1, 0xd3, 4, 0, 0, 0];
-        assert_eq!(Message::parse(&accept_of_three_bytes).unwrap().refusal(&known), Some(Code::BAD_OPTION));
+        assert_eq!(
+            Message::parse(&accept_of_three_bytes).unwrap().refusal(&known),
+            Some(Refusal::Answer(Code::BAD_OPTION))
+        );
         let block1_of_reserved_size = [0x40, 2, 0, 1, 0xd1, 14, 0x07];
-        assert_eq!(Message::parse(&block1_of_reserved_size).unwrap().refusal(&known), Some(Code::BAD_REQUEST));
+        assert_eq!(
+            Message::parse(&block1_of_reserved_size).unwrap().refusal(&known),
+            Some(Refusal::Answer(Code::BAD_REQUEST))
+        );
+
+        let not_confirmable = [0x50, 1, 0, 1, 0x90];
+        assert_eq!(Message::parse(&not_confirmable).unwrap().refusal(&known), Some(Refusal::Reject));
+    }
+
+    #[test]
+    fn a_request_to_a_proxy_is_told_that_there_is_none() {
+        let scheme = [0x40, 1, 0, 1, 0xd4, 26, b'c', b'o', b'a', b'p'];
+        let uri = [0x50, 1, 0, 1, 0xd1, 22, b'x'];
+        let both_and_unknown = [0x40, 1, 0, 1, 0x90, 0xd1, 13, b'x'];
+        let no_proxy = Some(Refusal::Answer(Code::PROXYING_NOT_SUPPORTED));
+
+        assert_eq!(Message::parse(&scheme).unwrap().refusal(&[]), no_proxy);
+        assert_eq!(Message::parse(&uri).unwrap().refusal(&[]), no_proxy, "also when it is not confirmable");
+        assert_eq!(Message::parse(&both_and_unknown).unwrap().refusal(&[]), Some(Refusal::Answer(Code::BAD_OPTION)));
+    }
+
+    #[test]
+    fn a_response_with_an_option_it_cannot_have_is_to_be_rejected() {
+        let block2 = [0x60, 0x45, 0, 1, 0xd1, 10, 0x06];
+        let uri_path = [0x60, 0x45, 0, 1, 0xb1, b'x'];
+        let twice = [0x60, 0x45, 0, 1, 0xd1, 10, 0x06, 0x01, 0x06];
+
+        assert_eq!(Message::parse(&block2).unwrap().response_rejection(), None);
+        assert_eq!(Message::parse(&uri_path).unwrap().response_rejection(), Some(option::URI_PATH));
+        assert_eq!(Message::parse(&twice).unwrap().response_rejection(), Some(option::BLOCK2));
+    }
+
+    #[test]
+    fn a_message_knows_how_long_it_was() {
+        for datagram in [REGISTER, &[0x42, 1, 0, 1, 7, 7], &Message::ping(9)] {
+            assert_eq!(Message::parse(datagram).unwrap().datagram_bytes(), datagram.len());
+        }
     }
 
     #[test]

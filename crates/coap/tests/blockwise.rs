@@ -419,6 +419,11 @@ fn blocks_that_make_no_sense_end_the_transfer() {
         let _ = asker.hear(to(&request, Code::CONTENT).block2(block(num, more, 6)).payload(body(bytes)));
         assert_eq!(asker.outcome(), Outcome::BrokenTransfer { bytes: 0 });
     }
+    let mut asker = Asker::new(Request::new(Code::GET, "/3"));
+    let request = asker.sent();
+    let reserved = to(&request, Code::CONTENT).uint(option::BLOCK2, 0b1111).payload(body(1024));
+    let _ = asker.hear(reserved);
+    assert_eq!(asker.outcome(), Outcome::BrokenTransfer { bytes: 0 }, "block size 7 is reserved");
 }
 
 #[test]

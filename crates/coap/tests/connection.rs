@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use coap::{
     Block, Capacity, Code, Connection, ConnectionOptions, Ending, Handled, Kind, Message, MessageBuilder, Outcome,
-    Request, Requests, Token, Transmission, UploadStep, Uploads,
+    Refusal, Request, Requests, Token, Transmission, UploadStep, Uploads,
     blockwise::{self, SZX_BERT},
     stream::{Decoder, StreamError, frame},
 };
@@ -188,14 +188,19 @@ fn pings_that_wait_for_their_pong_are_few() {
 
 #[test]
 fn a_release_ends_the_connection_when_everything_is_answered_and_not_before() {
-    assert_eq!(Side::introduced().take(&signal(Code::RELEASE, &[], &[(2, b"192.0.2.1")])), Err(Ending::Released));
+    assert_eq!(
+        Side::introduced().take(&signal(Code::RELEASE, &[], &[(2, b"192.0.2.1")])),
+        Err(Ending::Released { hold_off_s: 0 })
+    );
+    let hold_off = signal(Code::RELEASE, &[], &[(4, &[1, 0])]);
+    assert_eq!(Side::introduced().take(&hold_off), Err(Ending::Released { hold_off_s: 256 }));
 
     let mut side = Side::introduced();
     side.connection.hold();
     let bytes = [get(b"1"), signal(Code::RELEASE, &[], &[]), get(b"2")].concat();
     assert_eq!(side.take(&bytes), Ok(vec![Code::GET]), "what comes after a Release is not heard");
     assert_eq!(side.take(&get(b"3")), Ok(Vec::new()));
-    assert_eq!(side.connection.answered(&mut side.out), Err(Ending::Released));
+    assert_eq!(side.connection.answered(&mut side.out), Err(Ending::Released { hold_off_s: 0 }));
 }
 
 #[test]
@@ -416,7 +421,7 @@ fn serve(
 #[test]
 fn the_size_that_is_reserved_in_a_datagram_means_several_blocks_over_a_connection() {
     let block1 = [0x40, 2, 0, 1, 0xd1, 14, 0x0f];
-    assert_eq!(Message::parse(&block1).unwrap().refusal(&[27]), Some(Code::BAD_REQUEST));
+    assert_eq!(Message::parse(&block1).unwrap().refusal(&[27]), Some(Refusal::Answer(Code::BAD_REQUEST)));
     let over_a_connection = [0x30, 2, 0xd1, 14, 0x0f];
     let message = Message::parse_frame(&over_a_connection).unwrap();
     assert_eq!(message.refusal(&[27]), None);

@@ -267,6 +267,27 @@ fn an_answer_with_a_foreign_token_is_not_believed() {
 }
 
 #[test]
+fn an_answer_with_a_critical_option_that_nobody_knows_is_rejected() {
+    let odd = |message: MessageBuilder<'_>| message.option(65_001, &b"!"[..]).payload(&b"87"[..]).to_bytes();
+    let mut asker = Asker::new();
+
+    asker.get("/3/0/9", 1);
+    let request = asker.sent();
+    let _ = asker.hear(&odd(MessageBuilder::answer(&Message::parse(&request).unwrap(), Code::CONTENT, 0)));
+    asker.sent_nothing();
+    assert_eq!(asker.requests.poll_outcome(), Some((1, Outcome::UnknownOption { number: 65_001 })));
+
+    for kind in [Kind::Confirmable, Kind::NonConfirmable] {
+        asker.get("/3/0/9", 2);
+        let request = asker.sent();
+        let token = Message::parse(&request).unwrap().token;
+        let _ = asker.hear(&odd(MessageBuilder::new(kind, Code::CONTENT, 700, token)));
+        assert_eq!(asker.sent(), Message::reset(700));
+        assert_eq!(asker.requests.poll_outcome(), Some((2, Outcome::UnknownOption { number: 65_001 })));
+    }
+}
+
+#[test]
 fn one_request_at_a_time_goes_out_and_the_next_follows_at_once() {
     let mut asker = Asker::new();
     asker.get("/3/0", 1);
@@ -329,14 +350,16 @@ fn the_queue_has_an_end() {
 }
 
 #[test]
-fn a_request_that_is_not_confirmable_is_sent_once() {
+fn a_request_that_is_not_confirmable_is_sent_once_and_the_next_no_sooner_than_the_probing_rate_allows() {
     let mut asker = Asker::new();
     asker.ask(Request { confirmable: false, ..Request::new(Code::GET, "/3/0") }, 1);
     let request = asker.sent();
     asker.get("/4/0", 2);
     asker.sent_nothing();
 
-    asker.wait(seconds(3));
+    asker.wait(seconds(request.len() as u64 - 1));
+    asker.sent_nothing();
+    asker.wait(seconds(1));
     let next = asker.sent();
     let _ = asker.hear(&piggybacked(&next, b"4"));
     assert_eq!(asker.answered(2).payload, b"4");

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use coap::{Answers, Code, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
+use coap::{Answers, Code, Ending, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
 use lwm2m::{Attributes, Definitions, Path, Record, Value, Version};
 
 use crate::command::Config;
@@ -26,6 +26,9 @@ pub const ORDERS_WAITING_MAX: usize = 64;
 
 /// The least step of time that is told apart: what ends at an instant still holds in it.
 const TICK: Duration = Duration::from_millis(1);
+
+/// The longest that a server may keep a device away (RFC 8323 §5.5): one message must not silence it for months.
+const HOLD_OFF_MAX: Duration = Duration::from_secs(3_600);
 
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,8 @@ pub struct Device {
     /// Which connection it wants, if any: see [`Device::poll_connection`].
     pub(crate) connection: Option<u64>,
     pub(crate) kept: Option<Kept>,
+    /// The server does not want to be connected to before.
+    pub(crate) hold_off_until: Instant,
     pub(crate) transmits: VecDeque<Vec<u8>>,
     pub(crate) download: Option<Download>,
     pub(crate) waiting: VecDeque<(u64, Readings)>,
@@ -155,6 +160,7 @@ impl Device {
             transport: None,
             connection: None,
             kept: None,
+            hold_off_until: now,
             transmits: VecDeque::new(),
             download: None,
             waiting: VecDeque::new(),
@@ -375,7 +381,12 @@ impl Device {
                 (Ok(true), Ok(message)) if !is_asleep => self.handle_message(now, &message),
                 (Ok(true), _) => {}
                 (Ok(false), _) => return,
-                (Err(ending), _) => return self.handle_closed(now, &ending.to_string()),
+                (Err(ending), _) => {
+                    if let Ending::Released { hold_off_s } = ending {
+                        self.hold_off_until = now + Duration::from_secs(u64::from(hold_off_s)).min(HOLD_OFF_MAX);
+                    }
+                    return self.handle_closed(now, &ending.to_string());
+                }
             }
         }
     }
@@ -473,7 +484,7 @@ impl Device {
     }
 
     /// In queue mode it listens only for a while after it spoke, and while it waits for an answer or for the
-    /// acknowledgement of a notification (Core 1.1 §6.5).
+    /// acknowledgement of a notification (Transport 1.1 §6.5).
     fn is_asleep(&self, now: Instant) -> bool {
         self.config.queue_mode
             && self.is_registered()

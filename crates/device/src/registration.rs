@@ -84,7 +84,11 @@ impl Device {
     /// A device that sleeps has something to say: it does not wait for the time at which it would have come back.
     pub(crate) fn wake(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Waiting { .. }) && self.kept.is_some() && self.config.queue_mode {
-            self.connect(now);
+            if self.hold_off_until <= now {
+                self.connect(now);
+            } else {
+                self.phase = Phase::Waiting { until: self.hold_off_until };
+            }
         }
     }
 
@@ -104,7 +108,7 @@ impl Device {
         self.drop_session(why);
         self.kept = Some(kept);
         if let Some(until) = until.or_else(|| self.back_off().map(|wait| now + wait)) {
-            self.phase = Phase::Waiting { until };
+            self.phase = Phase::Waiting { until: until.max(self.hold_off_until) };
         } else {
             self.drop_session(why);
             self.phase = Phase::Off;
@@ -347,7 +351,7 @@ impl Device {
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });
         self.phase = match self.back_off() {
-            Some(wait) => Phase::Waiting { until: now + wait },
+            Some(wait) => Phase::Waiting { until: (now + wait).max(self.hold_off_until) },
             None => Phase::Off,
         };
     }

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use coap::{Capacity, Code, Encoder, Kind, Message, Seen, UploadStep, content_format, observe, option};
+use coap::{Capacity, Code, Encoder, Kind, Message, Refusal, Seen, UploadStep, content_format, observe, option};
 use lwm2m::{DecodeError, Kind as ValueKind, Links, Path, Record, Value, Version, codec};
 
 use crate::client::{Device, Phase};
@@ -74,9 +74,12 @@ impl Device {
         }
         // RFC 7252 §4.5: a copy gets the same answer, and its request is not run again.
         match self.answers.seen(now, message.id, message.token) {
-            Seen::Answered(answer) => return out.push(answer.to_vec()),
-            Seen::Pending => return,
+            Seen::Answered(answer) if message.kind == Kind::Confirmable => return out.push(answer.to_vec()),
+            Seen::Answered(_) | Seen::Pending => return,
             Seen::New => {}
+        }
+        if message.refusal(&KNOWN) == Some(Refusal::Reject) {
+            return out.push(Message::reset(message.id).to_vec());
         }
         match self.answer_to(now, message) {
             Some(answer) => {
@@ -91,7 +94,7 @@ impl Device {
     fn answer_to(&mut self, now: Instant, message: &Message<'_>) -> Option<Vec<u8>> {
         let mut answer = Vec::new();
         let fresh_id = self.requests.next_id();
-        if let Some(code) = message.refusal(&KNOWN) {
+        if let Some(Refusal::Answer(code)) = message.refusal(&KNOWN) {
             return Some(encode(message, Reply::from(code), None, fresh_id, None));
         }
         match self.uploads.handle(now, message, BODY_BYTES_MAX) {
@@ -106,6 +109,10 @@ impl Device {
                 let encoder = Encoder::answer(&mut answer, message, code, fresh_id);
                 match block {
                     Some(block) => encoder.block1(block).finish(),
+                    // RFC 7252 §5.9.2.9: how much would have been taken.
+                    None if code == Code::REQUEST_ENTITY_TOO_LARGE => {
+                        encoder.uint(option::SIZE1, BODY_BYTES_MAX as u32).finish();
+                    }
                     None => encoder.finish(),
                 }
             }

@@ -251,6 +251,17 @@ fn one_that_sleeps_connects_when_it_has_something_to_say_or_has_to_renew() {
 }
 
 #[test]
+fn a_server_that_wants_to_be_left_alone_for_a_while_is_but_not_for_ever() {
+    for (queue_mode, hold_off, expected) in [(false, &[0, 200][..], 200), (true, &[0xff, 0xff, 0xff], 3_600)] {
+        let mut world = World::registered(queue_mode);
+        world.tell(&MessageBuilder::new(Kind::Reliable, Code::RELEASE, 0, Token::EMPTY).option(4, hold_off));
+        world.device.send(world.now, 5, vec![path("/3/0/9")]);
+
+        assert_eq!(world.waits(), seconds(expected));
+    }
+}
+
+#[test]
 fn what_comes_to_a_connection_that_was_replaced_is_nobodys() {
     let mut world = World::registered(false);
     world.device.lose_power();

@@ -199,6 +199,45 @@ fn a_ping_is_answered_and_noise_does_no_harm() {
 }
 
 #[test]
+fn what_cannot_be_honoured_is_refused_as_it_came() {
+    let mut world = World::registered(config());
+    let ask = |kind, id| MessageBuilder::new(kind, Code::GET, id, Token::EMPTY).path("/3/0/9");
+
+    let proxied =
+        world.ask_with(Code::GET, "/3/0/9", |message| message.option(coap::option::PROXY_SCHEME, b"coap".to_vec()));
+    let odd = world.ask_with(Code::GET, "/3/0/9", |message| message.option(65_001, b"?".to_vec()));
+    let announced = world.ask_with(Code::PUT, "/3/0/15", |message| {
+        message
+            .content_format(TEXT_PLAIN)
+            .block1(Block { num: 0, more: true, szx: 0 })
+            .uint(coap::option::SIZE1, 1 << 30)
+            .payload(vec![b'x'; 16])
+    });
+    world.server.heard.clear();
+    world.server.say(&ask(Kind::NonConfirmable, 70).option(65_001, b"?".to_vec()).to_bytes());
+    world.settle();
+
+    assert_eq!((proxied.code, odd.code), (Code::PROXYING_NOT_SUPPORTED, Code::BAD_OPTION));
+    assert_eq!(announced.code, Code::REQUEST_ENTITY_TOO_LARGE);
+    assert!(announced.options.iter().any(|(number, _)| *number == coap::option::SIZE1), "and how much would have fit");
+    assert_eq!((world.server.heard.len(), world.server.heard[0].kind), (1, Kind::Reset), "not confirmable: no answer");
+}
+
+#[test]
+fn a_copy_of_what_was_not_confirmable_is_passed_over() {
+    let mut world = World::registered(config());
+    let ask = MessageBuilder::new(Kind::NonConfirmable, Code::GET, 70, Token::EMPTY).path("/3/0/9").to_bytes();
+    world.server.heard.clear();
+
+    for _ in 0..2 {
+        world.server.say(&ask);
+        world.settle();
+    }
+
+    assert_eq!(world.server.heard.len(), 1);
+}
+
+#[test]
 fn keys_are_shown_to_nobody() {
     let mut world = World::registered(config());
     assert!(world.device.set(Path::of_resource(0, 0, 5), Value::Opaque(vec![1, 2, 3])));

@@ -49,6 +49,8 @@ pub struct DeviceEntry {
     pub context: String,
     /// Paths to observe after each Register, with their attributes as queries; an instance may be `*`.
     pub observe: Vec<(String, String)>,
+    /// Paths that are not observed, though a `*` of `observe` means them too.
+    pub unobserved: Vec<String>,
     /// Paths to read after each Register.
     pub read: Vec<String>,
     /// How long it listens after it spoke.

@@ -62,6 +62,10 @@ impl Gateway {
                     self.refuse_task(now, index, task, "the device reset the request".to_owned());
                 }
             }
+            Fate::UnknownOption { number } => {
+                let detail = format!("the answer has critical option {number}, which is unknown");
+                self.refuse_task(now, index, task, detail);
+            }
             Fate::BodyTooLarge { bytes_max } => {
                 self.refuse_task(now, index, task, format!("the answer has more than {bytes_max} bytes"));
             }
@@ -140,9 +144,11 @@ impl Gateway {
         {
             self.note_carried(now, index, push.path, source.bytes, true);
         }
+        let registration = self.directory.get(index).and_then(|device| device.registration.as_ref());
+        let root = registration.map_or("", |registration| registration.objects.root.as_str());
         let understood: Result<Understood, String> = match asked.operation {
             Operation::ReadComposite | Operation::ObserveComposite => self.understand_composite(now, asked, answered),
-            operation => understand(operation, &asked.path, answered, unix_s(now), &self.definitions),
+            operation => understand(operation, &asked.named_path(), root, answered, unix_s(now), &self.definitions),
         };
         match understood {
             Ok(understood) => {

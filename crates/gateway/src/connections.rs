@@ -105,16 +105,11 @@ impl Gateway {
     pub(crate) fn handle_connection(&mut self, now: Now, index: u32) {
         let Some(key) = self.peers.at(index) else { return };
         let is_idle = self.idle_at(now, key).is_some_and(|when| when <= now.monotonic);
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let device = peer.device;
-        let Some(connected) = &mut peer.connected else { return };
+        let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
         connected.timer = None;
         let connection = &mut connected.connection;
         if is_idle {
-            self.hang_up(now, key);
-            if let Some(device) = device {
-                self.pump(now, device);
-            }
+            self.let_go(now, key);
         } else if let Err(ending) =
             self.outbox.write(connected.number, |out| connection.handle_timeout(now.monotonic, out))
         {
@@ -160,14 +155,14 @@ impl Gateway {
         connected.buffered = buffered;
         if self.unfinished_bytes > MESSAGES_UNFINISHED_BYTES_MAX {
             self.stats.connections_full += 1;
-            self.hang_up(now, key);
+            self.let_go(now, key);
         }
     }
 
     /// It is over for a reason that the connection itself found.
     fn end_connection(&mut self, now: Now, key: PeerKey, ending: &Ending) {
         let (counter, reason) = match ending {
-            Ending::Released => (&mut self.stats.connections_released, None),
+            Ending::Released { .. } => (&mut self.stats.connections_released, None),
             Ending::Aborted { .. } => (&mut self.stats.connections_aborted, None),
             Ending::CsmMissing => (&mut self.stats.connections_without_csm, None),
             Ending::Silent => (&mut self.stats.connections_silent, None),
@@ -187,6 +182,15 @@ impl Gateway {
         self.stats.connections_ended += 1;
         self.outbox.write(connected.number, |out| connected.connection.release(out));
         self.drop_connection(now, key);
+    }
+
+    /// The same, and what cannot wait for its device is turned away.
+    fn let_go(&mut self, now: Now, key: PeerKey) {
+        let device = self.peers.get(key).and_then(|peer| peer.device);
+        self.hang_up(now, key);
+        if let Some(device) = device {
+            self.pump(now, device);
+        }
     }
 
     /// A connection is gone. Its device is out of reach, and as registered as before.

@@ -15,10 +15,11 @@ pub(crate) struct Understood {
     pub(crate) readings: Vec<Record>,
 }
 
-/// Reads the answer to a request that went well.
+/// Reads the answer to a request that went well, of a client whose objects live below `root`.
 pub(crate) fn understand(
     operation: Operation,
     path: &Path,
+    root: &str,
     answered: &Answered,
     now_s: f64,
     definitions: &Definitions,
@@ -29,13 +30,14 @@ pub(crate) fn understand(
             Ok(Understood { body: Some(content_json(&records)), readings: records })
         }
         Operation::Discover => {
-            let links = Links::parse(&answered.payload).map_err(|error| error.to_string())?;
+            let root = if root.is_empty() { "/" } else { root };
+            let links = Links::parse_below(root, &answered.payload).map_err(|error| error.to_string())?;
             Ok(Understood { body: Some(links_json(&links)), readings: Vec::new() })
         }
         Operation::Create => {
             let location: String = answered.location.iter().map(|segment| format!("/{segment}")).collect();
             let mut body = b"{\"path\":".to_vec();
-            match Path::parse(&location) {
+            match Path::parse(location.strip_prefix(root).unwrap_or(&location)) {
                 Ok(created) if !created.is_root() => write_text(&mut body, &created.to_string()),
                 _ => write_text(&mut body, &path.to_string()),
             }

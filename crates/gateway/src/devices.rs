@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
+use lwm2m::Path;
 use zeroize::Zeroizing;
 
 use crate::command::{DeviceEntry, Security};
@@ -42,6 +43,8 @@ pub(crate) struct Device {
     pub(crate) heard_unix_ms: u64,
     /// An `awake` event is on its way.
     pub(crate) is_awake_due: bool,
+    /// A second, and how many refusals were told in it: see [`crate::limits::REFUSALS_TOLD_MAX`].
+    pub(crate) refusals_told: (u32, u8),
     /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
     pub(crate) formats_refused: u8,
     /// What of composite operations it turned out not to know.
@@ -55,6 +58,7 @@ pub(crate) struct Device {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Profile {
     pub(crate) intents: Vec<Intent>,
+    pub(crate) unobserved: Vec<Path>,
     pub(crate) reads: Vec<Pattern>,
     pub(crate) awake_window: Duration,
     pub(crate) grace: Option<Duration>,
@@ -65,15 +69,17 @@ pub(crate) struct Profile {
 
 impl Profile {
     fn parse(entry: &DeviceEntry) -> Result<Self, EntryError> {
-        if entry.observe.len() > OBSERVATIONS_PER_DEVICE_MAX {
+        if entry.observe.len().max(entry.unobserved.len()) > OBSERVATIONS_PER_DEVICE_MAX {
             return Err(EntryError::TooManyPaths { paths_max: OBSERVATIONS_PER_DEVICE_MAX });
         }
         if entry.read.len() > READS_PER_DEVICE_MAX {
             return Err(EntryError::TooManyPaths { paths_max: READS_PER_DEVICE_MAX });
         }
+        let path = |path: &String| Path::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
         let read = |path: &String| Pattern::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
         Ok(Self {
             intents: Intent::parse_all(entry)?,
+            unobserved: entry.unobserved.iter().map(path).collect::<Result<_, _>>()?,
             reads: entry.read.iter().map(read).collect::<Result<_, _>>()?,
             awake_window: entry.awake_window,
             grace: entry.grace,
@@ -235,6 +241,7 @@ impl Directory {
             awake_until: None,
             heard_unix_ms: 0,
             is_awake_due: false,
+            refusals_told: (0, 0),
             formats_refused: 0,
             lacking: None,
             dialog: None,
@@ -256,7 +263,8 @@ impl Directory {
         let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
         self.unindex(index, &device);
         put.is_credential_new = device.security != entry.security;
-        put.are_intents_new = device.profile.intents != profile.intents;
+        put.are_intents_new =
+            device.profile.intents != profile.intents || device.profile.unobserved != profile.unobserved;
         // Putting an entry makes an enrolled device an ordinary one.
         self.enrolled -= usize::from(std::mem::take(&mut device.is_enrolled));
         device.endpoint = entry.endpoint.as_str().into();
@@ -372,6 +380,7 @@ mod tests {
             security,
             context: String::new(),
             observe: Vec::new(),
+            unobserved: Vec::new(),
             read: Vec::new(),
             awake_window: Duration::from_secs(93),
             grace: None,

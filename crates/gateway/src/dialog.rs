@@ -132,6 +132,13 @@ impl Asked {
         }
     }
 
+    /// What it is about: of an instance to be created, the one that was named, which a device need not repeat.
+    pub(crate) fn named_path(&self) -> Path {
+        let body = self.body.as_ref().filter(|_| self.operation == Operation::Create);
+        let named = body.and_then(|body| body.get("instance")?.as_u64()).and_then(|id| u16::try_from(id).ok());
+        named.and_then(|id| Path::of_object(self.path.object).child(id)).unwrap_or(self.path)
+    }
+
     /// What it observes, or observes no more.
     pub(crate) fn target(&self) -> Target {
         match self.operation {

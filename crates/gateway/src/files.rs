@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ahash::RandomState;
 use coap::blockwise::{Block, SZX_MAX, serve_over};
-use coap::{Code, Message, Pieces, Source, option};
+use coap::{Code, Message, Pieces, Source, content_format, option};
 
 use crate::devices::DeviceIndex;
 use crate::error::EntryError;
@@ -48,6 +48,9 @@ pub(crate) struct FileBlock {
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
 }
+
+/// Code, reason and detail of a file that is not served.
+type NotServed = (Code, &'static str, &'static str);
 
 struct Shelved {
     etag: Vec<u8>,
@@ -95,36 +98,46 @@ impl Gateway {
 
     /// `GET /fw/<path>`
     pub(crate) fn serve_file(&mut self, now: Now, origin: &Origin, message: &Message<'_>) -> Reply {
-        let Some(path) = file_path(message) else { return Reply::now(Code::NOT_FOUND) };
-        let Some(device) = origin.device.and_then(|index| self.directory.get(index)) else {
-            return Reply::now(Code::NOT_FOUND);
-        };
-        // Whoever may not fetch a file is not told that it exists.
-        let Some(file) = self.shelf.files.get_mut(&path).filter(|file| file.devices.contains(&device.id)) else {
-            return Reply::now(Code::NOT_FOUND);
-        };
-        // A file that changed in the middle of a download has another ETag, which the device sees in every block.
         if self.outbox.written_bytes() > FILE_BYTES_PER_TURN_MAX {
-            self.stats.busy += 1;
-            return Reply::busy();
+            return self.refuse_busy();
         }
+        match self.file_block(origin, message) {
+            Ok((path, block, carried)) => {
+                self.stats.file_blocks += 1;
+                if let Some(index) = origin.device {
+                    self.note_carried(now, index, &path, carried, false);
+                }
+                Reply::Now(Response { file: Some(Box::new(block)), ..Code::CONTENT.into() })
+            }
+            Err((code, reason, detail)) => self.refuse(now, origin.device, "download", code, reason, detail),
+        }
+    }
+
+    /// Which file a request is about, the block of it, and the bytes up to there; or code, reason and detail of a
+    /// refusal.
+    fn file_block(&mut self, origin: &Origin, message: &Message<'_>) -> Result<(String, FileBlock, u64), NotServed> {
+        // Whoever may not fetch a file is not told that it exists.
+        let unknown = (Code::NOT_FOUND, "file_unknown", "no such file");
+        let path = file_path(message).ok_or(unknown)?;
+        let device = origin.device.and_then(|index| self.directory.get(index)).ok_or(unknown)?;
+        let shelf = &mut self.shelf;
+        let file = shelf.files.get(&path).filter(|file| file.devices.contains(&device.id)).ok_or(unknown)?;
+        // RFC 7252 §5.10.4: whoever wants it in another form cannot have it.
+        if message.accept().is_some_and(|format| format != content_format::OCTET_STREAM) {
+            return Err((Code::NOT_ACCEPTABLE, "content_format", "a file is an octet stream (42)"));
+        }
+        // A file that changed in the middle of a download has another ETag, which the device sees in every block.
+        let beyond = (Code::BAD_REQUEST, "block_invalid", "beyond the end");
         let capacity = origin.peer.and_then(|key| self.peers.get(key)?.capacity());
-        let Some(cut) = serve_over(capacity, file.size, message.block2()) else {
-            return Reply::now(Code::BAD_REQUEST);
-        };
+        let cut = serve_over(capacity, file.size, message.block2()).ok_or(beyond)?;
         let mut bytes = vec![0; (cut.range.end - cut.range.start) as usize];
-        if !self.shelf.reader.read(&path, cut.range.start, &mut bytes) {
-            self.stats.file_unreadable += 1;
-            return Reply::now(Code::INTERNAL_SERVER_ERROR);
+        if !shelf.reader.read(&path, cut.range.start, &mut bytes) {
+            return Err((Code::INTERNAL_SERVER_ERROR, "file_unreadable", "the file cannot be read"));
         }
-        self.stats.file_blocks += 1;
         let only = Block { num: 0, more: false, szx: SZX_MAX };
         let block = cut.block.or_else(|| capacity.is_none().then_some(only));
         let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
-        if let Some(index) = origin.device {
-            self.note_carried(now, index, &path, cut.range.end, false);
-        }
-        Reply::Now(Response { file: Some(Box::new(block)), ..Code::CONTENT.into() })
+        Ok((path, block, cut.range.end))
     }
 
     /// A file as the body of a write, from the byte on where an earlier one broke off. None: not for this device.

@@ -1,14 +1,12 @@
 //! The data plane of one shard: datagrams and the time go in; datagrams, pages of events, answers and the next deadline
 //! come out.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
-use coap::Code;
 use lwm2m::Definitions;
 
 use crate::command::{Answer, DeviceEntry, RegistrationState};
@@ -20,13 +18,13 @@ use crate::outbox::{Outbox, SocketNumber};
 use crate::page::{EventWriter, Page, PageOptions, Pages};
 use crate::peers::{PeerKey, Peers};
 use crate::random::Random;
+use crate::refusals::Refusals;
 use crate::registrations::{ObjectLists, is_awake};
 use crate::security::SecurityLog;
 use crate::sessions::Plaintext;
 use crate::stats::Stats;
 use crate::timers::{Now, Timer, Timers};
 use crate::trust::Authorities;
-use crate::uplink::{Reply, Response};
 
 /// How a gateway behaves.
 #[derive(Debug, Clone)]
@@ -105,6 +103,7 @@ pub struct Gateway {
     /// Devices with an `awake` event on its way, in the order of their time.
     awake: VecDeque<(Instant, DeviceIndex)>,
     pub(crate) stats: Stats,
+    pub(crate) refusals: Refusals,
     pub(crate) started: Instant,
     sweep_at: Instant,
     heartbeat_at: Option<Instant>,
@@ -161,6 +160,7 @@ impl Gateway {
             answers: VecDeque::new(),
             awake: VecDeque::new(),
             stats: Stats::default(),
+            refusals: Refusals::default(),
             started: now.monotonic,
             sweep_at: now.monotonic + SWEEP_EVERY,
             uploading_peers: 0,
@@ -336,6 +336,7 @@ impl Gateway {
     /// Everything that was counted, and how much there is of everything.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         let mut stats = self.stats.entries();
+        stats.extend(self.refusals.entries());
         stats.extend([
             ("events", self.pages.events()),
             ("uncommitted_bytes", self.pages.uncommitted_bytes() as u64),
@@ -427,43 +428,6 @@ impl Gateway {
                 self.remove_peer(key);
             }
         }
-    }
-
-    /// Refuses a request: with an event where we know the device, with a counter else.
-    pub(crate) fn refuse(
-        &mut self,
-        now: Now,
-        device: Option<DeviceIndex>,
-        operation: &str,
-        code: Code,
-        reason: &str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Reply {
-        let detail = detail.into();
-        self.stats.refused += 1;
-        if let Some(device) = device {
-            self.note_refused(now, device, operation, code, reason, &detail);
-        }
-        Reply::Now(Response { diagnostic: Some(detail), ..code.into() })
-    }
-
-    /// Tells that a known device was refused something.
-    pub(crate) fn note_refused(
-        &mut self,
-        now: Now,
-        index: DeviceIndex,
-        operation: &str,
-        code: Code,
-        reason: &str,
-        detail: &str,
-    ) {
-        let Some(device) = self.directory.get(index) else { return };
-        let mut event = device_event(&mut self.pages, now, device, "refused");
-        event.text("operation", operation);
-        event.text("code", &code.to_string());
-        event.text("reason", reason);
-        event.foreign("detail", detail.as_bytes());
-        event.finish();
     }
 }
 

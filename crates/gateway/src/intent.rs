@@ -137,7 +137,8 @@ impl Profile {
         let mut seen: Vec<Path> = Vec::new();
         for intent in &self.intents {
             for path in intent.pattern.expand(objects) {
-                if seen.len() >= OBSERVATIONS_PER_DEVICE_MAX || seen.contains(&path) {
+                if seen.len() >= OBSERVATIONS_PER_DEVICE_MAX || seen.contains(&path) || self.unobserved.contains(&path)
+                {
                     continue;
                 }
                 seen.push(path);

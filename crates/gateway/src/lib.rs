@@ -28,6 +28,7 @@ mod page;
 mod parts;
 mod peers;
 mod random;
+mod refusals;
 mod registering;
 mod registrations;
 mod security;

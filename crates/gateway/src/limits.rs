@@ -131,6 +131,10 @@ pub const SECURITY_EVENTS_MAX: usize = 256;
 /// Equal security events within this time are one, with a count.
 pub const SECURITY_EVENTS_EVERY: Duration = Duration::from_secs(1);
 
+/// Refusals of one device that are told within a second, the others only counted: nobody who writes datagrams under the
+/// address of a device in the clear may fill the log, and a device that is wrong so often is wrong in the same way.
+pub const REFUSALS_TOLD_MAX: u8 = 8;
+
 /// Files we serve at once; a campaign has a few.
 pub const FILES_MAX: usize = 1_024;
 

@@ -10,6 +10,7 @@ use lwm2m::{Attributes, Links, Path, Version};
 
 use crate::composite::lacks;
 use crate::conclusions::unix_s;
+use crate::content::records_of;
 use crate::devices::DeviceIndex;
 use crate::dialog::{Errand, Task};
 use crate::gateway::{Gateway, device_event};
@@ -159,8 +160,26 @@ impl Gateway {
         };
         let attributes = Arc::clone(&observation.attributes);
         dialog.observations.push(observation);
-        self.note_observation(now, index, &terms.target, "established", Some(answered.code), &attributes);
+        // A path that it has not, or does not show, is left out without a word.
+        let (reported, left_out) = self.shared_out(now, &terms.target, answered);
+        self.note_observation(now, index, &reported, "established", Some(answered.code), &attributes);
+        for path in left_out {
+            self.note_observation(now, index, &Target::Single(path), "refused", Some(answered.code), "");
+        }
         self.note_values(now, index, "notify", &terms.target, answered.content_format, &answered.payload);
+    }
+
+    /// What a device reports of several paths, by its first answer, and what it does not.
+    fn shared_out(&self, now: Now, target: &Target, answered: &Answered) -> (Target, Vec<Path>) {
+        let records = records_of(&Path::ROOT, answered, unix_s(now), &self.definitions);
+        match (target, records) {
+            (Target::Composite(paths), Ok(records)) => {
+                let is_there = |path: &Path| records.iter().any(|record| path.contains(&record.path));
+                let (there, left_out): (Vec<Path>, Vec<Path>) = paths.iter().partition(|path| is_there(path));
+                (Target::composite(&there), left_out)
+            }
+            _ => (target.clone(), Vec::new()),
+        }
     }
 
     /// Tells where the attributes that a device says it has are not those that we set (OMA LwM2M Core 1.1 §6.3.2).
@@ -244,6 +263,11 @@ impl Gateway {
             return true;
         }
         let target = observation.target.clone();
+        if message.response_rejection().is_some() {
+            // RFC 7252 §5.4.1: rejected, and the reset ends the observation.
+            self.lose_observation(now, index, &target, None);
+            return false;
+        }
         let held = HeldAnswer::notification(key, message);
         let sequence = message.observe().filter(|_| message.code.is_success());
         // RFC 8323 §7.1: over a connection they come in order, and their numbers mean nothing.

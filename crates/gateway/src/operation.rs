@@ -245,9 +245,9 @@ impl Manner<'_> {
             payload.push_str(digit);
             match value {
                 Json::Null => {}
-                Json::String(text) if !text.contains('\'') => payload.push_str(&format!("='{text}'")),
+                Json::String(text) if text.bytes().all(is_argument_byte) => payload.push_str(&format!("='{text}'")),
                 Json::Number(number) => payload.push_str(&format!("='{number}'")),
-                _ => return Err(format!("argument {digit}: not a text without quotes")),
+                _ => return Err(format!("argument {digit}: not a text without spaces, quotes and backslashes")),
             }
         }
         if payload.is_empty() {
@@ -255,6 +255,11 @@ impl Manner<'_> {
         }
         Ok(CoapRequest { payload: payload.into_bytes(), content_format: Some(content_format::TEXT_PLAIN), ..request })
     }
+}
+
+/// CHAR of the arguments' grammar (OMA LwM2M Core 1.1 §6.3.5): what can be printed, but no space, quotes and backslash.
+const fn is_argument_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\')
 }
 
 fn child(path: &Path, id: &str) -> Result<Path, String> {
@@ -315,7 +320,7 @@ mod tests {
         let text = plan(content_format::TEXT_PLAIN, Operation::Write, "/1/0/1", r#"{"value":300}"#).unwrap();
         let opaque = plan(content_format::TEXT_PLAIN, Operation::Write, "/5/0/0", r#"{"value":"AAEC"}"#).unwrap();
 
-        // Type of the identifier: resource with value, length in the type itself (OMA LwM2M Core 1.1 §7.4.3).
+        // Type of the identifier: resource with value, length in the type itself (OMA LwM2M Core 1.1.1 §7.4.4).
         assert_eq!((tlv.code, tlv.payload.as_slice()), (Code::PUT, b"\xc4\x0fOslo".as_slice()));
         assert_eq!((text.payload.as_slice(), text.content_format), (b"300".as_slice(), Some(0)));
         assert_eq!((opaque.payload.as_slice(), opaque.content_format), ([0, 1, 2].as_slice(), Some(42)));
@@ -326,8 +331,11 @@ mod tests {
         let request = plan(112, Operation::Execute, "/3/0/4", r#"{"arguments":{"0":"now","3":7,"5":null}}"#).unwrap();
 
         assert_eq!(request.payload, b"0='now',3='7',5");
-        for wrong in [r#"{"arguments":{"10":"x"}}"#, r#"{"arguments":{"0":"it's"}}"#, r#"{"arguments":{"0":[1]}}"#] {
-            assert!(plan(112, Operation::Execute, "/3/0/4", wrong).is_err(), "{wrong}");
+        for wrong in
+            [r#"{"10":"x"}"#, r#"{"0":"it's"}"#, r#"{"0":[1]}"#, r#"{"0":"a b"}"#, r#"{"0":"a\\b"}"#, r#"{"0":"å"}"#]
+        {
+            let body = format!(r#"{{"arguments":{wrong}}}"#);
+            assert!(plan(112, Operation::Execute, "/3/0/4", &body).is_err(), "{wrong}");
         }
     }
 

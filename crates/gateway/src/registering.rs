@@ -53,7 +53,7 @@ impl Gateway {
     fn registrant(&mut self, now: Now, ask: &Ask<'_>, parameters: &RegisterParameters) -> Result<DeviceIndex, Reply> {
         let endpoint = parameters.endpoint.as_deref();
         if ask.origin.is_secure {
-            let Some(index) = ask.origin.device else { return Err(Reply::now(Code::FORBIDDEN)) };
+            let Some(index) = ask.origin.device else { return Err(self.forbid(now, "not_allowed")) };
             let expected = self.directory.get(index).map(|device| Arc::clone(&device.endpoint));
             if endpoint.is_some_and(|endpoint| expected.as_deref() != Some(endpoint)) {
                 let claimed = endpoint.unwrap_or_default();
@@ -78,12 +78,17 @@ impl Gateway {
         }
         if self.directory.needs_credential(endpoint) {
             self.note_intrusion(now, SecurityReason::Insecure, &ask.origin, endpoint.as_bytes());
-            return Err(Reply::now(Code::FORBIDDEN));
+            return Err(self.forbid(now, "insecure"));
         }
         self.enrol(endpoint).ok_or_else(|| {
             self.note_intrusion(now, SecurityReason::NotAllowed, &ask.origin, endpoint.as_bytes());
-            Reply::now(Code::FORBIDDEN)
+            self.forbid(now, "not_allowed")
         })
+    }
+
+    /// Says no to somebody we do not know; why is for the security log alone.
+    fn forbid(&mut self, now: Now, reason: &'static str) -> Reply {
+        self.refuse(now, None, "register", Code::FORBIDDEN, reason, "not allowed")
     }
 
     /// Takes a stranger in, where that is allowed. Its endpoint name is also our name for it.
@@ -102,6 +107,7 @@ impl Gateway {
             security: Security::None,
             context: String::from_utf8(fragment).ok()?,
             observe: Vec::new(),
+            unobserved: Vec::new(),
             read: Vec::new(),
             awake_window: AWAKE_WINDOW,
             grace: self.options.enrolment_grace,
@@ -123,7 +129,7 @@ impl Gateway {
         objects: Arc<Objects>,
         claim: Option<Claim>,
     ) -> Reply {
-        let Some(peer) = self.peer_of(now, &ask.origin) else { return Reply::busy() };
+        let Some(peer) = self.peer_of(now, &ask.origin) else { return self.refuse_busy() };
         self.bind(now, index, peer);
         let id = self.registration_id();
         let registration = Registration {
@@ -166,11 +172,11 @@ impl Gateway {
 
     /// `POST /rd/<id>`
     pub(crate) fn update(&mut self, now: Now, ask: &Ask<'_>, id: &[u8]) -> Reply {
-        let index = match self.owned(now, ask, id) {
+        let index = match self.owned(now, ask, id, "update") {
             Ok(index) => index,
             Err(reply) => return reply,
         };
-        let Some(peer) = self.peer_of(now, &ask.origin) else { return Reply::busy() };
+        let Some(peer) = self.peer_of(now, &ask.origin) else { return self.refuse_busy() };
         let Some(registration) = self.directory.get(index).and_then(|device| device.registration.as_ref()) else {
             return Reply::now(Code::NOT_FOUND);
         };
@@ -272,11 +278,11 @@ impl Gateway {
 
     /// `DELETE /rd/<id>`
     pub(crate) fn deregister(&mut self, now: Now, ask: &Ask<'_>, id: &[u8]) -> Reply {
-        let index = match self.owned(now, ask, id) {
+        let index = match self.owned(now, ask, id, "deregister") {
             Ok(index) => index,
             Err(reply) => return reply,
         };
-        let Some(peer) = self.peer_of(now, &ask.origin) else { return Reply::busy() };
+        let Some(peer) = self.peer_of(now, &ask.origin) else { return self.refuse_busy() };
         let Some(partition) = self.directory.get(index).map(|device| device.partition) else { return Reply::busy() };
         self.stats.deregister += 1;
         self.end_registration(now, index, "deregistered");
@@ -285,11 +291,12 @@ impl Gateway {
     }
 
     /// The device whose registration this is, if it is the sender's to speak about.
-    fn owned(&mut self, now: Now, ask: &Ask<'_>, id: &[u8]) -> Result<DeviceIndex, Reply> {
+    fn owned(&mut self, now: Now, ask: &Ask<'_>, id: &[u8], operation: &str) -> Result<DeviceIndex, Reply> {
         let index = RegistrationId::parse(id).and_then(|id| self.directory.by_registration(id));
+        // Whoever may not speak about a registration is not told whether there is one.
+        let (code, detail) = (Code::NOT_FOUND, "no such registration");
         let Some(index) = index else {
-            self.stats.unknown_registration += 1;
-            return Err(Reply::now(Code::NOT_FOUND));
+            return Err(self.refuse(now, ask.origin.device, operation, code, "registration_unknown", detail));
         };
         let is_own = if ask.origin.is_secure {
             ask.origin.device == Some(index)
@@ -300,7 +307,7 @@ impl Gateway {
             return Ok(index);
         }
         self.note_intrusion(now, SecurityReason::ForeignRegistration, &ask.origin, b"");
-        Err(Reply::now(Code::NOT_FOUND))
+        Err(self.refuse(now, ask.origin.device, operation, code, "foreign_registration", detail))
     }
 
     /// The enclosure the device claims: in the option, or else in the query.

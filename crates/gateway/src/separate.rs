@@ -10,13 +10,9 @@ use crate::timers::{Now, Timer};
 impl Gateway {
     /// A message id for anything we send to a peer that is not one of our requests.
     pub(crate) fn fresh_id(&mut self, key: PeerKey) -> u16 {
-        let dialog = self
-            .peers
-            .get(key)
-            .and_then(|peer| peer.device)
-            .and_then(|index| self.directory.get_mut(index)?.dialog.as_mut());
-        match dialog {
-            // From the same counter as our requests, so that no two messages on their way share one.
+        let device = self.peers.get(key).and_then(|peer| peer.device);
+        match device.and_then(|index| self.dialog(index)) {
+            // RFC 7252 §4.4: from the same counter as our requests, so that no two messages on their way share one.
             Some(dialog) => dialog.next_id(),
             None => self.random.next_u32() as u16,
         }

@@ -19,16 +19,12 @@ macro_rules! counters {
 
 counters! {
     datagrams,
-    /// Not CoAP.
-    malformed,
     pings,
     register,
     update,
     deregister,
     expired,
     send,
-    /// From a device that is not registered.
-    send_unregistered,
     notify,
     /// Overtaken by a newer one (RFC 7641 §3.4).
     notify_late,
@@ -38,12 +34,11 @@ counters! {
     unknown_token,
     /// Acknowledgements and resets of nothing.
     not_ours,
-    unknown_registration,
     duplicates,
     /// Copies of requests whose answer still waits for the log.
     duplicates_pending,
-    refused,
-    bad_option,
+    /// Of a device that was refused too often within a second: counted, but not told.
+    refusals_untold,
     /// 5.03, because the log is behind.
     busy,
     refused_by_store,
@@ -86,5 +81,4 @@ counters! {
     /// Composites that went as single operations, because the device knows no others.
     composites_divided,
     file_blocks,
-    file_unreadable,
 }

@@ -15,20 +15,9 @@ use crate::gateway::{Gateway, device_event};
 use crate::limits::{BODY_BYTES_MAX, RETRY_AFTER_S, UPLOADING_PEERS_MAX};
 use crate::outbox::SocketNumber;
 use crate::peers::PeerKey;
+use crate::refusals;
 use crate::registrations::RegistrationId;
 use crate::timers::Now;
-
-/// Critical options we understand. The number of the enclosure option joins them when it is critical.
-const CRITICAL: [u16; 8] = [
-    option::URI_HOST,
-    option::URI_PORT,
-    option::URI_PATH,
-    option::URI_QUERY,
-    option::ACCEPT,
-    option::BLOCK2,
-    option::BLOCK1,
-    option::IF_NONE_MATCH,
-];
 
 /// Where a message came from, and who that is.
 #[derive(Debug, Clone, Copy)]
@@ -105,14 +94,7 @@ impl Gateway {
     pub(crate) fn handle_message(&mut self, now: Now, origin: Origin, bytes: &[u8]) {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(_) => {
-                self.stats.malformed += 1;
-                // RFC 7252 §4.2 allows silence, which is what a stranger gets: its address may be forged.
-                if let (Some(peer), Some(reset)) = (origin.peer, Message::rejection(bytes)) {
-                    self.post(peer, &reset);
-                }
-                return;
-            }
+            Err(error) => return self.refuse_malformed(now, &origin, bytes, &error.to_string()),
         };
         self.handle_parsed(now, origin, &message);
     }
@@ -151,8 +133,13 @@ impl Gateway {
         if self.is_copy(now, &origin, message) {
             return;
         }
-        let reply = self.decide(now, origin, message);
-        self.answer(now, &origin, message, reply);
+        let reply = match refusals::of_options(message, self.options.enclosure_option) {
+            Some(refusal) => self.refuse_options(now, &origin, message, refusal),
+            None => Some(self.decide(now, origin, message)),
+        };
+        if let Some(reply) = reply {
+            self.answer(now, &origin, message, reply);
+        }
     }
 
     /// RFC 7252 §4.5: answers every copy of a request alike, and runs the request once.
@@ -167,6 +154,8 @@ impl Gateway {
             // Nothing where the answer should be: what we had of it was lost, and the copy takes its place.
             Seen::New | Seen::Answered([]) => return false,
             Seen::Pending => self.stats.duplicates_pending += 1,
+            // RFC 7252 §4.5: a copy of what was not confirmable is passed over.
+            Seen::Answered(_) if message.kind == Kind::NonConfirmable => self.stats.duplicates += 1,
             Seen::Answered(answer) => {
                 self.stats.duplicates += 1;
                 self.encoded.clear();
@@ -178,10 +167,6 @@ impl Gateway {
     }
 
     fn decide(&mut self, now: Now, origin: Origin, message: &Message<'_>) -> Reply {
-        if let Some(code) = self.refusal(message) {
-            self.stats.bad_option += 1;
-            return Reply::now(code);
-        }
         let mut path = message.path();
         let first = path.next().unwrap_or_default();
         if first == b"fw" && message.code == Code::GET {
@@ -193,8 +178,7 @@ impl Gateway {
         }
         // Before anything is decoded: whoever is behind must not make it worse.
         if self.pages.is_full() {
-            self.stats.busy += 1;
-            return Reply::busy();
+            return self.refuse_busy();
         }
         if message.block1().is_none() {
             return self.route(now, &Ask { origin, message, payload: message.payload });
@@ -202,33 +186,23 @@ impl Gateway {
         self.upload(now, origin, message)
     }
 
-    fn refusal(&self, message: &Message<'_>) -> Option<Code> {
-        match self.options.enclosure_option {
-            Some(number) => {
-                let mut known = [number; CRITICAL.len() + 1];
-                known[..CRITICAL.len()].copy_from_slice(&CRITICAL);
-                message.refusal(&known)
-            }
-            None => message.refusal(&CRITICAL),
-        }
-    }
-
     /// One block of a larger request (RFC 7959 §2.5).
     fn upload(&mut self, now: Now, mut origin: Origin, message: &Message<'_>) -> Reply {
-        let Some(key) = self.peer_of(now, &origin) else { return Reply::busy() };
+        let Some(key) = self.peer_of(now, &origin) else { return self.refuse_busy() };
         origin.peer = Some(key);
         let Some(peer) = self.peers.get_mut(key) else { return Reply::busy() };
         let was_idle = peer.uploads.is_idle();
         if was_idle && self.uploading_peers >= UPLOADING_PEERS_MAX {
-            self.stats.busy += 1;
-            return Reply::busy();
+            return self.refuse_busy();
         }
         let step = peer.uploads.handle(now.monotonic, message, BODY_BYTES_MAX);
         let is_idle = peer.uploads.is_idle();
         self.uploading_peers = self.uploading_peers + usize::from(was_idle) - usize::from(is_idle);
         match step {
             UploadStep::Continue(block) => Reply::Now(Response { block1: Some(block), ..Code::CONTINUE.into() }),
-            UploadStep::Refused { code, block } => Reply::Now(Response { block1: block, ..code.into() }),
+            UploadStep::Refused { code, block } => {
+                Reply::Now(Response { block1: block, ..self.refuse_block(now, &origin, code) })
+            }
             UploadStep::Whole { body, block } => {
                 let mut reply = self.route(now, &Ask { origin, message, payload: &body });
                 let (Reply::Now(response) | Reply::AfterCommit { response, .. }) = &mut reply;
@@ -242,24 +216,25 @@ impl Gateway {
         let mut path = ask.message.path();
         let segments = (path.next(), path.next(), path.next());
         match (ask.message.code, segments) {
+            // RFC 7252 §5.8: a method that nobody knows, whatever the resource.
+            (code, _) if code > Code::IPATCH => self.refuse_route(now, &ask.origin, Code::METHOD_NOT_ALLOWED),
             (Code::POST, (Some(b"dp"), None, None)) => self.take_send(now, ask),
             (Code::POST, (Some(b"rd"), None, None)) => self.register(now, ask),
             (Code::POST, (Some(b"rd"), Some(id), None)) => self.update(now, ask, id),
             (Code::DELETE, (Some(b"rd"), Some(id), None)) => self.deregister(now, ask, id),
-            (_, (Some(b"dp" | b"rd" | b"fw"), _, _)) => Reply::now(Code::METHOD_NOT_ALLOWED),
-            _ => Reply::now(Code::NOT_FOUND),
+            (_, (Some(b"dp" | b"rd" | b"fw"), _, _)) => self.refuse_route(now, &ask.origin, Code::METHOD_NOT_ALLOWED),
+            _ => self.refuse_route(now, &ask.origin, Code::NOT_FOUND),
         }
     }
 
     /// `POST /dp` (OMA LwM2M Core 1.1 §6.4.6): readings, straight into the page.
     fn take_send(&mut self, now: Now, ask: &Ask<'_>) -> Reply {
+        let unregistered = "not registered";
         let (Some(index), Some(peer)) = (ask.origin.device, ask.origin.peer) else {
-            self.stats.send_unregistered += 1;
-            return Reply::now(Code::NOT_FOUND);
+            return self.refuse(now, ask.origin.device, "send", Code::NOT_FOUND, "unregistered", unregistered);
         };
         let Some(device) = self.directory.get(index).filter(|device| device.registration.is_some()) else {
-            self.stats.send_unregistered += 1;
-            return Reply::now(Code::NOT_FOUND);
+            return self.refuse(now, Some(index), "send", Code::NOT_FOUND, "unregistered", unregistered);
         };
         let Some(format) = ask.message.content_format() else {
             let detail = "no content format";
@@ -294,7 +269,11 @@ impl Gateway {
     /// Acknowledgements, resets, responses and notifications.
     fn handle_answer(&mut self, now: Now, origin: Origin, message: &Message<'_>) {
         let Some(key) = origin.peer else {
-            self.stats.not_ours += 1;
+            // RFC 7641 §3.6: whoever still notifies us from before a restart learns that nobody listens.
+            match message.code.is_response() && message.kind != Kind::Acknowledgement {
+                true => self.reset_unknown(&origin, message),
+                false => self.stats.not_ours += 1,
+            }
             return;
         };
         if self.peers.get_mut(key).is_some_and(|peer| peer.responses.handle(message) == Handled::Consumed) {
@@ -315,10 +294,14 @@ impl Gateway {
         }
         let is_known = origin.device.is_some_and(|device| self.take_notification(now, device, key, message));
         if !is_known {
-            // RFC 7641 §3.6: a reset ends an observation that nobody wants any more.
-            self.stats.unknown_token += 1;
-            self.reset(&origin, message.id);
+            self.reset_unknown(&origin, message);
         }
+    }
+
+    /// RFC 7641 §3.6: a reset ends an observation that nobody wants any more.
+    fn reset_unknown(&mut self, origin: &Origin, message: &Message<'_>) {
+        self.stats.unknown_token += 1;
+        self.reset(origin, message.id);
     }
 
     pub(crate) fn reset(&mut self, origin: &Origin, id: u16) {
@@ -336,6 +319,12 @@ impl Gateway {
                 let id = self.answer_id(origin.peer, message);
                 self.encoded.clear();
                 encode(&mut self.encoded, message, id, &response);
+                // To an address that nobody has verified no answer is larger than the question (RFC 7252 §11.3).
+                if origin.device.is_none() && self.encoded.len() > message.datagram_bytes() {
+                    self.encoded.clear();
+                    let bare = Response { block1: response.block1, ..response.code.into() };
+                    encode(&mut self.encoded, message, id, &bare);
+                }
                 // A refusal of a stranger leaves no trace, and one that is busy invites the same request again.
                 let Some(key) = origin.peer else {
                     let encoded = &self.encoded;
@@ -453,7 +442,7 @@ fn encode(out: &mut Vec<u8>, message: &Message<'_>, id: u16, response: &Response
 }
 
 fn write_response(encoder: Encoder<'_>, response: &Response) {
-    // Options in ascending order: ETag 4, Location-Path 8, Max-Age 14, Block2 23, Block1 27, Size2 28.
+    // Options in ascending order: ETag 4, Location-Path 8, Max-Age 14, Block2 23, Block1 27, Size2 28, Size1 60.
     let mut encoder = encoder;
     if let Some(file) = &response.file {
         encoder = encoder.option(option::ETAG, &file.etag);
@@ -476,6 +465,10 @@ fn write_response(encoder: Encoder<'_>, response: &Response) {
         encoder = encoder.uint(option::SIZE2, u32::try_from(file.size).unwrap_or(u32::MAX));
         encoder.payload(&file.bytes);
         return;
+    }
+    if response.code == Code::REQUEST_ENTITY_TOO_LARGE && response.diagnostic.is_some() {
+        // RFC 7252 §5.9.2.9: how much we would have taken.
+        encoder = encoder.uint(option::SIZE1, BODY_BYTES_MAX as u32);
     }
     match &response.diagnostic {
         Some(diagnostic) => encoder.payload(diagnostic.as_bytes()),

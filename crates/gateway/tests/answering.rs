@@ -134,6 +134,82 @@ fn the_diagnostic_of_a_device_is_shown() {
 }
 
 #[test]
+fn a_client_may_have_objects_and_versions_that_nobody_knows() {
+    let links = r#"</>;rt="oma.lwm2m";ct="110 31337";odd=x,</3/0>;ver=9.9,</50001/0>;ver="2.0",</50002>"#;
+    let mut client = ByHand::register("lwm2m=1.1", links);
+
+    client.world.submit(request(1, Operation::Read, "/50001/0/1"));
+    let asked = client.asked();
+    client.answer(&asked, Code::CONTENT, Some(SENML_JSON), br#"[{"bn":"/50001/0/1","vs":"whatever"}]"#);
+    client.world.run(SECOND);
+
+    assert_eq!(client.world.readings("read"), ["/50001/0/1=\"whatever\""]);
+}
+
+#[test]
+fn a_client_with_another_root_is_asked_below_it_and_shown_without_it() {
+    let mut client = ByHand::register("lwm2m=1.1", r#"</lwm2m>;rt="oma.lwm2m";ct=110,</lwm2m/3/0>,</lwm2m/3303/0>"#);
+    let at = |asked: &[u8]| -> String {
+        let message = Message::parse(asked).unwrap();
+        message.path().map(|segment| format!("/{}", std::str::from_utf8(segment).unwrap())).collect()
+    };
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3/0/9");
+    client.answer(&asked, Code::CONTENT, Some(SENML_JSON), br#"[{"bn":"/3/0/9","v":64}]"#);
+    client.world.submit(request(2, Operation::Discover, "/3/0"));
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3/0");
+    let links = b"</lwm2m/3/0>,</lwm2m/3/0/9>;pmin=5";
+    client.answer(&asked, Code::CONTENT, Some(coap::content_format::LINK_FORMAT), links);
+    client.world.run(SECOND);
+
+    assert_eq!(client.world.readings("read"), ["/3/0/9=64"]);
+    let discovered: serde_json::Value =
+        serde_json::from_slice(client.world.answers.last().unwrap().body.as_ref().unwrap()).unwrap();
+    assert_eq!(discovered["links"][1]["path"], "/3/0/9");
+    let body = Some(serde_json::json!({"resources": {"5700": 1.5}}));
+    client.world.submit(gateway::Request { body, ..request(3, Operation::Create, "/3303") });
+    let asked = client.asked();
+    assert_eq!(at(&asked), "/lwm2m/3303");
+    let created = MessageBuilder::answer(&Message::parse(&asked).unwrap(), Code::CREATED, 0).location("/lwm2m/3303/4");
+    client.world.inject(CLEAR, client.from, &created.to_bytes());
+    assert_eq!(client.world.answers.last().unwrap().body.as_deref(), Some(br#"{"path":"/3303/4"}"#.as_slice()));
+    let now = client.world.now();
+    let registered = client.world.gateway.registrations(now, "", 1).remove(0);
+    assert_eq!(registered.objects.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["/3/0", "/3303/0"]);
+}
+
+#[test]
+fn every_code_of_a_refusal_reaches_the_caller_as_it_is() {
+    let (conflict, format) = (Code::CONFLICT, Code::UNSUPPORTED_CONTENT_FORMAT);
+    for code in [Code::UNAUTHORIZED, Code::FORBIDDEN, conflict, format, Code::UNPROCESSABLE_ENTITY, Code::of(4, 31)] {
+        let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
+        client.world.submit(request(1, Operation::Execute, "/3/0/4"));
+
+        let asked = client.asked();
+        client.answer(&asked, code, None, b"");
+
+        let answer = client.world.answers.last().unwrap();
+        assert_eq!((answer.outcome, answer.code), (Outcome::Refused, Some(code)));
+    }
+}
+
+#[test]
+fn an_instance_that_was_named_is_where_it_was_named_if_the_device_does_not_say() {
+    let mut client = ByHand::register("lwm2m=1.1", "</3/0>,</3303/0>");
+    let body = Some(serde_json::json!({"instance": 7, "resources": {"5700": 1.5}}));
+    client.world.submit(gateway::Request { body, ..request(1, Operation::Create, "/3303") });
+
+    let asked = client.asked();
+    client.answer(&asked, Code::CREATED, None, b"");
+
+    let answer = client.world.answers.last().unwrap();
+    assert_eq!(answer.body.as_deref(), Some(br#"{"path":"/3303/7"}"#.as_slice()));
+}
+
+#[test]
 fn an_answer_that_cannot_be_read_is_refused_with_the_reason() {
     let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
     client.world.submit(request(1, Operation::Read, "/3/0/9"));

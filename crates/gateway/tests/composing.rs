@@ -469,6 +469,15 @@ fn paths_that_want_the_same_are_one_observation() {
 }
 
 #[test]
+fn a_path_that_is_left_out_of_an_observation_is_told() {
+    let entry = observing(&[("/3/0/9", ""), ("/3/0/99", ""), ("/3303/0/5700", "")]);
+    let client = Client::registered(Manners::Knows, &entry, "lwm2m=1.1&b=U");
+
+    let told = ["/3/0/9 established", "/3303/0/5700 established", "/3/0/99 refused"];
+    assert_eq!(client.world.observations(), told);
+}
+
+#[test]
 fn a_client_of_1_2_gets_the_attributes_with_the_request() {
     let entry = observing(&[("/3/0/9", "pmin=5&con=1"), ("/3303/0/5700", "pmin=5&con=1"), ("/3/0/13", "gt=1")]);
     let mut client = Client::registered(Manners::Knows, &entry, "lwm2m=1.2&b=U");

@@ -168,7 +168,7 @@ fn what_is_not_registered_may_not_send() {
     let answer = world.say(address(9), send);
 
     assert_eq!(code_of(answer.as_deref()), Some(Code::NOT_FOUND));
-    assert_eq!((world.stat("send_unregistered"), world.stat("peers")), (1, 0));
+    assert_eq!((world.stat("refused_unregistered"), world.stat("peers")), (1, 0));
 }
 
 #[test]
@@ -216,6 +216,17 @@ fn an_unknown_critical_option_is_refused() {
     let answer = world.say(address(9), register(1, "urn:dev:1").option(9, b"?".to_vec()));
 
     assert_eq!(code_of(answer.as_deref()), Some(Code::BAD_OPTION));
+}
+
+#[test]
+fn a_request_may_say_which_host_and_port_it_means() {
+    let mut world = World::new(options());
+    world.put(&entry(1));
+    let register = register(1, "urn:dev:1")
+        .option(coap::option::URI_HOST, b"shoal.example".to_vec())
+        .uint(coap::option::URI_PORT, 5683);
+
+    assert_eq!(code_of(world.say(address(9), register).as_deref()), Some(Code::CREATED));
 }
 
 #[test]

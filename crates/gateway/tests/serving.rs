@@ -125,7 +125,7 @@ fn a_file_is_only_for_those_it_is_meant_for() {
     world.run(SECOND);
 
     assert_eq!(done(&world, 4).unwrap().0, Some(Code::INTERNAL_SERVER_ERROR));
-    assert_eq!(world.stat("file_unreadable"), 1);
+    assert_eq!(world.stat("refused_file_unreadable"), 1);
 }
 
 #[test]

@@ -76,13 +76,18 @@ impl Links {
     /// Reads a payload. Tolerant of what real clients send: an alternate root, quoted or unquoted versions, unknown
     /// attributes, spaces, empty elements and a trailing comma; links that are no LwM2M path are passed over.
     pub fn parse(payload: &[u8]) -> Result<Self, LinkError> {
+        Self::parse_below("/", payload)
+    }
+
+    /// The same, of a client that told its root when it registered: what it is asked to discover need not say it again.
+    pub fn parse_below(root: &str, payload: &[u8]) -> Result<Self, LinkError> {
         let text = str::from_utf8(payload).map_err(|_| LinkError::NotUtf8)?;
         let links = Scanner { text, at: 0 }.links()?;
         if links.is_empty() {
             return Err(LinkError::Empty);
         }
         // OMA LwM2M Transport 1.1 §6.4.1, alternate path: the link with this resource type says where the objects live.
-        let root = links.iter().find(|link| link.is_root()).map_or("/", |link| trim_end(&link.target)).to_owned();
+        let root = links.iter().find(|link| link.is_root()).map_or(root, |link| trim_end(&link.target)).to_owned();
         let mut found = Self { root, ..Self::new(Vec::new()) };
         for link in links {
             found.take(link);

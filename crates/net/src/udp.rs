@@ -144,9 +144,6 @@ impl AsFd for Listener {
 
 /// Sends every datagram that waits, socket by socket.
 pub(crate) fn send_all(listeners: &[listener::Listener], outbox: &Outbox, losses: &mut Losses) {
-    if outbox.len() == 0 {
-        return;
-    }
     let mut run: Vec<(SocketAddr, &[u8])> = Vec::with_capacity(outbox.len().min(DATAGRAMS_PER_CALL_MAX));
     let mut of: SocketNumber = 0;
     for (socket, to, datagram) in outbox.iter() {

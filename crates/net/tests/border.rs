@@ -21,6 +21,7 @@ fn server() -> Server {
         security: Security::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() },
         context: String::new(),
         observe: Vec::new(),
+        unobserved: Vec::new(),
         read: Vec::new(),
         awake_window: Duration::from_secs(93),
         grace: None,

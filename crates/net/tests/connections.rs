@@ -33,6 +33,7 @@ fn server(listen: &str) -> Server {
         security: Security::None,
         context: String::new(),
         observe: Vec::new(),
+        unobserved: Vec::new(),
         read: Vec::new(),
         awake_window: Duration::from_secs(93),
         grace: None,

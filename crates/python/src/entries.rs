@@ -16,7 +16,7 @@ pub struct DeviceEntry {
 #[pymethods]
 impl DeviceEntry {
     #[new]
-    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, authority=None, context="", observe=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
+    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, authority=None, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         device: String,
@@ -27,6 +27,7 @@ impl DeviceEntry {
         authority: Option<String>,
         context: &str,
         observe: Vec<(String, String)>,
+        unobserved: Vec<String>,
         read: Vec<String>,
         awake_window_s: f64,
         grace_s: Option<f64>,
@@ -50,6 +51,7 @@ impl DeviceEntry {
             security,
             context: context.to_owned(),
             observe,
+            unobserved,
             read,
             awake_window: span("awake_window_s", awake_window_s)?,
             grace: grace_s.map(|seconds| span("grace_s", seconds)).transpose()?,

@@ -72,9 +72,10 @@ class DeviceEntry:
 
     `device` is our name for it, `endpoint` its own. `security` is "psk" with identity and key; "x509" with the
     authority (as `Gateway.put_authorities` calls it) whose certificates bear the endpoint as their common name or as an
-    alternative name; or "none": then the endpoint is believed. `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device
-    carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), `read` paths to read, both
-    after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
+    alternative name; or "none": then the endpoint is believed. `context` is a JSON fragment
+    (`"tenant":"t1","farm":"f1"`) that every event about the device
+    carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
+    `unobserved`; `read` paths to read, both after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
 
     Raises:
         ValueError: security and credential do not fit, or a span of time is none.
@@ -91,6 +92,7 @@ class DeviceEntry:
         authority: str | None = None,
         context: str = "",
         observe: Sequence[tuple[str, str]] = ...,
+        unobserved: Sequence[str] = ...,
         read: Sequence[str] = ...,
         awake_window_s: float = 93.0,
         grace_s: float | None = None,

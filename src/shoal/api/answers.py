@@ -53,7 +53,10 @@ TimeToLive: TypeAlias = Annotated[
 
 
 class Answer(BaseModel):
-    """What a device answered, or what was last known of it (`source`)."""
+    """What a device answered, or what was last known of it (`source`).
+
+    `trip_ms` is how long the device took to answer.
+    """
 
     path: str
     value: JsonValue = None
@@ -61,6 +64,7 @@ class Answer(BaseModel):
     at: datetime
     source: str = "device"
     command: str | None = None
+    trip_ms: float | None = None
 
 
 class Reach(Enum):

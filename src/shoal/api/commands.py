@@ -43,7 +43,7 @@ GRANTED: Final[Mapping[Operation, Granted]] = {
 class CommandShown(BaseModel):
     """`state` is queued, sent, answered, refused, expired or cancelled.
 
-    `path` is `/` for a composite, whose `paths` are those that it is about. `value` is what is to be written, or what was read. `expected_at` is when a device that sleeps is thought to wake.
+    `path` is `/` for a composite, whose `paths` are those that it is about. `value` is what is to be written, what was read, or what was discovered: attributes by path. `expected_at` is when a device that sleeps is thought to wake.
     """
 
     id: str
@@ -159,10 +159,13 @@ def _value(command: Command) -> JsonValue:
     if command.operation is Operation.READ_COMPOSITE:
         content = answer_of(command).get("content", [])
         return {item["path"]: item["value"] for item in content} if command.state is State.ANSWERED else None
+    if command.state is State.ANSWERED and command.operation is Operation.DISCOVER:
+        return {link["path"]: link["attributes"] for link in answer_of(command).get("links", [])}
     if command.body is None:
         return None
     body: JsonValue = msgspec.json.decode(command.body)
-    if isinstance(body, dict) and len(body) == 1:
+    # Attributes are what is written; of all else it stands in an envelope.
+    if isinstance(body, dict) and len(body) == 1 and command.operation is not Operation.WRITE_ATTRIBUTES:
         return next(iter(body.values()))
     return body
 

@@ -1,16 +1,15 @@
 """The tree of a device: what it registered, named by the definitions, with what it said last."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, JsonValue
 
 from shoal.api.commands import nested
 from shoal.history.store import LastValue
 from shoal.inventory.device import Device
-from shoal.inventory.profile import ProfileSettings
-from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.objects import Resource, definition, resource_at
 from shoal.lwm2m.path import Path
 
 # Resources shown of one device: the largest real trees have some hundreds, and a page with more is not read.
@@ -18,22 +17,38 @@ RESOURCES_MAX: Final = 5_000
 
 # The one word of the registry that is two.
 _WORDS: Final = {"unsigned integer": "unsigned"}
+# Classes of object ids in the registry of OMA: its own, of other standards bodies, and from here on of companies.
+_OMA_MAX: Final = 2_047
+_EXTERNAL_MAX: Final = 10_240
+# What a value of the device is called where no definition says.
+_TYPES: Final = {bool: "boolean", int: "integer", float: "float", str: "string"}
 # SenML's name (RFC 8428 §12.1) for what everybody writes otherwise.
 _UNITS: Final = {"/100": "%"}
 
 
-class ResourceShown(BaseModel):
-    """`operations` are any of R, W, E. `observed`: the device is asked to report it by itself."""
+class ResourceDefined(BaseModel):
+    """`operations` are any of R, W, E. Without a definition, the type is that of the value that the device told."""
 
-    path: str
     name: str
     type: str
     operations: str
     multiple: bool
+    mandatory: bool
     units: str
     range: str
+
+
+class ResourceOfObject(ResourceDefined):
+    resource: int
+
+
+class ResourceShown(ResourceDefined):
+    """`observed`: the device is asked to report it by itself. `clock` is whose time `at` is: `device` or `server`."""
+
+    path: str
     value: JsonValue
     at: datetime | None
+    clock: Literal["device", "server"] | None
     observed: bool
 
 
@@ -43,32 +58,49 @@ class InstanceShown(BaseModel):
 
 
 class ObjectShown(BaseModel):
+    """`resources` are those of the definition, so that an instance can be made; none where there is no definition."""
+
     object: int
     name: str
+    urn: str
     version: str
+    multiple: bool
+    mandatory: bool
+    resources: list[ResourceOfObject]
     instances: list[InstanceShown]
 
 
-def tree_of(device: Device, settings: ProfileSettings, values: Sequence[LastValue]) -> list[ObjectShown]:
+def tree_of(device: Device, observed: Collection[Path], values: Sequence[LastValue]) -> list[ObjectShown]:
     """The objects of a device by number. Without a definition an object has only what the device said of it."""
     if device.registration is None:
         return []
     said = [(Path.parse(path), version) for path, version in device.registration.objects if path not in {"", "/"}]
     known = _by_resource(values)
-    intents = [intent.path for intent in settings.observe]
     left = RESOURCES_MAX
     objects: list[ObjectShown] = []
     for number in sorted({path.object for path, _ in said}):
         inside = sorted({path.instance for path, _ in said if path.object == number and path.instance is not None})
         instances = []
         for instance in inside:
-            resources = _resources(Path(number, instance), known, intents)[:left]
+            resources = _resources(Path(number, instance), known, observed)[:left]
             left -= len(resources)
             instances.append(InstanceShown(instance=instance, resources=resources))
         defined = definition(number)
         version = next((version for path, version in said if path.object == number and version), "")
         objects.append(
-            ObjectShown(object=number, name=defined.name if defined else "", version=version, instances=instances)
+            ObjectShown(
+                object=number,
+                name=defined.name if defined else "",
+                urn=_urn(number, version),
+                version=version,
+                multiple=defined.multiple if defined else True,
+                mandatory=defined.mandatory if defined else False,
+                resources=[
+                    ResourceOfObject(resource=resource.id, **_defined(resource).model_dump())
+                    for resource in (defined.resources if defined else ())
+                ],
+                instances=instances,
+            )
         )
     return objects
 
@@ -109,35 +141,58 @@ def _by_resource(values: Sequence[LastValue]) -> Mapping[Path, list[LastValue]]:
     return known
 
 
-def _resources(instance: Path, known: Mapping[Path, list[LastValue]], intents: Sequence[str]) -> list[ResourceShown]:
+def _resources(
+    instance: Path, known: Mapping[Path, list[LastValue]], observed: Collection[Path]
+) -> list[ResourceShown]:
     """All that the definition names, and what the device said beyond it."""
     defined = definition(instance.object)
     named = {resource.id: resource for resource in defined.resources} if defined else {}
     beyond = {path.resource for path in known if instance.contains(path) and path.resource is not None}
     shown = []
     for number in sorted({*named, *beyond}):
-        path, resource = Path(instance.object, instance.instance, number), named.get(number)
+        path = Path(instance.object, instance.instance, number)
         said = known.get(path, [])
+        newest = max(said, key=lambda one: one.time, default=None)
+        resource = _defined(named[number]) if number in named else _undefined(path, said)
         shown.append(
             ResourceShown(
+                **resource.model_dump(),
                 path=str(path),
-                name=resource.name if resource else "",
-                type=type_of(path),
-                operations=resource.operations if resource else "R",
-                multiple=resource.multiple if resource else any(Path.parse(one.path) != path for one in said),
-                units=units_of(path),
-                range=(resource.range or "") if resource else "",
                 value=nested(str(path), [{"path": one.path, "value": one.value} for one in said]) if said else None,
-                at=max((one.time for one in said), default=None),
-                observed=any(_covers(intent, path) for intent in intents),
+                at=newest.time if newest else None,
+                clock=None if newest is None else "device" if newest.is_device_time else "server",
+                observed=any(each.contains(path) for each in observed),
             )
         )
     return shown
 
 
-def _covers(intent: str, path: Path) -> bool:
-    """Whether an intent of a profile, `*` for any instance, is about this path or what is above it."""
-    asked = intent.strip("/").split("/")
-    return len(asked) <= len(path.identifiers) and all(
-        said in {"*", str(number)} for said, number in zip(asked, path.identifiers, strict=False)
+def _defined(resource: Resource) -> ResourceDefined:
+    return ResourceDefined(
+        name=resource.name,
+        type=word_of(resource.type or ""),
+        operations=resource.operations,
+        multiple=resource.multiple,
+        mandatory=resource.mandatory,
+        units=unit_of(resource.units or ""),
+        range=resource.range or "",
     )
+
+
+def _undefined(path: Path, said: Sequence[LastValue]) -> ResourceDefined:
+    """What nobody defined: all that we know is what the device told. It may be read; what else, only the device knows."""
+    return ResourceDefined(
+        name="",
+        type=next((_TYPES.get(type(one.value), "") for one in said), ""),
+        operations="R",
+        multiple=any(Path.parse(one.path) != path for one in said),
+        mandatory=False,
+        units="",
+        range="",
+    )
+
+
+def _urn(number: int, version: str) -> str:
+    """The name of an object in the world: by OMA, by another body, or by a company. Version 1.0 is not said."""
+    of = "oma" if number <= _OMA_MAX else "ext" if number <= _EXTERNAL_MAX else "x"
+    return f"urn:oma:lwm2m:{of}:{number}" + ("" if version in {"", "1.0"} else f":{version}")

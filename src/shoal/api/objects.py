@@ -1,5 +1,6 @@
 """Objects of a device: the tree that it registered, and what can be done to it, live."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +26,9 @@ from shoal.lwm2m.path import Path
 MEMBERS_MAX: Final = 256
 # The ten digits of OMA LwM2M Core 1.1 §6.3.5.
 ARGUMENTS_MAX: Final = 10
+
+# The digits of the largest number of 64 bit.
+_WHOLE: Final = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 
 router = APIRouter(tags=["objects"])
 
@@ -85,8 +89,8 @@ async def tree(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Liste
     """The tree that the device registered, with definitions and what was last known. Empty before it registered."""
     found = await rooms.inventory.device(asking.tenant, device)
     asking.may(Granted.READ, found.place)
-    profile = await rooms.inventory.profile(asking.tenant, found.profile)
-    return Listed(items=tree_of(found, profile.settings, await rooms.history.last_values(device)))
+    observed = {one.path for one in await rooms.inventory.observations(asking.tenant, device) if one.is_wanted}
+    return Listed(items=tree_of(found, observed, await rooms.history.last_values(device)))
 
 
 @router.get("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
@@ -236,6 +240,7 @@ async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSON
         type=word_of(str(content[0].get("type", ""))) if is_one else type_of(command.path),
         at=taken_at(content[0].get("time"), finished) if is_one else finished,
         command=command.id,
+        trip_ms=command.trip_ms,
     )
 
 
@@ -286,14 +291,23 @@ def _typed(instance: Path, resources: dict[str, JsonValue]) -> dict[str, JsonVal
 
 
 def moment(value: JsonValue, kind: str) -> JsonValue:
-    """A time may be given as people write it; on the wire it is seconds since 1970."""
-    if kind != "time" or not isinstance(value, str):
+    """A time may be given as people write it; on the wire it is seconds since 1970.
+
+    A whole number may be given as text, too: beyond 2^53 a JavaScript program has no other way to say it.
+    """
+    if isinstance(value, dict):
+        return {number: moment(each, kind) for number, each in value.items()}
+    if kind not in {"time", "integer", "unsigned"} or not isinstance(value, str):
         return value
+    if _WHOLE.fullmatch(value):
+        return int(value)
+    if kind != "time":
+        return value  # the gateway says what is wrong with it
     try:
-        moment = datetime.fromisoformat(value)
+        written = datetime.fromisoformat(value)
     except ValueError as error:
         raise Rejected("value", "not a time like 2026-11-01T06:00:00Z") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
 
 
 def _value_of(command: Command) -> JsonValue:

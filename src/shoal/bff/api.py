@@ -128,6 +128,9 @@ class Api:
     async def objects(self, device: str) -> list[heard.Object]:
         return (await self._page(heard.Object, f"/devices/{_id(device)}/objects", {})).items
 
+    async def observations(self, device: str) -> list[heard.Observation]:
+        return (await self._page(heard.Observation, f"/devices/{_id(device)}/observations", {})).items
+
     async def readings(self, device: str, query: Mapping[str, str | int | None]) -> heard.Readings:
         return await self._get(heard.Readings, f"/devices/{_id(device)}/readings", query)
 
@@ -146,6 +149,9 @@ class Api:
     async def command(self, command: str) -> heard.Command:
         return await self._get(heard.Command, f"/commands/{_id(command)}")
 
+    async def search(self, q: str) -> list[heard.Found]:
+        return (await self._page(heard.Found, "/search", {"q": q})).items
+
     async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
         return await self._page(heard.AuditEntry, "/audit", query)
 
@@ -160,11 +166,35 @@ class Api:
     async def ask_device(
         self, method: str, device: str, path: str, body: Mapping[str, JsonValue] | None = None
     ) -> heard.Answer | heard.Command:
-        """Reads (GET), writes (PUT) or executes (POST) a path: an answer, or a command that waits for the device."""
+        """Reads (GET), writes (PUT, PATCH), executes or creates (POST), deletes (DELETE) a path.
+
+        An answer, or a command that waits for the device.
+        """
         answer = await self._answer(method, f"/devices/{_id(device)}/objects/{_path(path)}", body=body)
         if answer.status_code == httpx.codes.ACCEPTED:
             return _read(heard.Command, answer)
         return _read(heard.Answer, answer) if answer.content else heard.Answer(path=path)
+
+    async def discover(self, device: str, path: str) -> heard.Discovered | heard.Command:
+        """Which paths a device has, with their attributes; or a command that waits for the device."""
+        answer = await self._answer("POST", f"/devices/{_id(device)}:discover", body={"path": path})
+        if answer.status_code == httpx.codes.ACCEPTED:
+            return _read(heard.Command, answer)
+        return _read(heard.Discovered, answer)
+
+    async def send_attributes(self, device: str, path: str, attributes: Body) -> heard.Answer | heard.Command:
+        body: dict[str, JsonValue] = {"path": path, "attributes": dict(attributes)}
+        answer = await self._answer("POST", f"/devices/{_id(device)}:send-attributes", body=body)
+        if answer.status_code == httpx.codes.ACCEPTED:
+            return _read(heard.Command, answer)
+        return _read(heard.Answer, answer)
+
+    async def observe(self, device: str, path: str, body: Body, version: int) -> heard.Observation:
+        address = f"/devices/{_id(device)}/observations/{_path(path)}"
+        return _read(heard.Observation, await self._answer("PUT", address, body=body, version=version))
+
+    async def unobserve(self, device: str, path: str, version: int) -> None:
+        await self._remove(f"/devices/{_id(device)}/observations", path, version)
 
     async def settle_claim(self, device: str, verb: str) -> None:
         await self._answer("POST", f"/devices/{_id(device)}:{verb}-claim", body={})
@@ -243,7 +273,7 @@ class Api:
         return _read(kind, await self._answer("PATCH", f"{path}/{_id(key)}", body=body, version=version))
 
     async def _remove(self, path: str, key: str, version: int) -> None:
-        await self._answer("DELETE", f"{path}/{_id(key)}", version=version)
+        await self._answer("DELETE", f"{path}/{_path(key)}", version=version)
 
     async def _page(self, kind: type[Said], path: str, query: Mapping[str, str | int | None]) -> heard.Page[Said]:
         answer = await self._answer("GET", path, query)

@@ -1,7 +1,7 @@
 """What the API answers, read tolerantly: fields we do not know are passed over, fields that are missing have a default."""
 
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
@@ -248,16 +248,27 @@ class Device(Heard):
     waiting: list[Command] = []
 
 
-class Resource(Heard):
-    path: str
+class Defined(Heard):
+    """What the definition of an object says of a resource."""
+
     name: str = ""
     type: str = "string"
     operations: str = ""
     multiple: bool = False
+    mandatory: bool = False
     units: str = ""
     range: str = ""
+
+
+class ResourceOfObject(Defined):
+    resource: int
+
+
+class Resource(Defined):
+    path: str
     value: JsonValue = None
     at: datetime | None = None
+    clock: str = "server"
     observed: bool = False
 
 
@@ -269,8 +280,52 @@ class Instance(Heard):
 class Object(Heard):
     object: int
     name: str = ""
+    urn: str = ""
     version: str = ""
+    multiple: bool = True
+    mandatory: bool = False
+    resources: list[ResourceOfObject] = []
     instances: list[Instance] = []
+
+
+class Observation(Heard):
+    """What is to be reported by itself, and what the device does about it. `version` is 0 while nobody said anything."""
+
+    path: str
+    observe: bool = True
+    origin: Literal["profile", "device"] | None = None
+    attributes: dict[str, int | float | bool] = {}
+    taken: dict[str, int | float | bool] | None = None
+    state: Literal["established", "refused", "lost", "waiting", "absent", "off", "unwanted"] = "waiting"
+    code: str = ""
+    since: datetime | None = None
+    drift: bool = False
+    by: str = ""
+    at: datetime | None = None
+    version: int = 0
+
+
+class Link(Heard):
+    path: str
+    attributes: dict[str, str | bool] = {}
+
+
+class Found(Heard):
+    """Something that a search found; `detail` is an endpoint, a serial number or a code."""
+
+    kind: Literal["device", "farm", "enclosure", "alert"]
+    id: str
+    name: str = ""
+    detail: str = ""
+    farm: str | None = None
+    farm_name: str = ""
+    enclosure_name: str = ""
+
+
+class Discovered(Heard):
+    path: str = ""
+    links: list[Link] = []
+    at: datetime | None = None
 
 
 class Point(Heard):
@@ -390,6 +445,7 @@ class Answer(Heard):
     type: str = ""
     at: datetime | None = None
     source: str = "device"
+    trip_ms: float | None = None
 
 
 def _named(value: object) -> object:

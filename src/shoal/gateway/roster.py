@@ -96,6 +96,7 @@ class Roster:
             key=key,
             context=context(entry),
             observe=conduct.observe,
+            unobserved=conduct.unobserved,
             read=conduct.read,
             awake_window_s=conduct.awake_window_s,
             grace_s=conduct.grace_s,

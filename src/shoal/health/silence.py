@@ -13,7 +13,7 @@ import msgspec
 
 # RFC 7252 §4.8.2: EXCHANGE_LIFETIME. A device that repeats its Update until the end of the exchange is not silent yet.
 EXCHANGE_LIFETIME: Final = timedelta(seconds=247)
-# A device that sleeps may lose one report unconfirmed (LwM2M Core §7.4, Notification Storing); two are late.
+# A device that sleeps may lose one report unconfirmed (LwM2M Core 1.1 §E.2, Notification Storing); two are late.
 REPORTS_MISSED_ASLEEP: Final = 2
 # A device with mains power that misses three reports in a row is worth a look.
 REPORTS_MISSED_AWAKE: Final = 3

@@ -18,7 +18,10 @@ TEXT_CHARACTERS_MAX: Final = 1_000
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One reading with the moment it counts for. The exact value is in `raw`; `value` is what a chart can draw."""
+    """One reading with the moment it counts for. The exact value is in `raw`; `value` is what a chart can draw.
+
+    `is_device_time`: the moment is by the device's own clock, not when the reading came.
+    """
 
     device: str
     path: str
@@ -26,6 +29,7 @@ class Sample(msgspec.Struct, frozen=True):
     value: float | None
     text: str | None
     raw: Scalar
+    is_device_time: bool = False
 
 
 def samples(event: ReadingsReported) -> Iterator[Sample]:
@@ -36,11 +40,12 @@ def samples(event: ReadingsReported) -> Iterator[Sample]:
         if reading.value is None:
             continue
         time = taken_at(reading.time, event.time)
+        is_own = time != event.time
         if isinstance(reading.value, str):
             text = reading.value[:TEXT_CHARACTERS_MAX]
-            yield Sample(event.device, reading.path, time, None, text, text)
+            yield Sample(event.device, reading.path, time, None, text, text, is_own)
         else:
-            yield Sample(event.device, reading.path, time, float(reading.value), None, reading.value)
+            yield Sample(event.device, reading.path, time, float(reading.value), None, reading.value, is_own)
 
 
 def taken_at(device_time_s: float | None, received_at: datetime) -> datetime:

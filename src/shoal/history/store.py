@@ -7,12 +7,15 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     Index,
     Table,
     Text,
+    cast,
     delete,
+    false,
     func,
     literal,
     select,
@@ -59,8 +62,13 @@ last_values: Final = Table(
     Column("path", Text, primary_key=True),
     Column("value", Json, nullable=False),
     Column("time", Timestamp, nullable=False),
+    # The moment is by the device's own clock, not when it came.
+    Column("is_device_time", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
+# Whoever holds a device in the hand reads its serial number; without this all values would be looked at.
+_IS_SERIAL: Final = last_values.c.path == "/3/0/2"
+Index("ix_last_values_serial", last_values.c.device_id, sqlite_where=_IS_SERIAL, postgresql_where=_IS_SERIAL)
 timeline: Final = Table(
     "timeline",
     metadata,
@@ -94,11 +102,12 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class LastValue(msgspec.Struct, frozen=True):
-    """The latest value of a path."""
+    """The latest value of a path. `is_device_time`: when that was, the device's own clock says."""
 
     path: str
     value: Scalar
     time: datetime
+    is_device_time: bool = False
 
 
 class TimelineLine(msgspec.Struct, frozen=True):
@@ -143,13 +152,27 @@ class History:
         """What the device said last, by path."""
         columns = last_values.c
         query = (
-            select(columns.path, columns.value, columns.time)
+            select(columns.path, columns.value, columns.time, columns.is_device_time)
             .where(columns.device_id == device)
             .order_by(columns.path)
             .limit(LAST_VALUES_MAX)
         )
         async with self._database.reading() as connection:
             return [LastValue(*row) for row in await connection.execute(query)]
+
+    async def devices_with(self, path: str, text: str, limit: int) -> dict[str, str]:
+        """Devices of all tenants whose latest value of a path begins so, in any case, and that value."""
+        columns = last_values.c
+        # As the column keeps it: JSON, so a text begins with a quotation mark.
+        begin = msgspec.json.encode(text.lower()).decode().removesuffix('"')
+        query = (
+            select(columns.device_id, columns.value)
+            .where(columns.path == path, func.lower(cast(columns.value, Text)).startswith(begin, autoescape=True))
+            .order_by(columns.device_id)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return {row[0]: str(row[1]) for row in await connection.execute(query)}
 
     async def last_values_of(
         self, devices: Collection[str], paths: Collection[str]
@@ -239,7 +262,16 @@ async def write_samples(tx: Transaction, samples: Sequence[Sample]) -> None:
 
 async def write_last_values(tx: Transaction, samples: Sequence[Sample]) -> None:
     """The newest wins, in whatever order they come."""
-    rows = [{"device_id": s.device, "path": s.path, "value": s.raw, "time": s.time} for s in samples]
+    rows = [
+        {
+            "device_id": sample.device,
+            "path": sample.path,
+            "value": sample.raw,
+            "time": sample.time,
+            "is_device_time": sample.is_device_time,
+        }
+        for sample in samples
+    ]
     await upsert(
         tx, last_values, rows, ["device_id", "path"], where=lambda excluded: last_values.c.time <= excluded.time
     )

@@ -29,12 +29,24 @@ from shoal.inventory.device_rows import (
     filtered,
     hold,
 )
+from shoal.inventory.observation_store import forget_intent, intents_of, keep_intent, standings_of
+from shoal.inventory.observing import (
+    Attributes,
+    Intent,
+    Observation,
+    check_path,
+    check_room,
+    observations,
+    parse_attributes,
+)
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
 from shoal.inventory.place import parse_name
 from shoal.inventory.place_store import PlaceStore, owners, profile_of
 from shoal.inventory.profile import Profile, ProfileId
+from shoal.inventory.search_store import Found, search
 from shoal.inventory.tables import Draw, devices, enclosures, fresh_id, profiles
 from shoal.inventory.telling import publish_place, publish_profile, put_in_directory
+from shoal.lwm2m.path import Path
 from shoal.storage import directory
 from shoal.storage.database import Database, Transaction
 
@@ -102,6 +114,10 @@ class Inventory(PlaceStore):
         async with self._database.reading() as connection:
             return {EnclosureId(row[0]): row[1] for row in await connection.execute(query)}
 
+    async def search(self, tenant: TenantId, q: str, limit: int) -> list[Found]:
+        """Devices, farms and enclosures that may be meant by a word: see `shoal.inventory.search_store`."""
+        return await search(self._database, tenant, q, limit)
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def create_device(
@@ -131,7 +147,7 @@ class Inventory(PlaceStore):
         )
         if taken is not None:
             raise Conflict("endpoint", "another device has this endpoint", device=taken)
-        chosen = await _profile(tx, tenant, profile, PROFILE_OF_KIND[kind])
+        chosen = await _profile(tx.connection, tenant, profile, PROFILE_OF_KIND[kind])
         place = await _place(tx, tenant, enclosure)
         id_ = DeviceId(await fresh_id(tx, devices, Prefix.DEVICE, self._draw))
         await tx.execute(
@@ -171,7 +187,7 @@ class Inventory(PlaceStore):
         """
         row = await _held(tx, tenant, device)
         check_version(device, row.version, if_version)
-        chosen = row.profile_id if profile is None else (await _profile(tx, tenant, profile, "")).id
+        chosen = row.profile_id if profile is None else (await _profile(tx.connection, tenant, profile, "")).id
         await tx.execute(
             update(devices)
             .where(devices.c.id == device)
@@ -278,6 +294,68 @@ class Inventory(PlaceStore):
             return False
         return True
 
+    # -- what it is to report by itself ----------------------------------------------------------------------------
+
+    async def observations(self, tenant: TenantId, device: DeviceId) -> list[Observation]:
+        """What a device is to report by itself and what it does, by path. Raises NotFound."""
+        async with self._database.reading() as connection:
+            found = device_of(await _row(connection, tenant, device))
+            profile = await _profile(connection, tenant, found.profile, "")
+            intents = await intents_of(connection, device)
+            standings = await standings_of(connection, device)
+        return observations(profile.settings, intents, standings, found.registration)
+
+    async def observe(
+        self,
+        tx: Transaction,
+        tenant: TenantId,
+        device: DeviceId,
+        path: Path,
+        *,
+        is_wanted: bool,
+        attributes: Attributes,
+        by: str,
+        if_version: int | None = None,
+    ) -> None:
+        """From now on this device reports this path by itself, or does not, whatever its profile says.
+
+        Raises:
+            Rejected: a path or attributes that cannot be, or more than a device can hold.
+            NotFound: no such device.
+            Outdated: `if_version` is not the version of what was said before.
+        """
+        check_path(path, is_wanted=is_wanted)
+        query = parse_attributes(attributes, path)
+        found = device_of(await _held(tx, tenant, device))
+        settings = (await _profile(tx.connection, tenant, found.profile, "")).settings
+        intents = {intent.path: intent for intent in await intents_of(tx.connection, device)}
+        version = intents[path].version if path in intents else 0
+        check_version(str(path), version, if_version)
+        intents[path] = Intent(
+            path=path,
+            is_wanted=is_wanted,
+            attributes=query if is_wanted else "",
+            by=by,
+            at=self._clock.now(),
+            version=version + 1,
+        )
+        check_room(settings, list(intents.values()))
+        await keep_intent(tx, device, intents[path])
+        await put_in_directory(tx, found, settings)
+
+    async def unobserve(
+        self, tx: Transaction, tenant: TenantId, device: DeviceId, path: Path, if_version: int | None = None
+    ) -> None:
+        """What was said of this path counts no more: the profile decides.
+
+        Raises:
+            NotFound: no such device, or nothing was said of the path.
+            Outdated: `if_version` is not the version of what was said.
+        """
+        found = device_of(await _held(tx, tenant, device))
+        await forget_intent(tx, device, path, if_version)
+        await put_in_directory(tx, found, (await _profile(tx.connection, tenant, found.profile, "")).settings)
+
     # -- how -------------------------------------------------------------------------------------------------------
 
     async def _told(self, tx: Transaction, dispute: Dispute) -> Dispute:
@@ -298,14 +376,14 @@ class Inventory(PlaceStore):
             update(devices).where(devices.c.id == row.id).values(**dispute_columns(judged), version=row.version + 1)
         )
         device = device_of(await _row(tx.connection, row.tenant_id, row.id))
-        await put_in_directory(tx, device, (await _profile(tx, device.tenant, device.profile, "")).settings)
+        await put_in_directory(tx, device, (await _profile(tx.connection, device.tenant, device.profile, "")).settings)
         publish_place(tx, device, self._clock.now(), by)
         return device
 
     async def _created_or_changed(self, tx: Transaction, tenant: TenantId, id_: DeviceId) -> Device:
         """The device as it is now; the gateway and the other rooms are told what to expect of it."""
         device = device_of(await _row(tx.connection, tenant, id_))
-        profile = await _profile(tx, tenant, device.profile, "")
+        profile = await _profile(tx.connection, tenant, device.profile, "")
         await put_in_directory(tx, device, profile.settings)
         publish_profile(tx, device, profile, self._clock.now())
         return device
@@ -335,11 +413,11 @@ async def _place(tx: Transaction, tenant: TenantId, enclosure: EnclosureId | Non
     return Place(tenant=tenant, farm=farm, enclosure=enclosure)
 
 
-async def _profile(tx: Transaction, tenant: TenantId, profile: ProfileId | None, key: str) -> Profile:
+async def _profile(connection: AsyncConnection, tenant: TenantId, profile: ProfileId | None, key: str) -> Profile:
     """The profile of that id, or without one the one that every tenant has under that key."""
     query = select(profiles).where(profiles.c.tenant_id == tenant)
     query = query.where(profiles.c.key == key) if profile is None else query.where(profiles.c.id == profile)
-    rows = await tx.rows(query)
+    rows = (await connection.execute(query)).all()
     if not rows:
         raise NotFound(profile or tenant, "no such profile" if profile else "no such tenant")
     return profile_of(rows[0])

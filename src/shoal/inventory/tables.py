@@ -121,6 +121,31 @@ registrations: Final = Table(
     Column("ended_by", Text),
 )
 
+# What somebody said of one path of one device, beside what its profile says of all.
+observation_intents: Final = Table(
+    "observation_intents",
+    metadata,
+    Column("device_id", ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", String(24), primary_key=True),
+    Column("is_wanted", Boolean, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("said_by", Text, nullable=False),
+    Column("said_at", Timestamp, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+# What a device does about each path since it registered.
+observation_states: Final = Table(
+    "observation_states",
+    metadata,
+    Column("device_id", ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", String(24), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("code", String(8)),
+    Column("attributes", Text, nullable=False),
+    Column("since", Timestamp, nullable=False),
+)
+
 Draw = Callable[[Prefix], str]
 
 # With 2^35 ids of a kind, a million taken, two collisions in a row are one in a billion; sixteen are a broken generator.

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from shoal.events.device import PlaceChanged, ProfileChanged
 from shoal.inventory.device import Device
+from shoal.inventory.observation_store import intents_of
+from shoal.inventory.observing import wanted_of
 from shoal.inventory.profile import Profile, ProfileSettings
 from shoal.storage import directory
 from shoal.storage.database import Transaction
@@ -16,6 +18,7 @@ async def put_in_directory(tx: Transaction, device: Device, settings: ProfileSet
     What a quarantined device reports must not count for the enclosure that it hangs in: its events carry none.
     """
     held = await directory.find(tx, device.id)
+    observe, unobserved = wanted_of(settings, await intents_of(tx.connection, device.id))
     await directory.put(
         tx,
         DirectoryEntry(
@@ -29,7 +32,8 @@ async def put_in_directory(tx: Transaction, device: Device, settings: ProfileSet
             identity=held.identity if held else None,
             key_encrypted=held.key_encrypted if held else None,
             profile=Conduct(
-                observe=[(intent.path, intent.attributes) for intent in settings.observe],
+                observe=observe,
+                unobserved=unobserved,
                 read=list(settings.read),
                 report_every_s=settings.report_every_s,
                 awake_window_s=settings.awake_window_s,

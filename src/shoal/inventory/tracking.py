@@ -7,6 +7,7 @@ from shoal.events.device import (
     AnyDeviceEvent,
     DeviceDeregistered,
     DeviceRegistered,
+    ObservationChanged,
     RegistrationExpired,
     RegistrationUpdated,
 )
@@ -63,7 +64,9 @@ def changes_more(event: AnyDeviceEvent) -> bool:
     return isinstance(event, _OF_REGISTRATION) or claim.tells_place(event)
 
 
-_OF_REGISTRATION = DeviceRegistered | RegistrationUpdated | DeviceDeregistered | RegistrationExpired
+_OF_REGISTRATION = (
+    DeviceRegistered | RegistrationUpdated | DeviceDeregistered | RegistrationExpired | ObservationChanged
+)
 
 
 def _is_news(before: Dispute, after: Dispute) -> bool:

@@ -13,6 +13,7 @@ from shoal.ids import DeviceId, TenantId
 from shoal.inventory.claim import claims_of
 from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.device_rows import hold
+from shoal.inventory.observation_store import keep_standings
 from shoal.inventory.place_store import name_of, owners
 from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
 from shoal.inventory.store import Inventory
@@ -63,6 +64,7 @@ class InventoryHandler:
                 if effects.tell is not None:
                     await self._inventory.tell(tx, after[device].device.place, *effects.tell)
         await keep(tx, before, after)
+        await keep_standings(tx, [(device, event) for device, event in attributed if device in after])
         for device, track in after.items():
             await self._regard_quarantine(tx, before[device], track)
 

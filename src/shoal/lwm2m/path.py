@@ -7,7 +7,7 @@ from typing import Final
 from shoal.errors import Rejected
 
 _FORM: Final = re.compile(r"/(\d{1,5})(?:/(\d{1,5})(?:/(\d{1,5})(?:/(\d{1,5}))?)?)?", re.ASCII)
-# OMA LwM2M Core 1.1 §7.1: identifiers are 16 bit; 65535 means "no instance" and never stands in a path.
+# OMA LwM2M Core 1.1 §7.3: identifiers are 16 bit; 65535 means "no instance" and never stands in a path.
 IDENTIFIER_MAX: Final = 65_534
 
 

@@ -21,10 +21,12 @@ KEYS_OF_DEVICES: Final = "keys of devices"
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
     """How the gateway is to deal with a device: what to observe and read, how long to wait for it.
 
-    `observe` are pairs of a path and the attributes to write first, as a query (`pmin=60&pmax=900`, or empty).
+    `observe` are pairs of a path and the attributes to write first, as a query (`pmin=60&pmax=900`, or empty);
+    `unobserved` are paths that a `*` of those means, too, and that are left out.
     """
 
     observe: list[tuple[str, str]] = []
+    unobserved: list[str] = []
     read: list[str] = []
     report_every_s: float = 0
     # RFC 7252 §4.8.2: MAX_TRANSMIT_WAIT. A device listens this long after it spoke.

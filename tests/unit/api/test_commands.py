@@ -144,3 +144,13 @@ def test_a_device_that_contradicts_itself_breaks_nothing() -> None:
     content = [{"path": "/3/0/11", "value": 1}, {"path": "/3/0/11/0", "value": 2}]
 
     assert nested("/3/0", content) is not None
+
+
+async def test_attributes_that_wait_are_shown_by_their_names(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered(queue_mode=True)
+    await company.falls_asleep()
+
+    waits = await admin.post(f"/devices/{device.id}:send-attributes", json={"path": "/3", "attributes": {"pmin": 60}})
+
+    assert waits.status_code == 202
+    assert (waits.json()["operation"], waits.json()["value"]) == ("write_attributes", {"pmin": 60})

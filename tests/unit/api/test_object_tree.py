@@ -4,15 +4,15 @@ from dataclasses import replace
 
 from shoal.api.object_tree import last_known, tree_of, type_of, units_of, word_of
 from shoal.clock import FakeClock
+from shoal.events.device import Scalar
 from shoal.history.store import LastValue
 from shoal.inventory.device import Device
 from shoal.inventory.presence import Objects
-from shoal.inventory.profile import Observe, ProfileSettings
 from shoal.lwm2m.path import Path
 from tests.unit.api.company import Company
 
 NOW = FakeClock().now()
-SETTINGS = ProfileSettings(report_every_s=60, lifetime_s=300, observe=(Observe("/3303/*/5700"), Observe("/3/0/11")))
+OBSERVED = {Path.parse("/3303/0/5700"), Path.parse("/3/0/11")}
 
 
 async def registered(company: Company, objects: Objects) -> Device:
@@ -24,7 +24,7 @@ async def registered(company: Company, objects: Objects) -> Device:
 async def test_objects_and_instances_stand_in_the_order_of_their_numbers(company: Company) -> None:
     device = await registered(company, (("/3303/1", None), ("/3303/0", None), ("/3", "1.2"), ("/3/0", None)))
 
-    tree = tree_of(device, SETTINGS, [])
+    tree = tree_of(device, OBSERVED, [])
 
     assert [(one.object, one.name, one.version) for one in tree] == [(3, "Device", "1.2"), (3303, "Temperature", "")]
     assert [one.instance for one in tree[1].instances] == [0, 1]
@@ -33,7 +33,7 @@ async def test_objects_and_instances_stand_in_the_order_of_their_numbers(company
 async def test_an_object_without_instances_is_shown_without(company: Company) -> None:
     device = await registered(company, (("/5", "1.1"),))
 
-    [firmware] = tree_of(device, SETTINGS, [])
+    [firmware] = tree_of(device, OBSERVED, [])
 
     assert (firmware.object, firmware.instances) == (5, [])
 
@@ -41,7 +41,7 @@ async def test_an_object_without_instances_is_shown_without(company: Company) ->
 async def test_what_is_executed_has_no_type(company: Company) -> None:
     device = await registered(company, (("/3/0", None),))
 
-    resources = {one.path: one for one in tree_of(device, SETTINGS, [])[0].instances[0].resources}
+    resources = {one.path: one for one in tree_of(device, OBSERVED, [])[0].instances[0].resources}
 
     assert (resources["/3/0/4"].name, resources["/3/0/4"].operations, resources["/3/0/4"].type) == ("Reboot", "E", "")
 
@@ -50,7 +50,7 @@ async def test_the_instances_of_a_resource_are_one_value(company: Company) -> No
     device = await registered(company, (("/3/0", None),))
     values = [LastValue("/3/0/11/0", 0, NOW), LastValue("/3/0/11/1", 4, NOW)]
 
-    resources = {one.path: one for one in tree_of(device, SETTINGS, values)[0].instances[0].resources}
+    resources = {one.path: one for one in tree_of(device, OBSERVED, values)[0].instances[0].resources}
 
     assert resources["/3/0/11"].multiple
     assert resources["/3/0/11"].value == {"0": 0, "1": 4}
@@ -60,26 +60,45 @@ async def test_the_instances_of_a_resource_are_one_value(company: Company) -> No
 
 async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: Company) -> None:
     device = await registered(company, (("/31999/0", None),))
+    told: list[Scalar] = ["x", 7, 7.5, True]
+    values = [LastValue(f"/31999/0/{number}", value, NOW) for number, value in enumerate(told)]
 
-    [unknown] = tree_of(device, SETTINGS, [LastValue("/31999/0/7", "x", NOW)])
+    [unknown] = tree_of(device, OBSERVED, values)
 
-    assert unknown.name == ""
-    assert [(one.path, one.value, one.operations) for one in unknown.instances[0].resources] == [
-        ("/31999/0/7", "x", "R")
-    ]
+    assert (unknown.name, unknown.urn, unknown.resources) == ("", "urn:oma:lwm2m:x:31999", [])
+    resources = unknown.instances[0].resources
+    assert next((one.path, one.value, one.operations) for one in resources) == ("/31999/0/0", "x", "R")
+    assert [one.type for one in resources] == ["string", "integer", "float", "boolean"]
 
 
-async def test_an_intent_for_all_instances_covers_each(company: Company) -> None:
+async def test_what_lies_beneath_an_observed_instance_is_observed(company: Company) -> None:
     device = await registered(company, (("/3303/0", None), ("/3303/4", None)))
 
-    observed = [
-        resource.path
-        for instance in tree_of(device, SETTINGS, [])[0].instances
-        for resource in instance.resources
-        if resource.observed
-    ]
+    instances = tree_of(device, {Path.parse("/3303/4"), Path.parse("/3303/0/5700")}, [])[0].instances
 
-    assert observed == ["/3303/0/5700", "/3303/4/5700"]
+    observed = [[one.path for one in each.resources if one.observed] for each in instances]
+    assert observed[0] == ["/3303/0/5700"]
+    assert len(observed[1]) == len(instances[1].resources)
+
+
+async def test_an_instance_can_be_made_of_what_the_definition_says(company: Company) -> None:
+    device = await registered(company, (("/1/0", None), ("/3303", "1.1")))
+
+    server, temperature = tree_of(device, (), [])
+
+    assert (server.urn, server.multiple, server.mandatory) == ("urn:oma:lwm2m:oma:1", True, True)
+    assert (temperature.urn, temperature.instances) == ("urn:oma:lwm2m:ext:3303:1.1", [])
+    value = next(one for one in temperature.resources if one.resource == 5700)
+    assert (value.name, value.type, value.mandatory) == ("Sensor Value", "float", True)
+
+
+async def test_whose_clock_a_value_counts_by_is_told(company: Company) -> None:
+    device = await registered(company, (("/3/0", None),))
+    values = [LastValue("/3/0/9", 87, NOW, is_device_time=True), LastValue("/3/0/3", "1.0", NOW)]
+
+    resources = {one.path: one for one in tree_of(device, OBSERVED, values)[0].instances[0].resources}
+
+    assert [resources[f"/3/0/{number}"].clock for number in (9, 3, 1)] == ["device", "server", None]
 
 
 def test_what_was_last_known_lies_at_the_path_or_beneath_it() -> None:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from shoal.bff import heard
-from shoal.commands.command import State
+from shoal.commands.command import Operation, State
+from shoal.ids import CommandId
 from tests.unit.api.company import Company
 
 BATTERY = {"content": [{"path": "/3/0/9", "value": 87, "type": "integer"}]}
@@ -288,6 +289,20 @@ async def test_discovering_a_sleeper_waits_like_everything_else(company: Company
     assert (answer.status_code, answer.json()["operation"]) == (202, "discover")
 
 
+async def test_what_a_sleeper_told_when_it_woke_is_kept_with_the_command(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.registered(queue_mode=True)
+    await company.falls_asleep()
+    queued = (await admin.post(f"/devices/{device.id}:discover", json={"path": "/3"})).json()
+
+    company.gateway.answers["discover", "/3"] = {"links": [{"path": "/3/0/9", "attributes": {"pmin": "10"}}]}
+    await company.gateway.answer(await company.commands.command(company.tenant, CommandId(queued["id"])))
+
+    woke = (await admin.get(f"/commands/{queued['id']}")).json()
+    assert (woke["state"], woke["value"]) == ("answered", {"/3/0/9": {"pmin": "10"}})
+
+
 async def test_attributes_are_sent_as_whole_numbers_where_they_are(company: Company, admin: httpx.AsyncClient) -> None:
     device = await company.registered()
     company.gateway.answers["write_attributes", "/3/0/9"] = {}
@@ -347,3 +362,21 @@ async def test_a_device_that_has_enough_to_do_takes_no_more(company: Company, ad
 
     assert [answer.status_code for answer in answers] == [202] * 32 + [409]
     assert {command.state for command in await company.commands.unfinished(0)} == {State.QUEUED}
+
+
+async def test_whole_numbers_of_64_bit_arrive_as_they_are(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered(objects=("/3/0", "/3436/0"))
+    largest = 2**64 - 1
+    await company.reports(device, {"/31999/0/1": largest})
+    company.gateway.answers["read", "/31999/0/1"] = {"content": [{"path": "/31999/0/1", "value": largest}]}
+    company.gateway.answers["write", "/1/0/1"] = {}
+
+    read = await admin.get(f"/devices/{device.id}/objects/31999/0/1")
+    known = await admin.get(f"/devices/{device.id}/objects/31999/0/1?source=last-known")
+    written = await admin.put(f"/devices/{device.id}/objects/1/0/1", json={"value": str(largest)})
+
+    assert f'"value":{largest},' in read.text
+    assert known.json()["value"] == largest
+    assert written.status_code == 200
+    sent = next(command for command in company.gateway.seen if command.operation is Operation.WRITE)
+    assert sent.body == b'{"value":%d}' % largest

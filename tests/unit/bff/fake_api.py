@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.unit.bff import fake_duty, fake_farm
+from tests.unit.bff import fake_duty, fake_farm, fake_tree
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
 EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
@@ -84,7 +84,9 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _places(api, farm)
     _alerts(api, farm, live)
     _devices(api, farm)
+    _searching(api, farm)
     _asking(api, farm, live)
+    _reporting(api, farm, live)
     _deciding(api, farm, live)
     fake_duty.route_duty(api, farm)
     return api
@@ -236,6 +238,40 @@ def _happened(alert: Row, now: datetime, kind: str, says: str) -> None:
     items.insert(0, {"id": f"{kind}-{len(items)}", "at": now.isoformat(), "kind": kind, "says": says})
 
 
+def _searching(api: FastAPI, farm: FakeFarm) -> None:
+    @api.get("/api/v1/search")
+    async def search(q: str) -> Row:
+        sought = q.lower().removeprefix("#")
+        found = [
+            *(
+                {"kind": "device", "name": d["endpoint"], "text": f"{d['endpoint']} {d['id']}", **_of(d)}
+                for d in farm.devices
+            ),
+            *({"kind": "farm", "name": f["name"], "text": f"{f['name']} {f['id']}", "id": f["id"]} for f in farm.farms),
+            *(
+                {
+                    "kind": "alert",
+                    "name": a["headline"],
+                    "detail": a["code"],
+                    "text": f"{a['code']} {a['headline']}",
+                    "id": a["id"],
+                }
+                for a in farm.alerts
+            ),
+        ]
+        matching = [one for one in found if sought in str(one["text"]).lower()]
+        kinds = ("device", "farm", "alert")
+        return {
+            "items": [one for kind in kinds for one in [m for m in matching if m["kind"] == kind][:8]],
+            "next": None,
+        }
+
+
+def _of(device: Row) -> Row:
+    names = device["place"]["names"]
+    return {"id": device["id"], "farm_name": names["farm"], "enclosure_name": names["enclosure"]}
+
+
 def _devices(api: FastAPI, farm: FakeFarm) -> None:
     @api.get("/api/v1/devices")
     async def devices(
@@ -267,7 +303,7 @@ def _devices(api: FastAPI, farm: FakeFarm) -> None:
 
     @api.get("/api/v1/devices/{key}/objects")
     async def objects(key: str) -> Row:
-        return {"items": fake_farm.tree(farm, _find(farm.devices, key)), "next": None}
+        return {"items": fake_tree.tree(farm, _find(farm.devices, key)), "next": None}
 
     @api.get("/api/v1/devices/{key}/readings")
     async def readings(key: str, path: str, to: datetime, points: int, request: Request) -> Row:
@@ -293,55 +329,61 @@ def _devices(api: FastAPI, farm: FakeFarm) -> None:
         return farm.commands[key]
 
 
-def _asking(api: FastAPI, farm: FakeFarm, live: Live) -> None:
-    def ask(device: Row, operation: str, path: str, value: Any = None) -> Response:
-        now = farm.clock()
-        if path == "/5/0/2":
-            return JSONResponse(
-                {
-                    "type": "device-refused",
-                    "title": f"{device['endpoint']} refused the {operation}",
-                    "status": 502,
-                    "code": "4.05",
-                    "detail": "method not allowed",
-                },
-                502,
-            )
-        if device["flags"]["asleep"] or device["status"] == "silent":
-            command = {
-                "id": f"cmd-{len(farm.commands):07}",
-                "device": device["id"],
-                "operation": operation,
-                "path": path,
-                "state": "queued",
-                "value": value,
-                "by": "Ida Vik",
-                "expected_at": device["next_expected_at"],
-                "expires_at": (now + timedelta(hours=24)).isoformat(),
-            }
-            farm.commands[str(command["id"])] = command
-            device["waiting"] = [*device["waiting"], command]
-            live.tell("command", device=device["id"])
-            return JSONResponse(command, 202)
-        if operation == "write":
-            farm.written[device["id"], path] = {"value": value, "at": now.isoformat()}
-        known = [r for o in fake_farm.tree(farm, device) for i in o["instances"] for r in i["resources"]]
-        last = next((r["value"] for r in known if r["path"] == path), None)
-        answer = {"path": path, "value": last, "at": now.isoformat(), "source": "device"}
+def _ask(farm: FakeFarm, live: Live, device: Row, operation: str, path: str, value: Any = None) -> Response:
+    now = farm.clock()
+    if path == "/5/0/2":
+        return JSONResponse(
+            {
+                "type": "device-refused",
+                "title": f"{device['endpoint']} refused the {operation}",
+                "status": 502,
+                "code": "4.05",
+                "detail": "method not allowed",
+            },
+            502,
+        )
+    if device["flags"]["asleep"] or device["status"] == "silent":
+        command = {
+            "id": f"cmd-{len(farm.commands):07}",
+            "device": device["id"],
+            "operation": operation,
+            "path": path,
+            "state": "queued",
+            "value": value,
+            "by": "Ida Vik",
+            "expected_at": device["next_expected_at"],
+            "expires_at": (now + timedelta(hours=24)).isoformat(),
+        }
+        farm.commands[str(command["id"])] = command
+        device["waiting"] = [*device["waiting"], command]
         live.tell("command", device=device["id"])
-        return JSONResponse(answer)
+        return JSONResponse(command, 202)
+    answer = {"path": path, "at": now.isoformat(), "source": "device", "trip_ms": 212.4}
+    answer |= fake_tree.did(farm, device, operation, path, value)
+    live.tell("command", device=device["id"])
+    return JSONResponse(answer, 201 if operation == "create" else 200)
 
+
+def _asking(api: FastAPI, farm: FakeFarm, live: Live) -> None:
     @api.get("/api/v1/devices/{key}/objects/{path:path}")
     async def read(key: str, path: str) -> Response:
-        return ask(_find(farm.devices, key), "read", f"/{path}")
+        return _ask(farm, live, _find(farm.devices, key), "read", f"/{path}")
 
     @api.put("/api/v1/devices/{key}/objects/{path:path}")
     async def write(key: str, path: str, body: Annotated[Row, Body()]) -> Response:
-        return ask(_find(farm.devices, key), "write", f"/{path}", body["value"])
+        return _ask(farm, live, _find(farm.devices, key), "write", f"/{path}", body.get("values", body.get("value")))
+
+    @api.patch("/api/v1/devices/{key}/objects/{path:path}")
+    async def write_partial(key: str, path: str, body: Annotated[Row, Body()]) -> Response:
+        return _ask(farm, live, _find(farm.devices, key), "write_partial", f"/{path}", body["values"])
 
     @api.post("/api/v1/devices/{key}/objects/{path:path}")
-    async def execute(key: str, path: str) -> Response:
-        return ask(_find(farm.devices, key), "execute", f"/{path}")
+    async def execute_or_create(key: str, path: str, body: Annotated[Row, Body()]) -> Response:
+        return _ask(farm, live, _find(farm.devices, key), "execute" if "/" in path else "create", f"/{path}", body)
+
+    @api.delete("/api/v1/devices/{key}/objects/{path:path}")
+    async def delete(key: str, path: str) -> Response:
+        return _ask(farm, live, _find(farm.devices, key), "delete", f"/{path}")
 
     @api.delete("/api/v1/commands/{key}", status_code=204)
     async def cancel(key: str) -> None:
@@ -349,6 +391,38 @@ def _asking(api: FastAPI, farm: FakeFarm, live: Live) -> None:
         device = _find(farm.devices, farm.commands[key]["device"])
         device["waiting"] = [c for c in device["waiting"] if c["id"] != key]
         live.tell("command", device=device["id"])
+
+
+def _reporting(api: FastAPI, farm: FakeFarm, live: Live) -> None:
+    @api.get("/api/v1/devices/{key}/observations")
+    async def observations(key: str) -> Row:
+        return {"items": fake_tree.observations(farm, _find(farm.devices, key)), "next": None}
+
+    @api.post("/api/v1/devices/{key}:discover")
+    async def discover(key: str, body: Annotated[Row, Body()]) -> Response:
+        answer = _ask(farm, live, _find(farm.devices, key), "discover", body["path"])
+        if answer.status_code != 200:
+            return answer
+        links = fake_tree.links(farm, _find(farm.devices, key), body["path"])
+        return JSONResponse({"path": body["path"], "links": links, "at": farm.clock().isoformat()})
+
+    @api.post("/api/v1/devices/{key}:send-attributes")
+    async def send_attributes(key: str, body: Annotated[Row, Body()]) -> Response:
+        return _ask(farm, live, _find(farm.devices, key), "write_attributes", body["path"], body["attributes"])
+
+    @api.put("/api/v1/devices/{key}/observations/{path:path}")
+    async def observe(key: str, path: str, body: Annotated[Row, Body()], request: Request) -> Response:
+        device = _find(farm.devices, key)
+        if request.headers.get("if-match") != f'"{fake_tree.version(farm, device, f"/{path}")}"':
+            return problem(412, "outdated", f"/{path} was changed since it was read")
+        shown = fake_tree.observe(farm, device, f"/{path}", body)
+        live.tell("observation", device=key)
+        return JSONResponse(shown)
+
+    @api.delete("/api/v1/devices/{key}/observations/{path:path}", status_code=204)
+    async def unobserve(key: str, path: str) -> None:
+        farm.intents.pop((key, f"/{path}"), None)
+        live.tell("observation", device=key)
 
 
 def _deciding(api: FastAPI, farm: FakeFarm, live: Live) -> None:

@@ -49,6 +49,12 @@ class FakeFarm:
     previous_artifact: str = "art-7Q2M4XA"
     commands: dict[str, Row] = field(default_factory=dict)
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
+    # Instances that were made, and those that were deleted, of (device, path).
+    made: dict[tuple[str, str], Row] = field(default_factory=dict)
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    # What somebody said of a path: on or off, with attributes; and what is set on the device itself.
+    intents: dict[tuple[str, str], Row] = field(default_factory=dict)
+    attributes: dict[tuple[str, str], Row] = field(default_factory=dict)
     # How long a test of somebody's ways takes.
     test_s: float = 0
     delayed_since: str | None = None
@@ -540,133 +546,6 @@ def coverage(world: FakeFarm, enclosure: Row) -> Row:
         "name": enclosure["name"],
         "quantities": quantities,
     }
-
-
-def tree(world: FakeFarm, device: Row) -> list[Row]:
-    """The objects of a device, with what was last known."""
-    heard = device["last_heard_at"]
-    if heard is None:
-        return []
-    vital = {name: said["value"] for name, said in device["vitals"].items()}
-
-    def resource(path: str, name: str, kind: str, operations: str, value: object = None, **more: object) -> Row:
-        row = {
-            "path": path,
-            "name": name,
-            "type": kind,
-            "operations": operations,
-            "value": value,
-            "at": heard if value is not None else None,
-            **more,
-        }
-        return row | world.written.get((device["id"], path), {})
-
-    objects = [
-        (
-            1,
-            "LwM2M Server",
-            "1.1",
-            [
-                resource("/1/0/0", "Short Server ID", "integer", "R", 1),
-                resource(
-                    "/1/0/1",
-                    "Lifetime",
-                    "integer",
-                    "RW",
-                    device["registration"]["lifetime_s"],
-                    units="s",
-                    range="60..86400",
-                ),
-                resource("/1/0/3", "Default Maximum Period", "integer", "RW", 1800, units="s", range="1..86400"),
-                resource("/1/0/7", "Binding", "string", "RW", device["registration"]["binding"]),
-                resource("/1/0/8", "Registration Update Trigger", "", "E"),
-            ],
-        ),
-        (
-            3,
-            "Device",
-            "1.2",
-            [
-                resource(
-                    "/3/0/0", "Manufacturer", "string", "R", "Havsyn" if device["kind"] == "camera" else "Tidemark"
-                ),
-                resource("/3/0/1", "Model Number", "string", "R", device["model"]),
-                resource("/3/0/3", "Firmware Version", "string", "R", vital.get("firmware_version")),
-                resource("/3/0/4", "Reboot", "", "E"),
-                resource("/3/0/5", "Factory Reset", "", "E"),
-                resource(
-                    "/3/0/9",
-                    "Battery Level",
-                    "integer",
-                    "R",
-                    vital.get("battery_percent"),
-                    units="%",
-                    range="0..100",
-                    observed=True,
-                ),
-                resource("/3/0/10", "Memory Free", "integer", "R", vital.get("free_memory_kb"), units="kB"),
-                resource("/3/0/11", "Error Code", "integer", "R", {"0": 0}, multiple=True, range="0..32"),
-                resource("/3/0/13", "Current Time", "time", "RW", heard),
-            ],
-        ),
-        (
-            4,
-            "Connectivity Monitoring",
-            "1.3",
-            [
-                resource(
-                    "/4/0/2",
-                    "Radio Signal Strength",
-                    "integer",
-                    "R",
-                    vital.get("signal_dbm"),
-                    units="dBm",
-                    observed=True,
-                ),
-            ],
-        ),
-        (
-            5,
-            "Firmware Update",
-            "1.1",
-            [
-                resource("/5/0/1", "Package URI", "string", "RW", ""),
-                resource("/5/0/2", "Update", "", "E"),
-                resource("/5/0/3", "State", "integer", "R", 0, range="0..3"),
-                resource("/5/0/5", "Update Result", "integer", "R", 0, range="0..13"),
-            ],
-        ),
-    ]
-    if device["kind"] == "camera":
-        resources = [
-            resource("/26242/0/0", "Frames Per Second", "float", "R", 12.0, units="1/s", observed=True),
-            resource("/26242/0/6", "Model Name", "string", "R", "lice-detector"),
-            resource("/26242/0/7", "Model Version", "string", "R", device["runs"]),
-        ]
-        objects.append((26242, "Camera Health", "1.0", resources))
-    _, _, number, name, unit, usual, _ = next(q for q in QUANTITIES if q[0] == device["quantity"])
-    if number:
-        objects.append(
-            (
-                number,
-                name,
-                "1.1",
-                [
-                    resource(f"/{number}/0/5700", "Sensor Value", "float", "R", usual, units=unit, observed=True),
-                    resource(
-                        f"/{number}/0/5601", "Min Measured Value", "float", "R", round(usual * 0.8, 1), units=unit
-                    ),
-                    resource(
-                        f"/{number}/0/5602", "Max Measured Value", "float", "R", round(usual * 1.1, 1), units=unit
-                    ),
-                    resource(f"/{number}/0/5605", "Reset Min and Max Measured Values", "", "E"),
-                ],
-            )
-        )
-    return [
-        {"object": number, "name": name, "version": version, "instances": [{"instance": 0, "resources": resources}]}
-        for number, name, version, resources in objects
-    ]
 
 
 def readings(world: FakeFarm, device: Row, path: str, begins: datetime, ends: datetime, points: int) -> Row:

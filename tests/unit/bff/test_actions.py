@@ -9,10 +9,6 @@ def awake(farm: FakeFarm) -> str:
     return str(next(d["id"] for d in farm.devices if d["status"] == "healthy" and not d["flags"]["asleep"]))
 
 
-def asleep(farm: FakeFarm) -> str:
-    return str(next(d["id"] for d in farm.devices if d["flags"]["asleep"]))
-
-
 async def test_somebody_takes_an_alert_and_the_answer_says_until_when(ida: Pages) -> None:
     answer = await ida.do("actions/alerts/alr-00A7K2/acknowledge", {"note": "on my way"})
 
@@ -28,40 +24,6 @@ async def test_somebody_says_that_an_alert_is_over(ida: Pages) -> None:
     answer = await ida.do("actions/alerts/alr-00K3PD/resolve", {"note": "battery changed"})
 
     assert (answer.json()["state"], answer.json()["resolved_by"]) == ("resolved", "Ida Vik")
-
-
-async def test_a_device_that_is_awake_answers_at_once(ida: Pages) -> None:
-    device = awake(ida.farm)
-
-    wrote = await ida.do(f"actions/devices/{device}/write", {"path": "/1/0/1", "value": 600})
-    read = await ida.do(f"actions/devices/{device}/read", {"path": "/1/0/1"})
-    executed = await ida.do(f"actions/devices/{device}/execute", {"path": "/3/0/4"})
-
-    assert [answer.json()["state"] for answer in (wrote, read, executed)] == ["done"] * 3
-    assert read.json()["value"] == 600
-    assert read.json()["source"] == "device"
-
-
-async def test_for_a_device_that_sleeps_the_command_waits_and_can_be_withdrawn(ida: Pages) -> None:
-    device = asleep(ida.farm)
-
-    answer = await ida.do(f"actions/devices/{device}/write", {"path": "/1/0/3", "value": 600})
-
-    assert answer.json()["state"] == "waiting"
-    command = answer.json()["command"]
-    assert command["expected_at"] is not None
-    assert (await ida.do(f"actions/commands/{command['id']}/cancel")).status_code == 204
-    assert (await ida.screen(f"commands/{command['id']}"))["state"] == "cancelled"
-
-
-@pytest.mark.parametrize("path", ["3/0/9", "/3/0/9/0/0", "/../0", "/3/0/9?x", "/123456", "", "/3//9"])
-async def test_only_an_lwm2m_path_leaves_for_the_api(ida: Pages, path: str) -> None:
-    ida.link.carried.clear()
-
-    answer = await ida.do(f"actions/devices/{awake(ida.farm)}/read", {"path": path})
-
-    assert answer.status_code == 422
-    assert ida.link.carried == []
 
 
 async def test_a_place_that_is_disputed_is_settled_by_one_click(ida: Pages) -> None:
@@ -119,6 +81,11 @@ async def test_an_update_can_be_stopped_until_the_device_is_asked_to_install(ida
         ("alerts/alr-00A7K2/resolve", {"note": ""}),
         ("devices/DEVICE/write", {"path": "/1/0/1", "value": 1}),
         ("devices/DEVICE/execute", {"path": "/3/0/4"}),
+        ("devices/DEVICE/create", {"path": "/32001"}),
+        ("devices/DEVICE/delete", {"path": "/32001/0"}),
+        ("devices/DEVICE/attributes", {"path": "/3/0", "attributes": {"pmin": 1}}),
+        ("devices/DEVICE/observe", {"path": "/3/0/9", "observe": False, "version": 0}),
+        ("devices/DEVICE/unobserve", {"path": "/3/0/9", "version": 0}),
         ("devices/DEVICE/update", {"artifact": "art-3H8V6YC"}),
         ("devices/DEVICE/updates/upd-1/cancel", None),
         ("devices/DEVICE/updates/upd-1/roll-back", None),

@@ -7,6 +7,7 @@ import pytest
 
 from shoal.errors import Unavailable
 from shoal.gateway.roster import context
+from shoal.lwm2m.path import Path
 from shoal.storage import directory
 from shoal.storage.directory import DirectoryEntry
 from tests.harness.site import Site
@@ -61,6 +62,32 @@ async def test_one_key_that_cannot_be_read_keeps_nobody_else_out(site: Site) -> 
     assert site.gateway.core.stats()["devices"] == 1
     assert list(site.gateway.roster.refused) == [broken.id]
     assert "damaged" in site.gateway.roster.refused[broken.id]
+
+
+async def test_what_somebody_says_of_one_path_reaches_the_device_and_what_it_does_comes_back(site: Site) -> None:
+    device = await site.device()
+    path = Path.parse("/3303/0/5700")
+
+    async def say(*, is_wanted: bool) -> None:
+        async with site.shoal.database.transaction() as tx:
+            await site.shoal.inventory.observe(
+                tx, site.tenant, device.id, path, is_wanted=is_wanted, attributes={"pmin": 1}, by="Ida"
+            )
+        await site.gateway.roster.follow()
+
+    async def told(state: str) -> dict[str, object] | None:
+        events = await site.heard(device.id, "observation")
+        return next((one for one in reversed(events) if (one["path"], one["state"]) == (str(path), state)), None)
+
+    async with site.client() as client:
+        client.set(str(path), 9.2)
+        await client.registered(timedelta(seconds=20))
+        await say(is_wanted=True)
+        established = await site.until(lambda: told("established"))
+        await say(is_wanted=False)
+        await site.until(lambda: told("cancelled"))
+
+    assert established["attributes"] == "pmin=1"
 
 
 async def test_the_roster_says_when_the_database_is_away(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

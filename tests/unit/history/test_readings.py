@@ -45,6 +45,17 @@ def test_what_says_nothing_or_comes_from_nobody_is_left_out() -> None:
     assert list(samples(report(("/3303/0/5700", 8.1, None), device=None))) == []
 
 
+def test_whose_clock_a_moment_is_by_is_kept() -> None:
+    hour_ago, never_set = (NOON - timedelta(hours=1)).timestamp(), 12.0
+    report_ = report(("/1/0/1", 1, hour_ago), ("/1/0/2", 2, None), ("/1/0/3", 3, never_set))
+
+    assert [(one.path, one.is_device_time) for one in samples(report_)] == [
+        ("/1/0/1", True),
+        ("/1/0/2", False),
+        ("/1/0/3", False),
+    ]
+
+
 def test_a_text_has_a_bound() -> None:
     [taken] = samples(report(("/3/0/3", "x" * 5_000, None)))
 

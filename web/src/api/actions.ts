@@ -1,7 +1,7 @@
 /** What people do. Each action renews what it changed, and nothing else. */
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { client, said } from "./client";
-import { meQuery } from "./queries";
+import { type Found, foundQuery, meQuery } from "./queries";
 
 type Json = string | number | boolean | null | { [name: string]: Json } | Json[];
 
@@ -46,31 +46,92 @@ export function useResolve() {
 }
 
 export type Asked =
-  | { operation: "read"; path: string }
+  | { operation: "read" | "delete" | "discover"; path: string }
   | { operation: "write"; path: string; value: Json }
-  | { operation: "execute"; path: string };
+  | { operation: "write"; path: string; values: Record<string, Json>; partial: boolean }
+  | { operation: "execute"; path: string; arguments?: Record<string, string | null> }
+  | { operation: "create"; path: string; instance: number | null; resources: Record<string, Json> }
+  | { operation: "attributes"; path: string; attributes: Record<string, number | boolean | null> };
 
-/** Reads, writes or executes. Answers `done`, or `waiting` for the device to wake. */
+/** Asks something of a device. Answers `done`, or `waiting` for the device to wake. */
 export function useAskDevice(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (asked: Asked) => ask(device, asked),
+    onSuccess: (outcome, asked) => {
+      if (asked.operation === "discover" && outcome.state === "done") keepFound(queries, device, outcome.value);
+      return renew(queries, ["device", device]);
+    },
+  });
+}
+
+export function ask(device: string, asked: Asked) {
+  const params = { path: { device_id: device } };
+  const { path } = asked;
+  switch (asked.operation) {
+    case "read":
+      return said(client.POST("/bff/actions/devices/{device_id}/read", { params, body: { path } }));
+    case "delete":
+      return said(client.POST("/bff/actions/devices/{device_id}/delete", { params, body: { path } }));
+    case "discover":
+      return said(client.POST("/bff/actions/devices/{device_id}/discover", { params, body: { path } }));
+    case "write": {
+      const body =
+        "values" in asked
+          ? { path, values: asked.values, partial: asked.partial }
+          : { path, value: asked.value, partial: false };
+      return said(client.POST("/bff/actions/devices/{device_id}/write", { params, body }));
+    }
+    case "execute":
+      return said(
+        client.POST("/bff/actions/devices/{device_id}/execute", {
+          params,
+          body: { path, arguments: asked.arguments ?? {} },
+        }),
+      );
+    case "create":
+      return said(
+        client.POST("/bff/actions/devices/{device_id}/create", {
+          params,
+          body: { path, instance: asked.instance, resources: asked.resources },
+        }),
+      );
+    case "attributes":
+      return said(
+        client.POST("/bff/actions/devices/{device_id}/attributes", {
+          params,
+          body: { path, attributes: asked.attributes },
+        }),
+      );
+  }
+}
+
+/** What a device said it has, with the attributes that are set, by path: for as long as the page is open. */
+export function keepFound(queries: QueryClient, device: string, found: unknown): void {
+  if (typeof found !== "object" || found === null) return;
+  queries.setQueryData(foundQuery(device).queryKey, (before) => ({ ...before, ...(found as Found) }));
+}
+
+/** Has a device report a path by itself, or not; null: as its profile says. */
+export function useObserve(device: string) {
   const queries = useQueryClient();
   const params = { path: { device_id: device } };
   return useMutation({
-    mutationFn: (asked: Asked) => {
-      switch (asked.operation) {
-        case "read":
-          return said(client.POST("/bff/actions/devices/{device_id}/read", { params, body: { path: asked.path } }));
-        case "write":
-          return said(
-            client.POST("/bff/actions/devices/{device_id}/write", {
-              params,
-              body: { path: asked.path, value: asked.value },
-            }),
-          );
-        case "execute":
-          return said(client.POST("/bff/actions/devices/{device_id}/execute", { params, body: { path: asked.path } }));
+    mutationFn: async (asked: {
+      path: string;
+      observe: boolean | null;
+      attributes: Record<string, number | boolean>;
+      version: number;
+    }) => {
+      const { path, observe, attributes, version } = asked;
+      if (observe !== null) {
+        const body = { path, observe, attributes, version };
+        await said(client.POST("/bff/actions/devices/{device_id}/observe", { params, body }));
+      } else if (version > 0) {
+        await said(client.POST("/bff/actions/devices/{device_id}/unobserve", { params, body: { path, version } }));
       }
     },
-    onSuccess: () => renew(queries, ["device", device]),
+    onSettled: () => renew(queries, ["device", device]),
   });
 }
 

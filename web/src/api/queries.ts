@@ -1,5 +1,5 @@
 /** What the screens ask for. State that belongs to the server lives here and nowhere else. */
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions, skipToken } from "@tanstack/react-query";
 import { client, Problem, rememberCsrf, said } from "./client";
 import type { paths } from "./schema.gen";
 
@@ -70,6 +70,25 @@ export const objectsQuery = (device: string) =>
   queryOptions({
     queryKey: ["device", device, "objects"],
     queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/objects", { params: at(device) })),
+  });
+
+export type Found = Record<string, Record<string, string | boolean>>;
+
+/** What a device said it has when it was asked (Discover), by path. Nothing fetches it by itself. */
+export const foundQuery = (device: string) =>
+  queryOptions<Found>({
+    queryKey: ["found", device],
+    queryFn: skipToken,
+    gcTime: Number.POSITIVE_INFINITY,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+export const searchQuery = (q: string) =>
+  queryOptions({
+    queryKey: ["search", q],
+    queryFn: () => said(client.GET("/bff/screens/search", { params: { query: { q } } })),
+    enabled: q !== "",
+    placeholderData: keepPreviousData,
   });
 
 export const readingsQuery = (device: string, path: string, range: Range, points: number) =>

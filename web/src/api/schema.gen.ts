@@ -232,6 +232,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices/{device_id}/attributes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attributes
+         * @description Says when the device is to report what lies at a path, or beneath it.
+         */
+        post: operations["attributes_bff_actions_devices__device_id__attributes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create
+         * @description Makes an instance of an object; the path of the outcome is the new one's.
+         */
+        post: operations["create_bff_actions_devices__device_id__create_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete
+         * @description Deletes an instance of an object.
+         */
+        post: operations["delete_bff_actions_devices__device_id__delete_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/discover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Discover
+         * @description Asks which paths the device has there, and which attributes are set on them.
+         */
+        post: operations["discover_bff_actions_devices__device_id__discover_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/execute": {
         parameters: {
             query?: never;
@@ -252,6 +332,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices/{device_id}/observe": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Observe
+         * @description Has this device report a path by itself, or not, whatever its profile says.
+         */
+        post: operations["observe_bff_actions_devices__device_id__observe_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/read": {
         parameters: {
             query?: never;
@@ -263,7 +363,7 @@ export interface paths {
         put?: never;
         /**
          * Read
-         * @description Asks the device for a value.
+         * @description Asks the device for a value, an instance or an object.
          */
         post: operations["read_bff_actions_devices__device_id__read_post"];
         delete?: never;
@@ -286,6 +386,26 @@ export interface paths {
          * @description The device is where the inventory says.
          */
         post: operations["refuse_claim_bff_actions_devices__device_id__refuse_claim_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/unobserve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unobserve
+         * @description The profile of the device decides about a path again.
+         */
+        post: operations["unobserve_bff_actions_devices__device_id__unobserve_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -363,7 +483,7 @@ export interface paths {
         put?: never;
         /**
          * Write
-         * @description Gives the device a value.
+         * @description Gives the device a value, or those of a resource's instances.
          */
         post: operations["write_bff_actions_devices__device_id__write_post"];
         delete?: never;
@@ -856,6 +976,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Screen
+         * @description What somebody may mean who types this.
+         */
+        get: operations["search_screen_bff_screens_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -984,6 +1124,18 @@ export interface components {
             size: number | null;
             /** Version */
             version: string;
+        };
+        /**
+         * AttributesAsked
+         * @description null takes one back.
+         */
+        AttributesAsked: {
+            /** Attributes */
+            attributes: {
+                [key: string]: number | boolean | null;
+            };
+            /** Path */
+            path: string;
         };
         /**
          * AuditLine
@@ -1176,6 +1328,23 @@ export interface components {
             silent: number;
         };
         /**
+         * CreateAsked
+         * @description An instance of an object; the device chooses its number when `instance` is null.
+         */
+        CreateAsked: {
+            /** Instance */
+            instance?: number | null;
+            /** Path */
+            path: string;
+            /**
+             * Resources
+             * @default {}
+             */
+            resources: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
+        /**
          * DeviceLine
          * @description A device in one row.
          */
@@ -1284,6 +1453,18 @@ export interface components {
             /** Says */
             says: string;
         };
+        /** ExecuteAsked */
+        ExecuteAsked: {
+            /**
+             * Arguments
+             * @default {}
+             */
+            arguments: {
+                [key: string]: string | null;
+            };
+            /** Path */
+            path: string;
+        };
         /** FarmCard */
         FarmCard: {
             /** Cells */
@@ -1351,6 +1532,26 @@ export interface components {
             /** Field */
             field: string;
         };
+        /**
+         * FieldShown
+         * @description A resource that a new instance can be given.
+         */
+        FieldShown: {
+            /** Id */
+            id: number;
+            /** Is Mandatory */
+            is_mandatory: boolean;
+            /** Is Multiple */
+            is_multiple: boolean;
+            /** Name */
+            name: string;
+            /** Range */
+            range: string;
+            /** Type */
+            type: string;
+            /** Units */
+            units: string;
+        };
         /** FleetScreen */
         FleetScreen: {
             /**
@@ -1369,6 +1570,20 @@ export interface components {
             needs_person: components["schemas"]["AlertGroup"];
             /** Taken Total */
             taken_total: number | null;
+        };
+        /**
+         * FoundShown
+         * @description `farm` is where an enclosure is shown.
+         */
+        FoundShown: {
+            /** Beside */
+            beside: string;
+            /** Farm */
+            farm: string | null;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /** Frame */
         Frame: {
@@ -1399,6 +1614,16 @@ export interface components {
             ends_at: string;
             /** Is Open */
             is_open: boolean;
+        };
+        /** GroupShown */
+        GroupShown: {
+            /** Items */
+            items: components["schemas"]["FoundShown"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "device" | "farm" | "enclosure" | "alert";
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -1515,14 +1740,27 @@ export interface components {
              */
             note: string;
         };
-        /** ObjectShown */
+        /**
+         * ObjectShown
+         * @description `can_create` and `can_delete` are what the definition lets one try; `fields` what a new instance can be given.
+         */
         ObjectShown: {
+            /** Can Create */
+            can_create: boolean;
+            /** Can Delete */
+            can_delete: boolean;
+            /** Fields */
+            fields: components["schemas"]["FieldShown"][];
             /** Instances */
             instances: components["schemas"]["InstanceShown"][];
+            /** Is Known */
+            is_known: boolean;
             /** Name */
             name: string;
             /** Path */
             path: string;
+            /** Urn */
+            urn: string;
             /** Version */
             version: string;
         };
@@ -1535,6 +1773,64 @@ export interface components {
             at: string;
             /** Objects */
             objects: components["schemas"]["ObjectShown"][];
+            /** Observations */
+            observations: components["schemas"]["ObservationShown"][];
+        };
+        /**
+         * ObservationShown
+         * @description `origin` is who wants it: the profile, or somebody for this device; null for nobody.
+         *
+         *     `state` is established, refused, lost, waiting, absent, off or unwanted; `taken` what the device took.
+         */
+        ObservationShown: {
+            /** Attributes */
+            attributes: {
+                [key: string]: number | boolean;
+            };
+            /** By */
+            by: string;
+            /** Code */
+            code: string;
+            /** Has Drifted */
+            has_drifted: boolean;
+            /** Is Wanted */
+            is_wanted: boolean;
+            /** Origin */
+            origin: ("profile" | "device") | null;
+            /** Path */
+            path: string;
+            /** Since */
+            since: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "established" | "refused" | "lost" | "waiting" | "absent" | "off" | "unwanted";
+            /** Taken */
+            taken: {
+                [key: string]: number | boolean;
+            } | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ObserveAsked
+         * @description `version` is that of the observation when it was shown.
+         */
+        ObserveAsked: {
+            /**
+             * Attributes
+             * @default {}
+             */
+            attributes: {
+                [key: string]: number | boolean;
+            };
+            /** Observe */
+            observe: boolean;
+            /** Path */
+            path: string;
+            /** Version */
+            version: number;
         };
         /** OrderWritten */
         OrderWritten: {
@@ -1544,6 +1840,8 @@ export interface components {
         /**
          * Outcome
          * @description `done` with the device's answer, or `waiting` with the command that waits for it to wake.
+         *
+         *     What a Discover found are attributes by path.
          */
         Outcome: {
             /** At */
@@ -1561,6 +1859,8 @@ export interface components {
              * @enum {string}
              */
             state: "done" | "waiting";
+            /** Trip Ms */
+            trip_ms?: number | null;
             value?: components["schemas"]["JsonValue"];
         };
         /** PathAsked */
@@ -1755,12 +2055,19 @@ export interface components {
             /** Resolve S */
             resolve_s: number | null;
         };
-        /** ResourceShown */
+        /**
+         * ResourceShown
+         * @description `has_own_clock`: `at` is by the device's clock. Whole numbers beyond 2^53 are text.
+         */
         ResourceShown: {
             /** At */
             at: string | null;
+            /** Has Own Clock */
+            has_own_clock: boolean;
             /** Is Executable */
             is_executable: boolean;
+            /** Is Mandatory */
+            is_mandatory: boolean;
             /** Is Multiple */
             is_multiple: boolean;
             /** Is Observed */
@@ -1780,6 +2087,11 @@ export interface components {
             /** Units */
             units: string;
             value: components["schemas"]["JsonValue"];
+        };
+        /** SearchScreen */
+        SearchScreen: {
+            /** Groups */
+            groups: components["schemas"]["GroupShown"][];
         };
         /**
          * Series
@@ -1882,6 +2194,13 @@ export interface components {
             /** To */
             to: string;
         };
+        /** UnobserveAsked */
+        UnobserveAsked: {
+            /** Path */
+            path: string;
+            /** Version */
+            version: number;
+        };
         /** UpdateAsked */
         UpdateAsked: {
             /** Artifact */
@@ -1978,12 +2297,6 @@ export interface components {
             /** Error Type */
             type: string;
         };
-        /** ValueAsked */
-        ValueAsked: {
-            /** Path */
-            path: string;
-            value: components["schemas"]["JsonValue"];
-        };
         /**
          * VerdictShown
          * @description What it is, since when, how we know, and what it is not.
@@ -2006,6 +2319,24 @@ export interface components {
             at: string | null;
             /** Value */
             value: number | string;
+        };
+        /**
+         * WriteAsked
+         * @description One of `value` and `values`, those of a resource's instances. `partial`: the instances not named stay.
+         */
+        WriteAsked: {
+            /**
+             * Partial
+             * @default false
+             */
+            partial: boolean;
+            /** Path */
+            path: string;
+            value?: components["schemas"]["JsonValue"];
+            /** Values */
+            values?: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
         };
         /**
          * Written
@@ -2454,7 +2785,77 @@ export interface operations {
             };
         };
     };
-    execute_bff_actions_devices__device_id__execute_post: {
+    attributes_bff_actions_devices__device_id__attributes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttributesAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_bff_actions_devices__device_id__create_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_bff_actions_devices__device_id__delete_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -2476,6 +2877,111 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    discover_bff_actions_devices__device_id__discover_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PathAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    execute_bff_actions_devices__device_id__execute_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExecuteAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    observe_bff_actions_devices__device_id__observe_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ObserveAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObservationShown"];
                 };
             };
             /** @description Validation Error */
@@ -2534,6 +3040,39 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    unobserve_bff_actions_devices__device_id__unobserve_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnobserveAsked"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             204: {
@@ -2663,7 +3202,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ValueAsked"];
+                "application/json": components["schemas"]["WriteAsked"];
             };
         };
         responses: {
@@ -3432,6 +3971,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Frame"];
+                };
+            };
+        };
+    };
+    search_screen_bff_screens_search_get: {
+        parameters: {
+            query: {
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

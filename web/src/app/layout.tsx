@@ -12,6 +12,7 @@ import { clockTime, count, duration } from "../ui/words";
 import { Banner } from "./banner";
 import css from "./layout.module.css";
 import { More } from "./more";
+import { Search } from "./search";
 import { useKeysOn } from "./settings";
 
 export function Layout() {
@@ -28,6 +29,7 @@ function Frame() {
   const { data: me } = useQuery(meQuery);
   const { data: frame } = useQuery(frameQuery);
   const [isMoreOpen, setMoreOpen] = useState(false);
+  const [isSearchOpen, setSearchOpen] = useState(false);
   const now = useNow(1000);
   const isCut = stream.heardAt !== null && now - stream.heardAt > QUIET_MS_MAX;
   const delayedSince = frame?.delayed_since ?? null;
@@ -36,7 +38,10 @@ function Frame() {
     () => ({ isStale: isCut || delayedSince !== null, dataFrom: from === null ? null : new Date(from) }),
     [isCut, delayedSince, from],
   );
-  useGoKeys(() => setMoreOpen(true));
+  useGoKeys(
+    () => setMoreOpen(true),
+    () => setSearchOpen(true),
+  );
   const needs = frame?.needs_person ?? 0;
   return (
     <FreshnessContext value={freshness}>
@@ -49,6 +54,11 @@ function Frame() {
             <Mark />
             <span>{me?.tenant || "Shoal"}</span>
           </div>
+          <button type="button" className={css.search} onClick={() => setSearchOpen(true)} title="Search">
+            <Icon name="search" />
+            <span className={css.text}>Search</span>
+            <kbd>/</kbd>
+          </button>
           <nav aria-label="Main">
             <NavLink to="/" icon="fleet" text="Fleet" />
             <NavLink to="/alerts" icon="alerts" text="Alerts" badge={needs} />
@@ -71,6 +81,10 @@ function Frame() {
           <b>{me?.tenant || "Shoal"}</b>
           <span className="space" />
           <LiveMark stream={stream} now={now} isCut={isCut} />
+          <button type="button" className={css.find} onClick={() => setSearchOpen(true)}>
+            <Icon name="search" size={24} />
+            <span className="sr">Search</span>
+          </button>
         </header>
         <main id="main" className={css.main} tabIndex={-1}>
           <Banner delayedSince={delayedSince} />
@@ -85,6 +99,7 @@ function Frame() {
             More
           </button>
         </nav>
+        {isSearchOpen && <Search onClose={() => setSearchOpen(false)} />}
         {isMoreOpen && <More person={me?.user ?? ""} role={me?.role ?? ""} onClose={() => setMoreOpen(false)} />}
       </div>
     </FreshnessContext>
@@ -168,13 +183,14 @@ const CONNECTING: Stream = { state: "connecting", heardAt: null };
 const connecting = () => CONNECTING;
 const never = () => () => {};
 
-function useGoKeys(help: () => void): void {
+function useGoKeys(help: () => void, search: () => void): void {
   const navigate = useNavigate();
   useKeys({
     "g f": () => void navigate({ to: "/" }),
     "g a": () => void navigate({ to: "/alerts" }),
     "g d": () => void navigate({ to: "/devices" }),
     "g e": () => void navigate({ to: "/escalation" }),
+    "/": search,
     "?": help,
   });
 }

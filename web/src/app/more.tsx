@@ -16,6 +16,7 @@ const THEMES: [Theme, string][] = [
   ["dark", "Dark"],
 ];
 const KEYS = [
+  ["/", "search"],
   ["g f", "fleet"],
   ["g a", "alerts"],
   ["g d", "devices"],

@@ -1,5 +1,11 @@
 /** A labelled field, with what is wrong with it beneath. */
-import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from "react";
+import {
+  type InputHTMLAttributes,
+  type ReactNode,
+  type SelectHTMLAttributes,
+  type TextareaHTMLAttributes,
+  useId,
+} from "react";
 import css from "./field.module.css";
 
 type Shared = { label: string; hint?: ReactNode; wrong?: string | null };
@@ -37,6 +43,31 @@ export function SelectField({
       <select {...rest} id={id} className={css.control} aria-describedby={hint || wrong ? note : undefined}>
         {children}
       </select>
+      <Note id={note} hint={hint} wrong={wrong} />
+    </div>
+  );
+}
+
+/** A field of several lines. */
+export function AreaField({
+  label,
+  hint,
+  wrong = null,
+  className,
+  ...rest
+}: Shared & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  const id = useId();
+  const note = useId();
+  return (
+    <div className={css.field}>
+      <label htmlFor={id}>{label}</label>
+      <textarea
+        {...rest}
+        id={id}
+        className={`${css.area} ${className ?? ""}`}
+        aria-invalid={wrong !== null || undefined}
+        aria-describedby={hint || wrong ? note : undefined}
+      />
       <Note id={note} hint={hint} wrong={wrong} />
     </div>
   );

@@ -175,6 +175,11 @@ pub enum Outcome {
         /// The peer did acknowledge the request, or it was not confirmable; its response never came.
         acknowledged: bool,
     },
+    /// The answer has a critical option that is unknown, or that no answer can have (RFC 7252 §5.4.1).
+    UnknownOption {
+        /// The option.
+        number: u16,
+    },
     /// The answer is larger than `body_bytes_max` allows.
     BodyTooLarge {
         /// The bound.

@@ -160,7 +160,7 @@ impl<T> Requests<T> {
                 self.set_stage(index, Stage::Awaiting { until });
             }
         } else if open.token == message.token {
-            self.advance(index, message);
+            self.take(index, message);
         }
         // RFC 7252 §5.3.2: a response in an acknowledgement must match by token too; one that does not is no sign of
         // anything, and the request goes on being repeated.
@@ -185,6 +185,11 @@ impl<T> Requests<T> {
         }
         let is_answer = |open: &Open<T>| open.token == message.token && !open.transfer.is_late_notification(message);
         let Some(index) = self.position(is_answer) else { return Handled::NotOurs };
+        if message.response_rejection().is_some() {
+            out.send(&Message::reset(message.id));
+            self.take(index, message);
+            return Handled::Consumed;
+        }
         if is_confirmable {
             out.send(&Message::acknowledgement(message.id));
         }
@@ -193,8 +198,17 @@ impl<T> Requests<T> {
             self.settled_at = self.settled_at.wrapping_add(1);
         }
         // RFC 7252 §5.2.2: a response is a sign of arrival, whether or not an acknowledgement came before it.
-        self.advance(index, message);
+        self.take(index, message);
         Handled::Consumed
+    }
+
+    /// RFC 7252 §5.4.1: a response that wants something of us we do not know is rejected, and with it the hope for
+    /// another.
+    fn take(&mut self, index: usize, message: &Message<'_>) {
+        match message.response_rejection() {
+            Some(number) => self.finish(index, Outcome::UnknownOption { number }),
+            None => self.advance(index, message),
+        }
     }
 
     fn advance(&mut self, index: usize, message: &Message<'_>) {
@@ -329,7 +343,10 @@ impl<T> Requests<T> {
             out.send(&datagram);
             let stage = match transmission.capacity {
                 Some(_) => Stage::Awaiting { until: after(now, transmission.response_wait) },
-                None => Stage::OnItsWay(Repetition::start(now, transmission, &mut ids.jitter)),
+                None if open.transfer.is_confirmable() => {
+                    Stage::OnItsWay(Repetition::start(now, transmission, &mut ids.jitter))
+                }
+                None => Stage::OnItsWay(Repetition::probe(now, transmission, datagram.len())),
             };
             (open.id, open.token, open.datagram, open.stage) = (id, token, datagram, stage);
         }

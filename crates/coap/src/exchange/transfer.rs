@@ -245,7 +245,11 @@ impl Transfer {
 
     fn absorb_answer(&mut self, message: &Message<'_>) -> Step {
         let block = message.block2().filter(|_| self.request.block2.is_none() && message.code.is_success());
-        let Some(block) = block else { return self.done(message) };
+        let Some(block) = block else {
+            // RFC 7959 §2.2: the reserved block size means nothing, and what came under it is not the whole.
+            let is_reserved = message.option(option::BLOCK2).is_some() && message.block2().is_none();
+            return if is_reserved && message.code.is_success() { self.broken() } else { self.done(message) };
+        };
         let is_first = self.head.is_none();
         if is_first && block.num == 0 && !block.more {
             return self.done(message);

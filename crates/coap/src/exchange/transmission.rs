@@ -8,6 +8,9 @@ use crate::connection::Capacity;
 /// No single wait is longer, whatever the parameters: keeps the arithmetic of deadlines far from its end.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// RFC 7252 §4.7, §4.8: bytes per second towards a peer that does not respond.
+const PROBING_RATE: u64 = 1;
+
 /// The transmission parameters towards one peer. The defaults are those of RFC 7252 §4.8.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transmission {
@@ -80,6 +83,13 @@ impl Repetition {
     pub(super) fn start(now: Instant, transmission: &Transmission, jitter: &mut Jitter) -> Self {
         let wait = transmission.first_wait(jitter);
         Self { deadline: after(now, wait), wait, left: transmission.max_retransmit }
+    }
+
+    /// Of a message that is not confirmable: no repetition, and no other message before its time is up.
+    pub(super) fn probe(now: Instant, transmission: &Transmission, bytes: usize) -> Self {
+        let wait = Duration::from_secs(bytes as u64 / PROBING_RATE).max(transmission.ack_timeout);
+        let wait = wait.min(transmission.response_wait);
+        Self { deadline: after(now, wait), wait, left: 0 }
     }
 
     /// The deadline passed: true to send once more, false to give up. The wait doubles each time (RFC 7252 §4.2).

@@ -3,7 +3,7 @@
 // Every test file uses its own part of this. A broken arrangement should stop the test where it broke.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -117,6 +117,7 @@ pub fn entry(number: u8) -> DeviceEntry {
         security: Security::None,
         context: CONTEXT.replace("urn:dev:1", &format!("urn:dev:{number}")),
         observe: Vec::new(),
+        unobserved: Vec::new(),
         read: Vec::new(),
         awake_window: Duration::from_secs(20),
         grace: None,
@@ -524,6 +525,14 @@ impl World {
         let events = self.events_of("readings").into_iter().filter(|event| event["via"] == via);
         let readings = events.flat_map(|event| event["readings"].as_array().unwrap().clone());
         readings.map(|reading| format!("{}={}", reading["path"].as_str().unwrap(), reading["value"])).collect()
+    }
+
+    /// How it stands with the observation of each path.
+    pub fn observation_states(&self) -> BTreeMap<Path, String> {
+        let states = self.events_of("observation").into_iter();
+        states
+            .map(|event| (path(event["path"].as_str().unwrap()), event["state"].as_str().unwrap().to_owned()))
+            .collect()
     }
 
     /// How observations fared, path by path in the order of the paths; each path's own in the order of time.

@@ -1,4 +1,4 @@
-//! OMA TLV (OMA LwM2M Core 1.1 §7.4.3): type, id, length, value; objects nest, values have no type of their own.
+//! OMA TLV (OMA LwM2M Core 1.1.1 §7.4.4): type, id, length, value; objects nest, values have no type of their own.
 
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ impl Records<'_> {
         }
     }
 
-    /// The instance that bare resources belong to. Core 1.1 §7.4.3: only an object with a single instance may leave it
+    /// The instance that bare resources belong to. Core 1.1.1 §7.4.4: only an object with a single instance may leave it
     /// out.
     fn instance(&self) -> Result<Path, DecodeError> {
         let object = self.base.object;

@@ -11,6 +11,7 @@ from shoal.bff.screens.alerts import AlertLine, VerdictShown, verdict_shown
 from shoal.bff.screens.chart import Series
 from shoal.bff.screens.coverage import Cell
 from shoal.bff.screens.devices import DeviceLine, VitalShown, device_line, vital_shown
+from shoal.bff.screens.exact import exact
 
 
 class ClaimShown(BaseModel):
@@ -178,7 +179,7 @@ def command_shown(command: heard.Command) -> CommandShown:
         by=command.by,
         code=command.code,
         detail=command.detail,
-        value=command.value,
+        value=exact(command.value),
         expires_at=command.expires_at,
         expected_at=command.expected_at,
     )

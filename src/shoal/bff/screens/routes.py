@@ -20,6 +20,7 @@ from shoal.bff.screens import (
     fleet,
     frame,
     objects,
+    search,
     timeline,
 )
 from shoal.bff.screens.vocabulary import AlertState, Look, Status
@@ -143,10 +144,19 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
     )
 
 
+@router.get("/search")
+async def search_screen(
+    api: HeldApi, q: Annotated[str, Query(min_length=1, max_length=Q_CHARACTERS_MAX)]
+) -> search.SearchScreen:
+    """What somebody may mean who types this."""
+    return search.search_screen(await api.search(q))
+
+
 @router.get("/devices/{device_id}/objects")
 async def objects_screen(device_id: str, api: HeldApi, bff: HeldBff) -> objects.ObjectsScreen:
     """The tree of a device."""
-    return objects.objects_screen(bff.clock.now(), await api.objects(device_id))
+    found, observations = await gather(api.objects(device_id), api.observations(device_id))
+    return objects.objects_screen(bff.clock.now(), found, observations)
 
 
 @router.get("/devices/{device_id}/readings")

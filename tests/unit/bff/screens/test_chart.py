@@ -90,7 +90,7 @@ def test_a_camera_on_mains_has_no_chart_of_its_battery() -> None:
 
 
 def test_a_generic_sensor_is_called_what_it_says_that_it_measures() -> None:
-    def resource(number: int, value: object) -> heard.Resource:
+    def resource(number: int, value: str | float | None) -> heard.Resource:
         return heard.Resource(path=f"/3300/0/{number}", name="Sensor Value", units="", value=value)
 
     told = [resource(5700, 32.3), resource(5701, "PSU"), resource(5750, "Salinity")]

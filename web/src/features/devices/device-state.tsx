@@ -9,6 +9,7 @@ import { useFreshness } from "../../ui/freshness";
 import { Pill, StatusIcon } from "../../ui/status";
 import { capital, moment, until } from "../../ui/words";
 import css from "./device.module.css";
+import { valueText } from "./value";
 
 type Screen = Shown["DeviceScreen"];
 
@@ -116,6 +117,10 @@ function Next({ screen }: { screen: Screen }) {
   );
 }
 
+/** The words of the protocol that people do not use. */
+const ASKED: Record<string, string> = { write_partial: "write", write_attributes: "set when it reports" };
+const PLAIN = { type: "", range: "", units: "" };
+
 function Waiting({ command, device }: { command: Shown["CommandShown"]; device: string }) {
   const cancel = useCancelCommand(device);
   const now = useNow(60_000);
@@ -124,8 +129,8 @@ function Waiting({ command, device }: { command: Shown["CommandShown"]; device: 
       <p>
         <b>Waiting for wake-up</b>{" "}
         <span className="muted">
-          {command.operation} <code>{command.path}</code>
-          {command.value !== null && command.operation === "write" && <> = {String(command.value)}</>}
+          {ASKED[command.operation] ?? command.operation} <code>{command.path}</code>
+          {command.value !== null && command.operation.startsWith("write") && <> = {valueText(command.value, PLAIN)}</>}
           {command.by && ` by ${command.by}`}
           {command.expires_at && `, expires ${until(new Date(command.expires_at), now)}`}
           {cancel.isError && <span role="alert"> Not cancelled {why(cancel.error)}</span>}

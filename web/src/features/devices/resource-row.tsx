@@ -1,281 +1,163 @@
-/** One resource: what was last known and how old it is, and read, write, execute with what came of it. */
-import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { type Asked, useAskDevice, useBlockedBy, useCancelCommand } from "../../api/actions";
-import { Problem, type Shown, why } from "../../api/client";
-import { commandQuery } from "../../api/queries";
-import { Age, Ahead } from "../../ui/age";
+/** One resource: what it is, what was last known and how old that is, what can be asked, and what came of it. */
+import { memo, useState } from "react";
+import { type Asked, useAskDevice } from "../../api/actions";
+import type { Found } from "../../api/queries";
+import { Age } from "../../ui/age";
 import { Button } from "../../ui/button";
-import { Dialog, DialogActions } from "../../ui/dialog";
-import { SelectField, TextField } from "../../ui/field";
 import { unitWord } from "../../ui/words";
+import { ExecuteDialog } from "./execute-dialog";
 import css from "./objects.module.css";
-import { check, editable, valueText } from "./value";
+import { Outcome, Refused } from "./outcome";
+import { pendingText, ReportingDialog, ReportingNote } from "./reporting";
+import { isMissing, type Observation, type Resource, useTree } from "./tree";
+import { fromBase64, typeWord, valueText } from "./value";
+import { WriteDialog } from "./write-dialog";
 
-type Resource = Shown["ResourceShown"];
-type Props = { resource: Resource; device: string; name: string };
+type Props = { resource: Resource; observation: Observation | undefined };
 
-/** OMA LwM2M Core 1.1, appendix E.4: what some executables of object 3 do, for those who must decide. */
-const DOES: Record<string, string> = {
-  "/3/0/4": "It restarts and registers again; readings are missing for a minute or so.",
-  "/3/0/5": "It forgets its settings, its keys and this server. Somebody may have to go there to set it up again.",
-  "/5/0/2": "It installs the package it holds and restarts.",
-};
-/** Nothing brings these back from afar. */
-const ASKS_FOR_NAME = new Set(["/3/0/5"]);
-
-export function ResourceRow({ resource, device, name }: Props) {
+export const ResourceRow = memo(function ResourceRow({ resource, observation }: Props) {
+  const { device, name, canAct } = useTree();
   const ask = useAskDevice(device);
-  const blockedBy = useBlockedBy();
-  const [isOpen, setOpen] = useState<"write" | "execute" | null>(null);
+  const [isOpen, setOpen] = useState<"write" | "execute" | "report" | null>(null);
   const send = (asked: Asked) => {
     setOpen(null);
     ask.mutate(asked);
   };
+  const close = () => setOpen(null);
   const { path } = resource;
-  const text = valueText(resource.value, resource.type, resource.units);
-  const pending = ask.isPending && ask.variables.operation === "write" ? ask.variables : null;
   return (
     <li className={css.resource}>
       <code className={css.path}>{path}</code>
-      <span className={css.name}>
+      <div className={css.name}>
         {resource.name}
-        {resource.is_observed && <span className={css.observed}>observed</span>}
-      </span>
-      <span className={css.value} data-quantity={text ? resource.name : undefined}>
-        {text || (resource.is_readable ? <span className="muted">not read yet</span> : "")}
-      </span>
-      <span className={css.age}>{resource.at && text && <Age at={resource.at} />}</span>
-      <span className={css.acts}>
-        {resource.is_readable && (
-          <Button
-            look="mini"
-            blockedBy={blockedBy}
-            isBusy={ask.isPending}
-            onClick={() => send({ operation: "read", path })}
-          >
-            Read<span className="sr"> {resource.name}</span>
-          </Button>
-        )}
-        {resource.is_writable && (
-          <Button look="mini" blockedBy={blockedBy} isBusy={ask.isPending} onClick={() => setOpen("write")}>
-            Write<span className="sr"> {resource.name}</span>
-          </Button>
-        )}
-        {resource.is_executable && (
-          <Button look="mini" blockedBy={blockedBy} isBusy={ask.isPending} onClick={() => setOpen("execute")}>
-            Execute<span className="sr"> {resource.name}</span>
-          </Button>
-        )}
-      </span>
-      <div className={css.outcome} role="status">
-        {pending && <p className="muted">Writing {String(pending.value)}, then reading it back</p>}
-        {ask.isPending && !pending && <p className="muted">Asking {name}</p>}
-        {ask.isError && <Refused error={ask.error} asked={ask.variables} name={name} />}
-        {ask.isSuccess && !ask.isPending && (
-          <Outcome
-            outcome={ask.data}
-            asked={ask.variables}
-            resource={resource}
-            device={device}
-            name={name}
-            onGone={ask.reset}
-          />
-        )}
+        <span className={css.about}>{aboutText(resource)}</span>
+        {observation && <ReportingNote observation={observation} units={resource.units} />}
+        {!observation && resource.is_observed && <span className={css.observed}>reports with its instance</span>}
       </div>
-      {isOpen === "write" && <Write resource={resource} name={name} onSend={send} onClose={() => setOpen(null)} />}
-      {isOpen === "execute" && <Execute resource={resource} name={name} onSend={send} onClose={() => setOpen(null)} />}
+      <Value resource={resource} />
+      <span className={css.age}>
+        {resource.at && resource.value !== null && <Age at={resource.at} />}
+        {resource.has_own_clock && resource.value !== null && (
+          <span className={css.clock} title="The moment is by the device's own clock">
+            by its clock
+          </span>
+        )}
+      </span>
+      {canAct && (
+        <Acts
+          resource={resource}
+          isBusy={ask.isPending}
+          onRead={() => send({ operation: "read", path })}
+          onOpen={setOpen}
+        />
+      )}
+      <div className={css.outcome} role="status">
+        {ask.isPending && <p className="muted">{pendingText(ask.variables, name)}</p>}
+        {ask.isError && <Refused error={ask.error} asked={ask.variables} />}
+        {ask.isSuccess && <Outcome outcome={ask.data} asked={ask.variables} shape={resource} onGone={ask.reset} />}
+      </div>
+      {isOpen === "write" && <WriteDialog resource={resource} onSend={send} onClose={close} />}
+      {isOpen === "execute" && <ExecuteDialog resource={resource} onSend={send} onClose={close} />}
+      {isOpen === "report" && <ReportingDialog about={resource} observation={observation} onClose={close} />}
     </li>
   );
+});
+
+/** Type, unit, range and what is special, in one line. */
+function aboutText(resource: Resource): string {
+  const { type, units, range } = resource;
+  const parts = [
+    resource.is_executable && !type ? "to execute" : typeWord(type),
+    units && `in ${unitWord(units)}`,
+    range,
+    resource.is_multiple && "several",
+    resource.is_mandatory && "mandatory",
+    resource.is_writable && !resource.is_readable && "write only",
+  ];
+  return parts.filter(Boolean).join(", ");
 }
 
-function Refused({ error, asked, name }: { error: unknown; asked: Asked; name: string }) {
-  if (error instanceof Problem && error.type.endsWith("device-refused")) {
+function Acts({
+  resource,
+  isBusy,
+  onRead,
+  onOpen,
+}: {
+  resource: Resource;
+  isBusy: boolean;
+  onRead: () => void;
+  onOpen: (dialog: "write" | "execute" | "report") => void;
+}) {
+  const what = <span className="sr"> {resource.name}</span>;
+  return (
+    <span className={css.acts}>
+      {resource.is_readable && (
+        <Button look="mini" isBusy={isBusy} onClick={onRead}>
+          Read{what}
+        </Button>
+      )}
+      {resource.is_writable && (
+        <Button look="mini" isBusy={isBusy} onClick={() => onOpen("write")}>
+          Write{what}
+        </Button>
+      )}
+      {resource.is_executable && (
+        <Button look="mini" isBusy={isBusy} onClick={() => onOpen("execute")}>
+          Execute{what}
+        </Button>
+      )}
+      {resource.is_readable && (
+        <Button look="mini" onClick={() => onOpen("report")}>
+          Reporting{what}
+        </Button>
+      )}
+    </span>
+  );
+}
+
+function Value({ resource }: { resource: Resource }) {
+  const { found } = useTree();
+  const { value } = resource;
+  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (isMap) {
     return (
-      <p className={css.wrong}>
-        {name} refused to {asked.operation}: {[error.code, error.detail].filter(Boolean).join(" ")}. Nothing changed.
-      </p>
+      <ul className={css.value} aria-label={`Instances of ${resource.name}`} data-quantity={resource.name}>
+        {Object.entries(value).map(([id, each]) => (
+          <li key={id}>
+            <span className="muted">{id}:</span> {valueText(each, resource)}
+          </li>
+        ))}
+      </ul>
     );
   }
+  const text = valueText(value, resource);
+  const data = resource.type === "opaque" && typeof value === "string" ? fromBase64(value) : null;
   return (
-    <p className={css.wrong}>
-      Could not {asked.operation} {why(error)}
-    </p>
+    <span className={css.value} data-quantity={text ? resource.name : undefined}>
+      {text || <span className="muted">{nothingText(resource, found)}</span>}
+      {data && data.length > 0 && (
+        <>
+          {" "}
+          <Button look="mini" onClick={() => save(data, `${resource.path.slice(1).replaceAll("/", "-")}.bin`)}>
+            Save<span className="sr"> {resource.name} as a file</span>
+          </Button>
+        </>
+      )}
+    </span>
   );
 }
 
-function Outcome({
-  outcome,
-  asked,
-  resource,
-  device,
-  name,
-  onGone,
-}: {
-  outcome: Shown["Outcome"];
-  asked: Asked;
-  resource: Resource;
-  device: string;
-  name: string;
-  onGone: () => void;
-}) {
-  if (outcome.state === "waiting" && outcome.command) {
-    return <WaitingFor command={outcome.command} device={device} name={name} onGone={onGone} />;
-  }
-  const at = outcome.at ?? null;
-  const from = outcome.source === "last-known" ? "last known" : `from ${name}`;
-  switch (asked.operation) {
-    case "read":
-      return (
-        <p className={css.done}>
-          {valueText(outcome.value, resource.type, resource.units) || "no value"}, {from}
-          {at && (
-            <>
-              , <Age at={at} />
-            </>
-          )}
-        </p>
-      );
-    case "write":
-      return <p className={css.done}>{name} took it.</p>;
-    case "execute":
-      return <p className={css.done}>{name} does it.</p>;
-  }
+/** Why there is no value. */
+function nothingText({ path, is_readable }: Resource, found: Found): string {
+  if (isMissing(found, path)) return "not on this device";
+  return is_readable ? "not read yet" : "";
 }
 
-function WaitingFor({
-  command,
-  device,
-  name,
-  onGone,
-}: {
-  command: Shown["CommandShown"];
-  device: string;
-  name: string;
-  onGone: () => void;
-}) {
-  const cancel = useCancelCommand(device);
-  const { data } = useQuery({ ...commandQuery(command.id), initialData: command });
-  switch (data.state) {
-    case "answered":
-      return <p className={css.done}>{name} woke and answered.</p>;
-    case "refused":
-      return (
-        <p className={css.wrong}>
-          {name} refused: {[data.code, data.detail].filter(Boolean).join(" ")}. Nothing changed.
-        </p>
-      );
-    case "expired":
-      return <p className={css.wrong}>Expired: {name} did not wake in time. Nothing changed.</p>;
-    case "cancelled":
-      return <p className="muted">Cancelled. Nothing was sent.</p>;
-    default:
-      return (
-        <p className={css.waiting}>
-          <span>
-            Queued, waiting for wake-up.{" "}
-            {data.expected_at && (
-              <>
-                {name} wakes <Ahead at={data.expected_at} />.{" "}
-              </>
-            )}
-            {data.expires_at && (
-              <>
-                Expires <Ahead at={data.expires_at} />.
-              </>
-            )}
-            {cancel.isError && ` Not cancelled ${why(cancel.error)}`}
-          </span>
-          <Button
-            look="mini"
-            isBusy={cancel.isPending}
-            onClick={() => cancel.mutate(command.id, { onSuccess: onGone })}
-          >
-            Cancel
-          </Button>
-        </p>
-      );
-  }
-}
-
-type Editing = { resource: Resource; name: string; onSend: (asked: Asked) => void; onClose: () => void };
-
-function Write({ resource, name, onSend, onClose }: Editing) {
-  const { path, type, range, units } = resource;
-  const [text, setText] = useState(() => editable(resource.value, type));
-  const [wrong, setWrong] = useState<string | null>(null);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    const checked = check(text, type, range);
-    if ("wrong" in checked) setWrong(checked.wrong);
-    else onSend({ operation: "write", path, value: checked.value });
-  };
-  const hint = [type || "text", units && `in ${unitWord(units)}`, range && `range ${range}`].filter(Boolean).join(", ");
-  const shared = { label: resource.name, hint, wrong, value: text, autoFocus: true };
-  return (
-    <Dialog title={`Write ${resource.name}`} onClose={onClose}>
-      <form onSubmit={submit} className={css.form} noValidate>
-        <p className="small muted">
-          {name}, <code>{path}</code>
-        </p>
-        {type === "boolean" ? (
-          <SelectField {...shared} value={text || "false"} onChange={(event) => setText(event.target.value)}>
-            <option value="true">yes</option>
-            <option value="false">no</option>
-          </SelectField>
-        ) : (
-          <TextField
-            {...shared}
-            type={type === "time" ? "datetime-local" : "text"}
-            inputMode={["integer", "unsigned", "float"].includes(type) ? "decimal" : undefined}
-            autoComplete="off"
-            onChange={(event) => {
-              setText(event.target.value);
-              setWrong(null);
-            }}
-          />
-        )}
-        <DialogActions>
-          <Button onClick={onClose}>Leave it</Button>
-          <Button look="primary" type="submit">
-            Write to {name}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
-  );
-}
-
-function Execute({ resource, name, onSend, onClose }: Editing) {
-  const [typed, setTyped] = useState("");
-  const asksForName = ASKS_FOR_NAME.has(resource.path);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (!asksForName || typed.trim() === name) onSend({ operation: "execute", path: resource.path });
-  };
-  return (
-    <Dialog title={`${resource.name}: ${name}`} onClose={onClose}>
-      <form onSubmit={submit} className={css.form}>
-        <p>{DOES[resource.path] ?? `${name} executes ${resource.path} as soon as it is awake.`}</p>
-        {asksForName && (
-          <TextField
-            label={`Type ${name} to confirm`}
-            value={typed}
-            autoComplete="off"
-            onChange={(event) => setTyped(event.target.value)}
-          />
-        )}
-        <DialogActions>
-          <Button onClick={onClose}>Leave it</Button>
-          <Button
-            look={asksForName ? "danger" : "primary"}
-            type="submit"
-            blockedBy={asksForName && typed.trim() !== name ? "Type the device's name first." : null}
-          >
-            Execute {resource.name}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
-  );
+function save(data: Uint8Array<ArrayBuffer>, name: string): void {
+  const address = URL.createObjectURL(new Blob([data]));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(address);
 }

@@ -20,11 +20,15 @@ import org.eclipse.leshan.client.engine.DefaultRegistrationEngineFactory;
 import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
+import org.eclipse.leshan.client.send.ManualDataSender;
 import org.eclipse.leshan.client.servers.LwM2mServer;
+import org.eclipse.leshan.client.util.LinkFormatHelper;
+import org.eclipse.leshan.core.LwM2m.LwM2mVersion;
 import org.eclipse.leshan.core.LwM2mId;
 import org.eclipse.leshan.core.model.ObjectLoader;
 import org.eclipse.leshan.core.model.ObjectModel;
 import org.eclipse.leshan.core.model.StaticModel;
+import org.eclipse.leshan.core.node.LwM2mPath;
 import org.eclipse.leshan.core.node.codec.DefaultLwM2mDecoder;
 import org.eclipse.leshan.core.node.codec.DefaultLwM2mEncoder;
 import org.eclipse.leshan.core.node.codec.LwM2mValueChecker;
@@ -42,9 +46,9 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
  *
  * <p>Arguments: server URI, endpoint, lifetime in seconds, PSK identity or "-", key in hex or "-", length of the
  * connection id or "-", further query parameters as name=value. System properties: "formats", the only content formats
- * it speaks ("TLV,SENML_JSON"; all by default), and "queue", whether it sleeps between updates. Then it obeys lines on
- * standard input ("value 21.5", "send SENML_CBOR /3303/0/5700", "update", "stop") and tells on standard output what
- * happened, a line each.
+ * it speaks ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, and "version" ("1.0"; the
+ * library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
+ * "collect /3303/0/5700", "flush SENML_JSON", "update", "stop") and tells on standard output what happened, a line each.
  */
 public final class LeshanPeer {
     private static final int SERVER_ID = 123;
@@ -59,6 +63,7 @@ public final class LeshanPeer {
 
         List<ObjectModel> models = new ArrayList<>(ObjectLoader.loadDefault());
         models.add(Thermometer.MODEL);
+        models.add(TestObject.MODEL);
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
         objects.setInstancesForObject(
                 LwM2mId.SECURITY,
@@ -74,16 +79,24 @@ public final class LeshanPeer {
         objects.setInstancesForObject(LwM2mId.DEVICE, new PeerDevice());
         Thermometer thermometer = new Thermometer();
         objects.setInstancesForObject(Thermometer.OBJECT, thermometer);
+        objects.setClassForObject(TestObject.OBJECT, TestObject.class);
+        objects.setInstancesForObject(TestObject.OBJECT, TestObject.first());
 
         LeshanClientBuilder builder = new LeshanClientBuilder(endpoint);
         builder.setObjects(objects.createAll());
+        builder.setDataSenders(new ManualDataSender());
         builder.setEndpointsProviders(endpoints(arguments[5]));
         builder.setAdditionalAttributes(queries(arguments));
         String formats = System.getProperty("formats");
         if (formats != null) {
             speakOnly(builder, Stream.of(formats.split(",")).map(ContentFormat::fromName).collect(Collectors.toSet()));
         }
-        DefaultRegistrationEngineFactory engine = new DefaultRegistrationEngineFactory();
+        boolean older = System.getProperty("version", "1.1").equals("1.0");
+        if (older) {
+            builder.setLinkFormatHelper(new LinkFormatHelper(LwM2mVersion.V1_0));
+        }
+        DefaultRegistrationEngineFactory engine =
+                older ? new OlderEngineFactory() : new DefaultRegistrationEngineFactory();
         engine.setCommunicationPeriod(lifetime * 1000 / 2);
         engine.setReconnectOnUpdate(false);
         engine.setQueueMode(Boolean.getBoolean("queue"));
@@ -136,7 +149,12 @@ public final class LeshanPeer {
             switch (words[0]) {
                 case "value" -> thermometer.show(Double.parseDouble(words[1]));
                 case "update" -> client.triggerRegistrationUpdate();
-                case "send" -> send(client, ContentFormat.fromName(words[1]), words[2]);
+                case "send" -> send(
+                        client, ContentFormat.fromName(words[1]), List.of(words).subList(2, words.length));
+                case "collect" -> collector(client)
+                        .collectData(Stream.of(words).skip(1).map(LwM2mPath::new).toList());
+                case "flush" -> collector(client)
+                        .sendCollectedData(server(client), ContentFormat.fromName(words[1]), 10_000, false);
                 case "stop" -> {
                     return;
                 }
@@ -145,9 +163,17 @@ public final class LeshanPeer {
         }
     }
 
-    private static void send(LeshanClient client, ContentFormat format, String path) throws Exception {
-        LwM2mServer server = client.getRegisteredServers().values().iterator().next();
-        SendResponse response = client.getSendService().sendData(server, format, List.of(path), 10_000);
+    private static void send(LeshanClient client, ContentFormat format, List<String> paths) throws Exception {
+        SendResponse response = client.getSendService().sendData(server(client), format, paths, 10_000);
         Narrator.say("sent " + (response == null ? "no-answer" : response.getCode().getName()));
+    }
+
+    /** Keeps values with their times until it is told to send them all. */
+    private static ManualDataSender collector(LeshanClient client) {
+        return client.getSendService().getDataSender(ManualDataSender.DEFAULT_NAME, ManualDataSender.class);
+    }
+
+    private static LwM2mServer server(LeshanClient client) {
+        return client.getRegisteredServers().values().iterator().next();
     }
 }

@@ -1,0 +1,142 @@
+/** Writing a resource: one value, or those of its instances. Checked here, before a sleeping device could refuse it. */
+import { type FormEvent, useState } from "react";
+import type { Asked } from "../../api/actions";
+import { Button } from "../../ui/button";
+import { Dialog, DialogActions } from "../../ui/dialog";
+import css from "./objects.module.css";
+import { type Resource, useTree } from "./tree";
+import { check, editable, type Sent } from "./value";
+import { ValueField } from "./value-field";
+
+type Props = { resource: Resource; onSend: (asked: Asked) => void; onClose: () => void };
+
+/** OMA LwM2M Core 1.1 §7.2: 65535 is reserved. */
+const ID_MAX = 65_534;
+
+export function WriteDialog(props: Props) {
+  return props.resource.is_multiple ? <WriteSeveral {...props} /> : <WriteOne {...props} />;
+}
+
+function About({ path }: { path: string }) {
+  const { name } = useTree();
+  return (
+    <p className="small muted">
+      {name}, <code>{path}</code>
+    </p>
+  );
+}
+
+function WriteOne({ resource, onSend, onClose }: Props) {
+  const { name } = useTree();
+  const [text, setText] = useState(() => editable(resource.value, resource.type));
+  const [wrong, setWrong] = useState<string | null>(null);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const checked = check(text, resource);
+    if ("wrong" in checked) setWrong(checked.wrong);
+    else onSend({ operation: "write", path: resource.path, value: checked.value });
+  };
+  return (
+    <Dialog title={`Write ${resource.name}`} onClose={onClose}>
+      <form onSubmit={submit} className={css.form} noValidate>
+        <About path={resource.path} />
+        <ValueField
+          label={resource.name}
+          shape={resource}
+          text={text}
+          wrong={wrong}
+          autoFocus
+          onText={(typed) => {
+            setText(typed);
+            setWrong(null);
+          }}
+        />
+        <DialogActions>
+          <Button onClick={onClose}>Leave it</Button>
+          <Button look="primary" type="submit">
+            Write to {name}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+type Line = { id: string; text: string; wrong: string | null };
+
+function WriteSeveral({ resource, onSend, onClose }: Props) {
+  const { name } = useTree();
+  const before = valuesOf(resource);
+  const [lines, setLines] = useState<Line[]>(() =>
+    Object.entries(before).map(([id, value]) => ({ id, text: editable(value, resource.type), wrong: null })),
+  );
+  const removed = Object.keys(before).filter((id) => !lines.some((line) => line.id === id));
+  const change = (id: string, text: string) =>
+    setLines(lines.map((line) => (line.id === id ? { id, text, wrong: null } : line)));
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const checked = lines.map((line) => ({ line, result: check(line.text, resource) }));
+    if (checked.some(({ result }) => "wrong" in result)) {
+      setLines(checked.map(({ line, result }) => ({ ...line, wrong: "wrong" in result ? result.wrong : null })));
+      return;
+    }
+    const values: Record<string, Sent> = {};
+    for (const { line, result } of checked) if ("value" in result) values[line.id] = result.value;
+    // Without a removal, only what is another now is written, and what the device has beside it stays.
+    const changed = Object.entries(values).filter(([id, value]) => !(id in before) || before[id] !== value);
+    if (removed.length > 0) onSend({ operation: "write", path: resource.path, values, partial: false });
+    else if (changed.length === 0) onClose();
+    else onSend({ operation: "write", path: resource.path, values: Object.fromEntries(changed), partial: true });
+  };
+  return (
+    <Dialog title={`Write ${resource.name}`} onClose={onClose}>
+      <form onSubmit={submit} className={css.form} noValidate>
+        <About path={resource.path} />
+        {lines.map((line) => (
+          <div key={line.id} className={css.line}>
+            <ValueField
+              label={`${resource.name} ${line.id}`}
+              shape={resource}
+              text={line.text}
+              wrong={line.wrong}
+              onText={(text) => change(line.id, text)}
+            />
+            <Button onClick={() => setLines(lines.filter((each) => each.id !== line.id))}>
+              Remove<span className="sr"> {line.id}</span>
+            </Button>
+          </div>
+        ))}
+        {lines.length === 0 && <p className="muted">It has no value, as far as we know.</p>}
+        <Add ids={lines.map((line) => line.id)} onAdd={(id) => setLines([...lines, { id, text: "", wrong: null }])} />
+        {removed.length > 0 && (
+          <p className="small muted" role="status">
+            All instances are written anew, without {removed.join(", ")}. One that we never read is lost, too.
+          </p>
+        )}
+        <DialogActions>
+          <Button onClick={onClose}>Leave it</Button>
+          <Button look="primary" type="submit">
+            Write to {name}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+function valuesOf(resource: Resource): Record<string, unknown> {
+  const { value } = resource;
+  if (value === null || value === undefined) return {};
+  return typeof value === "object" && !Array.isArray(value) ? { ...value } : { "0": value };
+}
+
+function Add({ ids, onAdd }: { ids: string[]; onAdd: (id: string) => void }) {
+  const next = String(ids.length === 0 ? 0 : Math.min(ID_MAX, Math.max(...ids.map(Number)) + 1));
+  return (
+    <div>
+      <Button blockedBy={ids.includes(next) ? "There is no number left." : null} onClick={() => onAdd(next)}>
+        Add one
+      </Button>
+    </div>
+  );
+}
