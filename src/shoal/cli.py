@@ -44,6 +44,7 @@ FLAGS = (
     "tls_key",
     "allow_plain_coap",
     "allow_plain_http",
+    "objects",
     "enclosure_option",
     "database",
     "kafka",
@@ -167,6 +168,7 @@ def _serving(command: argparse.ArgumentParser) -> None:
     _listening(command)
     command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
+    command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     _neighbours(command)
     _web_arguments(command)
 
@@ -186,6 +188,8 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
         command.add_argument("--api", metavar="HOST:PORT", help=fields["api"].description)
     else:
         command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
+    if role in {Role.API, Role.GATEWAY}:
+        command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     if role is Role.GATEWAY:
         _listening(command)
 

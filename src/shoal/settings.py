@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     public_coap: str | None = Field(
         None, description="coaps://HOST:PORT under which devices reach us, where that is not the listener's own address"
     )
+    objects: Path | None = Field(
+        None, description="folder with OMA XML files (LWM2M.xml) of further object definitions, or one such file"
+    )
     enclosure_option: int | None = Field(
         None,
         ge=65_000,

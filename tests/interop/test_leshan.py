@@ -147,7 +147,7 @@ async def test_what_it_sends_is_answered_once_we_have_it(
     assert _values(reported) == {TEMPERATURE: 8.125}
 
 
-@pytest.mark.parametrize("content_format", ["TLV", "SENML_JSON", "SENML_CBOR"])
+@pytest.mark.parametrize("content_format", ["TLV", "JSON", "SENML_JSON", "SENML_CBOR"])
 async def test_a_client_that_speaks_one_format_only_is_spoken_to_in_that(
     server: Server, listener: Listener, content_format: str
 ) -> None:
@@ -165,6 +165,23 @@ async def test_a_client_that_speaks_one_format_only_is_spoken_to_in_that(
         await peer.says("written /3/0/15 Atlantic/Faroe")
         reported = await listener.hears(Reported, lambda event: _values(event).get(TEMPERATURE) == -3.5)
         assert (reported.via, _values(reported)["/3303/0/5701"]) == ("notify", "Cel")
+
+
+@pytest.mark.parametrize("content_format", ["TEXT", "CBOR"])
+async def test_a_client_that_speaks_of_single_values_only_is_asked_for_them(
+    server: Server, listener: Listener, content_format: str
+) -> None:
+    uri = server.addresses[0]
+    async with leshan(uri, NAME, identity=NAME, key_hex=KEY.hex(), formats=[content_format]) as peer:
+        await peer.says("registered")
+
+        assert await server.read(NAME, "/3/0/9") == 87
+        await server.write(NAME, "/3/0/15", "Atlantic/Faroe")
+        await server.observe(NAME, TEMPERATURE)
+        await peer.tell("value -3.5")
+
+        await peer.says("written /3/0/15 Atlantic/Faroe")
+        await listener.hears(Reported, lambda event: _values(event).get(TEMPERATURE) == -3.5)
 
 
 async def test_it_renews_and_says_goodbye(peer: LeshanPeer, server: Server, listener: Listener) -> None:

@@ -27,3 +27,16 @@ pub const TEXT_OLD: u16 = 1541;
 pub const TLV_OLD: u16 = 1542;
 /// JSON of LwM2M 1.0, under the number that clients from before the registration still use.
 pub const JSON_OLD: u16 = 1543;
+/// Opaque bytes, under the number that clients from before the registration still use.
+pub const OPAQUE_OLD: u16 = 1544;
+
+/// The registered number of a content format: drafts of LwM2M 1.0 numbered its four otherwise.
+pub const fn registered(format: u16) -> u16 {
+    match format {
+        TEXT_OLD => TEXT_PLAIN,
+        TLV_OLD => TLV,
+        JSON_OLD => JSON,
+        OPAQUE_OLD => OCTET_STREAM,
+        other => other,
+    }
+}

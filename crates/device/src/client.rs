@@ -85,7 +85,7 @@ impl From<Vec<Path>> for Readings {
 /// An LwM2M client as a state machine.
 pub struct Device {
     pub(crate) config: Config,
-    pub(crate) definitions: &'static Definitions,
+    pub(crate) definitions: Definitions,
     pub(crate) tree: Tree,
     pub(crate) attributes: BTreeMap<Path, Attributes>,
     pub(crate) relations: Vec<Relation>,
@@ -141,13 +141,13 @@ pub(crate) struct Told {
 
 impl Device {
     /// A device that is switched off. `now` is where its own clock begins.
-    pub fn new(config: Config, definitions: &'static Definitions, now: Instant) -> Self {
+    pub fn new(config: Config, definitions: &Definitions, now: Instant) -> Self {
         let requests = Requests::new(Transmission::default(), config.seed);
         let told = Told { lifetime_s: config.lifetime_s, objects: [0; 8] };
         let version = config.version;
         Self {
             config,
-            definitions,
+            definitions: definitions.clone(),
             tree: Tree::default(),
             attributes: BTreeMap::new(),
             relations: Vec::new(),

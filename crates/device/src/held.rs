@@ -132,12 +132,12 @@ impl Device {
     fn check_again(&self, work: Work) -> Result<Work, Code> {
         match work {
             Work::Write { mode, path, records } => {
-                let records = self.tree.check_write(&path, records, self.definitions)?;
+                let records = self.tree.check_write(&path, records, &self.definitions)?;
                 Ok(Work::Write { mode, path, records })
             }
-            Work::Delete { path } => self.tree.check_delete(&path, self.definitions).map(|()| Work::Delete { path }),
+            Work::Delete { path } => self.tree.check_delete(&path, &self.definitions).map(|()| Work::Delete { path }),
             Work::Execute { path, arguments } => {
-                self.tree.execute(&path, self.definitions).map(|()| Work::Execute { path, arguments })
+                self.tree.execute(&path, &self.definitions).map(|()| Work::Execute { path, arguments })
             }
             // A read looks at the tree when it is carried out, and what an owner put into a new instance belongs there.
             work @ (Work::Look { .. } | Work::Create { .. }) => Ok(work),

@@ -25,10 +25,10 @@ pub use download::Begun;
 pub use dtls::OwnCertificate;
 pub use event::{Asked, Event};
 pub use held::Guard;
-pub use lwm2m::{Operations, Path, Record, Value, Version};
+pub use lwm2m::{Definitions, Operations, Path, Record, Value, Version};
 pub use tree::{Mode, Tree};
 
-/// The definitions of all objects that this build knows.
-pub fn definitions() -> &'static lwm2m::Definitions {
-    lwm2m::Definitions::embedded()
+/// The definitions of all objects that this build knows; a device may have been given more.
+pub fn definitions() -> &'static Definitions {
+    Definitions::embedded()
 }

@@ -108,8 +108,8 @@ impl Device {
         let keep = self.keep(&self.relations[index], all);
         let relation = &mut self.relations[index];
         let records = match relation.paths.as_slice() {
-            [path] if !relation.is_composite => self.tree.read(path, self.definitions)?,
-            paths => self.tree.read_composite(paths, self.definitions),
+            [path] if !relation.is_composite => self.tree.read(path, &self.definitions)?,
+            paths => self.tree.read_composite(paths, &self.definitions),
         };
         let is_worth_it = relation.evaluate(now, &records, members, all);
         if keep == 0 {
@@ -131,7 +131,7 @@ impl Device {
         };
         let base = if relation.is_composite { Path::ROOT } else { relation.paths[0] };
         let format = relation.format;
-        let payload = codec::encode(format, &base, &carried, self.definitions).map_err(|_| Code::NOT_ACCEPTABLE)?;
+        let payload = codec::encode(format, &base, &carried, &self.definitions).map_err(|_| Code::NOT_ACCEPTABLE)?;
         let is_confirmable = all.con.unwrap_or(self.tree.of_server(server_object::NOTIFICATION_MODE) == Some(1));
         self.send_notification(now, index, records, &payload, is_confirmable || keep > 0);
         Ok(())

@@ -139,7 +139,7 @@ impl Device {
         request.queries.extend(self.config.queries.iter().map(|(name, value)| format!("{name}={value}")));
         request.options = self.enclosure_option();
         request.content_format = Some(content_format::LINK_FORMAT);
-        self.tree.registered(&self.config.root, self.version, self.definitions).write(&mut request.payload);
+        self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut request.payload);
         self.told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&request.payload) };
         self.ask(now, request, Ticket::Register);
     }
@@ -152,7 +152,7 @@ impl Device {
             request.queries.push(format!("lt={}", self.config.lifetime_s));
         }
         let mut links = Vec::new();
-        self.tree.registered(&self.config.root, self.version, self.definitions).write(&mut links);
+        self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut links);
         let told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&links) };
         if told.objects != self.told.objects {
             request.content_format = Some(content_format::LINK_FORMAT);
@@ -194,7 +194,7 @@ impl Device {
                 .map(|record| Record { time: record.time.filter(|time| is_writable_time(*time)), ..record })
                 .collect(),
             Readings::Now(paths) => {
-                paths.iter().flat_map(|path| self.tree.read(path, self.definitions).unwrap_or_default()).collect()
+                paths.iter().flat_map(|path| self.tree.read(path, &self.definitions).unwrap_or_default()).collect()
             }
         };
         if records.is_empty() {
@@ -202,7 +202,7 @@ impl Device {
         }
         let mut request = Request::new(Code::POST, "/dp");
         request.content_format = Some(content_format::SENML_CBOR);
-        request.payload = lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, self.definitions)
+        request.payload = lwm2m::codec::encode(content_format::SENML_CBOR, &Path::ROOT, &records, &self.definitions)
             .map_err(|error| error.to_string())?;
         Ok(request)
     }

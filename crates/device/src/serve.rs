@@ -157,13 +157,13 @@ impl Device {
             Code::PUT => self.writing(Mode::Replace, path, message, body)?,
             Code::POST if path.depth() == 1 => self.creating(&path, message, body)?,
             Code::POST if path.depth() == 3 && self.is_executed(&path, message) => {
-                self.tree.execute(&path, self.definitions)?;
+                self.tree.execute(&path, &self.definitions)?;
                 let arguments = arguments_json(body).ok_or(Code::BAD_REQUEST)?;
                 Work::Execute { path, arguments }
             }
             Code::POST => self.writing(Mode::Update, path, message, body)?,
             Code::DELETE => {
-                self.tree.check_delete(&path, self.definitions)?;
+                self.tree.check_delete(&path, &self.definitions)?;
                 Work::Delete { path }
             }
             _ => return Err(Code::METHOD_NOT_ALLOWED),
@@ -187,7 +187,7 @@ impl Device {
                 depth = Some(levels.parse().ok().filter(|levels| *levels <= 3).ok_or(Code::BAD_REQUEST)?);
             }
         }
-        let links = self.tree.discover(path, depth, self.version, &self.attributes, self.definitions)?;
+        let links = self.tree.discover(path, depth, self.version, &self.attributes, &self.definitions)?;
         let mut payload = Vec::new();
         Links { root: self.config.root.clone(), ..Links::new(links) }.write(&mut payload);
         Ok(Reply { format: Some(content_format::LINK_FORMAT), payload, ..Reply::from(Code::CONTENT) })
@@ -231,7 +231,7 @@ impl Device {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
         let records = self.decoded(&path, message, body).map_err(|error| error.code())?;
-        let records = self.tree.check_write(&path, records, self.definitions)?;
+        let records = self.tree.check_write(&path, records, &self.definitions)?;
         Ok(Work::Write { mode, path, records })
     }
 
@@ -245,7 +245,7 @@ impl Device {
             decoded => decoded,
         };
         let records = records.map_err(|error| error.code())?;
-        let (instance, records) = self.tree.check_create(path.object, records, self.definitions)?;
+        let (instance, records) = self.tree.check_create(path.object, records, &self.definitions)?;
         Ok(Work::Create { instance, records })
     }
 
@@ -254,7 +254,7 @@ impl Device {
             Work::Look { paths, is_composite } => self.look(now, message, paths, is_composite),
             Work::Write { mode, path, records } => {
                 let written: Vec<Path> = records.iter().map(|record| record.path).collect();
-                for gone in self.tree.write(mode, &path, records, self.definitions) {
+                for gone in self.tree.write(mode, &path, records, &self.definitions) {
                     self.events.push_back(Event::Removed { path: gone });
                 }
                 for path in written {
@@ -300,8 +300,8 @@ impl Device {
         is_composite: bool,
     ) -> Result<Reply, Code> {
         let records = match paths.as_slice() {
-            [path] if !is_composite => self.tree.read(path, self.definitions)?,
-            paths => self.tree.read_composite(paths, self.definitions),
+            [path] if !is_composite => self.tree.read(path, &self.definitions)?,
+            paths => self.tree.read_composite(paths, &self.definitions),
         };
         let base = if is_composite { Path::ROOT } else { paths.first().copied().unwrap_or(Path::ROOT) };
         let format = match message.accept() {
@@ -317,7 +317,7 @@ impl Device {
             Some(_) => Code::NOT_ACCEPTABLE,
             None => error.code(),
         };
-        let payload = codec::encode(format, &base, &records, self.definitions).map_err(unsuitable)?;
+        let payload = codec::encode(format, &base, &records, &self.definitions).map_err(unsuitable)?;
         let mut reply = Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) };
         match message.observe() {
             // A later block of a large notification repeats the option; it begins nothing (RFC 7959 §2.6).
@@ -355,7 +355,7 @@ impl Device {
             return Err(DecodeError::UnsupportedFormat { format });
         }
         // A relative SenML time in a write has no meaning here.
-        codec::decode(format, path, body, 0.0, self.definitions)
+        codec::decode(format, path, body, 0.0, &self.definitions)
     }
 
     fn tell_written(&mut self, path: &Path) {

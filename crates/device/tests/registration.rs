@@ -28,7 +28,11 @@ fn a_device_registers_with_all_it_has() {
     assert_eq!(register.queries, ["ep=oxy-0417", "lt=300", "lwm2m=1.1", "b=U", "farm=3"]);
     assert_eq!(register.format, Some(coap::content_format::LINK_FORMAT));
     assert!(register.options.contains(&(65_001, b"north pen".to_vec())));
-    assert!(register.text().starts_with(r#"</>;rt="oma.lwm2m";ct="112 110 11542","#), "{}", register.text());
+    assert!(
+        register.text().starts_with(r#"</>;rt="oma.lwm2m";ct="112 110 11544 11542 11543 60 0 42","#),
+        "{}",
+        register.text()
+    );
     assert!(register.text().contains("</3/0>") && register.text().contains("</3303/0>"), "{}", register.text());
     assert!(!register.text().contains("</0/"), "keys are nobody's business");
     assert_eq!(world.events, [Event::Registered]);

@@ -26,7 +26,7 @@ fn a_resource_reads_as_text_and_an_instance_in_the_format_that_was_asked_for() {
 
     let battery = world.ask(Code::GET, "/3/0/9");
     assert_eq!((battery.code, battery.format, battery.text().as_str()), (Code::CONTENT, Some(TEXT_PLAIN), "87"));
-    for format in [SENML_CBOR, SENML_JSON, TLV] {
+    for format in [SENML_CBOR, SENML_JSON, LWM2M_CBOR, TLV, JSON, TLV_OLD, JSON_OLD] {
         let device = world.ask_with(Code::GET, "/3/0", |message| message.accept(format));
         assert_eq!((device.code, device.format), (Code::CONTENT, Some(format)));
         let read: Vec<String> = values(&device, "/3/0").into_iter().map(|(at, _)| at).collect();
@@ -66,6 +66,22 @@ fn a_write_is_told_to_the_owner_and_a_wrong_one_changes_nothing() {
     assert_eq!(no_format.code, Code::UNSUPPORTED_CONTENT_FORMAT);
     assert_eq!(world.events, [Event::Written { path: path("/3/0/15"), value: b"\"UTC\"".to_vec() }]);
     assert_eq!(world.device.get(&path("/3/0/9")), Some(&Value::Integer(87)));
+}
+
+#[test]
+fn a_value_is_read_and_written_in_every_format() {
+    let mut world = World::registered(config());
+    let record = |text: &str| [Record::new(path("/3/0/15"), Value::String(text.to_owned()))];
+
+    for format in [SENML_CBOR, SENML_JSON, LWM2M_CBOR, TLV, JSON, CBOR, TEXT_PLAIN, TLV_OLD, JSON_OLD, TEXT_OLD] {
+        let name = format!("UTC {format}");
+        let payload = codec::encode(format, &path("/3/0/15"), &record(&name), definitions()).unwrap();
+        let written = world.ask_with(Code::PUT, "/3/0/15", |message| message.content_format(format).payload(payload));
+        let read = world.ask_with(Code::GET, "/3/0/15", |message| message.accept(format));
+
+        assert_eq!((written.code, read.code, read.format), (Code::CHANGED, Code::CONTENT, Some(format)));
+        assert_eq!(values(&read, "/3/0/15"), [("/3/0/15".to_owned(), Value::String(name))]);
+    }
 }
 
 #[test]

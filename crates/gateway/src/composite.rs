@@ -13,10 +13,11 @@ use crate::conclusions::unix_s;
 use crate::content::{Understood, content_json, records_of, write_failures};
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Errand, Task};
+use crate::formats::{Content, Refused, choose};
 use crate::gateway::Gateway;
 use crate::intent::Target;
 use crate::limits::COMPOSITE_PATHS_MAX;
-use crate::operation::{Manner, format_bit, formats};
+use crate::operation::Manner;
 use crate::parts::{Parts, passed_over};
 use crate::registrations::Objects;
 use crate::timers::Now;
@@ -69,23 +70,26 @@ impl Device {
     }
 
     /// The content format for several paths at once, unless it lacks one of these, or is of 1.0.
-    pub(crate) fn composite_format(&self, needed: u8, formats_refused: u8) -> Option<u16> {
+    pub(crate) fn composite_format(&self, needed: u8, formats_refused: Refused) -> Option<u16> {
         let registration = self.registration.as_ref().filter(|_| self.lacking() & needed == 0)?;
-        composite_format(
-            registration.version,
-            &registration.objects.content_formats,
-            self.formats_refused | formats_refused,
-        )
-        .or_else(|| composite_format(registration.version, &registration.objects.content_formats, formats_refused))
+        let (version, understood) = (registration.version, &registration.objects.content_formats);
+        composite_format(version, understood, self.formats_refused.and(formats_refused))
+            .or_else(|| composite_format(version, understood, formats_refused))
     }
 }
 
-fn composite_format(version: Version, understood: &[u16], refused: u8) -> Option<u16> {
-    let can_hold = |format: &u16| lwm2m::codec::encode_paths(*format, &[]).is_ok();
-    let is_refused = |format: u16| refused & format_bit(format) != 0;
+fn composite_format(version: Version, understood: &[u16], mut refused: Refused) -> Option<u16> {
     // OMA LwM2M Core 1.0 has no composite operations.
-    let all = if version == Version::V1_0 { Vec::new() } else { formats(version, understood) };
-    all.into_iter().find(|format| can_hold(format) && !is_refused(*format))
+    if version == Version::V1_0 {
+        return None;
+    }
+    loop {
+        let format = choose(version, understood, Content::Tree, refused)?;
+        if lwm2m::codec::encode_paths(format, &[]).is_ok() {
+            return Some(format);
+        }
+        refused = refused.with(format);
+    }
 }
 
 impl Operation {
@@ -218,7 +222,7 @@ impl Gateway {
         if is_observed && device.composite_format(operation.needs(), task.formats_refused).is_some() {
             return Ok(());
         }
-        let manner = Manner::for_any(&self.definitions);
+        let manner = Manner::for_any(self.definitions_of(index));
         task.parts = Some(Box::new(Parts::new(&manner, asked, 0)?));
         self.stats.composites_divided += 1;
         Ok(())
@@ -266,11 +270,10 @@ impl Gateway {
 
     /// Goes on with single operations. Returns the task if it is none of several paths.
     fn split(&mut self, index: DeviceIndex, task: Task, proof: u8) -> Option<Task> {
-        let manner = Manner::for_any(&self.definitions);
         self.stats.composites_divided += 1;
         match task.errand {
             Errand::Asked(asked) => {
-                let Ok(parts) = Parts::new(&manner, &asked, proof) else {
+                let Ok(parts) = Parts::new(&Manner::for_any(self.definitions_of(index)), &asked, proof) else {
                     return Some(Task { errand: Errand::Asked(asked), ..task });
                 };
                 let task = Task { parts: Some(Box::new(parts)), ..Task::from(Errand::Asked(asked)) };
@@ -293,10 +296,11 @@ impl Gateway {
     pub(crate) fn understand_composite(
         &self,
         now: Now,
+        index: DeviceIndex,
         asked: &Asked,
         answered: &Answered,
     ) -> Result<Understood, String> {
-        let records = records_of(&Path::ROOT, answered, unix_s(now), &self.definitions)?;
+        let records = records_of(&Path::ROOT, answered, unix_s(now), self.definitions_of(index))?;
         let mut body = content_json(&records);
         write_failures(&mut body, &passed_over(&asked.paths, &records));
         Ok(Understood { body: Some(body), readings: records })

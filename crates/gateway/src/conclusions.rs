@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use coap::Code;
 use coap::exchange::{Answered, Outcome as Fate};
-use lwm2m::{Links, Record};
+use lwm2m::{Definitions, Links, Record};
 
 use crate::command::{Answer, Operation, Outcome};
 use crate::content::{Understood, records_of, understand, write_record};
 use crate::devices::DeviceIndex;
 use crate::dialog::{Asked, Errand, Task, UnderWay};
 use crate::event::foreign;
+use crate::formats::choose;
 use crate::gateway::{Gateway, device_event};
 use crate::intent::{Target, Wish};
 use crate::observations::Terms;
-use crate::operation::{choose, format_bit};
 use crate::timers::Now;
 
 impl Gateway {
@@ -23,7 +23,7 @@ impl Gateway {
         let UnderWay { mut task, format, began_at, .. } = under_way;
         match fate {
             Fate::Answered(answered) if is_format_refused(&answered) && self.has_other_format(index, &task, format) => {
-                task.formats_refused |= format_bit(format);
+                task.formats_refused = task.formats_refused.with(format);
                 // This was an answer: it does not count as one of the sendings in vain.
                 task.sendings = 0;
                 if let Some(dialog) = self.dialog(index) {
@@ -35,7 +35,7 @@ impl Gateway {
                     && let Some(device) = self.directory.get_mut(index)
                 {
                     // Only now is it known that the format was what the device did not like.
-                    device.formats_refused |= task.formats_refused;
+                    device.formats_refused = device.formats_refused.and(task.formats_refused);
                 }
                 let trip = now.monotonic.saturating_duration_since(began_at);
                 if let Some(task) = self.split_refused(index, task, &answered) {
@@ -95,24 +95,36 @@ impl Gateway {
     }
 
     fn has_other_format(&self, index: DeviceIndex, task: &Task, format: u16) -> bool {
-        let Some(registration) = self.directory.get(index).and_then(|device| device.registration.as_ref()) else {
-            return false;
-        };
-        let refused = task.formats_refused | format_bit(format);
+        let Some(device) = self.directory.get(index) else { return false };
+        let Some(registration) = device.registration.as_ref() else { return false };
+        let refused = task.formats_refused.with(format);
         if let Some(operation) = task.composite() {
-            let device = self.directory.get(index);
-            return device.is_some_and(|device| device.composite_format(operation.needs(), refused).is_some());
+            return device.composite_format(operation.needs(), refused).is_some();
         }
         let has_format = match &task.errand {
-            Errand::Asked(asked) => !matches!(
-                asked.operation,
-                Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
-            ),
+            // A file goes as the bytes it is.
+            Errand::Asked(asked) => {
+                asked.push().is_none()
+                    && !matches!(
+                        asked.operation,
+                        Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
+                    )
+            }
             Errand::Observe(wish) => wish.writes.is_empty(),
             Errand::Read(_) => true,
             Errand::Cancel(_) | Errand::Rest(_) => false,
         };
-        has_format && choose(registration.version, &registration.objects.content_formats, refused).is_some()
+        // What was refused already comes again where nothing else can say it: a Create that leaves the id to the device.
+        if !has_format || task.formats_refused.contains(format) {
+            return false;
+        }
+        let content = task.content(device.definitions(&self.definitions));
+        choose(registration.version, &registration.objects.content_formats, content, refused).is_some()
+    }
+
+    /// What the values of a device mean.
+    pub(crate) fn definitions_of(&self, index: DeviceIndex) -> &Definitions {
+        self.directory.get(index).map_or(&self.definitions, |device| device.definitions(&self.definitions))
     }
 
     /// What a device's answer is to the caller.
@@ -146,9 +158,12 @@ impl Gateway {
         }
         let registration = self.directory.get(index).and_then(|device| device.registration.as_ref());
         let root = registration.map_or("", |registration| registration.objects.root.as_str());
+        let definitions = self.definitions_of(index);
         let understood: Result<Understood, String> = match asked.operation {
-            Operation::ReadComposite | Operation::ObserveComposite => self.understand_composite(now, asked, answered),
-            operation => understand(operation, &asked.named_path(), root, answered, unix_s(now), &self.definitions),
+            Operation::ReadComposite | Operation::ObserveComposite => {
+                self.understand_composite(now, index, asked, answered)
+            }
+            operation => understand(operation, &asked.named_path(), root, answered, unix_s(now), definitions),
         };
         match understood {
             Ok(understood) => {
@@ -165,7 +180,8 @@ impl Gateway {
     fn conclude_errand(&mut self, now: Now, index: DeviceIndex, errand: Errand, answered: &Answered) {
         match errand {
             Errand::Read(path) if answered.code.is_success() => {
-                match records_of(&path, answered, unix_s(now), &self.definitions) {
+                let records = records_of(&path, answered, unix_s(now), self.definitions_of(index));
+                match records {
                     Ok(records) => self.note_records(now, index, &records),
                     Err(detail) => {
                         self.note_refused(now, index, "read", Code::BAD_REQUEST, "payload_invalid", &detail);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
-use lwm2m::Path;
+use lwm2m::{Definitions, Path};
 use zeroize::Zeroizing;
 
 use crate::command::{DeviceEntry, Security};
 use crate::composite::Lacking;
 use crate::dialog::Dialog;
 use crate::error::EntryError;
+use crate::formats::Refused;
 use crate::intent::{Intent, Pattern};
 use crate::limits::{
     ACK_TIMEOUT_MAX, DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, RANDOM_FACTOR_MAX, READS_PER_DEVICE_MAX,
@@ -45,13 +46,20 @@ pub(crate) struct Device {
     pub(crate) is_awake_due: bool,
     /// A second, and how many refusals were told in it: see [`crate::limits::REFUSALS_TOLD_MAX`].
     pub(crate) refusals_told: (u32, u8),
-    /// Content formats that it refused where another one served: see [`crate::operation::format_bit`].
-    pub(crate) formats_refused: u8,
+    /// Content formats that it refused where another one served: see [`crate::formats`].
+    pub(crate) formats_refused: Refused,
     /// What of composite operations it turned out not to know.
     pub(crate) lacking: Option<Box<Lacking>>,
     pub(crate) dialog: Option<Box<Dialog>>,
     pub(crate) expiry: Slot,
     pub(crate) downlink: Slot,
+}
+
+impl Device {
+    /// What its values mean: by the versions that it registered, else by the newest of `all`.
+    pub(crate) fn definitions<'a>(&'a self, all: &'a Definitions) -> &'a Definitions {
+        self.registration.as_ref().map_or(all, |registration| &registration.objects.definitions)
+    }
 }
 
 /// What we want of a device; many share one.
@@ -242,7 +250,7 @@ impl Directory {
             heard_unix_ms: 0,
             is_awake_due: false,
             refusals_told: (0, 0),
-            formats_refused: 0,
+            formats_refused: Refused::default(),
             lacking: None,
             dialog: None,
             expiry: None,

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use coap::exchange::{Requests, Transmission};
-use lwm2m::Path;
+use lwm2m::{Definitions, Path};
 use serde_json::Value as Json;
 
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::devices::Profile;
 use crate::files::ROOT;
+use crate::formats::{Content, Refused};
 use crate::intent::{Target, Wish};
 use crate::limits::BODY_BYTES_MAX;
 use crate::observations::{Observation, Rest};
@@ -32,7 +33,7 @@ pub(crate) struct Task {
     pub(crate) errand: Errand,
     pub(crate) sendings: u8,
     /// Content formats that the device refused for this very thing.
-    pub(crate) formats_refused: u8,
+    pub(crate) formats_refused: Refused,
     /// Of a file that is pushed: how much of it the device has acknowledged.
     pub(crate) carried: u64,
     /// Of a composite that goes as single operations: those.
@@ -80,11 +81,29 @@ pub(crate) struct UnderWay {
 
 impl From<Errand> for Task {
     fn from(errand: Errand) -> Self {
-        Self { errand, sendings: 0, formats_refused: 0, carried: 0, parts: None }
+        Self { errand, sendings: 0, formats_refused: Refused::default(), carried: 0, parts: None }
     }
 }
 
 impl Task {
+    /// What its request or the answer has to carry.
+    pub(crate) fn content(&self, definitions: &Definitions) -> Content {
+        if let Some(parts) = &self.parts {
+            return parts.content(definitions);
+        }
+        let of_target = |target: &Target| match target {
+            Target::Single(path) => Content::at(path, definitions),
+            Target::Composite(_) => Content::Tree,
+        };
+        match &self.errand {
+            Errand::Asked(asked) => Content::of(asked.operation, &asked.path, asked.body.as_deref(), definitions),
+            Errand::Read(path) => Content::at(path, definitions),
+            Errand::Cancel(target) => of_target(target),
+            Errand::Observe(wish) => of_target(&wish.target),
+            Errand::Rest(rest) => of_target(&rest.target),
+        }
+    }
+
     /// Whether doing it twice is as good as doing it once: it may be sent again when nobody knows whether it arrived.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.errand {

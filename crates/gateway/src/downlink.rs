@@ -12,11 +12,12 @@ use crate::command::{Answer, Operation, Outcome, Request};
 use crate::composite::paths_of;
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Dialog, Errand, Task, UnderWay};
+use crate::formats::{Content, Refused, choose};
 use crate::gateway::Gateway;
 use crate::intent::Target;
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, SENDINGS_MAX, WAITING_MAX, WAITING_PER_DEVICE_MAX};
 use crate::observations::Observation;
-use crate::operation::{Manner, choose};
+use crate::operation::Manner;
 use crate::peers::{Peer, PeerKey};
 use crate::registrations::is_awake;
 use crate::sessions::post;
@@ -61,7 +62,8 @@ impl Gateway {
     /// The paths of a composite, if the request makes sense for this device.
     fn check(&self, device: &Device, request: &Request) -> Result<Box<[Path]>, String> {
         let paths = paths_of(request.operation, request.body.as_ref())?;
-        let mut manner = Manner::for_any(&self.definitions);
+        let definitions = device.definitions(&self.definitions);
+        let mut manner = Manner::for_any(definitions);
         if let Some(registration) = &device.registration {
             manner.version = registration.version;
             if request.operation == Operation::WriteAttributes && !registration.objects.covers(&request.path) {
@@ -69,7 +71,8 @@ impl Gateway {
             }
         }
         if request.operation.needs() == 0 {
-            manner.format = self.format_for(device, 0);
+            let content = Content::of(request.operation, &request.path, request.body.as_ref(), definitions);
+            manner.format = self.format_for(device, content, Refused::default());
         }
         manner.plan(request.operation, &request.path, request.body.as_ref())?;
         Ok(paths)
@@ -125,13 +128,13 @@ impl Gateway {
     }
 
     /// The content format to speak with a device: the best that it has not refused.
-    pub(crate) fn format_for(&self, device: &Device, formats_refused: u8) -> u16 {
+    pub(crate) fn format_for(&self, device: &Device, content: Content, refused: Refused) -> u16 {
         let (version, understood) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.content_formats.as_slice()),
             None => (lwm2m::Version::V1_1, [].as_slice()),
         };
-        choose(version, understood, device.formats_refused | formats_refused)
-            .or_else(|| choose(version, understood, formats_refused))
+        choose(version, understood, content, device.formats_refused.and(refused))
+            .or_else(|| choose(version, understood, content, refused))
             .unwrap_or(coap::content_format::TEXT_PLAIN)
     }
 
@@ -326,16 +329,17 @@ impl Gateway {
     /// A task as a request of CoAP, in the best format for this device.
     fn plan(&mut self, index: DeviceIndex, task: &Task) -> Result<(u16, CoapRequest), String> {
         let device = self.directory.get(index).ok_or("no such device")?;
+        let definitions = device.definitions(&self.definitions);
         let format = match task.composite() {
             Some(operation) => device.composite_format(operation.needs(), task.formats_refused),
             None => None,
         };
-        let format = format.unwrap_or_else(|| self.format_for(device, task.formats_refused));
+        let format = format.unwrap_or_else(|| self.format_for(device, task.content(definitions), task.formats_refused));
         let (version, root) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.root.as_str()),
             None => (lwm2m::Version::V1_1, ""),
         };
-        let manner = Manner { version, root, format, definitions: &self.definitions };
+        let manner = Manner { version, root, format, definitions };
         let observations = device.dialog.as_ref().map_or([].as_slice(), |dialog| dialog.observations.as_slice());
         let request = match &task.errand {
             Errand::Asked(asked) => {
@@ -375,7 +379,7 @@ impl Gateway {
                 CoapRequest { accept, begun: Some(rest.begun.clone()), ..request }
             }
         };
-        Ok((format, request))
+        Ok((request.content_format.or(request.accept).unwrap_or(format), request))
     }
 
     /// Gives up what is not worth sending any more.

@@ -145,6 +145,7 @@ impl Gateway {
         Ok(Self {
             heartbeat_at: options.heartbeat.map(|every| now.monotonic + every),
             options,
+            object_lists: ObjectLists::new(Arc::clone(&definitions), hasher.clone()),
             definitions,
             directory: Directory::new(hasher.clone()),
             peers: Peers::new(hasher.clone()),
@@ -155,7 +156,6 @@ impl Gateway {
             server,
             authorities: Authorities::default(),
             random,
-            object_lists: ObjectLists::new(hasher.clone()),
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),
             awake: VecDeque::new(),

@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn objects(paths: &[&str]) -> Objects {
-        Objects::of_paths(paths.iter().map(|text| (path(text), None)).collect())
+        Objects::of_paths(paths.iter().map(|text| (path(text), None)).collect(), lwm2m::Definitions::embedded())
     }
 
     fn expanded(pattern: &str, registered: &[&str]) -> Vec<String> {

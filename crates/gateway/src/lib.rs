@@ -18,6 +18,7 @@ mod downlink;
 mod error;
 mod event;
 mod files;
+mod formats;
 mod gateway;
 mod intent;
 pub mod limits;

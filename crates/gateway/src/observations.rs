@@ -13,6 +13,7 @@ use crate::conclusions::unix_s;
 use crate::content::records_of;
 use crate::devices::DeviceIndex;
 use crate::dialog::{Errand, Task};
+use crate::formats::Refused;
 use crate::gateway::{Gateway, device_event};
 use crate::intent::{Goal, Target, Wish, name_of, queries_of};
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, RESTS_PER_DEVICE_MAX};
@@ -114,7 +115,7 @@ impl Gateway {
     fn goals(&self, index: DeviceIndex) -> Option<(Vec<Goal>, Version)> {
         let device = self.directory.get(index)?;
         let registration = device.registration.as_ref().filter(|registration| registration.is_told)?;
-        let has_composite = device.composite_format(lacks::OBSERVE | lacks::THIS_GROUP, 0).is_some();
+        let has_composite = device.composite_format(lacks::OBSERVE | lacks::THIS_GROUP, Refused::default()).is_some();
         let goals = device.profile.goals(registration.version, &registration.objects, has_composite);
         Some((goals, registration.version))
     }
@@ -161,7 +162,7 @@ impl Gateway {
         let attributes = Arc::clone(&observation.attributes);
         dialog.observations.push(observation);
         // A path that it has not, or does not show, is left out without a word.
-        let (reported, left_out) = self.shared_out(now, &terms.target, answered);
+        let (reported, left_out) = self.shared_out(now, index, &terms.target, answered);
         self.note_observation(now, index, &reported, "established", Some(answered.code), &attributes);
         for path in left_out {
             self.note_observation(now, index, &Target::Single(path), "refused", Some(answered.code), "");
@@ -170,8 +171,8 @@ impl Gateway {
     }
 
     /// What a device reports of several paths, by its first answer, and what it does not.
-    fn shared_out(&self, now: Now, target: &Target, answered: &Answered) -> (Target, Vec<Path>) {
-        let records = records_of(&Path::ROOT, answered, unix_s(now), &self.definitions);
+    fn shared_out(&self, now: Now, index: DeviceIndex, target: &Target, answered: &Answered) -> (Target, Vec<Path>) {
+        let records = records_of(&Path::ROOT, answered, unix_s(now), self.definitions_of(index));
         match (target, records) {
             (Target::Composite(paths), Ok(records)) => {
                 let is_there = |path: &Path| records.iter().any(|record| path.contains(&record.path));
@@ -366,6 +367,7 @@ impl Gateway {
     ) -> bool {
         let Some(device) = self.directory.get(index) else { return false };
         let format = format.unwrap_or(coap::content_format::TEXT_PLAIN);
+        let definitions = device.definitions(&self.definitions);
         let mut event = device_event(&mut self.pages, now, device, "readings");
         event.text("via", via);
         if via == "notify" {
@@ -376,7 +378,7 @@ impl Gateway {
         }
         let body = event.body();
         body.extend_from_slice(b",\"readings\":[");
-        match lwm2m::codec::readings_json(format, &target.base(), payload, unix_s(now), &self.definitions, body) {
+        match lwm2m::codec::readings_json(format, &target.base(), payload, unix_s(now), definitions, body) {
             Ok(0) => false,
             Ok(_) => {
                 event.body().push(b']');

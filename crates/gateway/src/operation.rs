@@ -9,33 +9,6 @@ use crate::command::Operation;
 use crate::dialog::Push;
 use crate::intent::{Target, misfit};
 
-/// Content formats to try with a device, best first.
-pub(crate) fn formats(version: Version, understood: &[u16]) -> Vec<u16> {
-    use content_format::{SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
-    // OMA LwM2M Core 1.0 §6.4 knows TLV; SenML came with 1.1 (Core 1.1 §7.4).
-    let all: &[u16] =
-        if version == Version::V1_0 { &[TLV, TEXT_PLAIN] } else { &[SENML_CBOR, SENML_JSON, TLV, TEXT_PLAIN] };
-    let chosen: Vec<u16> =
-        all.iter().copied().filter(|format| understood.is_empty() || understood.contains(format)).collect();
-    if chosen.is_empty() { all.to_vec() } else { chosen }
-}
-
-/// The best content format that is not among those refused.
-pub(crate) fn choose(version: Version, understood: &[u16], refused: u8) -> Option<u16> {
-    formats(version, understood).into_iter().find(|format| refused & format_bit(*format) == 0)
-}
-
-/// One bit for each content format that can be tried, to remember several in a byte.
-pub(crate) const fn format_bit(format: u16) -> u8 {
-    match format {
-        content_format::SENML_CBOR => 1,
-        content_format::SENML_JSON => 2,
-        content_format::TLV => 4,
-        content_format::TEXT_PLAIN | content_format::OCTET_STREAM => 8,
-        _ => 0,
-    }
-}
-
 /// OMA LwM2M Core 1.2 §6.3.2: how far below a path Discover may look.
 const DEPTH_MAX: u64 = 3;
 
@@ -61,15 +34,9 @@ impl Manner<'_> {
         CoapRequest::new(code, format!("{}{path}", self.root))
     }
 
-    /// The format for this path: text cannot carry bytes.
-    pub(crate) fn format_for(&self, path: &Path) -> u16 {
-        let is_opaque = self.definitions.kind(path) == Some(Kind::Opaque);
-        if self.format == content_format::TEXT_PLAIN && is_opaque { content_format::OCTET_STREAM } else { self.format }
-    }
-
     /// `GET` with what we would like to have.
     pub(crate) fn read(&self, path: &Path) -> CoapRequest {
-        CoapRequest { accept: Some(self.format_for(path)), ..self.request(Code::GET, path) }
+        CoapRequest { accept: Some(self.format), ..self.request(Code::GET, path) }
     }
 
     /// Begins or ends an observation.
@@ -146,7 +113,7 @@ impl Manner<'_> {
         } else {
             return Err("one of \"value\", \"values\", \"resources\" is needed".to_owned());
         };
-        self.with_records(self.request(code, path), self.format_for(path), path, &records)
+        self.with_records(self.request(code, path), self.format, path, &records)
     }
 
     fn create(&self, path: &Path, body: Option<&Json>) -> Result<CoapRequest, String> {
@@ -162,15 +129,11 @@ impl Manner<'_> {
         let records = self.resources(&instance, resources)?;
         let request = self.request(Code::POST, &object);
         if named.is_some() {
-            return self.with_records(request, self.format_for(&object), &object, &records);
+            return self.with_records(request, self.format, &object, &records);
         }
-        // SenML names every value in full and cannot leave the id to the device; TLV can (Core 1.1 §6.3.6).
-        let format = if self.is_senml() { content_format::TLV } else { self.format_for(&object) };
+        // The other formats name every value in full and cannot leave the id to the device; TLV can (Core 1.1 §6.3.6).
+        let format = if self.format == content_format::TLV_OLD { self.format } else { content_format::TLV };
         self.with_records(request, format, &instance, &records)
-    }
-
-    fn is_senml(&self) -> bool {
-        matches!(self.format, content_format::SENML_CBOR | content_format::SENML_JSON)
     }
 
     pub(crate) fn with_records(
@@ -303,22 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_1_0_is_offered_tlv_and_one_of_1_1_what_it_understands() {
-        use content_format::{SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
-
-        assert_eq!(formats(Version::V1_0, &[]), [TLV, TEXT_PLAIN]);
-        assert_eq!(formats(Version::V1_1, &[]), [SENML_CBOR, SENML_JSON, TLV, TEXT_PLAIN]);
-        assert_eq!(formats(Version::V1_1, &[TLV, SENML_JSON]), [SENML_JSON, TLV]);
-        assert_eq!(formats(Version::V1_1, &[60]).len(), 4, "a list with none of ours is no help");
-        assert_eq!(choose(Version::V1_1, &[], format_bit(SENML_CBOR) | format_bit(SENML_JSON)), Some(TLV));
-        assert_eq!(choose(Version::V1_0, &[], u8::MAX), None);
-    }
-
-    #[test]
     fn values_are_written_as_their_definition_says() {
         let tlv = plan(content_format::TLV, Operation::Write, "/3/0/15", r#"{"value":"Oslo"}"#).unwrap();
         let text = plan(content_format::TEXT_PLAIN, Operation::Write, "/1/0/1", r#"{"value":300}"#).unwrap();
-        let opaque = plan(content_format::TEXT_PLAIN, Operation::Write, "/5/0/0", r#"{"value":"AAEC"}"#).unwrap();
+        let opaque = plan(content_format::OCTET_STREAM, Operation::Write, "/5/0/0", r#"{"value":"AAEC"}"#).unwrap();
 
         // Type of the identifier: resource with value, length in the type itself (OMA LwM2M Core 1.1.1 §7.4.4).
         assert_eq!((tlv.code, tlv.payload.as_slice()), (Code::PUT, b"\xc4\x0fOslo".as_slice()));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use coap::exchange::{Answered, Request as CoapRequest};
 use coap::{Code, observe};
-use lwm2m::{Path, Record};
+use lwm2m::{Definitions, Path, Record};
 
 use crate::command::{Answer, Operation, Outcome};
 use crate::conclusions::unix_s;
@@ -13,6 +13,7 @@ use crate::content::{content_json, records_of, write_failures};
 use crate::devices::DeviceIndex;
 use crate::dialog::{Asked, Errand, Task};
 use crate::event::foreign;
+use crate::formats::Content;
 use crate::gateway::Gateway;
 use crate::intent::Target;
 use crate::observations::Terms;
@@ -40,6 +41,16 @@ struct Part {
 impl Part {
     fn paths(&self) -> Vec<Path> {
         if self.values.is_empty() { vec![self.path] } else { self.values.iter().map(|record| record.path).collect() }
+    }
+}
+
+impl Part {
+    fn content(&self, definitions: &Definitions) -> Content {
+        match self.values.as_slice() {
+            [] => Content::at(&self.path, definitions),
+            [only] if only.path.depth() == 3 => Content::at(&only.path, definitions),
+            _ => Content::Tree,
+        }
     }
 }
 
@@ -71,6 +82,14 @@ impl Parts {
     /// The request for what comes next.
     pub(crate) fn plan(&self, manner: &Manner<'_>, operation: Operation) -> Result<CoapRequest, String> {
         manner.part(operation, self.todo.front().ok_or("nothing is left of it")?)
+    }
+
+    /// What the request for it has to carry, or asks for.
+    pub(crate) fn content(&self, definitions: &Definitions) -> Content {
+        match self.todo.front() {
+            Some(part) => part.content(definitions),
+            None => Content::Tree,
+        }
     }
 
     /// The path that comes next.
@@ -142,12 +161,9 @@ impl Manner<'_> {
     fn part(&self, operation: Operation, part: &Part) -> Result<CoapRequest, String> {
         match (operation, part.values.as_slice()) {
             // A resource may be replaced by itself; of anything else what is not named has to stay.
-            (Operation::WriteComposite, [only]) if only.path.depth() == 3 => self.with_records(
-                self.request(Code::PUT, &only.path),
-                self.format_for(&only.path),
-                &only.path,
-                &part.values,
-            ),
+            (Operation::WriteComposite, [only]) if only.path.depth() == 3 => {
+                self.with_records(self.request(Code::PUT, &only.path), self.format, &only.path, &part.values)
+            }
             (Operation::WriteComposite, values) => {
                 self.with_records(self.request(Code::POST, &part.path), self.format, &part.path, values)
             }
@@ -205,7 +221,7 @@ impl Gateway {
             Operation::ObserveComposite => self.begin_observation(now, index, &Terms::asked(target), answered),
             _ => {}
         }
-        let records = records_of(&path, answered, unix_s(now), &self.definitions)?;
+        let records = records_of(&path, answered, unix_s(now), self.definitions_of(index))?;
         if operation == Operation::ReadComposite {
             self.note_records(now, index, &records);
         }

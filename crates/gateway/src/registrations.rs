@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 use lwm2m::link_format::LinkError;
-use lwm2m::{Link, Links, Path, Version};
+use lwm2m::{Definitions, Link, Links, Path, Version};
 
 use crate::command::RestoredRegistration;
 use crate::devices::{Device, DeviceIndex};
@@ -99,7 +99,7 @@ impl Claim {
 }
 
 /// The object list of a registration. Devices of one make share one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Objects {
     /// Before every path of a request; empty almost always.
     pub(crate) root: String,
@@ -107,21 +107,34 @@ pub(crate) struct Objects {
     pub(crate) list: Vec<(Path, Option<String>)>,
     /// `[["/3/0","1.1"],["/6/0",null]]`
     pub(crate) json: Vec<u8>,
+    /// What its values mean, by the versions in the list.
+    pub(crate) definitions: Definitions,
+}
+
+impl PartialEq for Objects {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.root, &self.content_formats, &self.list) == (&other.root, &other.content_formats, &other.list)
+    }
 }
 
 impl Objects {
-    fn of_links(links: Links) -> Self {
+    fn of_links(links: Links, definitions: &Definitions) -> Self {
         let root = if links.root == "/" { String::new() } else { links.root };
         let list = links.objects.into_iter().map(|Link { path, version, .. }| (path, version)).collect();
-        Self::new(root, links.content_formats, list)
+        Self::new(root, links.content_formats, list, definitions)
     }
 
     /// Of a list without more words.
-    pub(crate) fn of_paths(list: Vec<(Path, Option<String>)>) -> Self {
-        Self::new(String::new(), Vec::new(), list)
+    pub(crate) fn of_paths(list: Vec<(Path, Option<String>)>, definitions: &Definitions) -> Self {
+        Self::new(String::new(), Vec::new(), list, definitions)
     }
 
-    fn new(root: String, content_formats: Vec<u16>, list: Vec<(Path, Option<String>)>) -> Self {
+    fn new(
+        root: String,
+        content_formats: Vec<u16>,
+        list: Vec<(Path, Option<String>)>,
+        definitions: &Definitions,
+    ) -> Self {
         let mut json = vec![b'['];
         for (path, version) in &list {
             json.extend_from_slice(if json.len() > 1 { b",[\"" } else { b"[\"" });
@@ -134,7 +147,8 @@ impl Objects {
             json.push(b']');
         }
         json.push(b']');
-        Self { root, content_formats, list, json }
+        let definitions = definitions.registered(list.iter().map(|(path, version)| (path.object, version.as_deref())));
+        Self { root, content_formats, list, json, definitions }
     }
 
     /// Whether the device registered this path, or something above it that does not name its parts.
@@ -147,19 +161,20 @@ impl Objects {
 
 /// Object lists, each kept once.
 pub(crate) struct ObjectLists {
+    definitions: Arc<Definitions>,
     by_payload: HashMap<Box<[u8]>, Arc<Objects>, RandomState>,
 }
 
 impl ObjectLists {
-    pub(crate) fn new(hasher: RandomState) -> Self {
-        Self { by_payload: HashMap::with_hasher(hasher) }
+    pub(crate) fn new(definitions: Arc<Definitions>, hasher: RandomState) -> Self {
+        Self { definitions, by_payload: HashMap::with_hasher(hasher) }
     }
 
     pub(crate) fn parse(&mut self, payload: &[u8]) -> Result<Arc<Objects>, LinkError> {
         if let Some(objects) = self.by_payload.get(payload) {
             return Ok(Arc::clone(objects));
         }
-        let objects = Arc::new(Objects::of_links(Links::parse(payload)?));
+        let objects = Arc::new(Objects::of_links(Links::parse(payload)?, &self.definitions));
         if self.by_payload.len() >= OBJECT_LISTS_MAX {
             // Lists nobody uses any more make room; if all are used, this one is simply not shared.
             self.by_payload.retain(|_, objects| Arc::strong_count(objects) > 1);
@@ -265,7 +280,7 @@ impl Gateway {
             version,
             binding: restored.binding.as_str().into(),
             queue_mode: restored.queue_mode,
-            objects: Arc::new(Objects::of_paths(list)),
+            objects: Arc::new(Objects::of_paths(list, &self.definitions)),
             claim: None,
             address: None,
             expires_at: None,

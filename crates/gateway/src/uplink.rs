@@ -246,7 +246,14 @@ impl Gateway {
         event.fragment("\"via\":\"send\"");
         let body = event.body();
         body.extend_from_slice(b",\"readings\":[");
-        let read = lwm2m::codec::readings_json(format, &Path::ROOT, ask.payload, now_s, &self.definitions, body);
+        let read = lwm2m::codec::readings_json(
+            format,
+            &Path::ROOT,
+            ask.payload,
+            now_s,
+            device.definitions(&self.definitions),
+            body,
+        );
         match read {
             Ok(1..) => {
                 event.body().push(b']');

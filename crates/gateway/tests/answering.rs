@@ -5,10 +5,10 @@ mod world;
 
 use std::time::Duration;
 
-use coap::content_format::{SENML_JSON, TLV};
+use coap::content_format::{JSON_OLD, LWM2M_CBOR, SENML_JSON, TLV};
 use coap::message::Message;
 use coap::{Code, MessageBuilder};
-use gateway::{Operation, Outcome};
+use gateway::{Operation, Outcome, Request};
 use world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -84,6 +84,84 @@ fn a_format_that_the_device_refuses_is_left_and_remembered_once_another_serves()
 }
 
 #[test]
+fn a_client_of_1_2_that_has_lwm2m_cbor_is_spoken_to_in_it() {
+    let mut client = ByHand::register("lwm2m=1.2", "</>;ct=\"110 112 11542 11544\",</3/0>,</3303/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3303/0"));
+    let asked = client.asked();
+    assert_eq!(Message::parse(&asked).unwrap().accept(), Some(LWM2M_CBOR));
+    // {[3303, 0]: {5700: 9.5, 5701: "Cel"}}
+    let payload = b"\xa1\x82\x19\x0c\xe7\x00\xa2\x19\x16\x44\xf9\x48\xc0\x19\x16\x45\x63Cel";
+    client.answer(&asked, Code::CONTENT, Some(LWM2M_CBOR), payload);
+
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    client.world.run(SECOND);
+    assert_eq!(client.world.readings("read"), ["/3303/0/5700=9.5", "/3303/0/5701=\"Cel\""]);
+}
+
+#[test]
+fn a_client_from_before_the_registration_hears_the_old_numbers() {
+    let mut client = ByHand::register("lwm2m=1.0", "</>;ct=\"1541 1543\",</3/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3/0"));
+    let asked = client.asked();
+    assert_eq!(Message::parse(&asked).unwrap().accept(), Some(JSON_OLD));
+    client.answer(&asked, Code::CONTENT, Some(JSON_OLD), br#"{"e":[{"n":"9","v":64},{"n":"15","sv":"Oslo"}]}"#);
+
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    client.world.run(SECOND);
+    assert_eq!(client.world.readings("read"), ["/3/0/9=64", "/3/0/15=\"Oslo\""]);
+}
+
+#[test]
+fn a_client_that_knows_only_text_and_bytes_is_asked_for_single_values_in_them() {
+    let mut client = ByHand::register("lwm2m=1.1", "</>;ct=\"0 42\",</3/0>,</5/0>");
+
+    client.world.submit(request(1, Operation::Read, "/3/0/9"));
+    let number = client.asked();
+    client.answer(&number, Code::CONTENT, Some(0), b"64");
+    let body = Some(serde_json::json!({"value": "AAEC"}));
+    client.world.submit(Request { body, ..request(2, Operation::Write, "/5/0/0") });
+    let bytes = client.asked();
+
+    assert_eq!(Message::parse(&number).unwrap().accept(), Some(0));
+    let written = Message::parse(&bytes).unwrap();
+    assert_eq!((written.content_format(), written.payload), (Some(42), [0, 1, 2].as_slice()));
+}
+
+#[test]
+fn the_version_of_an_object_that_was_registered_decides_what_its_values_are() {
+    // In version 1.0 resource 3 of object 10260 is text, in 2.0 it is a boolean.
+    for (version, read) in [("1.0", "/10260/0/3=\"1\""), ("2.0", "/10260/0/3=true")] {
+        let mut client = ByHand::register("lwm2m=1.1", &format!("</>;ct=11542,</10260>;ver={version},</10260/0>"));
+
+        client.world.submit(request(1, Operation::Read, "/10260/0/3"));
+        let asked = client.asked();
+        client.answer(&asked, Code::CONTENT, Some(TLV), if version == "1.0" { b"\xc1\x031" } else { b"\xc1\x03\x01" });
+
+        client.world.run(SECOND);
+        assert_eq!(client.world.readings("read"), [read], "{version}");
+    }
+}
+
+#[test]
+fn a_create_that_leaves_the_id_to_a_device_without_tlv_ends_with_its_word() {
+    let mut client = ByHand::register("lwm2m=1.1", "</>;ct=112,</3303/0>");
+
+    let body = Some(serde_json::json!({"resources": {"5700": 1.5}}));
+    client.world.submit(Request { body, ..request(1, Operation::Create, "/3303") });
+    for _ in 0..2 {
+        if client.world.outcomes(1).len() < 2 {
+            let asked = client.asked();
+            assert_eq!(Message::parse(&asked).unwrap().content_format(), Some(TLV));
+            client.answer(&asked, Code::UNSUPPORTED_CONTENT_FORMAT, None, b"");
+        }
+    }
+
+    assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Refused]);
+}
+
+#[test]
 fn a_device_that_refuses_every_format_has_the_last_word_and_nothing_is_remembered() {
     let mut client = ByHand::register("lwm2m=1.1", "</3/0>");
 
@@ -97,7 +175,7 @@ fn a_device_that_refuses_every_format_has_the_last_word_and_nothing_is_remembere
     client.world.submit(request(2, Operation::Read, "/3/0/9"));
     let again = client.asked();
 
-    assert_eq!(formats, [112, 110, 11542, 0]);
+    assert_eq!(formats, [112, 110, 11542, 11543, 60, 0]);
     assert_eq!(client.world.outcomes(1), [Outcome::Sent, Outcome::Refused]);
     assert_eq!(Message::parse(&again).unwrap().accept(), Some(112));
 }

@@ -75,16 +75,32 @@ fn a_send_in_any_format_is_read() {
         world.say(address(9), send(4, 112, b"\xff\xff")),
         world.say(address(9), send(5, 9_999, b"?")),
         world.say(address(9), send(6, 110, b"[]")),
+        // {[3303, 0, 5700]: 10.5}
+        world.say(address(9), send(7, 11_544, b"\xa1\x83\x19\x0c\xe7\x00\x19\x16\x44\xf9\x49\x40")),
+        world.say(address(9), send(8, 11_543, br#"{"bn":"/3303/0/","bt":1764000001,"e":[{"n":"5700","v":11.5}]}"#)),
+        world.say(address(9), send(9, 60, b"\x01")),
     ];
 
     let codes: Vec<Code> = answers.iter().map(|answer| code_of(answer.as_deref()).unwrap()).collect();
     assert_eq!(
         codes,
-        [Code::CHANGED, Code::CHANGED, Code::BAD_REQUEST, Code::UNSUPPORTED_CONTENT_FORMAT, Code::BAD_REQUEST]
+        [
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::BAD_REQUEST,
+            Code::UNSUPPORTED_CONTENT_FORMAT,
+            Code::BAD_REQUEST,
+            Code::CHANGED,
+            Code::CHANGED,
+            Code::BAD_REQUEST
+        ]
     );
-    assert_eq!(world.readings("send"), ["/3303/0/5700=9.1", "/3303/0/5701=\"Cel\"", "/3303/0/5700=9.5"]);
+    assert_eq!(
+        world.readings("send"),
+        ["/3303/0/5700=9.1", "/3303/0/5701=\"Cel\"", "/3303/0/5700=9.5", "/3303/0/5700=10.5", "/3303/0/5700=11.5"]
+    );
     assert_eq!(world.events_of("readings")[0]["readings"][0]["time"], 1_764_000_000.5);
-    assert_eq!(world.events_of("refused").len(), 3);
+    assert_eq!(world.events_of("refused").len(), 4);
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub enum DecodeError {
         /// What.
         fault: Fault,
     },
-    /// Not JSON, or not the JSON of SenML.
+    /// Not JSON, or not the JSON of SenML or of LwM2M 1.0.
     Json {
         /// Line, from 1.
         line: usize,
@@ -59,7 +59,7 @@ pub enum DecodeError {
         /// What it is about.
         path: Path,
     },
-    /// The format cannot be used for this path: text and opaque carry one resource, TLV not the root.
+    /// The format cannot be used for this path: text, opaque and CBOR carry one resource, TLV not the root.
     WrongLevel {
         /// The path of the request.
         base: Path,
@@ -115,7 +115,11 @@ pub enum Fault {
     NotUtf8,
     /// Text that is not Base64.
     NotBase64,
-    /// A TLV inside of one that cannot contain it.
+    /// Text that is not a date and time of RFC 3339.
+    NotDate,
+    /// A number of more bits than any value has.
+    NumberTooLarge,
+    /// A TLV inside of one that cannot contain it, or a value where no resource is.
     NestingWrong,
     /// Core 1.1 §7.3: id 65535 names nothing.
     IdReserved,
@@ -140,7 +144,7 @@ pub enum EncodeError {
         /// What it is about.
         path: Path,
     },
-    /// A record must name a resource, and text and opaque carry exactly one.
+    /// A record must name a resource; text, opaque and CBOR carry exactly one.
     WrongLevel {
         /// The path of the record or of the request.
         path: Path,
@@ -156,6 +160,11 @@ pub enum EncodeError {
     TooLong {
         /// The length.
         bytes: usize,
+    },
+    /// Two values for one place in a format that has no times to tell them apart.
+    PathTwice {
+        /// The place.
+        path: Path,
     },
     /// RFC 8428 §4.5.3: a time before 2^28 would be read as relative to now.
     TimeInvalid {
@@ -194,7 +203,7 @@ impl fmt::Display for DecodeError {
             Self::Truncated { offset } => write!(f, "ends too early at byte {offset}"),
             Self::Trailing { offset } => write!(f, "goes on after its end at byte {offset}"),
             Self::Malformed { offset, fault } => write!(f, "{fault} at byte {offset}"),
-            Self::Json { line, column } => write!(f, "not SenML JSON at line {line} column {column}"),
+            Self::Json { line, column } => write!(f, "not the JSON of this format at line {line} column {column}"),
             Self::NameInvalid { name } => write!(f, "name {name:?} is no path"),
             Self::OutsideBase { path } => write!(f, "{path} was not asked for"),
             Self::WrongLevel { base } => write!(f, "the content format cannot be used for {base}"),
@@ -219,6 +228,8 @@ impl fmt::Display for Fault {
             Self::TooDeep => "nested too deeply",
             Self::NotUtf8 => "text is not UTF-8",
             Self::NotBase64 => "text is not Base64",
+            Self::NotDate => "text is not a date",
+            Self::NumberTooLarge => "number too large",
             Self::NestingWrong => "wrong nesting",
             Self::IdReserved => "reserved id",
         })
@@ -234,6 +245,7 @@ impl fmt::Display for EncodeError {
             Self::WrongLevel { path } => write!(f, "the content format cannot be used for {path}"),
             Self::Value { path, error } => write!(f, "{path}: {error}"),
             Self::TooLong { bytes } => write!(f, "{bytes} bytes are too many"),
+            Self::PathTwice { path } => write!(f, "{path} is there twice"),
             Self::TimeInvalid { path } => write!(f, "{path}: the time cannot be written"),
         }
     }

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod error;
 pub mod link_format;
 pub mod object;
+pub mod object_xml;
 pub mod path;
 pub mod registration;
 pub mod value;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
@@ -19,9 +19,20 @@ const SHOAL: &str = include_str!("../../../objects/shoal.json");
 /// Resource ids that mean the same in every object (OMA registry, "reusable resources").
 const REUSABLE: std::ops::RangeInclusive<u16> = 2048..=26240;
 
-/// Every object definition we know, by id and version.
+/// Objects of the enabler itself. A client that does not say their version means that of the enabler, any other object
+/// without one is of version 1.0 (OMA LwM2M Core 1.1 §7.2.2).
+const OF_THE_ENABLER: std::ops::RangeInclusive<u16> = 0..=7;
+
+/// Every object definition we know, by id and version. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Definitions {
+    known: Arc<Known>,
+    /// Versions that a device registered, by object; only where that is not the newest we know.
+    registered: Box<[(u16, (u8, u8))]>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Known {
     /// All versions of an object, oldest first.
     objects: BTreeMap<u16, Vec<ObjectDefinition>>,
     /// Kinds of the reusable resources on which all objects agree; `None` marks a disagreement.
@@ -119,17 +130,84 @@ impl Definitions {
 
     /// Reads definition files (`objects/README.md`); a later file replaces the same version of an object.
     pub fn from_json(files: &[&str]) -> Result<Self, DefinitionError> {
-        let mut definitions = Self::default();
+        let mut known = Known::default();
         for file in files {
             let lines: Vec<ObjectLine<'_>> = serde_json::from_str(file)
                 .map_err(|error| DefinitionError::Json { line: error.line(), column: error.column() })?;
             for line in lines {
-                definitions.add(line.into_definition()?);
+                known.add(line.into_definition()?);
             }
         }
-        Ok(definitions)
+        Ok(Self { known: Arc::new(known), registered: Box::default() })
     }
 
+    /// These and more; one of them replaces the same version of an object.
+    pub fn with(&self, objects: impl IntoIterator<Item = ObjectDefinition>) -> Self {
+        let mut known = Known::clone(&self.known);
+        objects.into_iter().for_each(|definition| known.add(definition));
+        Self { known: Arc::new(known), registered: Box::default() }
+    }
+
+    /// The same for one device: its objects are of the versions that it registered. Of a version that nobody defined the
+    /// newest is taken.
+    pub fn registered<'v>(&self, objects: impl IntoIterator<Item = (u16, Option<&'v str>)>) -> Self {
+        let mut said: BTreeMap<u16, Option<&str>> = BTreeMap::new();
+        for (object, version) in objects {
+            let before = said.entry(object).or_default();
+            *before = before.or(version);
+        }
+        let chosen = said.into_iter().filter_map(|(object, version)| {
+            let versions = self.known.objects.get(&object)?;
+            let version = match version {
+                Some(text) => parse_version(text)?,
+                None if OF_THE_ENABLER.contains(&object) => return None,
+                None => (1, 0),
+            };
+            let is_older =
+                |(at, defined): (usize, &ObjectDefinition)| defined.version == version && at + 1 < versions.len();
+            versions.iter().enumerate().any(is_older).then_some((object, version))
+        });
+        Self { known: Arc::clone(&self.known), registered: chosen.collect() }
+    }
+
+    /// The version of an object that the device registered, else the newest.
+    pub fn object(&self, object: u16) -> Option<&ObjectDefinition> {
+        let versions = self.known.objects.get(&object)?;
+        let registered = self.registered.iter().find(|(id, _)| *id == object);
+        registered
+            .and_then(|(_, version)| versions.iter().find(|definition| definition.version == *version))
+            .or_else(|| versions.last())
+    }
+
+    /// One version of an object, written as in a registration: `1.1`.
+    pub fn object_version(&self, object: u16, version: &str) -> Option<&ObjectDefinition> {
+        let version = parse_version(version)?;
+        self.known.objects.get(&object)?.iter().find(|definition| definition.version == version)
+    }
+
+    /// A resource as the registered version of its object defines it, else the newest version that has it.
+    pub fn resource(&self, object: u16, resource: u16) -> Option<&ResourceDefinition> {
+        let versions = self.known.objects.get(&object)?;
+        let newest = || versions.iter().rev().find_map(|definition| definition.resource(resource));
+        self.object(object)?.resource(resource).or_else(newest)
+    }
+
+    /// The kind of the values at a path: from its object, else from what all objects agree a reusable resource is.
+    pub fn kind(&self, path: &Path) -> Option<Kind> {
+        let resource = path.resource?;
+        match self.resource(path.object, resource) {
+            Some(definition) => definition.kind,
+            None => self.known.reusable.get(&resource).copied().flatten(),
+        }
+    }
+
+    /// Every version of every object, by id, the oldest version first.
+    pub fn iter(&self) -> impl Iterator<Item = &ObjectDefinition> {
+        self.known.objects.values().flatten()
+    }
+}
+
+impl Known {
     fn add(&mut self, definition: ObjectDefinition) {
         for resource in definition.resources.iter().filter(|r| REUSABLE.contains(&r.id)) {
             let Some(kind) = resource.kind else { continue };
@@ -142,36 +220,6 @@ impl Definitions {
         versions.retain(|other| other.version != definition.version);
         versions.push(definition);
         versions.sort_by_key(|other| other.version);
-    }
-
-    /// The newest version of an object.
-    pub fn object(&self, object: u16) -> Option<&ObjectDefinition> {
-        self.objects.get(&object)?.last()
-    }
-
-    /// One version of an object, written as in a registration: `1.1`.
-    pub fn object_version(&self, object: u16, version: &str) -> Option<&ObjectDefinition> {
-        let version = parse_version(version)?;
-        self.objects.get(&object)?.iter().find(|definition| definition.version == version)
-    }
-
-    /// A resource, as the newest version of its object that has it defines it.
-    pub fn resource(&self, object: u16, resource: u16) -> Option<&ResourceDefinition> {
-        self.objects.get(&object)?.iter().rev().find_map(|definition| definition.resource(resource))
-    }
-
-    /// The kind of the values at a path: from its object, else from what all objects agree a reusable resource is.
-    pub fn kind(&self, path: &Path) -> Option<Kind> {
-        let resource = path.resource?;
-        match self.resource(path.object, resource) {
-            Some(definition) => definition.kind,
-            None => self.reusable.get(&resource).copied().flatten(),
-        }
-    }
-
-    /// The newest version of every object, by id.
-    pub fn iter(&self) -> impl Iterator<Item = &ObjectDefinition> {
-        self.objects.values().filter_map(|versions| versions.last())
     }
 }
 
@@ -305,6 +353,39 @@ mod tests {
         assert_eq!(definitions.object(26242).unwrap().resources.len(), 17);
         assert_eq!(definitions.resource(26241, 0).unwrap().operations.to_string(), "RW");
         assert!(definitions.resource(3, 6).unwrap().multiple && !definitions.object(3).unwrap().multiple);
+    }
+
+    #[test]
+    fn the_version_that_a_device_registered_decides() {
+        let all = Definitions::embedded();
+        // In version 1.0 the mode of object 10260 is text to execute, in 2.0 a boolean to write.
+        let kind = |definitions: &Definitions| definitions.kind(&Path::of_resource(10_260, 0, 3));
+        let device = |version| all.registered([(3, None), (10_260, version), (10_260, None), (50_000, None)]);
+
+        assert_eq!(kind(all), Some(Kind::Boolean));
+        assert_eq!(kind(&device(Some("1.0"))), Some(Kind::String));
+        assert_eq!(kind(&device(Some("2.0"))), Some(Kind::Boolean));
+        assert_eq!(kind(&device(None)), Some(Kind::String), "no version is 1.0");
+        assert_eq!(
+            kind(&device(Some("7.0"))),
+            Some(Kind::Boolean),
+            "of an unknown version the newest is the best guess"
+        );
+        assert_eq!(device(None).object(3).unwrap().version, all.object(3).unwrap().version, "of the enabler's own too");
+        assert_eq!(device(Some("1.0")).object(10_260).unwrap().version, (1, 0));
+    }
+
+    #[test]
+    fn definitions_of_the_user_join_those_of_the_registry() {
+        let all = Definitions::embedded();
+        let file = r#"[{"id":41001,"name":"Feeder","version":"1.0","resources":[{"id":1,"name":"Rate","operations":"RW","type":"float"}]},
+                       {"id":3,"name":"Our device","version":"1.0","resources":[]}]"#;
+        let both = all.with(Definitions::from_json(&[file]).unwrap().iter().cloned());
+
+        assert_eq!(both.kind(&Path::of_resource(41_001, 0, 1)), Some(Kind::Float));
+        assert_eq!(both.object_version(3, "1.0").unwrap().name, "Our device");
+        assert_eq!(both.resource(3, 9).unwrap().name, "Battery Level");
+        assert_eq!(all.kind(&Path::of_resource(41_001, 0, 1)), None);
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub enum RegistrationError {
         /// What it wrote.
         lifetime: String,
     },
-    /// A binding that is no list of transport letters.
+    /// A binding that the version does not have.
     BindingInvalid {
         /// What it wrote.
         binding: String,
@@ -104,7 +104,7 @@ impl RegisterParameters {
             Some("1.2") => Version::V1_2,
             Some(other) => return Err(RegistrationError::VersionUnknown { version: excerpt(other) }),
         };
-        let binding = fields.binding()?;
+        let binding = fields.binding(version)?;
         Ok(Self {
             endpoint: fields.endpoint()?,
             lifetime_s: fields.lifetime_s()?.unwrap_or(LIFETIME_DEFAULT_S),
@@ -127,7 +127,7 @@ impl UpdateParameters {
     /// queue mode is on, later it is a query of its own and only Register carries it.
     pub fn parse(queries: &[&[u8]], version: Version) -> Result<Self, RegistrationError> {
         let fields = Fields::parse(queries)?;
-        let binding = fields.binding()?;
+        let binding = fields.binding(version)?;
         let in_binding = binding.as_deref().map(|letters| letters.contains('Q'));
         let queue_mode = match (fields.queue_mode, in_binding, version) {
             (true, _, _) | (_, Some(true), _) => Some(true),
@@ -215,14 +215,24 @@ impl Fields {
         Ok(Some(text.parse().unwrap_or(u32::MAX)))
     }
 
-    fn binding(&self) -> Result<Option<String>, RegistrationError> {
-        /// More letters than transports exist.
-        const LETTERS_MAX: usize = 8;
+    fn binding(&self, version: Version) -> Result<Option<String>, RegistrationError> {
         let Some(letters) = &self.binding else { return Ok(None) };
-        if letters.is_empty() || letters.len() > LETTERS_MAX || !letters.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(RegistrationError::BindingInvalid { binding: excerpt(letters) });
+        let is_known = match version {
+            // Core 1.0 §5.3.1.1: these six; a Q belongs to the letter before it.
+            Version::V1_0 => ["U", "UQ", "S", "SQ", "US", "UQS"].contains(&letters.as_str()),
+            // Core 1.1 and 1.2 §6.2.1.2: each transport once, in the order of preference. A client that came from 1.0 may
+            // still write the Q that is a query of its own now.
+            Version::V1_1 | Version::V1_2 => {
+                let is_once = |letter: char| letters.matches(letter).count() == 1;
+                letters.chars().all(|letter| "UMHTSNQ".contains(letter) && is_once(letter))
+                    && letters.chars().any(|letter| letter != 'Q')
+            }
+        };
+        if is_known {
+            Ok(Some(letters.clone()))
+        } else {
+            Err(RegistrationError::BindingInvalid { binding: excerpt(letters) })
         }
-        Ok(Some(letters.clone()))
     }
 }
 
@@ -331,6 +341,23 @@ mod tests {
     fn an_update_without_queries_changes_nothing() {
         assert!(update(&[], Version::V1_1).unwrap().is_empty());
         assert_eq!(update(&["lt=60"], Version::V1_1).unwrap().lifetime_s, Some(60));
+    }
+
+    #[test]
+    fn a_binding_is_one_of_its_version() {
+        for (version, good, bad) in [
+            ("1.0", ["U", "UQ", "S", "SQ", "US", "UQS"], ["QU", "UU", "UT", "SU"]),
+            ("1.1", ["U", "UT", "N", "UQ", "TS", "UMHTSN"], ["Q", "UX", "UU", "UQQ"]),
+            ("1.2", ["M", "H", "T", "S", "N", "MU"], ["", "u", "TT", "UZ"]),
+        ] {
+            let binding = |letters: &str| register(&[&format!("lwm2m={version}"), &format!("b={letters}")]);
+            for letters in good {
+                assert_eq!(binding(letters).unwrap().binding, letters, "{version} {letters}");
+            }
+            for letters in bad {
+                assert_eq!(binding(letters).unwrap_err().code(), Code::BAD_REQUEST, "{version} {letters}");
+            }
+        }
     }
 
     #[test]

@@ -5,13 +5,16 @@
 
 use std::sync::LazyLock;
 
-use coap::content_format::{OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
+use coap::content_format::{
+    CBOR, JSON, JSON_OLD, LWM2M_CBOR, OCTET_STREAM, OPAQUE_OLD, SENML_CBOR, SENML_JSON, TEXT_OLD, TEXT_PLAIN, TLV,
+    TLV_OLD,
+};
 use lwm2m::codec::{decode, decode_paths, encode, encode_paths, readings_json};
 use lwm2m::{Attributes, Definitions, Kind, Links, Path, Record, RegisterParameters, UpdateParameters, Value, Version};
 use proptest::prelude::*;
 
 const NOW: f64 = 1_764_000_000.25;
-const FORMATS: [u16; 5] = [SENML_CBOR, SENML_JSON, TLV, TEXT_PLAIN, OCTET_STREAM];
+const FORMATS: [u16; 8] = [SENML_CBOR, SENML_JSON, LWM2M_CBOR, TLV, JSON, CBOR, TEXT_PLAIN, OCTET_STREAM];
 const KINDS: [Kind; 9] = [
     Kind::String,
     Kind::Integer,
@@ -126,7 +129,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn senml_carries_every_value_and_its_time(
+    fn formats_with_times_carry_every_value_and_its_time(
         records in prop::collection::vec((record(), time()), 0..12),
         common in time(),
         is_common in any::<bool>(),
@@ -135,7 +138,7 @@ proptest! {
             .into_iter()
             .map(|(record, time)| Record { time: if is_common { common } else { time }, ..record })
             .collect();
-        for format in [SENML_CBOR, SENML_JSON] {
+        for format in [SENML_CBOR, SENML_JSON, JSON] {
             for base in [Path::ROOT, Path::of_object(OBJECT)] {
                 let payload = encode(format, &base, &records, &DEFINITIONS).unwrap();
                 prop_assert_eq!(&decoded(format, &base, &payload), &records);
@@ -145,28 +148,45 @@ proptest! {
     }
 
     #[test]
-    fn tlv_carries_every_value_at_every_level(records in records()) {
+    fn tlv_and_lwm2m_cbor_carry_every_value_at_every_level(records in records()) {
         let object = Path::of_object(OBJECT);
-        let payload = encode(TLV, &object, &records, &DEFINITIONS).unwrap();
-        prop_assert_eq!(&decoded(TLV, &object, &payload), &records);
-        for record in &records {
-            for base in [record.path.parent(), record.path] {
-                let below: Vec<Record> = records.iter().filter(|r| base.contains(&r.path)).cloned().collect();
-                let payload = encode(TLV, &base, &below, &DEFINITIONS).unwrap();
-                prop_assert_eq!(&decoded(TLV, &base, &payload), &below);
-                read_both_ways(TLV, &base, &payload)?;
+        for format in [TLV, LWM2M_CBOR] {
+            let payload = encode(format, &object, &records, &DEFINITIONS).unwrap();
+            prop_assert_eq!(&decoded(format, &object, &payload), &records);
+            for record in &records {
+                for base in [record.path.parent(), record.path] {
+                    let below: Vec<Record> = records.iter().filter(|r| base.contains(&r.path)).cloned().collect();
+                    let payload = encode(format, &base, &below, &DEFINITIONS).unwrap();
+                    prop_assert_eq!(&decoded(format, &base, &payload), &below);
+                    read_both_ways(format, &base, &payload)?;
+                }
             }
         }
     }
 
     #[test]
-    fn text_carries_any_single_value_and_opaque_carries_bytes(record in record()) {
-        let payload = encode(TEXT_PLAIN, &record.path, std::slice::from_ref(&record), &DEFINITIONS).unwrap();
-        prop_assert_eq!(decoded(TEXT_PLAIN, &record.path, &payload), vec![record.clone()]);
+    fn text_and_cbor_carry_any_single_value_and_opaque_carries_bytes(record in record()) {
+        for format in [TEXT_PLAIN, CBOR] {
+            let payload = encode(format, &record.path, std::slice::from_ref(&record), &DEFINITIONS).unwrap();
+            prop_assert_eq!(decoded(format, &record.path, &payload), vec![record.clone()]);
+        }
         let payload = encode(OCTET_STREAM, &record.path, std::slice::from_ref(&record), &DEFINITIONS);
         match &record.value {
             Value::Opaque(bytes) => prop_assert_eq!(bytes, &payload.unwrap()),
             _ => prop_assert!(payload.is_err()),
+        }
+    }
+
+    #[test]
+    fn the_old_numbers_mean_the_same_formats(record in record()) {
+        let record = Record { path: Path::of_resource(OBJECT, 0, record.path.resource.unwrap()), ..record };
+        for (old, registered) in [(TEXT_OLD, TEXT_PLAIN), (TLV_OLD, TLV), (JSON_OLD, JSON), (OPAQUE_OLD, OCTET_STREAM)] {
+            let written = |format| encode(format, &record.path, std::slice::from_ref(&record), &DEFINITIONS);
+            prop_assert_eq!(written(old), written(registered));
+            if let Ok(payload) = written(old) {
+                let read = |format| decode(format, &record.path, &payload, NOW, &DEFINITIONS);
+                prop_assert_eq!(read(old), read(registered));
+            }
         }
     }
 
@@ -184,6 +204,10 @@ proptest! {
         for format in [SENML_CBOR, SENML_JSON] {
             prop_assert_eq!(&decode_paths(format, &encode_paths(format, &paths).unwrap()).unwrap(), &paths);
         }
+        let mut named: Vec<Path> = paths.into_iter().filter(|path| !path.is_root()).collect();
+        named.sort();
+        named.dedup();
+        prop_assert_eq!(decode_paths(LWM2M_CBOR, &encode_paths(LWM2M_CBOR, &named).unwrap()).unwrap(), named);
     }
 
     #[test]
@@ -191,7 +215,7 @@ proptest! {
         endpoint in prop::option::of("[^\\p{C}]{1,40}"),
         lifetime_s in any::<u32>(),
         version in prop::sample::select(vec![Version::V1_0, Version::V1_1, Version::V1_2]),
-        binding in "[A-Z]{1,8}",
+        binding in "U|UQ|S|SQ|US",
         queue_mode in any::<bool>(),
         sms in prop::option::of("[0-9]{1,15}"),
         others in prop::collection::vec(("x_[a-z]{0,10}", any::<String>()), 0..10),
@@ -238,7 +262,7 @@ proptest! {
         hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
     ) {
-        for format in [SENML_CBOR, SENML_JSON, TLV] {
+        for format in [SENML_CBOR, SENML_JSON, LWM2M_CBOR, TLV, JSON] {
             let base = Path::of_object(OBJECT);
             let mut payload = encode(format, &base, &records, &DEFINITIONS).unwrap();
             if payload.is_empty() {
@@ -257,6 +281,29 @@ proptest! {
     #[test]
     fn json_of_any_shape_makes_no_codec_panic(payload in r#"\[(\{("(bn|n|bt|t|bv|v|vs|vb|vd|vlo|bver|x_|u)":("[/0-9a-z:=]{0,6}"|-?[0-9]{1,22}(\.[0-9]{1,3})?(e-?[0-9]{1,3})?|true|null|\[\]),?){0,4}\},?){0,4}\]"#) {
         read_both_ways(SENML_JSON, &Path::ROOT, payload.as_bytes())?;
+    }
+
+    #[test]
+    fn json_of_1_0_of_any_shape_makes_no_codec_panic(payload in r#"\{(("(bn|bt|x)":("[/0-9]{0,6}"|-?[0-9]{1,20}|null)|"e":\[(\{("(n|t|v|sv|bv|ov|x)":("[/0-9:=]{0,6}"|-?[0-9]{1,22}(\.[0-9]{1,3})?(e-?[0-9]{1,3})?|true|null|\[\]),?){0,4}\},?){0,4}\]),?){0,3}\}"#) {
+        for base in [Path::ROOT, Path::of_instance(3, 0)] {
+            read_both_ways(JSON, &base, payload.as_bytes())?;
+        }
+    }
+
+    #[test]
+    fn cbor_of_any_shape_makes_no_codec_panic(
+        payload in prop::collection::vec(
+            prop::sample::select(vec![
+                0x00, 0x03, 0x18, 0x19, 0x1b, 0x20, 0x3b, 0x40, 0x41, 0x5f, 0x61, 0x80, 0x81, 0x82, 0x9f, 0xa0, 0xa1,
+                0xbf, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xd9, 0xf4, 0xf5, 0xf6, 0xf9, 0xfa, 0xfb, 0xff,
+            ]),
+            0..40,
+        ),
+        base in base(),
+    ) {
+        for format in [CBOR, LWM2M_CBOR, SENML_CBOR] {
+            read_both_ways(format, &base, &payload)?;
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use coap::content_format::{OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
+use coap::content_format::{CBOR, JSON, LWM2M_CBOR, OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV};
 use lwm2m::codec::{decode, decode_paths, encode, encode_paths};
 use lwm2m::link_format::LinkError;
 use lwm2m::{
@@ -76,6 +76,21 @@ fn text_means_what_it_says_both_ways() {
 #[test]
 fn opaque_means_what_it_says_both_ways() {
     payloads_mean_what_they_say("lwm2m/opaque.json", OCTET_STREAM);
+}
+
+#[test]
+fn cbor_means_what_it_says_both_ways() {
+    payloads_mean_what_they_say("lwm2m/cbor.json", CBOR);
+}
+
+#[test]
+fn lwm2m_cbor_means_what_it_says_both_ways() {
+    payloads_mean_what_they_say("lwm2m/lwm2m_cbor.json", LWM2M_CBOR);
+}
+
+#[test]
+fn the_json_of_1_0_means_what_it_says_both_ways() {
+    payloads_mean_what_they_say("lwm2m/json.json", JSON);
 }
 
 #[test]
@@ -174,6 +189,7 @@ fn the_queries_of_an_update_are_understood_or_refused() {
         let version = match vector.version.as_deref() {
             Some("1.0") => Version::V1_0,
             Some("1.1") => Version::V1_1,
+            Some("1.2") => Version::V1_2,
             other => panic!("{other:?}"),
         };
         let parsed = UpdateParameters::parse(&bytes_of(&vector.queries), version);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Code, Config, Device, Event, Guard, Path, Readings, Value};
+use device::{Begun, Code, Config, Definitions, Device, Event, Guard, Path, Readings, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
@@ -124,12 +124,12 @@ impl Devices {
         Ok(Self { shared, thread: Mutex::new(Some(thread)), next_handle: AtomicU64::new(WAKE + 1), seed })
     }
 
-    /// Adds a device that is switched off; its handle names it from now on.
-    pub fn add(&self, mut config: Config) -> io::Result<u64> {
+    /// Adds a device that is switched off; its handle names it from now on. `definitions` say what its values mean.
+    pub fn add(&self, mut config: Config, definitions: &Definitions) -> io::Result<u64> {
         let way = if config.over_tcp { Way::Connection(None) } else { Way::Datagrams(bind(config.server)?) };
         let (server, handle) = (config.server, self.next_handle.fetch_add(1, Ordering::Relaxed));
         config.seed = self.seed.wrapping_add(handle.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let device = Box::new(Device::new(config, device::definitions(), Instant::now()));
+        let device = Box::new(Device::new(config, definitions, Instant::now()));
         lock(&self.shared.inbox).added.push((handle, Running { device, way, server, due: None }));
         self.shared.wake();
         Ok(handle)

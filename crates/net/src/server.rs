@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate, RegistrationState, Request,
-    RestoredRegistration, SetupError,
+    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate,
+    RegistrationState, Request, RestoredRegistration, SetupError,
 };
 
 use crate::batches::{Batch, Batches};
@@ -94,8 +94,13 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
-    /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT` and `coap+tcp://HOST:PORT` (port 0: any that is free) and starts the thread.
-    pub fn start(listen: &[String], mut options: GatewayOptions) -> Result<Self, StartError> {
+    /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT` and `coap+tcp://HOST:PORT` (port 0: any that is free) and starts
+    /// the thread. `definitions` say what the values of devices mean.
+    pub fn start(
+        listen: &[String],
+        mut options: GatewayOptions,
+        definitions: &Definitions,
+    ) -> Result<Self, StartError> {
         if listen.is_empty() || listen.len() > LISTENERS_MAX {
             return Err(StartError::Listeners { listeners_max: LISTENERS_MAX });
         }
@@ -107,7 +112,7 @@ impl Server {
         rustix::rand::getrandom(&mut options.seed, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)?;
         options.secure_sockets = listeners.iter().map(Listener::is_secure).collect();
         let files = OpenFiles::default();
-        let definitions = Arc::new(device::definitions().clone());
+        let definitions = Arc::new(definitions.clone());
         let gateway = Gateway::new(clock::now(), options, definitions, Box::new(files.clone()))
             .map_err(|error| StartError::Dtls(error.to_string()))?;
         let inbox = Arc::new(Inbox::new()?);

@@ -14,7 +14,8 @@ const KEY: [u8; 16] = [7; 16];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn server() -> Server {
-    let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], GatewayOptions::default()).unwrap();
+    let server =
+        Server::start(&["coaps://127.0.0.1:0".to_owned()], GatewayOptions::default(), device::definitions()).unwrap();
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "oxy-0417".to_owned(),
@@ -50,7 +51,7 @@ fn registering(server: &Server) -> Devices {
         enclosure_option: None,
         seed: 0,
     };
-    let handle = devices.add(config).unwrap();
+    let handle = devices.add(config, device::definitions()).unwrap();
     let (path, value) = device::parse_value(device::definitions(), "/3/0/9", b"87").unwrap();
     devices.order(handle, Order::Set(path, value));
     devices.order(handle, Order::PowerOn);
@@ -137,7 +138,7 @@ fn a_closed_server_hands_out_what_it_has_answers_it_and_is_gone() {
     assert!(is_registered(&devices, PATIENCE));
     assert!(server.wait_closed(PATIENCE));
     assert!(server.stats().is_empty(), "nobody is there to count");
-    Server::start(&[address], GatewayOptions::default()).unwrap();
+    Server::start(&[address], GatewayOptions::default(), device::definitions()).unwrap();
 }
 
 #[test]
@@ -145,7 +146,8 @@ fn an_address_that_is_taken_is_named() {
     let server = server();
     let taken = server.addresses()[0].to_string();
 
-    let Err(error) = Server::start(std::slice::from_ref(&taken), GatewayOptions::default()) else {
+    let Err(error) = Server::start(std::slice::from_ref(&taken), GatewayOptions::default(), device::definitions())
+    else {
         panic!("two listen on one address")
     };
 

@@ -26,7 +26,7 @@ const PING: [u8; 3] = [0x01, 0xe2, 0x03];
 const PONG: [u8; 3] = [0x01, 0xe3, 0x03];
 
 fn server(listen: &str) -> Server {
-    let server = Server::start(&[listen.to_owned()], GatewayOptions::default()).unwrap();
+    let server = Server::start(&[listen.to_owned()], GatewayOptions::default(), device::definitions()).unwrap();
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "x".to_owned(),
@@ -85,7 +85,7 @@ fn device(server: &Server) -> (Devices, u64) {
         enclosure_option: None,
         seed: 0,
     };
-    let handle = devices.add(config).unwrap();
+    let handle = devices.add(config, device::definitions()).unwrap();
     let (path, value) = device::parse_value(device::definitions(), "/3/0/9", b"87").unwrap();
     devices.order(handle, Order::Set(path, value));
     devices.order(handle, Order::PowerOn);

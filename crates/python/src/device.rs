@@ -11,6 +11,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::objects::{ObjectDefinitions, given};
 use crate::span;
 
 /// Longest wait of one call: a caller that wants to close must be able to.
@@ -125,8 +126,10 @@ impl DeviceHost {
         Ok(Self { devices })
     }
 
-    fn add(&self, config: &DeviceConfig) -> PyResult<u64> {
-        self.devices.add(config.config.clone()).map_err(|error| PyOSError::new_err(error.to_string()))
+    #[pyo3(signature = (config, objects=None))]
+    fn add(&self, config: &DeviceConfig, objects: Option<&ObjectDefinitions>) -> PyResult<u64> {
+        let added = self.devices.add(config.config.clone(), given(objects));
+        added.map_err(|error| PyOSError::new_err(error.to_string()))
     }
 
     fn start(&self, handle: u64) {
@@ -137,8 +140,9 @@ impl DeviceHost {
         self.devices.order(handle, Order::Leave);
     }
 
-    fn set(&self, handle: u64, path: &str, value: &[u8]) -> PyResult<()> {
-        let (path, value) = device::parse_value(device::definitions(), path, value).map_err(PyValueError::new_err)?;
+    #[pyo3(signature = (handle, path, value, objects=None))]
+    fn set(&self, handle: u64, path: &str, value: &[u8], objects: Option<&ObjectDefinitions>) -> PyResult<()> {
+        let (path, value) = device::parse_value(given(objects), path, value).map_err(PyValueError::new_err)?;
         self.devices.order(handle, Order::Set(path, value));
         Ok(())
     }

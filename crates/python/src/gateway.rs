@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 
 use crate::batch::Batch;
 use crate::entries::{DeviceEntry, RegistrationState, RestoredRegistration};
+use crate::objects::{ObjectDefinitions, given};
 use crate::span;
 
 /// Longest wait of one call: a caller that wants to close must be able to.
@@ -32,7 +33,7 @@ pub struct Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false))]
+    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, objects=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         py: Python<'_>,
@@ -48,6 +49,7 @@ impl Gateway {
         open_enrolment: Option<String>,
         enrolment_grace_s: Option<f64>,
         acknowledge_at_once: bool,
+        objects: Option<&ObjectDefinitions>,
     ) -> PyResult<Self> {
         let is_word = boot.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if boot.is_empty() || boot.len() > BOOT_CHARS_MAX || !is_word {
@@ -67,7 +69,8 @@ impl Gateway {
             acknowledge_at_once,
             ..GatewayOptions::default()
         };
-        let server = py.detach(|| Server::start(&listen, options)).map_err(not_started)?;
+        let definitions = given(objects);
+        let server = py.detach(|| Server::start(&listen, options, definitions)).map_err(not_started)?;
         Ok(Self { server })
     }
 

@@ -21,7 +21,7 @@ mod _native {
     #[pymodule_export]
     use crate::gateway::Gateway;
     #[pymodule_export]
-    use crate::objects::object_definitions;
+    use crate::objects::ObjectDefinitions;
     #[pymodule_export]
     use crate::page::decompress;
 }

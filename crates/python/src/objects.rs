@@ -1,15 +1,48 @@
 //! Object definitions for Python.
 
+use lwm2m::object_xml::read_objects;
 use lwm2m::{Definitions, Kind, ObjectDefinition, ResourceDefinition};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::{Value, json};
 
-/// The newest version of every object that this build knows, as one JSON array.
-#[pyfunction]
-pub fn object_definitions(py: Python<'_>) -> Bound<'_, PyBytes> {
-    let objects: Vec<Value> = Definitions::embedded().iter().map(object_json).collect();
-    PyBytes::new(py, Value::Array(objects).to_string().as_bytes())
+/// Every object that is known, in all its versions.
+#[pyclass(frozen)]
+pub struct ObjectDefinitions {
+    definitions: Definitions,
+}
+
+#[pymethods]
+impl ObjectDefinitions {
+    /// Those of this build.
+    #[new]
+    fn new() -> Self {
+        Self { definitions: Definitions::embedded().clone() }
+    }
+
+    /// These and those of an OMA XML file.
+    fn with_xml(&self, text: &str) -> PyResult<Self> {
+        let objects = read_objects(text).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self { definitions: self.definitions.with(objects) })
+    }
+
+    fn to_json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let objects: Vec<Value> = self.definitions.iter().map(object_json).collect();
+        PyBytes::new(py, Value::Array(objects).to_string().as_bytes())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ObjectDefinitions({} versions)", self.definitions.iter().count())
+    }
+}
+
+/// What Python gave, or else those of this build.
+pub(crate) fn given(objects: Option<&ObjectDefinitions>) -> &Definitions {
+    match objects {
+        Some(objects) => &objects.definitions,
+        None => Definitions::embedded(),
+    }
 }
 
 fn object_json(object: &ObjectDefinition) -> Value {

@@ -11,10 +11,10 @@ from shoal._core._native import (
     DeviceHost,
     DeviceOccurrence,
     Gateway,
+    ObjectDefinitions,
     RegistrationState,
     RestoredRegistration,
     decompress,
-    object_definitions,
 )
 
 __all__ = [
@@ -25,8 +25,8 @@ __all__ = [
     "DeviceHost",
     "DeviceOccurrence",
     "Gateway",
+    "ObjectDefinitions",
     "RegistrationState",
     "RestoredRegistration",
     "decompress",
-    "object_definitions",
 ]

@@ -12,10 +12,10 @@ __all__ = [
     "DeviceHost",
     "DeviceOccurrence",
     "Gateway",
+    "ObjectDefinitions",
     "RegistrationState",
     "RestoredRegistration",
     "decompress",
-    "object_definitions",
 ]
 
 _Operation: TypeAlias = Literal[
@@ -56,15 +56,26 @@ _Kind: TypeAlias = Literal[
     "other",
 ]
 
-def object_definitions() -> bytes:
-    """The newest version of every object this build knows, as a JSON array; its shape is `shoal.lwm2m.objects.Object`."""
-
 def decompress(body: bytes) -> bytes:
     """The body of a page that `Batch.pages_zstd` packed.
 
     Raises:
         ValueError: it is damaged, or holds more than 16 MiB.
     """
+
+@final
+class ObjectDefinitions:
+    """Every object that is known, in all its versions: those of this build, and what was added."""
+
+    def __new__(cls) -> Self: ...
+    def with_xml(self, text: str) -> ObjectDefinitions:
+        """These and those of an OMA XML file; one of them replaces the same version of an object.
+
+        Raises:
+            ValueError: no such file; the message begins with the line.
+        """
+    def to_json(self) -> bytes:
+        """A JSON array by id and version, the oldest first; its shape is `shoal.lwm2m.objects.Object`."""
 
 @final
 class DeviceEntry:
@@ -197,7 +208,8 @@ class Gateway:
     while more than `uncommitted_bytes_max` bytes are not committed, devices hear 5.03. With `heartbeat_s` every partition
     says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
     enclosure. `open_enrolment` is the context of strangers without a credential, which are refused if it is None.
-    With `acknowledge_at_once` answers do not wait for `committed`.
+    With `acknowledge_at_once` answers do not wait for `committed`. `objects` say what the values of devices mean; by
+    default those of this build.
 
     Raises:
         OSError: an address is taken or not ours; `strerror` names it.
@@ -219,6 +231,7 @@ class Gateway:
         open_enrolment: str | None = None,
         enrolment_grace_s: float | None = None,
         acknowledge_at_once: bool = False,
+        objects: ObjectDefinitions | None = None,
     ) -> Self: ...
     def addresses(self) -> list[str]:
         """Where it listens, with the ports that were found."""
@@ -358,14 +371,17 @@ class DeviceHost:
     """A thread with any number of LwM2M clients in it. Orders are carried out in order; `next_occurrences` tells of them."""
 
     def __new__(cls, seed: int) -> Self: ...
-    def add(self, config: DeviceConfig) -> int:
-        """Adds a device that is switched off; the handle names it from now on."""
+    def add(self, config: DeviceConfig, objects: ObjectDefinitions | None = None) -> int:
+        """Adds a device that is switched off; the handle names it from now on.
+
+        `objects` say what its values are and what can be done with them; by default those of this build.
+        """
     def start(self, handle: int) -> None:
         """Switches it on."""
     def remove(self, handle: int) -> None:
         """Says goodbye if that can be done at once, and forgets the device."""
-    def set(self, handle: int, path: str, value: bytes) -> None:
-        """Sets a value: JSON, `{"opaque": "<hex>"}` for bytes.
+    def set(self, handle: int, path: str, value: bytes, objects: ObjectDefinitions | None = None) -> None:
+        """Sets a value: JSON, `{"opaque": "<hex>"}` for bytes; of the type that `objects` say.
 
         Raises:
             ValueError: no resource, or not of its type.

@@ -11,7 +11,7 @@ from shoal.api.access import DeviceKey, HeldAsking
 from shoal.api.answers import TIME_TO_LIVE, TimeToLive, Wait, ask
 from shoal.api.commands import answer_of
 from shoal.api.context import HeldRooms
-from shoal.api.object_tree import type_of
+from shoal.api.object_tree import Meanings
 from shoal.api.objects import ASKED, MEMBERS_MAX, finished_at, moment, waiting
 from shoal.commands.command import Operation
 from shoal.errors import Rejected
@@ -95,15 +95,15 @@ async def write_composite(
     A device that knows no such request is written instance by instance, up to the first that it refuses; the problem
     then says what was written before.
     """
-    values = _values(asked.values)
     found = await rooms.inventory.device(asking.tenant, device)
+    values = _values(asked.values, Meanings(rooms.objects, found))
     command = await ask(rooms, asking, found, Operation.WRITE_COMPOSITE, ROOT, {"values": values}, wait, ttl)
     if command.state.is_unfinished:
         return await waiting(rooms, found, command)
     return CompositeAnswer(values=values, at=finished_at(command), command=command.id)
 
 
-def _values(asked: dict[str, JsonValue]) -> dict[str, Any]:
+def _values(asked: dict[str, JsonValue], meanings: Meanings) -> dict[str, Any]:
     """Values by path, as the gateway takes them. What can never be written is refused here, in our words."""
     values: dict[str, Any] = {}
     for raw, value in asked.items():
@@ -112,7 +112,7 @@ def _values(asked: dict[str, JsonValue]) -> dict[str, Any]:
             raise Rejected("path", f"{path} is no resource")
         if isinstance(value, dict) and (path.resource_instance is not None or len(value) > MEMBERS_MAX):
             raise Rejected("values", f"does not fit {path}: values by instance are for a whole resource")
-        kind = type_of(str(path))
+        kind = meanings.type_of(path)
         values[str(path)] = (
             {number: moment(one, kind) for number, one in value.items()}
             if isinstance(value, dict)

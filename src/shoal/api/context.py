@@ -19,6 +19,7 @@ from shoal.health.store import Health
 from shoal.history.store import History
 from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
+from shoal.lwm2m.objects import Objects, known_objects
 from shoal.notifications.channel_store import Channels
 from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
@@ -42,13 +43,14 @@ class Rooms:
     """What one application has for as long as it runs. The seats bound what goes on at a time.
 
     `vault` encrypts the answers that are kept for whoever repeats a request. `inventory` is made with a `tell` that
-    enqueues a write. `mail_server` is the host that carries mail, None while none is configured. `changes` are what open
+    enqueues a write. `objects` say what the values of devices mean. `mail_server` is the host that carries mail, None while none is configured. `changes` are what open
     streams are told.
     """
 
     database: Database
     vault: Vault
     clock: Clock
+    objects: Objects = field(default_factory=known_objects)
     audit: Audit
     inventory: Inventory
     credentials: Credentials

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 from shoal.access.policy import Operation
 from shoal.api.access import DeviceKey, HeldAsking
 from shoal.api.context import HeldRooms
-from shoal.api.object_tree import units_of
+from shoal.api.object_tree import Meanings
 from shoal.api.paging import Cursor, Listed
 from shoal.errors import Rejected
 from shoal.history.store import LINES_MAX, POINTS_MAX, READINGS_KEPT
@@ -73,7 +73,7 @@ async def readings(
     chart = await rooms.history.chart(device, str(at), begins, ends, points)
     return ReadingsShown(
         path=str(at),
-        unit=units_of(at),
+        unit=Meanings(rooms.objects, found).units_of(at),
         points=[PointShown(at=p.time, mean=p.mean, min=p.min, max=p.max, count=p.count) for p in chart],
     )
 

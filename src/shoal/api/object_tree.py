@@ -9,7 +9,7 @@ from pydantic import BaseModel, JsonValue
 from shoal.api.commands import nested
 from shoal.history.store import LastValue
 from shoal.inventory.device import Device
-from shoal.lwm2m.objects import Resource, definition, resource_at
+from shoal.lwm2m.objects import Object, Objects, Resource
 from shoal.lwm2m.path import Path
 
 # Resources shown of one device: the largest real trees have some hundreds, and a page with more is not read.
@@ -70,29 +70,67 @@ class ObjectShown(BaseModel):
     instances: list[InstanceShown]
 
 
-def tree_of(device: Device, observed: Collection[Path], values: Sequence[LastValue]) -> list[ObjectShown]:
+# Objects of the enabler itself, whose version is the enabler's where a device does not say one; any other without one is
+# of version 1.0 (OMA LwM2M Core 1.1 §7.2.2).
+_OF_THE_ENABLER: Final = range(8)
+
+
+class Meanings:
+    """What the values of one device mean: by the versions of its objects that it registered."""
+
+    def __init__(self, objects: Objects, device: Device) -> None:
+        self._objects = objects
+        said = device.registration.objects if device.registration else ()
+        self._versions = {Path.parse(path).object: version for path, version in said if version and path != "/"}
+
+    def version(self, number: int) -> str:
+        """The version that the device registered of an object; nothing where it said none."""
+        return self._versions.get(number, "")
+
+    def definition(self, number: int) -> Object | None:
+        """What is defined of an object."""
+        return self._objects.definition(number, self._meant(number))
+
+    def type_of(self, path: Path | str) -> str:
+        """What kind of value stands at a path, in a word; nothing where no definition tells."""
+        parsed = path if isinstance(path, Path) else Path.parse(path)
+        found = self._objects.resource_at(parsed, self._meant(parsed.object))
+        return word_of(found.type or "") if found else ""
+
+    def units_of(self, path: Path) -> str:
+        """The unit of the values at a path, as the registry writes it."""
+        found = self._objects.resource_at(path, self._meant(path.object))
+        return unit_of(found.units or "") if found else ""
+
+    def _meant(self, number: int) -> str | None:
+        return self._versions.get(number) or (None if number in _OF_THE_ENABLER else "1.0")
+
+
+def tree_of(
+    device: Device, observed: Collection[Path], values: Sequence[LastValue], objects: Objects
+) -> list[ObjectShown]:
     """The objects of a device by number. Without a definition an object has only what the device said of it."""
     if device.registration is None:
         return []
     said = [(Path.parse(path), version) for path, version in device.registration.objects if path not in {"", "/"}]
     known = _by_resource(values)
     left = RESOURCES_MAX
-    objects: list[ObjectShown] = []
+    meanings = Meanings(objects, device)
+    shown: list[ObjectShown] = []
     for number in sorted({path.object for path, _ in said}):
         inside = sorted({path.instance for path, _ in said if path.object == number and path.instance is not None})
         instances = []
         for instance in inside:
-            resources = _resources(Path(number, instance), known, observed)[:left]
+            resources = _resources(Path(number, instance), known, observed, meanings)[:left]
             left -= len(resources)
             instances.append(InstanceShown(instance=instance, resources=resources))
-        defined = definition(number)
-        version = next((version for path, version in said if path.object == number and version), "")
-        objects.append(
+        defined = meanings.definition(number)
+        shown.append(
             ObjectShown(
                 object=number,
                 name=defined.name if defined else "",
-                urn=_urn(number, version),
-                version=version,
+                urn=_urn(number, meanings.version(number)),
+                version=meanings.version(number),
                 multiple=defined.multiple if defined else True,
                 mandatory=defined.mandatory if defined else False,
                 resources=[
@@ -102,24 +140,12 @@ def tree_of(device: Device, observed: Collection[Path], values: Sequence[LastVal
                 instances=instances,
             )
         )
-    return objects
+    return shown
 
 
 def last_known(values: Iterable[LastValue], path: Path) -> list[LastValue]:
     """What the device said last at a path or beneath it."""
     return [value for value in values if path.contains(Path.parse(value.path))]
-
-
-def type_of(path: Path | str) -> str:
-    """What kind of value stands at a path, in a word; nothing where no definition tells."""
-    found = resource_at(path)
-    return word_of(found.type or "") if found else ""
-
-
-def units_of(path: Path) -> str:
-    """The unit of the values at a path, as the registry writes it."""
-    found = resource_at(path)
-    return unit_of(found.units or "") if found else ""
 
 
 def unit_of(units: str) -> str:
@@ -142,10 +168,10 @@ def _by_resource(values: Sequence[LastValue]) -> Mapping[Path, list[LastValue]]:
 
 
 def _resources(
-    instance: Path, known: Mapping[Path, list[LastValue]], observed: Collection[Path]
+    instance: Path, known: Mapping[Path, list[LastValue]], observed: Collection[Path], meanings: Meanings
 ) -> list[ResourceShown]:
     """All that the definition names, and what the device said beyond it."""
-    defined = definition(instance.object)
+    defined = meanings.definition(instance.object)
     named = {resource.id: resource for resource in defined.resources} if defined else {}
     beyond = {path.resource for path in known if instance.contains(path) and path.resource is not None}
     shown = []

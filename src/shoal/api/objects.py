@@ -14,7 +14,7 @@ from shoal.api.access import DeviceKey, HeldAsking
 from shoal.api.answers import TIME_TO_LIVE, Answer, TimeToLive, Wait, ask, created_path
 from shoal.api.commands import CommandShown, answer_of, command_shown, expected_at, nested
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.object_tree import ObjectShown, last_known, tree_of, type_of, word_of
+from shoal.api.object_tree import Meanings, ObjectShown, last_known, tree_of, word_of
 from shoal.api.paging import Listed
 from shoal.commands.command import Command, Operation, State
 from shoal.errors import NotFound, Rejected
@@ -90,7 +90,7 @@ async def tree(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Liste
     found = await rooms.inventory.device(asking.tenant, device)
     asking.may(Granted.READ, found.place)
     observed = {one.path for one in await rooms.inventory.observations(asking.tenant, device) if one.is_wanted}
-    return Listed(items=tree_of(found, observed, await rooms.history.last_values(device)))
+    return Listed(items=tree_of(found, observed, await rooms.history.last_values(device), rooms.objects))
 
 
 @router.get("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
@@ -125,7 +125,7 @@ async def write(
 ) -> Answer | JSONResponse:
     """Writes a resource or an instance, replacing what is there."""
     found = await rooms.inventory.device(asking.tenant, device)
-    at, body = _to_write(path, asked)
+    at, body = _to_write(path, asked, Meanings(rooms.objects, found))
     command = await ask(rooms, asking, found, Operation.WRITE, at, body, wait, ttl)
     return await _said(rooms, found, command)
 
@@ -142,7 +142,7 @@ async def write_partial(
 ) -> Answer | JSONResponse:
     """Writes some resources of an instance, or instances of a resource; the others stay."""
     found = await rooms.inventory.device(asking.tenant, device)
-    at, body = _to_write(path, asked)
+    at, body = _to_write(path, asked, Meanings(rooms.objects, found))
     command = await ask(rooms, asking, found, Operation.WRITE_PARTIAL, at, body, wait, ttl)
     return await _said(rooms, found, command)
 
@@ -171,7 +171,9 @@ async def execute_or_create(
         return await _said(rooms, found, command)
     if at.instance is not None:
         raise Rejected("path", f"{at} is neither an object nor a resource")
-    resources = {} if said.resources is None else _typed(Path(at.object, 0), said.resources)
+    resources = (
+        {} if said.resources is None else _typed(Path(at.object, 0), said.resources, Meanings(rooms.objects, found))
+    )
     body = {"resources": resources} | ({} if said.instance is None else {"instance": said.instance})
     command = await ask(rooms, asking, found, Operation.CREATE, str(at), body, wait, ttl)
     if command.state is State.ANSWERED:
@@ -233,11 +235,11 @@ async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSON
         return await waiting(rooms, device, command)
     content = answer_of(command).get("content", []) if command.operation is Operation.READ else []
     is_one = len(content) == 1 and content[0]["path"] == command.path
-    finished = finished_at(command)
+    finished, meanings = finished_at(command), Meanings(rooms.objects, device)
     return Answer(
         path=command.path,
         value=nested(command.path, content) if command.operation is Operation.READ else _value_of(command),
-        type=word_of(str(content[0].get("type", ""))) if is_one else type_of(command.path),
+        type=word_of(str(content[0].get("type", ""))) if is_one else meanings.type_of(command.path),
         at=taken_at(content[0].get("time"), finished) if is_one else finished,
         command=command.id,
         trip_ms=command.trip_ms,
@@ -259,13 +261,13 @@ async def _last_known(rooms: Rooms, device: Device, path: Path) -> Answer:
     return Answer(
         path=str(path),
         value=nested(str(path), [{"path": value.path, "value": value.value} for value in known]),
-        type=type_of(str(path)),
+        type=Meanings(rooms.objects, device).type_of(path),
         at=max(value.time for value in known),
         source="last-known",
     )
 
 
-def _to_write(raw: str, asked: Written) -> tuple[str, dict[str, Any]]:
+def _to_write(raw: str, asked: Written, meanings: Meanings) -> tuple[str, dict[str, Any]]:
     """The path and the body for the gateway. A body that fits no path of that depth is refused here, in our words."""
     path = Path.parse(raw)
     said = asked.model_fields_set & {"value", "values", "resources"}
@@ -276,18 +278,18 @@ def _to_write(raw: str, asked: Written) -> tuple[str, dict[str, Any]]:
     if path.resource is None:
         if asked.resources is None:
             raise Rejected("body", f"resources is needed for the instance {path}")
-        return str(path), {"resources": _typed(path, asked.resources)}
+        return str(path), {"resources": _typed(path, asked.resources, meanings)}
     if asked.resources is not None or (asked.values is not None and path.resource_instance is not None):
         raise Rejected("body", f"does not fit {path}: resources is for an instance, values for a whole resource")
-    kind = type_of(str(path))
+    kind = meanings.type_of(path)
     if asked.values is not None:
         return str(path), {"values": {number: moment(value, kind) for number, value in asked.values.items()}}
     return str(path), {"value": moment(asked.value, kind)}
 
 
-def _typed(instance: Path, resources: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _typed(instance: Path, resources: dict[str, JsonValue], meanings: Meanings) -> dict[str, JsonValue]:
     """Values of an instance's resources as the gateway takes them."""
-    return {number: moment(value, type_of(f"{instance}/{number}")) for number, value in resources.items()}
+    return {number: moment(value, meanings.type_of(f"{instance}/{number}")) for number, value in resources.items()}
 
 
 def moment(value: JsonValue, kind: str) -> JsonValue:

@@ -8,6 +8,7 @@ from shoal.app import keys
 from shoal.clock import Clock, SystemClock
 from shoal.errors import Rejected
 from shoal.lwm2m.dataplane import decompress
+from shoal.lwm2m.objects import Objects, known_objects, load_objects
 from shoal.settings import Settings
 from shoal.storage.database import Database
 from shoal.storage.folder import DataFolder
@@ -22,6 +23,7 @@ class Foundation:
     """Open, and closed by the stack that it was opened with."""
 
     settings: Settings
+    objects: Objects
     folder: Path
     database: Database
     stream: Log
@@ -36,11 +38,13 @@ class Foundation:
 
         Raises:
             Unavailable: a neighbour is away, the folder is in use, or the tables are of another version.
-            Rejected: roles as processes of their own without PostgreSQL and Kafka; `fresh` with a shared database.
+            Rejected: roles as processes of their own without PostgreSQL and Kafka; `fresh` with a shared database; an
+                object definition that is none.
         """
         clock = SystemClock()
         if not is_whole:
             _check_shared(settings)
+        objects = known_objects() if settings.objects is None else load_objects(settings.objects)
         folder = DataFolder.open(settings.data, is_shared=not is_whole)
         opened.callback(folder.close)
         if fresh:
@@ -53,7 +57,15 @@ class Foundation:
         stream = _log(settings, folder.path, clock)
         opened.push_async_callback(stream.close)
         await stream.start()
-        return cls(settings=settings, folder=folder.path, database=database, stream=stream, vault=vault, clock=clock)
+        return cls(
+            settings=settings,
+            objects=objects,
+            folder=folder.path,
+            database=database,
+            stream=stream,
+            vault=vault,
+            clock=clock,
+        )
 
 
 def _check_shared(settings: Settings) -> None:

@@ -115,7 +115,7 @@ class Process:
         fetching = files_for_devices(base.database, self.artifacts)
         sink = await self._spooled(base.stream)
         gateway = self.gateway = Gateway(
-            await _gateway_options(base.settings, base.database, self.inventory),
+            await _gateway_options(base, self.inventory),
             database=base.database,
             vault=base.vault,
             stream=sink,
@@ -243,6 +243,7 @@ class Process:
                 database=base.database,
                 vault=base.vault,
                 clock=base.clock,
+                objects=base.objects,
                 audit=Audit(base.database),
                 inventory=self.inventory,
                 credentials=Credentials(base.database, base.vault, base.clock),
@@ -332,9 +333,10 @@ def pages(settings: Settings, api: str, opened: contextlib.AsyncExitStack, clock
     )
 
 
-async def _gateway_options(settings: Settings, database: Database, inventory: Inventory) -> GatewayOptions:
+async def _gateway_options(base: Foundation, inventory: Inventory) -> GatewayOptions:
+    settings = base.settings
     strangers = settings.open_enrolment
-    enrolled = None if strangers is None else await first_start.tenant_named(database, inventory, strangers)
+    enrolled = None if strangers is None else await first_start.tenant_named(base.database, inventory, strangers)
     return GatewayOptions(
         listen=settings.listen,
         boot=secrets.token_hex(4),
@@ -342,6 +344,7 @@ async def _gateway_options(settings: Settings, database: Database, inventory: In
         linger=timedelta(milliseconds=settings.linger_ms),
         enclosure_option=settings.enclosure_option,
         open_enrolment=None if enrolled is None else enrolled.id,
+        objects=base.objects,
     )
 
 

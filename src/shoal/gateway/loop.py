@@ -15,6 +15,7 @@ from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.uplink import Uplink
 from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
+from shoal.lwm2m.objects import Objects
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.log import Pages
@@ -28,7 +29,8 @@ CLOSING_TAKES_MAX_S: Final = 2.0
 class GatewayOptions:
     """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id.
 
-    `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them.
+    `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them. `objects` say
+    what the values of devices mean, None for what this build knows.
     """
 
     listen: Sequence[str]
@@ -37,6 +39,7 @@ class GatewayOptions:
     linger: timedelta
     enclosure_option: int | None = None
     open_enrolment: str | None = None
+    objects: Objects | None = None
 
 
 class Gateway:
@@ -110,6 +113,7 @@ def _open(options: GatewayOptions) -> DataPlane:
             heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
             enclosure_option=options.enclosure_option,
             open_enrolment=None if options.open_enrolment is None else f'"tenant":{json.dumps(options.open_enrolment)}',
+            objects=None if options.objects is None else options.objects.core,
         )
     except OSError as error:
         raise Unavailable(

@@ -16,7 +16,7 @@ from shoal.lwm2m.classes import Object, check, execute, measured, resource, writ
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.journal import Journal
-from shoal.lwm2m.objects import definition, resource_at
+from shoal.lwm2m.objects import Objects, definition, load_objects, resource_at
 from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.server import (
@@ -49,6 +49,7 @@ __all__ = [
     "Journal",
     "Link",
     "Object",
+    "Objects",
     "Observation",
     "Path",
     "Reading",
@@ -64,6 +65,7 @@ __all__ = [
     "check",
     "definition",
     "execute",
+    "load_objects",
     "measured",
     "resource",
     "resource_at",

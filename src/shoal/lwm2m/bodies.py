@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from shoal.errors import Rejected
-from shoal.lwm2m.objects import resource_at
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar, encoded
 
@@ -26,40 +26,42 @@ class Values(dict[str, Scalar]):
         self.failed = dict(failed)
 
 
-def to_write(path: Path, value: Value | Resources) -> dict[str, Any]:
+def to_write(path: Path, value: Value | Resources, objects: Objects) -> dict[str, Any]:
     """The body of a write: of a resource, of its instances, or of the resources of an object instance.
 
     Raises:
         Rejected: values by id for what has none, or bytes for what is not opaque.
     """
     if not isinstance(value, Mapping):
-        return {"value": to_json(path, value)}
+        return {"value": to_json(path, value, objects)}
     if path.resource is None:
-        return {"resources": resources(path, value)}
-    return {"values": {str(number): json_of(path, one) for number, one in value.items()}}
+        return {"resources": resources(path, value, objects)}
+    return {"values": {str(number): json_of(path, one, objects) for number, one in value.items()}}
 
 
-def resources(instance: Path, values: Resources) -> dict[str, Any]:
+def resources(instance: Path, values: Resources, objects: Objects) -> dict[str, Any]:
     """The resources of an object instance, by id, for a write or a create.
 
     Raises:
         Rejected: bytes for what is not opaque.
     """
-    return {str(number): json_of(Path.parse(f"{instance}/{number}"), value) for number, value in values.items()}
+    return {
+        str(number): json_of(Path.parse(f"{instance}/{number}"), value, objects) for number, value in values.items()
+    }
 
 
-def json_of(path: Path, value: Value) -> Any:
+def json_of(path: Path, value: Value, objects: Objects) -> Any:
     """A value, or values by their ids, as JSON.
 
     Raises:
         Rejected: bytes for what is not opaque.
     """
     if isinstance(value, Mapping):
-        return {str(number): to_json(path, one) for number, one in value.items()}
-    return to_json(path, value)
+        return {str(number): to_json(path, one, objects) for number, one in value.items()}
+    return to_json(path, value, objects)
 
 
-def to_json(path: Path, value: Scalar) -> bool | int | float | str | None:
+def to_json(path: Path, value: Scalar, objects: Objects) -> bool | int | float | str | None:
     """One value as JSON.
 
     Raises:
@@ -67,7 +69,7 @@ def to_json(path: Path, value: Scalar) -> bool | int | float | str | None:
     """
     if not isinstance(value, bytes):
         return json.loads(encoded(value))  # type: ignore[no-any-return]  # of a value that is none of bytes
-    defined = resource_at(path)
+    defined = objects.resource_at(path)
     if defined is None or defined.type != "opaque":
         raise Rejected(str(path), "bytes are for resources that are opaque")
     return base64.b64encode(value).decode("ascii")

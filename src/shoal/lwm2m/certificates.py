@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Final, Self, TypedDict
+from typing import Final, Literal, Required, Self, TypeAlias, TypedDict
 
 from shoal.errors import Rejected
 
@@ -13,6 +13,10 @@ from shoal.errors import Rejected
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]*)-----END \1-----")
 # PKCS #8 and RFC 5915; an encrypted key has another label.
 _KEY_LABELS: Final = ("PRIVATE KEY", "EC PRIVATE KEY")
+AUTHORITY: Final = "server"  # of a `Server`: there all authorities vouch for all devices
+
+# How a server knows a device: by a pre-shared key, or by a certificate that bears the endpoint name.
+Credential: TypeAlias = bytes | Literal["x509"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,21 @@ def proof(identity: str | None, key: bytes | None, certificate: Certificate | No
     if certificate is not None:
         raise Rejected("certificate", "a key and a certificate at once")
     return Proof(identity=identity.encode(), key=key)
+
+
+class Admission(TypedDict, total=False):
+    """How a device is let in, as the core takes it."""
+
+    security: Required[Literal["psk", "x509", "none"]]
+    identity: bytes
+    key: bytes
+    authority: str
+
+
+def admission(endpoint: str, credential: Credential | None) -> Admission:
+    """By its key, by a certificate with its name, or by its name alone."""
+    if credential is None:
+        return Admission(security="none")
+    if isinstance(credential, bytes):
+        return Admission(security="psk", identity=endpoint.encode(), key=credential)
+    return Admission(security="x509", authority=AUTHORITY)

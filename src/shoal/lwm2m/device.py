@@ -19,20 +19,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, Protocol, Self
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.certificates import Certificate, proof
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
-from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, OnValue, OnWrite, Owner, Source
+from shoal.lwm2m.objects import Objects, known_objects
+from shoal.lwm2m.owner import (
+    Check,
+    Maker,
+    OnExecute,
+    OnProgress,
+    OnReceiving,
+    OnRemoved,
+    OnValue,
+    OnWrite,
+    Owner,
+    Source,
+)
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
 from shoal.lwm2m.sending import Answer, Sending
 from shoal.lwm2m.value import Scalar, decoded, encoded
-
-OnProgress: TypeAlias = Callable[[int, int | None], None]
 
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 
@@ -63,6 +73,7 @@ class Device:
     `identity` and `key` are the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP
     where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the
     newest LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`.
+    `objects` say what its values are, when that is more than this build knows: see `load_objects`.
 
     `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over
     a restart. It is read when the device starts: `Rejected` if it is damaged, and the caller may take it away.
@@ -85,12 +96,14 @@ class Device:
         enclosure_via: Literal["option", "query", "object"] = "object",
         enclosure_option: int | None = None,
         attributes: Mapping[str, str] | None = None,
+        objects: Objects | None = None,
         state: FilePath | None = None,
         journal: Journal | None = None,
     ) -> None:
         if enclosure_via == "option" and enclosure is not None and enclosure_option is None:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
         self.endpoint = endpoint
+        self._objects = objects or known_objects()
         queries = dict(attributes or {})
         if enclosure is not None and enclosure_via == "query":
             queries["enclosure"] = enclosure
@@ -114,20 +127,20 @@ class Device:
         self._declared: set[int] = set()
         self._every: list[tuple[str, timedelta]] = []
         self._handle: int | None = None
-        self._owner = Owner(endpoint, self.set)
+        self._owner = Owner(endpoint, self.set, self._objects)
         self._on_progress: dict[int, OnProgress] = {}
         self._waiting: dict[int, asyncio.Future[DeviceOccurrence]] = {}
         self._numbers = itertools.count(1)
         self._registered = asyncio.Event()
         self._refusal = ""
         self.journal = Journal() if journal is None else journal
-        self._remembered = Remembered(state, self.journal)
+        self._remembered = Remembered(state, self.journal, self._objects)
         self._sending = Sending(endpoint, self.journal, self._registered, self._report, self._remembered.recorded)
         self.is_awake = True  # whether it listens: False in queue mode, while it sleeps
 
     async def __aenter__(self) -> Self:
         self._host = Host.of_running_loop()
-        handle = self._host.join(self, self._config)
+        handle = self._host.join(self, self._config, self._objects)
         self._handle = handle
         try:
             await self._prepare(handle)
@@ -198,7 +211,7 @@ class Device:
 
     def _put(self, handle: int, path: str, value: Scalar) -> None:
         try:
-            self._host.core.set(handle, path, encoded(value))
+            self._host.core.set(handle, path, encoded(value), self._objects.core)
         except ValueError as error:
             raise Rejected(path, str(error)) from error
 
@@ -470,14 +483,14 @@ class Device:
             case "executed":
                 self._owner.executed(occurrence)
             case "written" if path is not None:
-                value = decoded(path, json.loads(occurrence.value or b"null"))
+                value = decoded(path, json.loads(occurrence.value or b"null"), self._objects)
                 self._values[str(path)] = value
                 self._remembered.written(str(path), value)
                 self._owner.note_value(path, value)
                 self._owner.tell(path, value)
             case "created" if path is not None:
                 for name, value in json.loads(occurrence.value or b"{}").items():
-                    self._values[name] = decoded(Path.parse(name), value)
+                    self._values[name] = decoded(Path.parse(name), value, self._objects)
                 beneath = {at: value for at, value in self._values.items() if path.contains(Path.parse(at))}
                 self._remembered.created(path, beneath)
             case "removed" if path is not None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import ClassVar, Final, Protocol
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
+from shoal.lwm2m.objects import Objects
 
 # How long one call into the core waits; its end is told at once.
 WAIT_S: Final = 1.0
@@ -44,9 +45,9 @@ class Host:
             cls._by_loop[loop] = cls(loop)
         return cls._by_loop[loop]
 
-    def join(self, device: Told, config: DeviceConfig) -> int:
-        """Takes a device in, switched off; answers with the handle that names it."""
-        handle = self.core.add(config)
+    def join(self, device: Told, config: DeviceConfig, objects: Objects) -> int:
+        """Takes a device in, switched off, whose values are what `objects` say; answers with the handle that names it."""
+        handle = self.core.add(config, objects.core)
         self._devices[handle] = device
         return handle
 

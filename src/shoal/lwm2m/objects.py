@@ -1,17 +1,18 @@
 """What ids mean: `/3/0/9` is the battery level, a whole number of percent that a server may read.
 
-The definitions are the OMA registry's and our own. The Rust core carries them, so that both sides of the border, and an
-installed wheel, always agree.
+The definitions are the OMA registry's, our own, and those that a user brings (`load_objects`). The Rust core carries them,
+so that both sides of the border, and an installed wheel, always agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cache
-from types import MappingProxyType
-from typing import Literal, TypeAlias
+from pathlib import Path as FilePath
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from shoal._core import object_definitions
+from shoal._core import ObjectDefinitions
+from shoal.errors import Rejected, Unavailable
 from shoal.lwm2m.path import Path
 
 ValueType: TypeAlias = Literal[
@@ -51,7 +52,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Object(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest version of an object that this build knows; resources in the order of their ids."""
+    """One version of an object; resources in the order of their ids."""
 
     id: int
     name: str
@@ -65,20 +66,82 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
         return next((resource for resource in self.resources if resource.id == resource_id), None)
 
 
+class Objects:
+    """Every object that is known. `core` is how the Rust core has the same; by default what this build knows."""
+
+    def __init__(self, core: ObjectDefinitions | None = None) -> None:
+        self.core: Final = core or ObjectDefinitions()
+        self._versions: dict[int, list[Object]] = {}
+        for one in msgspec.json.decode(self.core.to_json(), type=list[Object]):
+            self._versions.setdefault(one.id, []).append(one)
+
+    def __iter__(self) -> Iterator[Object]:
+        """The newest version of every object, by id."""
+        return (versions[-1] for versions in self._versions.values())
+
+    def definition(self, object_id: int, version: str | None = None) -> Object | None:
+        """The object of that id; None when nobody registered it, or after this build.
+
+        Of a version that nobody defined, and without one, the newest.
+        """
+        versions = self._versions.get(object_id)
+        if versions is None:
+            return None
+        return next((one for one in versions if one.version == version), versions[-1])
+
+    def resource_at(self, path: Path | str, version: str | None = None) -> Resource | None:
+        """What stands at a path of a resource or of one of its instances; None above, and where nothing is defined.
+
+        As that version of the object defines it, else the newest that has it.
+        """
+        parsed = path if isinstance(path, Path) else Path.parse(path)
+        found = self.definition(parsed.object, version)
+        if found is None or parsed.resource is None:
+            return None
+        newest_first = reversed(self._versions[parsed.object])
+        having = (one.resource(parsed.resource) for one in (found, *newest_first))
+        return next((resource for resource in having if resource is not None), None)
+
+
 @cache
-def objects() -> Mapping[int, Object]:
-    """Every object, by its id."""
-    listed = msgspec.json.decode(object_definitions(), type=list[Object])
-    return MappingProxyType({definition.id: definition for definition in listed})
+def known_objects() -> Objects:
+    """The objects that this build knows: the OMA registry's and our own."""
+    return Objects()
 
 
-def definition(object_id: int) -> Object | None:
-    """The object of that id; None when nobody registered it, or after this build."""
-    return objects().get(object_id)
+def load_objects(place: FilePath | str) -> Objects:
+    """The objects that this build knows and those of an OMA XML file (`LWM2M.xml`), or of all `*.xml` in a folder.
+
+    Give it to `Server` and `Device`: then the values of your own objects have their types on both sides.
+
+    Raises:
+        Rejected: a file is no definition; it names the file, the line and what is wrong there.
+        Unavailable: a file cannot be read, or there is none.
+    """
+    place = FilePath(place)
+    files = sorted(place.glob("*.xml")) if place.is_dir() else [place]
+    if not files:
+        raise Unavailable(str(place), "no *.xml is in it")
+    core = ObjectDefinitions()
+    for file in files:
+        try:
+            # Some files of the registry begin with a byte order mark.
+            core = core.with_xml(file.read_text("utf-8-sig"))
+        except OSError as error:
+            raise Unavailable(str(file), error.strerror or "cannot be read") from error
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise Rejected(str(file), f"line {line}: not UTF-8") from error
+        except ValueError as error:
+            raise Rejected(str(file), str(error)) from error
+    return Objects(core)
 
 
-def resource_at(path: Path | str) -> Resource | None:
-    """What stands at a path of a resource or of one of its instances; None above, and where nothing is defined."""
-    parsed = path if isinstance(path, Path) else Path.parse(path)
-    found = definition(parsed.object)
-    return None if found is None or parsed.resource is None else found.resource(parsed.resource)
+def definition(object_id: int, version: str | None = None) -> Object | None:
+    """The object of that id as this build knows it; see `Objects.definition`."""
+    return known_objects().definition(object_id, version)
+
+
+def resource_at(path: Path | str, version: str | None = None) -> Resource | None:
+    """What stands at a path as this build knows it; see `Objects.resource_at`."""
+    return known_objects().resource_at(path, version)

@@ -14,6 +14,7 @@ from typing import Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 from shoal._core import DeviceOccurrence
 from shoal.errors import Rejected
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar, decoded
 
@@ -45,6 +46,7 @@ OnWrite: TypeAlias = Callable[[str, Scalar], Awaitable[None] | None]
 OnValue: TypeAlias = Callable[[str, Scalar], None]
 OnRemoved: TypeAlias = Callable[[Path], None]
 OnExecute: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[None] | None]
+OnProgress: TypeAlias = Callable[[int, int | None], None]
 OnReceiving: TypeAlias = Callable[[str, int], None]
 Check: TypeAlias = Callable[[Asked], Awaitable[None] | None]
 Source: TypeAlias = Callable[[], Awaitable[Scalar] | Scalar]
@@ -62,10 +64,11 @@ async def result_of(value: Awaitable[_T] | _T) -> _T:
 
 @dataclass
 class Owner:
-    """The functions of one device's owner. `put` sets a value that a source measured."""
+    """The functions of one device's owner. `put` sets a value that a source measured; `objects` say what values are."""
 
     endpoint: str
     put: Callable[[str, Scalar], None]
+    objects: Objects
     on_value: list[tuple[Path, OnValue]] = field(default_factory=list)
     on_write: list[tuple[Path, OnWrite]] = field(default_factory=list)
     on_execute: list[tuple[Path, OnExecute]] = field(default_factory=list)
@@ -151,7 +154,7 @@ class Owner:
                 values[key] = str(value)
             else:
                 touched.append(Path.parse(key))
-                values[key] = decoded(touched[-1], value)
+                values[key] = decoded(touched[-1], value, self.objects)
         asked = Asked(operation, path, values)
         for above, check in self.checks:
             if any(above.contains(one) or (operation == "delete" and one.contains(above)) for one in touched):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
 from shoal.lwm2m.journal import Journal, Recorded
-from shoal.lwm2m.objects import resource_at
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.state import Keeper, State, load
 from shoal.lwm2m.value import Scalar, decoded, encoded
@@ -14,9 +14,10 @@ from shoal.lwm2m.value import Scalar, decoded, encoded
 class Remembered:
     """The state of one device, and the file that it is kept in; without a file nothing is remembered."""
 
-    def __init__(self, file: FilePath | None, journal: Journal) -> None:
+    def __init__(self, file: FilePath | None, journal: Journal, objects: Objects) -> None:
         self._file = file
         self._journal = journal
+        self._objects = objects
         self._state = State()
         self._is_read = False
         self._kept: set[str] = set()
@@ -44,11 +45,11 @@ class Remembered:
 
     def written_values(self) -> Mapping[str, Scalar]:
         """What servers wrote and nobody changed since, by path."""
-        return _read(self._state.values)
+        return self._read(self._state.values)
 
     def values(self) -> Mapping[str, Scalar]:
         """All that was kept, by path."""
-        return _read(self._state.values | self._state.own)
+        return self._read(self._state.values | self._state.own)
 
     def made(self) -> Mapping[str, Mapping[str, Scalar]]:
         """The instances that servers made, with the values in them."""
@@ -65,7 +66,7 @@ class Remembered:
 
     def written(self, path: str, value: Scalar) -> None:
         """A server wrote a value. What can only be written is not kept: an image is no setting."""
-        resource = resource_at(path)
+        resource = self._objects.resource_at(path)
         if resource is None or resource.is_readable:
             self._state.values[path] = encoded(value).decode()
             self._state.own.pop(path, None)
@@ -128,6 +129,5 @@ class Remembered:
         self._state.readings = [(path, value.decode(), at) for path, value, at in self._journal]
         return self._state
 
-
-def _read(texts: Mapping[str, str]) -> Mapping[str, Scalar]:
-    return {path: decoded(Path.parse(path), json.loads(text)) for path, text in texts.items()}
+    def _read(self, texts: Mapping[str, str]) -> Mapping[str, Scalar]:
+        return {path: decoded(Path.parse(path), json.loads(text), self._objects) for path, text in texts.items()}

@@ -22,14 +22,15 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
-from shoal.lwm2m.certificates import Certificate
+from shoal.lwm2m.certificates import AUTHORITY, Certificate, Credential, admission
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
+from shoal.lwm2m.objects import Objects, known_objects
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.value import Scalar
 
@@ -41,14 +42,9 @@ EVENTS_PER_BATCH_MAX: Final = 8_192
 ETAG_BYTES: Final = 8
 # How long the last answers may take to leave when the server is closed: they are on their way already.
 CLOSING_TAKES_MAX_S: Final = 2.0
-AUTHORITY: Final = "server"  # all authorities vouch for all devices
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 # A device that never answers a composite is known for it after one exchange, and then asked otherwise.
 COMPOSITE_TIMEOUT: Final = 2 * DEFAULT_TIMEOUT
-
-
-# A pre-shared key, or a certificate that bears the endpoint name.
-Credential: TypeAlias = bytes | Literal["x509"]
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -164,6 +160,7 @@ class Server:
 
     `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
+    `objects` say what values mean, when that is more than this build knows: see `load_objects`.
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
@@ -177,8 +174,10 @@ class Server:
         certificate: Certificate | None = None,
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
+        objects: Objects | None = None,
     ) -> None:
         self._listen = listen
+        self._objects = objects or known_objects()
         self._observe = tuple(observe)
         self._certificate = certificate
         self._known: dict[str, Credential | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
@@ -194,7 +193,11 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4))
+        self._core = DataPlane(
+            list(self._listen),
+            boot=secrets.token_hex(4),
+            objects=self._objects.core,
+        )
         try:
             if self._certificate is not None:
                 self.show(self._certificate)
@@ -335,7 +338,7 @@ class Server:
         It replaces what is there; with `partial`, what is not named stays. Bytes are for opaque resources. Raises as
         `read`.
         """
-        body = to_write(Path.parse(path), value)
+        body = to_write(Path.parse(path), value, self._objects)
         await self._ask(endpoint, "write_partial" if partial else "write", path, body, timeout)
 
     async def write_composite(
@@ -347,7 +350,9 @@ class Server:
         error's detail says what was written before it. Raises as `read`.
         """
         parsed = {path: Path.parse(path) for path in values}
-        asked = {"values": {str(parsed[path]): json_of(parsed[path], value) for path, value in values.items()}}
+        asked = {
+            "values": {str(parsed[path]): json_of(parsed[path], value, self._objects) for path, value in values.items()}
+        }
         await self._ask(endpoint, "write_composite", None, asked, timeout)
 
     async def execute(self, endpoint: str, path: str, timeout: timedelta = DEFAULT_TIMEOUT, **arguments: str) -> None:
@@ -368,7 +373,7 @@ class Server:
         """
         parsed = Path.parse(path)
         instance = Path(parsed.object, parsed.instance or 0)
-        body: dict[str, Any] = {"resources": resources(instance, values)}
+        body: dict[str, Any] = {"resources": resources(instance, values, self._objects)}
         if parsed.instance is not None:
             body["instance"] = parsed.instance
         created = await self._ask(endpoint, "create", f"/{parsed.object}", body, timeout)
@@ -482,15 +487,10 @@ class Server:
             self._core.committed(number)
 
     def _entry(self, name: str, credential: Credential | None) -> DeviceEntry:
-        key = credential if isinstance(credential, bytes) else None
-        mode: Literal["psk", "x509", "none"] = "none" if credential is None else "psk" if key is not None else "x509"
         return DeviceEntry(
             device=name,
             endpoint=name,
-            security=mode,
-            identity=None if key is None else name.encode(),
-            key=key,
-            authority=AUTHORITY if mode == "x509" else None,
             context=f'"endpoint":{json.dumps(name)}',
             observe=self._observe,
+            **admission(name, credential),
         )

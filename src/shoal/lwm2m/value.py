@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from shoal.errors import Rejected
-from shoal.lwm2m.objects import resource_at
+from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
 
 # OMA LwM2M Core 1.1, appendix C: this pair of ids points nowhere.
@@ -54,8 +54,8 @@ def encoded(value: Scalar) -> bytes:
             return json.dumps(value).encode()
 
 
-def decoded(path: Path, value: object) -> Scalar:
-    """A value that the core told as JSON, read already. Bytes are bytes again, where a definition says so; times stay
+def decoded(path: Path, value: object, objects: Objects) -> Scalar:
+    """A value that the core told as JSON, read already. Bytes are bytes again, where `objects` say so; times stay
     seconds and links stay text: `typed` makes more of them.
 
     Raises:
@@ -65,7 +65,7 @@ def decoded(path: Path, value: object) -> Scalar:
         return bytes.fromhex(opaque)
     if value is not None and not isinstance(value, bool | int | float | str):
         raise Rejected(str(path), "not a value")
-    resource = resource_at(path)
+    resource = objects.resource_at(path)
     if isinstance(value, str) and resource is not None and resource.type == "opaque":
         try:
             return base64.b64decode(value, validate=True)

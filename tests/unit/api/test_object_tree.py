@@ -1,21 +1,26 @@
 """The tree of a device, named by the definitions."""
 
 from dataclasses import replace
+from pathlib import Path as FilePath
 
-from shoal.api.object_tree import last_known, tree_of, type_of, units_of, word_of
+import pytest
+
+from shoal.api.object_tree import Meanings, last_known, tree_of, word_of
 from shoal.clock import FakeClock
 from shoal.events.device import Scalar
 from shoal.history.store import LastValue
+from shoal.inventory import presence
 from shoal.inventory.device import Device
-from shoal.inventory.presence import Objects
+from shoal.lwm2m.objects import known_objects, load_objects
 from shoal.lwm2m.path import Path
 from tests.unit.api.company import Company
 
 NOW = FakeClock().now()
+OBJECTS = known_objects()
 OBSERVED = {Path.parse("/3303/0/5700"), Path.parse("/3/0/11")}
 
 
-async def registered(company: Company, objects: Objects) -> Device:
+async def registered(company: Company, objects: presence.Objects) -> Device:
     device = await company.current(await company.registered())
     assert device.registration is not None
     return replace(device, registration=replace(device.registration, objects=objects))
@@ -24,7 +29,7 @@ async def registered(company: Company, objects: Objects) -> Device:
 async def test_objects_and_instances_stand_in_the_order_of_their_numbers(company: Company) -> None:
     device = await registered(company, (("/3303/1", None), ("/3303/0", None), ("/3", "1.2"), ("/3/0", None)))
 
-    tree = tree_of(device, OBSERVED, [])
+    tree = tree_of(device, OBSERVED, [], OBJECTS)
 
     assert [(one.object, one.name, one.version) for one in tree] == [(3, "Device", "1.2"), (3303, "Temperature", "")]
     assert [one.instance for one in tree[1].instances] == [0, 1]
@@ -33,7 +38,7 @@ async def test_objects_and_instances_stand_in_the_order_of_their_numbers(company
 async def test_an_object_without_instances_is_shown_without(company: Company) -> None:
     device = await registered(company, (("/5", "1.1"),))
 
-    [firmware] = tree_of(device, OBSERVED, [])
+    [firmware] = tree_of(device, OBSERVED, [], OBJECTS)
 
     assert (firmware.object, firmware.instances) == (5, [])
 
@@ -41,7 +46,7 @@ async def test_an_object_without_instances_is_shown_without(company: Company) ->
 async def test_what_is_executed_has_no_type(company: Company) -> None:
     device = await registered(company, (("/3/0", None),))
 
-    resources = {one.path: one for one in tree_of(device, OBSERVED, [])[0].instances[0].resources}
+    resources = {one.path: one for one in tree_of(device, OBSERVED, [], OBJECTS)[0].instances[0].resources}
 
     assert (resources["/3/0/4"].name, resources["/3/0/4"].operations, resources["/3/0/4"].type) == ("Reboot", "E", "")
 
@@ -50,7 +55,7 @@ async def test_the_instances_of_a_resource_are_one_value(company: Company) -> No
     device = await registered(company, (("/3/0", None),))
     values = [LastValue("/3/0/11/0", 0, NOW), LastValue("/3/0/11/1", 4, NOW)]
 
-    resources = {one.path: one for one in tree_of(device, OBSERVED, values)[0].instances[0].resources}
+    resources = {one.path: one for one in tree_of(device, OBSERVED, values, OBJECTS)[0].instances[0].resources}
 
     assert resources["/3/0/11"].multiple
     assert resources["/3/0/11"].value == {"0": 0, "1": 4}
@@ -63,7 +68,7 @@ async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: 
     told: list[Scalar] = ["x", 7, 7.5, True]
     values = [LastValue(f"/31999/0/{number}", value, NOW) for number, value in enumerate(told)]
 
-    [unknown] = tree_of(device, OBSERVED, values)
+    [unknown] = tree_of(device, OBSERVED, values, OBJECTS)
 
     assert (unknown.name, unknown.urn, unknown.resources) == ("", "urn:oma:lwm2m:x:31999", [])
     resources = unknown.instances[0].resources
@@ -74,7 +79,7 @@ async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: 
 async def test_what_lies_beneath_an_observed_instance_is_observed(company: Company) -> None:
     device = await registered(company, (("/3303/0", None), ("/3303/4", None)))
 
-    instances = tree_of(device, {Path.parse("/3303/4"), Path.parse("/3303/0/5700")}, [])[0].instances
+    instances = tree_of(device, {Path.parse("/3303/4"), Path.parse("/3303/0/5700")}, [], OBJECTS)[0].instances
 
     observed = [[one.path for one in each.resources if one.observed] for each in instances]
     assert observed[0] == ["/3303/0/5700"]
@@ -84,7 +89,7 @@ async def test_what_lies_beneath_an_observed_instance_is_observed(company: Compa
 async def test_an_instance_can_be_made_of_what_the_definition_says(company: Company) -> None:
     device = await registered(company, (("/1/0", None), ("/3303", "1.1")))
 
-    server, temperature = tree_of(device, (), [])
+    server, temperature = tree_of(device, (), [], OBJECTS)
 
     assert (server.urn, server.multiple, server.mandatory) == ("urn:oma:lwm2m:oma:1", True, True)
     assert (temperature.urn, temperature.instances) == ("urn:oma:lwm2m:ext:3303:1.1", [])
@@ -96,7 +101,7 @@ async def test_whose_clock_a_value_counts_by_is_told(company: Company) -> None:
     device = await registered(company, (("/3/0", None),))
     values = [LastValue("/3/0/9", 87, NOW, is_device_time=True), LastValue("/3/0/3", "1.0", NOW)]
 
-    resources = {one.path: one for one in tree_of(device, OBSERVED, values)[0].instances[0].resources}
+    resources = {one.path: one for one in tree_of(device, OBSERVED, values, OBJECTS)[0].instances[0].resources}
 
     assert [resources[f"/3/0/{number}"].clock for number in (9, 3, 1)] == ["device", "server", None]
 
@@ -108,7 +113,35 @@ def test_what_was_last_known_lies_at_the_path_or_beneath_it() -> None:
     assert [value.path for value in last_known(values, Path.parse("/3"))] == ["/3/0/1", "/3/0/11/0", "/3/0/11/1"]
 
 
-def test_a_path_has_the_type_and_unit_of_its_definition() -> None:
-    assert (type_of("/3/0/9"), units_of(Path.parse("/3/0/9"))) == ("integer", "%")
-    assert (type_of("/31999/0/1"), units_of(Path.parse("/3"))) == ("", "")
+async def test_a_path_has_the_type_and_unit_of_its_definition(company: Company) -> None:
+    meanings = Meanings(OBJECTS, await registered(company, (("/3/0", None),)))
+
+    assert (meanings.type_of("/3/0/9"), meanings.units_of(Path.parse("/3/0/9"))) == ("integer", "%")
+    assert (meanings.type_of("/31999/0/1"), meanings.units_of(Path.parse("/3"))) == ("", "")
     assert word_of("unsigned integer") == "unsigned"
+
+
+@pytest.mark.parametrize(
+    ("version", "type_", "operations"), [("1.0", "string", "E"), (None, "string", "E"), ("2.0", "boolean", "RW")]
+)
+async def test_the_version_that_a_device_registered_decides(
+    company: Company, version: str | None, type_: str, operations: str
+) -> None:
+    device = await registered(company, (("/10260", version), ("/10260/0", None)))
+
+    [bay] = tree_of(device, OBSERVED, [], OBJECTS)
+
+    mode = next(resource for resource in bay.instances[0].resources if resource.path == "/10260/0/3")
+    assert (mode.type, mode.operations) == (type_, operations)
+    assert bay.version == (version or "")
+
+
+async def test_objects_of_the_user_are_named_and_typed(company: Company) -> None:
+    feeder = Path(41_001, 0)
+    device = await registered(company, ((str(feeder), None),))
+    objects = load_objects(FilePath(__file__).parents[1] / "lwm2m" / "feeder.xml")
+
+    [shown] = tree_of(device, OBSERVED, [LastValue("/41001/0/1", 2.5, NOW)], objects)
+
+    rate = next(resource for resource in shown.instances[0].resources if resource.path == "/41001/0/1")
+    assert (shown.name, rate.name, rate.type, rate.units, rate.value) == ("Feeder", "Rate", "float", "kg/min", 2.5)

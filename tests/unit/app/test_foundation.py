@@ -31,6 +31,24 @@ async def test_a_role_of_its_own_says_what_it_shares(tmp_path: Path, given: dict
     assert "shoal up" in refused.value.reason
 
 
+async def test_definitions_of_the_user_are_loaded_and_a_bad_one_ends_the_start(tmp_path: Path) -> None:
+    feeder = Path(__file__).parents[1] / "lwm2m" / "feeder.xml"
+    bad = tmp_path / "bad.xml"
+    bad.write_text(feeder.read_text().replace("<Type>Float", "<Type>Real"))
+
+    async with contextlib.AsyncExitStack() as opened:
+        base = await Foundation.open(Settings(data=tmp_path / "data", objects=feeder), opened, is_whole=True)
+        rate = base.objects.resource_at("/41001/0/1")
+    async with contextlib.AsyncExitStack() as opened:
+        with pytest.raises(Rejected) as refused:
+            await Foundation.open(Settings(data=tmp_path / "none", objects=tmp_path), opened, is_whole=True)
+
+    assert rate is not None
+    assert rate.type == "float"
+    assert str(refused.value) == f'{bad}: line 28: Type cannot be "Real"'
+    assert not (tmp_path / "none").exists(), "nothing was begun"
+
+
 async def test_to_begin_again_is_refused_where_the_database_is_shared(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, database="postgresql://localhost/shoal")
 

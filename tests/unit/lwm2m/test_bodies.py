@@ -5,6 +5,7 @@ import pytest
 from shoal.errors import Rejected
 from shoal.lwm2m import Path
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_json, to_write
+from shoal.lwm2m.objects import known_objects
 
 
 @pytest.mark.parametrize(
@@ -20,19 +21,22 @@ from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json
 def test_what_is_written_has_the_form_that_fits_its_path(
     path: str, value: Value | Resources, body: dict[str, object]
 ) -> None:
-    assert to_write(Path.parse(path), value) == body
+    assert to_write(Path.parse(path), value, known_objects()) == body
 
 
 @pytest.mark.parametrize("path", ["/3/0/14", "/65000/0/1"])
 def test_bytes_are_written_only_where_they_are_known_to_fit(path: str) -> None:
     with pytest.raises(Rejected):
-        to_json(Path.parse(path), b"\x00")
+        to_json(Path.parse(path), b"\x00", known_objects())
     with pytest.raises(Rejected):
-        json_of(Path.parse(path), {0: b"\x00"})
+        json_of(Path.parse(path), {0: b"\x00"}, known_objects())
 
 
 def test_the_largest_whole_numbers_stay_whole() -> None:
-    assert resources(Path(3303, 0), {6050: 2**64 - 1, 5700: -(2**63)}) == {"6050": 2**64 - 1, "5700": -(2**63)}
+    assert resources(Path(3303, 0), {6050: 2**64 - 1, 5700: -(2**63)}, known_objects()) == {
+        "6050": 2**64 - 1,
+        "5700": -(2**63),
+    }
 
 
 def test_what_was_read_is_typed_by_the_answer() -> None:

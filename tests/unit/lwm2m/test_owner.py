@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 
 from shoal.lwm2m import Path, Refusal
+from shoal.lwm2m.objects import known_objects
 from shoal.lwm2m.owner import Owner
 from shoal.lwm2m.value import Scalar
 
 
 def owner() -> tuple[Owner, dict[str, Scalar]]:
     values: dict[str, Scalar] = {}
-    return Owner("s-1", values.__setitem__), values
+    return Owner("s-1", values.__setitem__, known_objects()), values
 
 
 async def test_a_source_is_measured_at_above_and_beneath_a_path() -> None:

@@ -4,11 +4,12 @@ from pathlib import Path as FilePath
 
 from shoal.lwm2m import Path
 from shoal.lwm2m.journal import Journal, Recorded
+from shoal.lwm2m.objects import known_objects
 from shoal.lwm2m.remembered import Remembered
 
 
 def remembered(file: FilePath | None) -> Remembered:
-    kept = Remembered(file, Journal())
+    kept = Remembered(file, Journal(), known_objects())
     kept.read()
     return kept
 
@@ -51,7 +52,7 @@ async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_
 
 async def test_readings_of_before_come_first_and_once(tmp_path: FilePath) -> None:
     journal = Journal()
-    kept = Remembered(tmp_path / "state", journal)
+    kept = Remembered(tmp_path / "state", journal, known_objects())
     kept.read()
     journal.add(Recorded("/3/0/9", b"1", 1.0))
     await kept.close()
@@ -59,7 +60,7 @@ async def test_readings_of_before_come_first_and_once(tmp_path: FilePath) -> Non
 
     later = Journal()
     later.add(Recorded("/3/0/9", b"2", 2.0))
-    Remembered(tmp_path / "state", later).read()
+    Remembered(tmp_path / "state", later, known_objects()).read()
 
     assert [reading.at for reading in journal] == [1.0]
     assert [reading.at for reading in later] == [1.0, 2.0]

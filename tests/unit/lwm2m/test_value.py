@@ -6,6 +6,7 @@ import pytest
 
 from shoal.errors import Rejected
 from shoal.lwm2m import Link, Path
+from shoal.lwm2m.objects import known_objects
 from shoal.lwm2m.value import Scalar, decoded, encoded, typed
 
 
@@ -32,13 +33,13 @@ def test_a_time_without_a_zone_is_none() -> None:
 
 
 def test_bytes_are_known_by_their_definition_or_by_their_form() -> None:
-    assert decoded(Path.parse("/5/0/0"), "AP8=") == b"\x00\xff"
-    assert decoded(Path.parse("/40000/0/0"), {"opaque": "00ff"}) == b"\x00\xff"
-    assert decoded(Path.parse("/40000/0/0"), "AP8=") == "AP8="
+    assert decoded(Path.parse("/5/0/0"), "AP8=", known_objects()) == b"\x00\xff"
+    assert decoded(Path.parse("/40000/0/0"), {"opaque": "00ff"}, known_objects()) == b"\x00\xff"
+    assert decoded(Path.parse("/40000/0/0"), "AP8=", known_objects()) == "AP8="
     with pytest.raises(Rejected):
-        decoded(Path.parse("/5/0/0"), "?")
+        decoded(Path.parse("/5/0/0"), "?", known_objects())
     with pytest.raises(Rejected):
-        decoded(Path.parse("/3/0/9"), [1])
+        decoded(Path.parse("/3/0/9"), [1], known_objects())
 
 
 def test_values_become_what_somebody_wants_or_are_refused() -> None:

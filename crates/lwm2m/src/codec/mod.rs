@@ -1,7 +1,11 @@
 //! From a content format to its codec: payload bytes to records, and back.
 
+mod cbor;
 mod float;
+mod lwm2m_cbor;
+mod lwm2m_json;
 mod plain;
+mod scalar;
 mod senml;
 mod senml_cbor;
 mod senml_json;
@@ -9,7 +13,7 @@ mod tlv;
 
 use std::borrow::Cow;
 
-use coap::content_format::{OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT_OLD, TEXT_PLAIN, TLV, TLV_OLD};
+use coap::content_format::{CBOR, JSON, LWM2M_CBOR, OCTET_STREAM, SENML_CBOR, SENML_JSON, TEXT_PLAIN, TLV, registered};
 
 use crate::error::{DecodeError, EncodeError};
 use crate::object::Definitions;
@@ -30,7 +34,7 @@ pub struct Record {
     pub path: Path,
     /// The value, typed by the payload where the format has types, else by the definitions.
     pub value: Value,
-    /// Unix time in seconds at which the value held; only SenML carries it.
+    /// Unix time in seconds at which the value held; only SenML and the JSON of 1.0 carry it.
     pub time: Option<f64>,
 }
 
@@ -52,10 +56,10 @@ impl Record {
 }
 
 /// Reads a payload. `base` is the path of the request ([`Path::ROOT`] for Send and composites); `now_unix_s` resolves
-/// relative SenML times.
+/// relative times.
 ///
-/// Types: SenML says them itself (see [`Record::retype`]), TLV and text take them from the definitions; a resource that
-/// nobody declared is opaque in TLV and a string in text.
+/// Types: SenML and CBOR say them themselves (see [`Record::retype`]), TLV and text take them from the definitions, and so
+/// does the JSON of 1.0 where it has only strings; a resource that nobody declared is opaque in TLV and a string in text.
 ///
 /// [`DecodeError::InstanceMissing`] in a Create means that the server left the choice of the id to the client: choose
 /// one and decode again with the path of the new instance.
@@ -67,6 +71,7 @@ pub fn decode(
     definitions: &Definitions,
 ) -> Result<Vec<Record>, DecodeError> {
     check_length(payload)?;
+    let format = registered(format);
     match format {
         SENML_CBOR | SENML_JSON => {
             let mut records = Vec::new();
@@ -77,8 +82,11 @@ pub fn decode(
             })?;
             Ok(records)
         }
-        TLV | TLV_OLD => tlv::read(base, payload, definitions),
-        TEXT_PLAIN | TEXT_OLD => Ok(vec![plain::read_text(base, payload, definitions)?]),
+        LWM2M_CBOR => lwm2m_cbor::read(base, payload),
+        TLV => tlv::read(base, payload, definitions),
+        JSON => lwm2m_json::read(base, payload, now_unix_s, definitions),
+        CBOR => Ok(vec![plain::read_cbor(base, payload)?]),
+        TEXT_PLAIN => Ok(vec![plain::read_text(base, payload, definitions)?]),
         OCTET_STREAM => Ok(vec![plain::read_opaque(base, payload)?]),
         _ => Err(DecodeError::UnsupportedFormat { format }),
     }
@@ -117,8 +125,8 @@ pub fn readings_json(
     Ok(count)
 }
 
-/// Writes a payload. Values are made the declared kind first; NaN and infinities are refused. TLV, text and opaque
-/// cannot carry times and leave them out.
+/// Writes a payload. Values are made the declared kind first; NaN and infinities are refused. Formats that cannot carry
+/// times leave them out.
 ///
 /// For a Create without an instance id, give the records any instance, use its path as `base`, and send the payload to
 /// the object.
@@ -128,27 +136,36 @@ pub fn encode(format: u16, base: &Path, records: &[Record], definitions: &Defini
     }
     let entries = records.iter().map(|record| Entry::of(record, base, definitions)).collect::<Result<Vec<_>, _>>()?;
     let mut out = Vec::new();
-    match format {
-        SENML_CBOR | SENML_JSON => {
+    match registered(format) {
+        format @ (SENML_CBOR | SENML_JSON | JSON) => {
             let unwritable = |time: f64| !(TIME_ABSOLUTE_FROM_S..f64::INFINITY).contains(&time);
             if let Some(entry) = entries.iter().find(|entry| entry.time.is_some_and(unwritable)) {
                 return Err(EncodeError::TimeInvalid { path: entry.path });
             }
             let bases = Bases::of(base, entries.iter().map(|entry| entry.time));
-            let write = if format == SENML_CBOR { senml_cbor::write } else { senml_json::write };
+            let write = match format {
+                SENML_CBOR => senml_cbor::write,
+                SENML_JSON => senml_json::write,
+                _ => lwm2m_json::write,
+            };
             write(&bases, &entries, &mut out);
         }
-        TLV | TLV_OLD => tlv::write(base, &entries, &mut out)?,
-        TEXT_PLAIN | TEXT_OLD => plain::write_text(base, &entries, &mut out)?,
+        LWM2M_CBOR => lwm2m_cbor::write(&entries, &mut out)?,
+        TLV => tlv::write(base, &entries, &mut out)?,
+        CBOR => plain::write_cbor(base, &entries, &mut out)?,
+        TEXT_PLAIN => plain::write_text(base, &entries, &mut out)?,
         OCTET_STREAM => plain::write_opaque(base, &entries, &mut out)?,
         _ => return Err(EncodeError::UnsupportedFormat { format }),
     }
     Ok(out)
 }
 
-/// Reads the paths of a Read-Composite or Observe-Composite: SenML records without values.
+/// Reads the paths of a Read-Composite or Observe-Composite: SenML records without values, LwM2M CBOR with null for them.
 pub fn decode_paths(format: u16, payload: &[u8]) -> Result<Vec<Path>, DecodeError> {
     check_length(payload)?;
+    if format == LWM2M_CBOR {
+        return lwm2m_cbor::read_paths(payload);
+    }
     let (mut resolver, mut paths) = (Resolver::new(0.0), Vec::new());
     each_fields(format, payload, |fields| {
         if let Some(path) = resolver.resolve_path(fields)? {
@@ -160,7 +177,7 @@ pub fn decode_paths(format: u16, payload: &[u8]) -> Result<Vec<Path>, DecodeErro
     Ok(paths)
 }
 
-/// Writes the paths of a Read-Composite or Observe-Composite.
+/// Writes the paths of a Read-Composite or Observe-Composite. LwM2M CBOR has its own order for them, and none for `/`.
 pub fn encode_paths(format: u16, paths: &[Path]) -> Result<Vec<u8>, EncodeError> {
     if paths.len() > RECORDS_MAX {
         return Err(EncodeError::TooManyRecords { records_max: RECORDS_MAX });
@@ -169,6 +186,7 @@ pub fn encode_paths(format: u16, paths: &[Path]) -> Result<Vec<u8>, EncodeError>
     match format {
         SENML_CBOR => senml_cbor::write_paths(paths, &mut out),
         SENML_JSON => senml_json::write_paths(paths, &mut out),
+        LWM2M_CBOR => lwm2m_cbor::write_paths(paths, &mut out)?,
         _ => return Err(EncodeError::UnsupportedFormat { format }),
     }
     Ok(out)
@@ -176,7 +194,7 @@ pub fn encode_paths(format: u16, paths: &[Path]) -> Result<Vec<u8>, EncodeError>
 
 /// Whether [`decode`] and [`encode`] know a content format.
 pub fn is_supported(format: u16) -> bool {
-    matches!(format, SENML_CBOR | SENML_JSON | TLV | TLV_OLD | TEXT_PLAIN | TEXT_OLD | OCTET_STREAM)
+    matches!(registered(format), SENML_CBOR | SENML_JSON | LWM2M_CBOR | TLV | JSON | CBOR | TEXT_PLAIN | OCTET_STREAM)
 }
 
 /// A record that can be written: below the base, of the declared kind, finite.
@@ -250,6 +268,16 @@ fn check_length(payload: &[u8]) -> Result<(), DecodeError> {
 
 fn check_count(so_far: usize) -> Result<(), DecodeError> {
     if so_far == RECORDS_MAX { Err(DecodeError::TooManyRecords { records_max: RECORDS_MAX }) } else { Ok(()) }
+}
+
+/// In a format without times two values for one path contradict each other.
+fn check_paths(records: &[Record]) -> Result<(), DecodeError> {
+    let mut paths: Vec<Path> = records.iter().map(|record| record.path).collect();
+    paths.sort_unstable();
+    match paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(DecodeError::PathTwice { path: pair[0] }),
+        None => Ok(()),
+    }
 }
 
 fn open_reading(count: u32, path: &Path, out: &mut Vec<u8>) {

@@ -1,7 +1,8 @@
-//! One value by itself: as text, or as the bytes of an opaque resource (OMA LwM2M Core 1.1 §7.4.1, §7.4.2).
+//! One value by itself: as text, as the bytes of an opaque resource, or in CBOR (OMA LwM2M Core 1.1 §7.4).
 
 use base64::Engine;
 
+use super::cbor::{Reader, write_tagged};
 use super::{Entry, Record};
 use crate::error::{DecodeError, EncodeError, Fault};
 use crate::object::Definitions;
@@ -27,6 +28,23 @@ pub(super) fn read_opaque(base: &Path, payload: &[u8]) -> Result<Record, DecodeE
         return Err(DecodeError::WrongLevel { base: *base });
     }
     Ok(Record::new(*base, Value::Opaque(payload.to_vec())))
+}
+
+/// Reads the one value, which says its type itself.
+pub(super) fn read_cbor(base: &Path, payload: &[u8]) -> Result<Record, DecodeError> {
+    if base.depth() < 3 {
+        return Err(DecodeError::WrongLevel { base: *base });
+    }
+    let mut reader = Reader::new(payload);
+    let scalar = reader.scalar()?;
+    reader.end()?;
+    Ok(Record::new(*base, scalar.into_value(base)?))
+}
+
+/// Writes the one value in CBOR.
+pub(super) fn write_cbor(base: &Path, entries: &[Entry<'_>], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    write_tagged(only(base, entries)?, out);
+    Ok(())
 }
 
 /// Writes the one value as text.

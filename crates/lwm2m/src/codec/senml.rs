@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::scalar::{Number, Scalar};
 use crate::error::DecodeError;
 use crate::path::Path;
 use crate::registration::excerpt;
-use crate::value::{Kind, Value, ValueError, parse_link, write_json_base64, write_json_float, write_json_string};
 
 /// RFC 8428 §4.5.3: times below 2^28 s count from now, others from 1970.
 pub(super) const TIME_ABSOLUTE_FROM_S: f64 = 268_435_456.0;
@@ -22,23 +22,6 @@ pub(super) struct Fields<'a> {
     pub name: Option<Cow<'a, str>>,
     pub value: Option<Scalar<'a>>,
     pub time: Option<f64>,
-}
-
-/// A value as SenML types it.
-pub(super) enum Scalar<'a> {
-    Number(Number),
-    Text(Cow<'a, str>),
-    Boolean(bool),
-    Bytes(Cow<'a, [u8]>),
-    /// OMA LwM2M Core 1.1 §7.4: `vlo`, an object link.
-    Link(Cow<'a, str>),
-}
-
-/// A number, kept whole as long as it can be.
-#[derive(Clone, Copy)]
-pub(super) enum Number {
-    Integer(i128),
-    Float(f64),
 }
 
 /// A record with all base fields applied (RFC 8428 §4.6).
@@ -118,65 +101,6 @@ impl<'a> Resolver<'a> {
         }
         if at.is_finite() { Ok(Some(at)) } else { Err(DecodeError::TimeInvalid) }
     }
-}
-
-impl Number {
-    fn plus(self, other: Self) -> Self {
-        match (self, other) {
-            // Neither has more than 65 bits, so the sum fits.
-            (Self::Integer(a), Self::Integer(b)) => Self::Integer(a.saturating_add(b)),
-            (a, b) => Self::Float(a.to_f64() + b.to_f64()),
-        }
-    }
-
-    pub(super) fn to_f64(self) -> f64 {
-        match self {
-            Self::Integer(whole) => whole as f64,
-            Self::Float(number) => number,
-        }
-    }
-
-    fn into_value(self) -> Value {
-        match self {
-            Self::Float(number) => Value::Float(number),
-            Self::Integer(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
-                (Ok(signed), _) => Value::Integer(signed),
-                (_, Ok(unsigned)) => Value::Unsigned(unsigned),
-                _ => Value::Float(whole as f64),
-            },
-        }
-    }
-}
-
-impl Scalar<'_> {
-    /// The value, typed by the payload.
-    pub(super) fn into_value(self, path: &Path) -> Result<Value, DecodeError> {
-        Ok(match self {
-            Self::Number(number) => number.into_value(),
-            Self::Text(text) => Value::String(text.into_owned()),
-            Self::Boolean(truth) => Value::Boolean(truth),
-            Self::Bytes(bytes) => Value::Opaque(bytes.into_owned()),
-            Self::Link(text) => link(&text, path)?,
-        })
-    }
-
-    /// Appends what [`Value::to_json`] would, without making the value first.
-    pub(super) fn to_json(&self, path: &Path, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        match self {
-            Self::Number(Number::Float(number)) => write_json_float(*number, out),
-            Self::Number(number) => number.into_value().to_json(out),
-            Self::Text(text) => write_json_string(text, out),
-            Self::Boolean(truth) => Value::Boolean(*truth).to_json(out),
-            Self::Bytes(bytes) => write_json_base64(bytes, out),
-            Self::Link(text) => link(text, path)?.to_json(out),
-        }
-        Ok(())
-    }
-}
-
-fn link(text: &str, path: &Path) -> Result<Value, DecodeError> {
-    let unreadable = || DecodeError::Value { path: *path, error: ValueError::Unreadable { declared: Kind::Link } };
-    parse_link(text).ok_or_else(unreadable)
 }
 
 /// What the first record says for all that follow.

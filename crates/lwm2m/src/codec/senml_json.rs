@@ -9,7 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Entry;
-use super::senml::{Bases, Fields, Number, Scalar, VERSION};
+use super::scalar::{Number, Scalar};
+use super::senml::{Bases, Fields, VERSION};
 use crate::error::{DecodeError, Fault};
 use crate::path::Path;
 use crate::value::{Value, write_json_string, write_link};
@@ -147,7 +148,7 @@ fn once<T>(before: Option<T>) -> Field {
 }
 
 /// A string, borrowed from the payload unless it has escapes.
-struct Text;
+pub(super) struct Text;
 
 impl<'a> DeserializeSeed<'a> for Text {
     type Value = Cow<'a, str>;
@@ -174,7 +175,7 @@ impl<'a> Visitor<'a> for Text {
 }
 
 /// A number, whole if it is written so.
-struct Numeral;
+pub(super) struct Numeral;
 
 impl<'a> DeserializeSeed<'a> for Numeral {
     type Value = Number;
@@ -264,7 +265,7 @@ fn write_value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-fn write_time(time: f64, out: &mut Vec<u8>) {
+pub(super) fn write_time(time: f64, out: &mut Vec<u8>) {
     if time.fract() == 0.0 && time.abs() < 2f64.powi(53) {
         out.extend_from_slice(itoa::Buffer::new().format(time as i64).as_bytes());
     } else {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::float::{from_single, to_single};
-use super::{Entry, RECORDS_MAX, Record};
+use super::{Entry, Record, check_count, check_paths};
 use crate::error::{DecodeError, EncodeError, Fault};
 use crate::object::Definitions;
 use crate::path::{ID_RESERVED, Path};
@@ -40,11 +40,7 @@ pub(super) fn read(base: &Path, payload: &[u8], definitions: &Definitions) -> Re
     for element in Elements::new(payload, 0) {
         records.take(element?)?;
     }
-    let mut paths: Vec<Path> = records.found.iter().map(|record| record.path).collect();
-    paths.sort_unstable();
-    if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(DecodeError::PathTwice { path: pair[0] });
-    }
+    check_paths(&records.found)?;
     Ok(records.found)
 }
 
@@ -116,9 +112,7 @@ impl Records<'_> {
         if !self.base.contains(&path) {
             return Err(DecodeError::OutsideBase { path });
         }
-        if self.found.len() == RECORDS_MAX {
-            return Err(DecodeError::TooManyRecords { records_max: RECORDS_MAX });
-        }
+        check_count(self.found.len())?;
         let declared = self.definitions.kind(&path).unwrap_or(Kind::Opaque);
         let value = read_value(element.value, declared).map_err(|error| DecodeError::Value { path, error })?;
         self.found.push(Record::new(path, value));
