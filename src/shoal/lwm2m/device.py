@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self, TypeAlias
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
@@ -27,23 +27,13 @@ from shoal.lwm2m.certificates import Certificate, proof
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
-from shoal.lwm2m.owner import (
-    Check,
-    Maker,
-    OnExecute,
-    OnProgress,
-    OnReceiving,
-    OnRemoved,
-    OnValue,
-    OnWrite,
-    Owner,
-    Source,
-)
+from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, OnValue, OnWrite, Owner, Source
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
 from shoal.lwm2m.sending import Answer, Sending
 from shoal.lwm2m.value import Scalar, decoded, encoded
 
+OnProgress: TypeAlias = Callable[[int, int | None], None]
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 
 
@@ -69,14 +59,13 @@ class Device:
     """One LwM2M client. Set values before or while it runs; the tree is what was set.
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
-    (`enclosure_option` is its number), a query parameter of Register, or the Placement object.
-    `identity` and `key` are the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP
-    where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the
-    newest LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`.
-    `objects` say what its values are, when that is more than this build knows: see `load_objects`.
-
-    `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over
-    a restart. It is read when the device starts: `Rejected` if it is damaged, and the caller may take it away.
+    (`enclosure_option` is its number), a query parameter of Register, or the Placement object. `identity` and `key` are
+    the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP where the server is
+    `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the newest LwM2M
+    version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
+    say what its values are, when that is more than this build knows: see `load_objects`. `state` is a file that keeps
+    what servers wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
+    the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
 
     def __init__(
