@@ -15,20 +15,34 @@ const PACKAGE_FOLDER: &str = "mbedtls";
 /// The shim lends buffers to library structures, so every version has to be looked at before it is used.
 const VERSION: &str = "3.6.7";
 
-/// What DTLS 1.2 with pre-shared keys needs; the other hundred files would be compiled to nothing.
-const LIBRARY_FILES: [&str; 19] = [
+/// What DTLS 1.2 with pre-shared keys and certificates needs; the other files would be compiled to nothing.
+const LIBRARY_FILES: [&str; 35] = [
     "aes.c",
     "aesce.c",
     "aesni.c",
+    "asn1parse.c",
+    "asn1write.c",
+    "bignum.c",
+    "bignum_core.c",
     "ccm.c",
     "cipher.c",
     "cipher_wrap.c",
     "constant_time.c",
     "ctr_drbg.c",
+    "ecdh.c",
+    "ecdsa.c",
+    "ecp.c",
+    "ecp_curves.c",
     "gcm.c",
     "md.c",
+    "oid.c",
+    "pk.c",
+    "pk_ecc.c",
+    "pk_wrap.c",
+    "pkparse.c",
     "platform_util.c",
     "sha256.c",
+    "sha512.c",
     "ssl_ciphersuites.c",
     "ssl_client.c",
     "ssl_msg.c",
@@ -36,6 +50,8 @@ const LIBRARY_FILES: [&str; 19] = [
     "ssl_tls12_client.c",
     "ssl_tls12_server.c",
     "threading.c",
+    "x509.c",
+    "x509_crt.c",
 ];
 
 fn main() {
@@ -51,7 +67,7 @@ fn main() {
     library.files(LIBRARY_FILES.map(|file| source.join("library").join(file))).warnings(false);
     let objects = library.compile_intermediates();
     let mut shim = compiler(&source);
-    shim.files(["csrc/shoal_dtls.c", "csrc/sha256_x86.c"])
+    shim.files(["csrc/shoal_dtls.c", "csrc/shoal_x509.c", "csrc/sha256_x86.c"])
         .objects(objects)
         .flag_if_supported("-Wextra")
         .compile("shoalmbedtls");

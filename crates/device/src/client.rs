@@ -191,7 +191,7 @@ impl Device {
     }
 
     /// Says what the time is, in Unix seconds. Without it, and with a clock that was never set, nothing can be kept for later
-    /// (`hqmax`).
+    /// (`hqmax`), and no certificate of a server is taken.
     pub fn set_wall_clock(&mut self, now: Instant, unix_s: f64) {
         self.wall = is_writable_time(unix_s).then_some((now, unix_s));
     }
@@ -327,9 +327,11 @@ impl Device {
             return;
         }
         let now_ms = milliseconds(self.origin, now);
+        // Without a clock no certificate is valid.
+        let unix_s = self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64());
         let Some(transport) = &mut self.transport else { return };
         let mut out = Vec::new();
-        let arrived = transport.receive(now_ms, datagram, &mut out);
+        let arrived = transport.receive(now_ms, unix_s as i64, datagram, &mut out);
         self.transmits.extend(out);
         match arrived {
             Arrived::Messages(messages) => self.handle_messages(now, messages),

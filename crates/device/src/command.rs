@@ -4,21 +4,37 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dtls::OwnCertificate;
 use lwm2m::{Definitions, Path, Value, Version};
 use zeroize::Zeroizing;
 
-/// A pre-shared key and the identity it goes by.
+/// How it proves who it is, and how its server does.
 #[derive(Clone)]
-pub struct Credential {
-    /// Said in clear in the handshake.
-    pub identity: Vec<u8>,
-    /// Never said.
-    pub key: Zeroizing<Vec<u8>>,
+pub enum Credential {
+    /// A pre-shared key, which both hold.
+    Psk {
+        /// Said in clear in the handshake.
+        identity: Vec<u8>,
+        /// Never said.
+        key: Zeroizing<Vec<u8>>,
+    },
+    /// Certificates, which each shows.
+    X509 {
+        /// Its own.
+        own: OwnCertificate,
+        /// Those of the authorities that may vouch for the server, in DER.
+        authorities: Vec<Vec<u8>>,
+        /// What the server's must be for, a DNS name or an IP address; nothing takes any.
+        server_name: Option<String>,
+    },
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Credential({})", String::from_utf8_lossy(&self.identity))
+        match self {
+            Self::Psk { identity, .. } => write!(formatter, "Psk({})", String::from_utf8_lossy(identity)),
+            Self::X509 { own, .. } => write!(formatter, "X509({own:?})"),
+        }
     }
 }
 
@@ -35,7 +51,7 @@ pub struct Config {
     pub version: Version,
     /// Where its objects live: `/`, or an alternate root such as `/lwm2m` (Transport 1.1 §6.4.1).
     pub root: String,
-    /// DTLS with this key; plain CoAP without.
+    /// DTLS with this; plain CoAP without.
     pub credential: Option<Credential>,
     /// Seconds within which it promises to be heard; 0 never expires.
     pub lifetime_s: u32,

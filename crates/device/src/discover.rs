@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coap::{Code, content_format};
-use lwm2m::{Attributes, Definitions, Link, Links, ObjectDefinition, Path, Version, codec};
+use lwm2m::{Attributes, Definitions, Link, Links, ObjectDefinition, Path, Version};
 
 use crate::tree::Tree;
 

@@ -23,6 +23,7 @@ pub use client::{Device, Readings};
 pub use coap::Code;
 pub use command::{Config, Credential, parse_value};
 pub use download::Begun;
+pub use dtls::OwnCertificate;
 pub use event::{Asked, Event};
 pub use held::Guard;
 pub use lwm2m::{Definitions, Operations, Path, Record, Value, Version};

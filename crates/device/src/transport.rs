@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use coap::{Capacity, Connection, ConnectionOptions};
-use dtls::{Client, ClientOptions, NoKeys, Progress, Session};
+use dtls::{Client, ClientOptions, Progress, Session, SetupError, Trust, TrustAnchors};
 
 use crate::command::Credential;
 
@@ -31,7 +31,12 @@ pub enum Transport {
     /// CoAP in clear.
     Plain,
     /// CoAP over DTLS.
-    Secure(Box<Session>),
+    Secure {
+        /// With the server.
+        session: Box<Session>,
+        /// Who may vouch for it.
+        anchors: TrustAnchors,
+    },
     /// CoAP over a connection.
     Connected(Box<Connection>),
 }
@@ -48,9 +53,26 @@ impl Transport {
         let mut seed_bytes = [0; 32];
         seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let options = ClientOptions { seed: seed_bytes, ..ClientOptions::default() };
-        let client = Client::new(&credential.identity, &credential.key, &options).map_err(|error| error.to_string())?;
-        let session = client.connect(now_ms, out).map_err(|error| error.to_string())?;
-        Ok(Self::Secure(Box::new(session)))
+        Self::secure(credential, &options, now_ms, out).map_err(|error| error.to_string())
+    }
+
+    fn secure(
+        credential: &Credential,
+        options: &ClientOptions,
+        now_ms: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<Self, SetupError> {
+        let mut anchors = TrustAnchors::new();
+        let client = match credential {
+            Credential::Psk { identity, key } => Client::new(identity, key, options)?,
+            Credential::X509 { own, authorities, server_name } => {
+                for authority in authorities {
+                    anchors.put(authority)?;
+                }
+                Client::with_certificate(own, server_name.as_deref(), options)?
+            }
+        };
+        Ok(Self::Secure { session: Box::new(client.connect(now_ms, out)?), anchors })
     }
 
     /// The connection was made; what is said first goes into `out`.
@@ -65,7 +87,7 @@ impl Transport {
     pub fn capacity(&self) -> Option<Capacity> {
         match self {
             Self::Connected(connection) => Some(connection.capacity()),
-            Self::Plain | Self::Secure(_) => None,
+            Self::Plain | Self::Secure { .. } => None,
         }
     }
 
@@ -74,16 +96,17 @@ impl Transport {
         match self {
             Self::Connected(connection) => connection.is_open(),
             Self::Plain => true,
-            Self::Secure(session) => session.is_established(),
+            Self::Secure { session, .. } => session.is_established(),
         }
     }
 
-    /// Takes a datagram from the server.
-    pub fn receive(&mut self, now_ms: u64, datagram: &[u8], out: &mut Vec<Vec<u8>>) -> Arrived {
-        let Self::Secure(session) = self else { return Arrived::Messages(vec![datagram.to_vec()]) };
+    /// Takes a datagram from the server; `unix_s` is the time that the server's certificate must be valid at.
+    pub fn receive(&mut self, now_ms: u64, unix_s: i64, datagram: &[u8], out: &mut Vec<Vec<u8>>) -> Arrived {
+        let Self::Secure { session, anchors } = self else { return Arrived::Messages(vec![datagram.to_vec()]) };
+        let mut trust = Trust { anchors, unix_s };
         let mut messages = Vec::new();
         let mut take = |plaintext: &[u8]| messages.push(plaintext.to_vec());
-        match session.handle_datagram(now_ms, datagram, &mut NoKeys, &mut take, out) {
+        match session.handle_datagram(now_ms, datagram, &mut trust, &mut take, out) {
             Ok(Progress::Established) => Arrived::Established(messages),
             Ok(Progress::Closed) => Arrived::Over("the server closed the session".to_owned()),
             Ok(Progress::Handshaking | Progress::Data) => Arrived::Messages(messages),
@@ -101,7 +124,7 @@ impl Transport {
                 connection.send(message, &mut bytes);
                 out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
             }
-            Self::Secure(session) => {
+            Self::Secure { session, .. } => {
                 let _ = session.send(message, out);
             }
         }
@@ -111,7 +134,7 @@ impl Transport {
     pub fn handle_timeout(&mut self, origin: Instant, now: Instant, out: &mut Vec<Vec<u8>>) -> Result<(), String> {
         match self {
             Self::Plain => Ok(()),
-            Self::Secure(session) => {
+            Self::Secure { session, .. } => {
                 session.handle_timeout(milliseconds(origin, now), out).map_err(|error| error.to_string())
             }
             Self::Connected(connection) => {
@@ -127,7 +150,7 @@ impl Transport {
     pub fn poll_timeout(&self, origin: Instant) -> Option<Instant> {
         match self {
             Self::Plain => None,
-            Self::Secure(session) => session.poll_timeout().map(|ms| origin + Duration::from_millis(ms)),
+            Self::Secure { session, .. } => session.poll_timeout().map(|ms| origin + Duration::from_millis(ms)),
             Self::Connected(connection) => Some(connection.poll_timeout()),
         }
     }
@@ -136,7 +159,7 @@ impl Transport {
     pub fn close(&mut self, out: &mut Vec<Vec<u8>>) {
         match self {
             Self::Plain => {}
-            Self::Secure(session) => session.close(out),
+            Self::Secure { session, .. } => session.close(out),
             Self::Connected(connection) => {
                 let mut bytes = Vec::new();
                 connection.release(&mut bytes);

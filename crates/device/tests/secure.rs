@@ -58,8 +58,8 @@ fn a_handshake_that_nobody_answers_is_tried_again_later() {
 #[test]
 fn a_wrong_key_and_an_unknown_identity_are_refused_and_never_registered() {
     for credential in [
-        Credential { identity: IDENTITY.to_vec(), key: b"another key!".to_vec().into() },
-        Credential { identity: b"stranger".to_vec(), key: world::KEY.to_vec().into() },
+        Credential::Psk { identity: IDENTITY.to_vec(), key: b"another key!".to_vec().into() },
+        Credential::Psk { identity: b"stranger".to_vec(), key: world::KEY.to_vec().into() },
     ] {
         let mut world = World::new(Config { credential: Some(credential), ..secure() });
         world.device.power_on(world.now);

@@ -1,9 +1,11 @@
 //! The device's side.
 
+use std::ffi::CString;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::certificate::{NAME_BYTES_MAX, OwnCertificate, setup_error};
 use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX};
 use crate::error::SetupError;
 use crate::native::{Association, Configuration, Role, Setup};
@@ -17,7 +19,7 @@ pub const CLIENT_CID_BYTES_MAX: usize = 32;
 /// How a client speaks DTLS.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// Offered in this order.
+    /// Offered in this order, as far as they suit what the client has: a key or a certificate.
     pub suites: Vec<Suite>,
     /// `None` does not offer connection ids; `Some` is the id the server shall put into its records, mostly empty.
     pub cid: Option<Vec<u8>>,
@@ -41,7 +43,7 @@ impl Default for ClientOptions {
     }
 }
 
-/// One identity and its key, from which any number of sessions can be made.
+/// One key or certificate, from which any number of sessions can be made.
 pub struct Client {
     configuration: Arc<Configuration>,
     cid: Option<Vec<u8>>,
@@ -57,7 +59,30 @@ impl Client {
         if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
             return Err(SetupError::KeyLength { bytes: key.len() });
         }
-        if !(1..=Suite::ALL.len()).contains(&options.suites.len()) {
+        Self::configure(Role::PskClient { identity, key }, None, options)
+    }
+
+    /// A client that shows a certificate, and wants its server to show one for `server_name`, a DNS name or an IP
+    /// address; `None` takes any that [`crate::Keys::trust`] vouches for.
+    pub fn with_certificate(
+        own: &OwnCertificate,
+        server_name: Option<&str>,
+        options: &ClientOptions,
+    ) -> Result<Self, SetupError> {
+        own.check()?;
+        let is_name = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
+        let server_name = match server_name.map(|name| (is_name(name), CString::new(name))) {
+            None => None,
+            Some((true, Ok(name))) => Some(name),
+            Some(_) => return Err(SetupError::Option { name: "server_name" }),
+        };
+        Self::configure(Role::CertificateClient { server_name: server_name.as_deref() }, Some(own), options)
+    }
+
+    fn configure(role: Role<'_>, own: Option<&OwnCertificate>, options: &ClientOptions) -> Result<Self, SetupError> {
+        let fits = |suite: &Suite| suite.has_certificates() == own.is_some();
+        let suites: Vec<Suite> = options.suites.iter().copied().filter(fits).collect();
+        if !(1..=Suite::ALL.len()).contains(&suites.len()) {
             return Err(SetupError::Option { name: "suites" });
         }
         let cid_bytes = options.cid.as_ref().map_or(0, Vec::len);
@@ -66,14 +91,15 @@ impl Client {
         }
         check_bounds(options.handshake_timeout_ms, options.mtu)?;
         let configuration = Configuration::new(&Setup {
-            role: Role::Client { identity, key },
-            suites: &options.suites,
+            role,
+            own,
+            suites: &suites,
             cid_bytes,
             handshake_timeout_ms: options.handshake_timeout_ms,
             mtu: options.mtu,
             seed: &options.seed,
         })
-        .map_err(library)?;
+        .map_err(setup_error)?;
         Ok(Self {
             configuration: Arc::new(configuration),
             cid: options.cid.clone(),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::certificate::{CertificateRefused, PeerCertificate};
+
 /// A session is over, or refused what it was asked for. Where TLS asks for a fatal alert, it was already put into the
 /// caller's list of datagrams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,13 @@ pub enum SessionError {
     WrongKey {
         /// The name the peer gave; empty on the side of the client.
         identity: Vec<u8>,
+    },
+    /// The peer's certificate was not taken.
+    CertificateRefused {
+        /// Why; it names the alert, too.
+        reason: CertificateRefused,
+        /// What the certificate says, as far as it was read; none of it is proved.
+        certificate: Option<Box<PeerCertificate>>,
     },
     /// The peer offers none of our cipher suites.
     NoSharedSuite,
@@ -56,6 +65,10 @@ impl fmt::Display for SessionError {
                 write!(formatter, "unknown identity {:?}", String::from_utf8_lossy(identity))
             }
             Self::WrongKey { identity } => write!(formatter, "wrong key for {:?}", String::from_utf8_lossy(identity)),
+            Self::CertificateRefused { reason, certificate } => {
+                let name = certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
+                write!(formatter, "certificate of {:?} refused: {}", name.unwrap_or_default(), reason.name())
+            }
             Self::NoSharedSuite => formatter.write_str("no shared cipher suite"),
             Self::HandshakeTimedOut => formatter.write_str("handshake timed out"),
             Self::Alert { description } => write!(formatter, "fatal alert {description} from the peer"),
@@ -83,6 +96,11 @@ pub enum SetupError {
         /// What was given.
         bytes: usize,
     },
+    /// A certificate or its key is not what it must be.
+    Certificate {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// An option is outside its bounds.
     Option {
         /// Which one.
@@ -100,6 +118,7 @@ impl fmt::Display for SetupError {
         match self {
             Self::IdentityLength { bytes } => write!(formatter, "an identity cannot have {bytes} bytes"),
             Self::KeyLength { bytes } => write!(formatter, "a key cannot have {bytes} bytes"),
+            Self::Certificate { problem } => write!(formatter, "certificate: {problem}"),
             Self::Option { name } => write!(formatter, "{name} is out of bounds"),
             Self::Library { code } => write!(formatter, "Mbed TLS error -0x{:04x}", code.unsigned_abs()),
         }

@@ -1,4 +1,4 @@
-//! DTLS 1.2 with pre-shared keys and connection ids, as a machine without a world.
+//! DTLS 1.2 with pre-shared keys or certificates, and connection ids, as a machine without a world.
 //!
 //! Datagrams and the time go in; datagrams, plaintext and the next deadline come out. The cryptography and the record
 //! layer are Mbed TLS; nothing of it shows outside this crate.
@@ -10,6 +10,7 @@
 //! Times are milliseconds on the caller's own monotonic clock; where it begins does not matter.
 
 mod buffers;
+mod certificate;
 mod client;
 mod connection_id;
 mod cookie;
@@ -23,10 +24,14 @@ mod server;
 mod session;
 mod suite;
 
+pub use certificate::{
+    ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
+    OwnCertificate, PeerCertificate, TrustAnchors,
+};
 pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};
 pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
 pub use cookie::Hello;
-pub use credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys, NoKeys};
+pub use credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys, NoKeys, Trust};
 pub use error::{SessionError, SetupError};
 pub use hello::{HelloRefused, is_client_hello};
 pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a thin safe form of `csrc/shoal_dtls.h`; what it means for a session is decided elsewhere.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,9 @@ use mbedtls_sys as sys;
 use zeroize::Zeroizing;
 
 use crate::buffers::Buffers;
+use crate::certificate::{
+    AlternativeName, CertificateRefused, Digest, NAME_BYTES_MAX, OwnCertificate, PeerCertificate,
+};
 use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys};
 use crate::suite::Suite;
 
@@ -28,6 +31,7 @@ pub(crate) struct Configuration {
 /// What a configuration is made of.
 pub(crate) struct Setup<'a> {
     pub(crate) role: Role<'a>,
+    pub(crate) own: Option<&'a OwnCertificate>,
     pub(crate) suites: &'a [Suite],
     pub(crate) cid_bytes: usize,
     pub(crate) handshake_timeout_ms: (u32, u32),
@@ -39,7 +43,8 @@ pub(crate) struct Setup<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Role<'a> {
     Server,
-    Client { identity: &'a [u8], key: &'a [u8] },
+    PskClient { identity: &'a [u8], key: &'a [u8] },
+    CertificateClient { server_name: Option<&'a CStr> },
 }
 
 /// The library fills a static table when a configuration is made; two threads must not do that at once.
@@ -49,9 +54,17 @@ impl Configuration {
     pub(crate) fn new(setup: &Setup<'_>) -> Result<Self, Code> {
         let suites: Vec<u16> = setup.suites.iter().map(|suite| suite.code()).collect();
         let (identity, key) = match setup.role {
-            Role::Server => (&[][..], &[][..]),
-            Role::Client { identity, key } => (identity, key),
+            Role::PskClient { identity, key } => (identity, key),
+            Role::Server | Role::CertificateClient { .. } => (&[][..], &[][..]),
         };
+        let server_name = match setup.role {
+            Role::CertificateClient { server_name: Some(name) } => name.as_ptr(),
+            _ => ptr::null(),
+        };
+        let chain = setup.own.map_or(&[][..], |own| &own.chain);
+        let own: Vec<sys::Bytes> =
+            chain.iter().map(|der| sys::Bytes { bytes: der.as_ptr(), length: der.len() }).collect();
+        let own_key = setup.own.map_or(&[][..], |own| &own.key);
         let options = sys::Options {
             is_server: matches!(setup.role, Role::Server).into(),
             cid_bytes: setup.cid_bytes,
@@ -65,8 +78,15 @@ impl Configuration {
             identity_bytes: identity.len(),
             key: key.as_ptr(),
             key_bytes: key.len(),
+            own: own.as_ptr(),
+            own_count: own.len(),
+            own_key: own_key.as_ptr(),
+            own_key_bytes: own_key.len(),
+            server_name,
             send: push_datagram,
             find_key: matches!(setup.role, Role::Server).then_some(find_key as sys::KeyFn),
+            find_anchors,
+            judged,
         };
         let mut raw = ptr::null_mut();
         let _alone = SETUP.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,12 +124,67 @@ pub(crate) fn mac(secret: &[u8], input: &[u8]) -> Result<[u8; sys::MAC_BYTES], C
     succeed(code).map(|()| mac)
 }
 
+/// SHA-256 of `input`.
+fn digest(input: &[u8]) -> Result<Digest, Code> {
+    let mut digest = [0; sys::DIGEST_BYTES];
+    // SAFETY: both pointers are valid for their lengths, and `digest` is as long as the shim writes.
+    succeed(unsafe { sys::shoal_digest(input.as_ptr(), input.len(), &raw mut digest) }).map(|()| digest)
+}
+
+/// What an anchor is looked at for.
+pub(crate) struct CertificateFacts {
+    pub(crate) subject: Box<[u8]>,
+    pub(crate) fingerprint: Digest,
+    pub(crate) is_authority: bool,
+    pub(crate) is_curve_ours: bool,
+}
+
+/// Reads one certificate.
+pub(crate) fn read_certificate(der: &[u8]) -> Result<CertificateFacts, Code> {
+    let mut facts: Option<Result<CertificateFacts, Code>> = None;
+    // SAFETY: `der` is valid for its length; `keep_facts` casts the context back to what it is here, during the call.
+    succeed(unsafe {
+        sys::shoal_certificate_read(der.as_ptr(), der.len(), keep_facts, ptr::from_mut(&mut facts).cast())
+    })?;
+    facts.unwrap_or(Err(BAD_INPUT))
+}
+
+/// What an error says of the certificate at hand, if it says anything.
+pub(crate) fn refusal_of_code(code: Code) -> Option<CertificateRefused> {
+    match code {
+        sys::NO_CLIENT_CERTIFICATE => Some(CertificateRefused::Missing),
+        sys::BAD_PROOF => Some(CertificateRefused::NotOwned),
+        sys::X509_FATAL => Some(CertificateRefused::ChainTooLong),
+        sys::BAD_CERTIFICATE => Some(CertificateRefused::Malformed),
+        code if sys::PK_UNKNOWN.iter().any(|codes| codes.contains(&code)) => {
+            Some(CertificateRefused::UnsupportedAlgorithm)
+        }
+        code if sys::X509_ERRORS.contains(&code) || sys::PK_ERRORS.contains(&code) => {
+            Some(CertificateRefused::Malformed)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an error came of a private key.
+pub(crate) fn is_key_error(code: Code) -> bool {
+    sys::PK_ERRORS.contains(&code) || sys::ECP_ERRORS.contains(&code)
+}
+
 /// What a call on a session may reach outside of it.
 pub(crate) struct Outside<'a> {
     pub(crate) out: &'a mut Vec<Vec<u8>>,
     pub(crate) keys: &'a mut dyn Keys,
     /// The identity the peer gave during this call, if it did; cut to [`IDENTITY_BYTES_MAX`].
     pub(crate) identity: Option<Box<[u8]>>,
+    /// The certificate the peer showed during this call, if it did, and why it was refused, if it was.
+    pub(crate) certificate: Option<(Box<PeerCertificate>, Option<CertificateRefused>)>,
+}
+
+impl<'a> Outside<'a> {
+    pub(crate) fn new(out: &'a mut Vec<Vec<u8>>, keys: &'a mut dyn Keys) -> Self {
+        Self { out, keys, identity: None, certificate: None }
+    }
 }
 
 /// The library's half of a session.
@@ -265,6 +340,7 @@ fn with_call<R>(
 ) -> R {
     let call = sys::Call {
         now_ms,
+        now_unix_s: outside.keys.trust().unix_s,
         in_buffer: buffers.incoming.as_mut_ptr(),
         out_buffer: buffers.outgoing.as_mut_ptr(),
         context: ptr::from_mut(outside).cast(),
@@ -314,4 +390,84 @@ unsafe extern "C" fn find_key(
         }
         _ => -1,
     }
+}
+
+/// `shoal_find_anchors_fn`. A panic in `Keys` ends the process here.
+unsafe extern "C" fn find_anchors(context: *mut c_void, issuer: *const u8, length: usize, anchors: *mut sys::Anchors) {
+    // SAFETY: as in `push_datagram`.
+    let (outside, issuer) = unsafe { (&*context.cast::<Outside<'_>>(), slice::from_raw_parts(issuer, length)) };
+    for der in outside.keys.trust().anchors.of_subject(issuer) {
+        // SAFETY: `anchors` is the shim's and alive while this function runs; the shim copies `der`, and keeps the error.
+        unsafe { sys::shoal_anchors_add(anchors, der.as_ptr(), der.len()) };
+    }
+}
+
+/// `shoal_judged_fn`
+unsafe extern "C" fn judged(
+    context: *mut c_void,
+    peer: *const sys::Certificate,
+    anchor: *const sys::Bytes,
+    refusal: c_int,
+) {
+    // SAFETY: as in `push_datagram`; `peer` and `anchor` are the shim's and alive while this function runs.
+    let (outside, peer, anchor) = unsafe { (&mut *context.cast::<Outside<'_>>(), &*peer, bytes(&*anchor)) };
+    let refused = match refusal {
+        0 => None,
+        sys::REFUSED_UNKNOWN_AUTHORITY => Some(CertificateRefused::UnknownAuthority),
+        sys::REFUSED_SIGNATURE => Some(CertificateRefused::BadSignature),
+        sys::REFUSED_EXPIRED => Some(CertificateRefused::Expired),
+        sys::REFUSED_NOT_YET_VALID => Some(CertificateRefused::NotYetValid),
+        sys::REFUSED_USAGE => Some(CertificateRefused::WrongUsage),
+        sys::REFUSED_ALGORITHM => Some(CertificateRefused::UnsupportedAlgorithm),
+        sys::REFUSED_CHAIN_TOO_LONG => Some(CertificateRefused::ChainTooLong),
+        _ => Some(CertificateRefused::WrongName),
+    };
+    // A digest fails for want of memory only; the session then ends up without a certificate, which nobody takes.
+    if let Ok(certificate) = peer_certificate(peer, anchor) {
+        outside.certificate = Some((Box::new(certificate), refused));
+    }
+}
+
+fn peer_certificate(peer: &sys::Certificate, anchor: &[u8]) -> Result<PeerCertificate, Code> {
+    let names = peer.names.iter().take(peer.names_count).filter_map(|name| {
+        let value = text(&name.value)?;
+        Some(if name.tag == sys::NAME_URI { AlternativeName::Uri(value) } else { AlternativeName::Dns(value) })
+    });
+    Ok(PeerCertificate {
+        common_name: text(&peer.common_name),
+        names: names.collect(),
+        issuer: digest(bytes(&peer.issuer))?,
+        subject: digest(bytes(&peer.subject))?,
+        fingerprint: digest(bytes(&peer.der))?,
+        serial: bytes(&peer.serial).to_vec(),
+        not_before_s: peer.not_before_s,
+        not_after_s: peer.not_after_s,
+        anchor: digest(anchor)?,
+    })
+}
+
+/// `shoal_read_fn`
+unsafe extern "C" fn keep_facts(context: *mut c_void, certificate: *const sys::Certificate) {
+    // SAFETY: `context` is what `read_certificate` gave, and nobody else uses it; the certificate is alive during the call.
+    let (facts, read) = unsafe { (&mut *context.cast::<Option<Result<CertificateFacts, Code>>>(), &*certificate) };
+    *facts = Some(digest(bytes(&read.der)).map(|fingerprint| CertificateFacts {
+        subject: bytes(&read.subject).into(),
+        fingerprint,
+        is_authority: read.is_authority != 0,
+        is_curve_ours: read.is_curve_ours != 0,
+    }));
+}
+
+/// The bytes of a field of a certificate that the shim told of, during that call.
+fn bytes(field: &sys::Bytes) -> &[u8] {
+    if field.bytes.is_null() {
+        return &[];
+    }
+    // SAFETY: the shim points into a certificate that lives as long as the call; `field` does not outlive that either.
+    unsafe { slice::from_raw_parts(field.bytes, field.length) }
+}
+
+fn text(field: &sys::Bytes) -> Option<String> {
+    let value = Some(bytes(field)).filter(|value| (1..=NAME_BYTES_MAX).contains(&value.len()))?;
+    String::from_utf8(value.to_vec()).ok()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::certificate::{OwnCertificate, setup_error};
 use crate::connection_id::CONNECTION_ID_BYTES;
 use crate::cookie::{Cookies, Hello};
 use crate::error::SetupError;
@@ -15,7 +16,7 @@ use crate::suite::Suite;
 /// The shortest path MTU a handshake can be cut to; RFC 7252 §4.6 knows links of 127 bytes, below IP.
 pub const MTU_MIN: u16 = 128;
 
-/// The longest datagram we make (`MBEDTLS_SSL_OUT_CONTENT_LEN` in our configuration).
+/// The longest datagram we make; more than any link between a device and its server carries in one piece.
 pub const MTU_MAX: u16 = 2048;
 
 /// How a server speaks DTLS.
@@ -38,30 +39,31 @@ impl Default for ServerOptions {
 /// Answers ClientHellos and makes sessions.
 pub struct Server {
     configuration: Arc<Configuration>,
+    options: ServerOptions,
     cookies: Cookies,
     patience_ms: u64,
 }
 
 impl Server {
-    /// A server with a cookie secret of its own.
+    /// A server with a cookie secret of its own, and without a certificate: it takes pre-shared keys only.
     pub fn new(options: &ServerOptions) -> Result<Self, SetupError> {
         check_bounds(options.handshake_timeout_ms, options.mtu)?;
-        let configuration = Configuration::new(&Setup {
-            role: Role::Server,
-            suites: &Suite::ALL,
-            cid_bytes: CONNECTION_ID_BYTES,
-            handshake_timeout_ms: options.handshake_timeout_ms,
-            mtu: options.mtu,
-            seed: &options.seed,
-        })
-        .map_err(library)?;
+        let configuration = configure(options, None)?;
         let mut secret = Zeroizing::new([0; 32]);
         configuration.random(secret.as_mut_slice()).map_err(library)?;
         Ok(Self {
             configuration: Arc::new(configuration),
+            options: options.clone(),
             cookies: Cookies::new(secret),
             patience_ms: patience_ms(options.handshake_timeout_ms),
         })
+    }
+
+    /// Shows this certificate from now on, and takes devices with certificates; `None` ends that. Sessions that began
+    /// before go on with what they began with.
+    pub fn set_certificate(&mut self, own: Option<&OwnCertificate>) -> Result<(), SetupError> {
+        self.configuration = Arc::new(configure(&self.options, own)?);
+        Ok(())
     }
 
     /// Judges a ClientHello without remembering anything of its peer.
@@ -83,6 +85,20 @@ impl Server {
         let association = Association::new(Arc::clone(&self.configuration), Some(&cid)).map_err(library)?;
         Ok(Session::of_server(association, now_ms.saturating_add(self.patience_ms)))
     }
+}
+
+fn configure(options: &ServerOptions, own: Option<&OwnCertificate>) -> Result<Configuration, SetupError> {
+    own.map_or(Ok(()), OwnCertificate::check)?;
+    Configuration::new(&Setup {
+        role: Role::Server,
+        own,
+        suites: &Suite::ALL,
+        cid_bytes: CONNECTION_ID_BYTES,
+        handshake_timeout_ms: options.handshake_timeout_ms,
+        mtu: options.mtu,
+        seed: &options.seed,
+    })
+    .map_err(setup_error)
 }
 
 pub(crate) fn check_bounds((first_ms, last_ms): (u32, u32), mtu: u16) -> Result<(), SetupError> {

@@ -3,10 +3,11 @@
 use mbedtls_sys as sys;
 
 use crate::buffers::{with_buffers, with_plaintext};
+use crate::certificate::{CertificateRefused, PeerCertificate};
 use crate::credentials::{Keys, NoKeys};
 use crate::error::SessionError;
 use crate::hello::{ClientHello, Random};
-use crate::native::{Association, Code, Outside};
+use crate::native::{Association, Code, Outside, refusal_of_code};
 use crate::record::records;
 use crate::suite::Suite;
 
@@ -37,6 +38,8 @@ pub struct Session {
     phase: Phase,
     is_parked: bool,
     identity: Option<Box<[u8]>>,
+    certificate: Option<Box<PeerCertificate>>,
+    refused: Option<CertificateRefused>,
     /// Servers only: the random number of the hello that the session began with.
     hello: Option<Random>,
 }
@@ -51,7 +54,7 @@ enum Phase {
 impl Session {
     pub(crate) fn of_server(association: Association, give_up_ms: u64) -> Self {
         let phase = Phase::Handshaking { give_up_ms };
-        Self { association, phase, is_parked: false, identity: None, hello: None }
+        Self { association, phase, is_parked: false, identity: None, certificate: None, refused: None, hello: None }
     }
 
     pub(crate) fn of_client(
@@ -87,10 +90,13 @@ impl Session {
             self.hello = ClientHello::parse(datagram).ok().map(|hello| *hello.random);
         }
         for record in records(datagram, self.association.cid_bytes()) {
-            let mut outside = Outside { out, keys, identity: None };
+            let mut outside = Outside::new(out, keys);
             let taken = self.take_record(now_ms, record, plaintext, &mut outside);
             if let Some(identity) = outside.identity {
                 self.identity = Some(identity);
+            }
+            if let Some((certificate, refused)) = outside.certificate {
+                (self.certificate, self.refused) = (Some(certificate), refused);
             }
             match taken {
                 Ok(()) => {}
@@ -143,7 +149,8 @@ impl Session {
         if plaintext.len() > bytes_max {
             return Err(SessionError::PlaintextTooLong { bytes_max });
         }
-        let mut outside = Outside { out, keys: &mut NoKeys, identity: None };
+        let mut keys = NoKeys;
+        let mut outside = Outside::new(out, &mut keys);
         with_buffers(|buffers| self.association.write(plaintext, buffers, &mut outside)).map_err(|code| self.fail(code))
     }
 
@@ -168,7 +175,8 @@ impl Session {
     /// Says goodbye (`close_notify`) if there is anybody to say it to. The session is over afterwards.
     pub fn close(&mut self, out: &mut Vec<Vec<u8>>) {
         if self.phase == Phase::Established {
-            let mut outside = Outside { out, keys: &mut NoKeys, identity: None };
+            let mut keys = NoKeys;
+            let mut outside = Outside::new(out, &mut keys);
             // What cannot be said is not said: the session is over either way.
             let _ = with_buffers(|buffers| self.association.close(buffers, &mut outside));
         }
@@ -189,6 +197,11 @@ impl Session {
     /// on the side of the client.
     pub fn identity(&self) -> Option<&[u8]> {
         self.identity.as_deref()
+    }
+
+    /// The certificate of the peer; only once established is it known to be the peer's own.
+    pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.as_deref()
     }
 
     /// The newest sequence number received and authenticated.
@@ -223,7 +236,8 @@ impl Session {
     /// Lets the library do what it can without a new record.
     fn resume(&mut self, now_ms: u64, out: &mut Vec<Vec<u8>>) -> Result<(), Code> {
         // Whatever would ask for a key came with a record and was dealt with then.
-        let mut outside = Outside { out, keys: &mut NoKeys, identity: None };
+        let mut keys = NoKeys;
+        let mut outside = Outside::new(out, &mut keys);
         match with_buffers(|buffers| self.association.resume(now_ms, buffers, &mut outside)) {
             Ok(()) | Err(sys::WANT_READ) => Ok(()),
             Err(code) => Err(code),
@@ -233,10 +247,15 @@ impl Session {
     fn fail(&mut self, code: Code) -> SessionError {
         let was_handshaking = matches!(self.phase, Phase::Handshaking { .. });
         self.phase = Phase::Over;
+        if let Some(reason) = self.refused.or_else(|| refusal_of_code(code)).filter(|_| was_handshaking) {
+            return SessionError::CertificateRefused { reason, certificate: self.certificate.take() };
+        }
         let identity = || self.identity.as_deref().unwrap_or_default().to_vec();
         match code {
             sys::UNKNOWN_IDENTITY => SessionError::UnknownIdentity { identity: identity() },
-            sys::INVALID_MAC if was_handshaking => SessionError::WrongKey { identity: identity() },
+            sys::INVALID_MAC if was_handshaking && self.certificate.is_none() => {
+                SessionError::WrongKey { identity: identity() }
+            }
             sys::HANDSHAKE_FAILURE if was_handshaking => SessionError::NoSharedSuite,
             sys::TIMEOUT => SessionError::HandshakeTimedOut,
             sys::FATAL_ALERT => SessionError::Alert { description: self.association.alert() },

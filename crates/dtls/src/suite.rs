@@ -1,23 +1,43 @@
 //! The cipher suites we speak.
 
-/// A cipher suite; both are PSK with AES-128 (RFC 6655, RFC 5487).
+/// A cipher suite: AES-128, by a pre-shared key or by certificates on elliptic curves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
-    /// `TLS_PSK_WITH_AES_128_CCM_8`, mandatory in LwM2M.
+    /// `TLS_PSK_WITH_AES_128_CCM_8` (RFC 6655), mandatory in LwM2M.
     PskAes128Ccm8,
-    /// `TLS_PSK_WITH_AES_128_GCM_SHA256`.
+    /// `TLS_PSK_WITH_AES_128_GCM_SHA256` (RFC 5487).
     PskAes128GcmSha256,
+    /// `TLS_PSK_WITH_AES_128_CBC_SHA256` (RFC 5487).
+    PskAes128CbcSha256,
+    /// `TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8` (RFC 7251), mandatory in LwM2M where there are certificates.
+    EcdheEcdsaAes128Ccm8,
+    /// `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256` (RFC 5289).
+    EcdheEcdsaAes128GcmSha256,
+    /// `TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256` (RFC 5289).
+    EcdheEcdsaAes128CbcSha256,
 }
 
 impl Suite {
-    /// All of them, the one we like best first: LwM2M's mandatory suite, which is also the shorter on the air.
-    pub const ALL: [Self; 2] = [Self::PskAes128Ccm8, Self::PskAes128GcmSha256];
+    /// All of them, the one we like best first: LwM2M's mandatory suites, which are also the shorter on the air. Whoever
+    /// offers a pre-shared key has one; certificates are offered by libraries that have none, too.
+    pub const ALL: [Self; 6] = [
+        Self::PskAes128Ccm8,
+        Self::PskAes128GcmSha256,
+        Self::PskAes128CbcSha256,
+        Self::EcdheEcdsaAes128Ccm8,
+        Self::EcdheEcdsaAes128GcmSha256,
+        Self::EcdheEcdsaAes128CbcSha256,
+    ];
 
     /// The number in the TLS registry.
     pub const fn code(self) -> u16 {
         match self {
             Self::PskAes128Ccm8 => 0xC0A8,
             Self::PskAes128GcmSha256 => 0x00A8,
+            Self::PskAes128CbcSha256 => 0x00AE,
+            Self::EcdheEcdsaAes128Ccm8 => 0xC0AE,
+            Self::EcdheEcdsaAes128GcmSha256 => 0xC02B,
+            Self::EcdheEcdsaAes128CbcSha256 => 0xC023,
         }
     }
 
@@ -26,6 +46,18 @@ impl Suite {
         match self {
             Self::PskAes128Ccm8 => "TLS_PSK_WITH_AES_128_CCM_8",
             Self::PskAes128GcmSha256 => "TLS_PSK_WITH_AES_128_GCM_SHA256",
+            Self::PskAes128CbcSha256 => "TLS_PSK_WITH_AES_128_CBC_SHA256",
+            Self::EcdheEcdsaAes128Ccm8 => "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+            Self::EcdheEcdsaAes128GcmSha256 => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            Self::EcdheEcdsaAes128CbcSha256 => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+        }
+    }
+
+    /// Whether the two ends show certificates, rather than holding a key in common.
+    pub const fn has_certificates(self) -> bool {
+        match self {
+            Self::PskAes128Ccm8 | Self::PskAes128GcmSha256 | Self::PskAes128CbcSha256 => false,
+            Self::EcdheEcdsaAes128Ccm8 | Self::EcdheEcdsaAes128GcmSha256 | Self::EcdheEcdsaAes128CbcSha256 => true,
         }
     }
 

@@ -11,7 +11,7 @@ use world::{Dice, Fate, HOME, OneKey, World};
 
 const SESSIONS: usize = 1_000;
 
-/// Both record buffers (4 and 2 KiB, with their headers), 8 KiB of handshake messages that wait for their missing parts
+/// Both record buffers (4 KiB each, with their headers), 8 KiB of handshake messages that wait for their missing parts
 /// (`MBEDTLS_SSL_DTLS_MAX_BUFFERING`), the handshake itself, and what the allocator adds.
 const SESSION_KIB_MAX: usize = 32;
 

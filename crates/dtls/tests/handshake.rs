@@ -14,7 +14,7 @@ const HANDSHAKE_FAILURE: u8 = 40;
 const UNKNOWN_PSK_IDENTITY: u8 = 115;
 
 #[test]
-fn both_suites_reach_an_established_session_behind_a_cookie() {
+fn all_suites_reach_an_established_session_behind_a_cookie() {
     for options in all_options() {
         let mut world = World::established(&options);
 

@@ -7,11 +7,18 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use dtls::{ConnectionId, Hello, Keys, Progress, Server, ServerOptions, Session, SessionError, Suite, is_client_hello};
+mod world;
+
+use dtls::{
+    CertificateRefused, ConnectionId, Hello, Keys, Progress, Server, ServerOptions, Session, SessionError, Suite,
+    Trust, TrustAnchors, is_client_hello,
+};
+use world::{anchors, certificate, year};
 use zeroize::Zeroizing;
 
 const KEY: &[u8] = b"sixteen byte key";
@@ -25,11 +32,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the server waits for a datagram before it looks at its timers and at the client's output.
 const TICK: Duration = Duration::from_millis(20);
 
-struct OneKey<'k>(&'k [u8]);
+struct OneKey<'k> {
+    known: &'k [u8],
+    trust: Trust<'k>,
+}
 
 impl Keys for OneKey<'_> {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        (identity == self.0).then(|| Zeroizing::new(KEY.to_vec()))
+        (identity == self.known).then(|| Zeroizing::new(KEY.to_vec()))
+    }
+
+    fn trust(&self) -> Trust<'_> {
+        self.trust
     }
 }
 
@@ -38,6 +52,7 @@ impl Keys for OneKey<'_> {
 struct Outcome {
     suite: Option<Suite>,
     identity: Option<Vec<u8>>,
+    common_name: Option<String>,
     heard: Vec<Vec<u8>>,
     /// What the client printed.
     said: String,
@@ -54,18 +69,47 @@ struct Echo<'a> {
     server: Server,
     session: Option<(SocketAddr, Session)>,
     known: &'a [u8],
+    trust: Trust<'a>,
     outcome: Outcome,
+}
+
+/// What the client proves itself by.
+enum Proof<'a> {
+    Key {
+        identity: &'a str,
+        key_hex: &'a str,
+    },
+    /// A certificate of the vectors, or none.
+    Certificate(Option<&'a str>),
 }
 
 /// Runs the client until the server has closed or refused it.
 fn run(identity: &str, key_hex: &str, cipher: &str, mtu: Option<u16>) -> Outcome {
+    let trust = Trust { anchors: &TrustAnchors::new(), unix_s: 0 };
+    run_with(&Proof::Key { identity, key_hex }, cipher, mtu, "server", trust)
+}
+
+/// The same with a certificate, and a server that trusts `anchor` and lives at the beginning of that year.
+fn run_certified(device: Option<&str>, cipher: &str, mtu: Option<u16>, server: &str, at: i64) -> Outcome {
+    let anchors = anchors(&["anchor", "anchor on P-384"]);
+    run_with(&Proof::Certificate(device), cipher, mtu, server, Trust { anchors: &anchors, unix_s: year(at) })
+}
+
+fn run_with(proof: &Proof<'_>, cipher: &str, mtu: Option<u16>, shown: &str, trust: Trust<'_>) -> Outcome {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(TICK)).unwrap();
     let options = ServerOptions { mtu: mtu.unwrap_or(1_280), ..ServerOptions::default() };
-    let server = Server::new(&options).unwrap();
-    let known = if identity == STRANGER { b"device" } else { identity.as_bytes() };
-    let mut echo = Echo { socket: &socket, server, session: None, known, outcome: Outcome::default() };
-    let mut client = client(&socket, identity, key_hex, cipher, mtu);
+    let mut server = Server::new(&options).unwrap();
+    server.set_certificate(Some(&certificate(shown))).unwrap();
+    let known = match proof {
+        Proof::Key { identity, .. } if *identity != STRANGER => identity.as_bytes(),
+        _ => b"device",
+    };
+    let mut echo = Echo { socket: &socket, server, session: None, known, trust, outcome: Outcome::default() };
+    let port = socket.local_addr().unwrap().port();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("openssl-{port}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut client = client(&socket, proof, &folder, cipher, mtu);
     let (printed, started, mut room) = (output(&mut client), Instant::now(), [0; 2_048]);
 
     while echo.outcome.error.is_none() && !echo.outcome.closed {
@@ -83,10 +127,11 @@ fn run(identity: &str, key_hex: &str, cipher: &str, mtu: Option<u16>) -> Outcome
     }
     let _ = client.kill();
     client.wait().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
     echo.outcome
 }
 
-fn client(socket: &UdpSocket, identity: &str, key_hex: &str, cipher: &str, mtu: Option<u16>) -> Child {
+fn client(socket: &UdpSocket, proof: &Proof<'_>, folder: &Path, cipher: &str, mtu: Option<u16>) -> Child {
     let mut command = Command::new("openssl");
     command.args([
         "s_client",
@@ -96,7 +141,21 @@ fn client(socket: &UdpSocket, identity: &str, key_hex: &str, cipher: &str, mtu: 
         "-quiet",
         "-no_ign_eof",
     ]);
-    command.args(["-psk_identity", identity, "-psk", key_hex]);
+    match proof {
+        Proof::Key { identity, key_hex } => {
+            command.args(["-psk_identity", identity, "-psk", key_hex]);
+        }
+        Proof::Certificate(device) => {
+            // It checks us, too.
+            command.args(["-verify_return_error", "-verify_hostname", "lwm2m.example", "-CAfile"]);
+            command.arg(pem(folder, "anchor of servers"));
+            if let Some(device) = device {
+                let key = folder.join("device.key");
+                std::fs::write(&key, certificate(device).key.as_slice()).unwrap();
+                command.arg("-cert").arg(pem(folder, device)).args(["-keyform", "DER", "-key"]).arg(key);
+            }
+        }
+    }
     // OpenSSL counts the 8 bytes of CCM_8 as 64 bits of security.
     command.args(["-cipher", &format!("{cipher}:@SECLEVEL=0")]);
     if let Some(mtu) = mtu {
@@ -106,6 +165,15 @@ fn client(socket: &UdpSocket, identity: &str, key_hex: &str, cipher: &str, mtu: 
     let mut child = child.expect("the program `openssl` is missing: install the Debian package `openssl`");
     child.stdin.as_mut().unwrap().write_all(b"reading\n").unwrap();
     child
+}
+
+/// Writes a certificate of the vectors in the form that OpenSSL takes everywhere.
+fn pem(folder: &Path, name: &str) -> PathBuf {
+    let (der, pem) = (folder.join(format!("{name}.der")), folder.join(format!("{name}.pem")));
+    std::fs::write(&der, &certificate(name).chain[0]).unwrap();
+    let made = Command::new("openssl").args(["x509", "-inform", "DER", "-in"]).arg(der).arg("-out").arg(&pem).status();
+    assert!(made.expect("openssl").success());
+    pem
 }
 
 fn output(client: &mut Child) -> Receiver<Vec<u8>> {
@@ -140,11 +208,12 @@ impl Echo<'_> {
             }
         }
         let Some((_, session)) = &mut self.session else { return };
-        let (mut out, mut heard, mut keys) = (Vec::new(), Vec::new(), OneKey(self.known));
+        let (mut out, mut heard, mut keys) = (Vec::new(), Vec::new(), OneKey { known: self.known, trust: self.trust });
         match session.handle_datagram(now_ms, datagram, &mut keys, &mut |data| heard.push(data.to_vec()), &mut out) {
             Ok(Progress::Established) => {
                 self.outcome.suite = session.suite();
                 self.outcome.identity = session.identity().map(<[u8]>::to_vec);
+                self.outcome.common_name = session.peer_certificate().and_then(|seen| seen.common_name.clone());
                 assert!(!session.peer_has_cid(), "OpenSSL has no connection ids");
             }
             Ok(Progress::Closed) => self.outcome.closed = true,
@@ -175,10 +244,12 @@ impl Echo<'_> {
 }
 
 #[test]
-fn openssl_shakes_hands_talks_and_says_goodbye_in_both_suites() {
-    for (cipher, suite) in
-        [("PSK-AES128-CCM8", Suite::PskAes128Ccm8), ("PSK-AES128-GCM-SHA256", Suite::PskAes128GcmSha256)]
-    {
+fn openssl_shakes_hands_talks_and_says_goodbye_in_all_suites_with_keys() {
+    for (cipher, suite) in [
+        ("PSK-AES128-CCM8", Suite::PskAes128Ccm8),
+        ("PSK-AES128-GCM-SHA256", Suite::PskAes128GcmSha256),
+        ("PSK-AES128-CBC-SHA256", Suite::PskAes128CbcSha256),
+    ] {
         let outcome = run("device", KEY_HEX, cipher, None);
 
         assert_eq!((outcome.error, outcome.suite), (None, Some(suite)));
@@ -220,4 +291,57 @@ fn openssl_is_refused_without_a_suite_of_ours() {
     let outcome = run("device", KEY_HEX, "PSK-AES256-GCM-SHA384", None);
 
     assert_eq!(outcome.error, Some(SessionError::NoSharedSuite));
+}
+
+#[test]
+fn openssl_shakes_hands_in_all_suites_with_certificates() {
+    for (cipher, suite) in [
+        ("ECDHE-ECDSA-AES128-CCM8", Suite::EcdheEcdsaAes128Ccm8),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", Suite::EcdheEcdsaAes128GcmSha256),
+        ("ECDHE-ECDSA-AES128-SHA256", Suite::EcdheEcdsaAes128CbcSha256),
+    ] {
+        for (device, server) in [("device", "server"), ("device on P-384", "server on P-384")] {
+            let outcome = run_certified(Some(device), cipher, None, server, 2031);
+
+            assert_eq!((outcome.error, outcome.suite), (None, Some(suite)), "{device}");
+            assert_eq!(outcome.common_name.as_deref(), Some("urn:shoal:camera-1"));
+            assert_eq!((outcome.said.as_str(), outcome.closed), ("echo: reading\n", true));
+        }
+    }
+}
+
+#[test]
+fn openssl_fits_its_certificate_into_datagrams_of_256_bytes() {
+    let outcome = run_certified(Some("device"), "ECDHE-ECDSA-AES128-CCM8", Some(256), "server", 2031);
+
+    assert_eq!((outcome.error, outcome.said.as_str()), (None, "echo: reading\n"));
+    assert!(outcome.longest_datagram <= 256, "{}", outcome.longest_datagram);
+}
+
+#[test]
+fn openssl_is_refused_for_each_flaw_of_its_certificate() {
+    for (device, at, expected) in [
+        (None, 2031, CertificateRefused::Missing),
+        (Some("device of nobody we know"), 2031, CertificateRefused::UnknownAuthority),
+        (Some("device of another farm"), 2031, CertificateRefused::BadSignature),
+        (Some("device"), 2036, CertificateRefused::Expired),
+        (Some("device"), 2024, CertificateRefused::NotYetValid),
+        (Some("device for servers"), 2031, CertificateRefused::WrongUsage),
+        (Some("device on P-521"), 2031, CertificateRefused::UnsupportedAlgorithm),
+    ] {
+        let outcome = run_certified(device, "ECDHE-ECDSA-AES128-CCM8", None, "server", at);
+
+        let Some(SessionError::CertificateRefused { reason, .. }) = outcome.error else {
+            panic!("{device:?}: {outcome:?}");
+        };
+        assert_eq!(reason, expected, "{device:?}");
+        assert!(outcome.heard.is_empty() && outcome.suite.is_none());
+    }
+}
+
+#[test]
+fn openssl_refuses_a_server_that_nobody_it_trusts_vouches_for() {
+    let outcome = run_certified(Some("device"), "ECDHE-ECDSA-AES128-CCM8", None, "server of nobody we know", 2031);
+
+    assert!(matches!(outcome.error, Some(SessionError::Alert { .. })), "{outcome:?}");
 }

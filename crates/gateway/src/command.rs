@@ -17,6 +17,11 @@ pub enum Security {
         /// The key.
         key: Zeroizing<Vec<u8>>,
     },
+    /// DTLS with a certificate whose name is the endpoint: its common name, or an alternative one.
+    X509 {
+        /// Who trusts the authority that issued it, as [`crate::Gateway::put_authorities`] was told.
+        authority: String,
+    },
     /// Nothing: the endpoint name is believed.
     None,
 }
@@ -25,6 +30,7 @@ impl std::fmt::Debug for Security {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Psk { identity, .. } => write!(formatter, "Psk({})", String::from_utf8_lossy(identity)),
+            Self::X509 { authority } => write!(formatter, "X509({authority})"),
             Self::None => formatter.write_str("None"),
         }
     }

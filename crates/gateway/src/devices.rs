@@ -113,6 +113,8 @@ pub(crate) struct Directory {
     free: Vec<DeviceIndex>,
     by_id: HashMap<Arc<str>, DeviceIndex, RandomState>,
     by_identity: HashMap<Arc<[u8]>, DeviceIndex, RandomState>,
+    /// By [`certificate_name`].
+    by_certificate: HashMap<String, DeviceIndex, RandomState>,
     /// Devices without a credential only.
     by_endpoint: HashMap<Arc<str>, DeviceIndex, RandomState>,
     by_registration: HashMap<RegistrationId, DeviceIndex, RandomState>,
@@ -128,6 +130,7 @@ impl Directory {
             free: Vec::new(),
             by_id: HashMap::with_hasher(hasher.clone()),
             by_identity: HashMap::with_hasher(hasher.clone()),
+            by_certificate: HashMap::with_hasher(hasher.clone()),
             by_endpoint: HashMap::with_hasher(hasher.clone()),
             by_registration: HashMap::with_hasher(hasher.clone()),
             credentialed: HashMap::with_hasher(hasher),
@@ -155,6 +158,11 @@ impl Directory {
         self.by_identity.get(identity).copied()
     }
 
+    /// The device that proves this endpoint by a certificate of this authority.
+    pub(crate) fn by_certificate(&self, authority: &str, endpoint: &str) -> Option<DeviceIndex> {
+        self.by_certificate.get(&certificate_name(authority, endpoint)).copied()
+    }
+
     /// The device without a credential that has this endpoint.
     pub(crate) fn by_endpoint(&self, endpoint: &str) -> Option<DeviceIndex> {
         self.by_endpoint.get(endpoint).copied()
@@ -173,7 +181,7 @@ impl Directory {
     pub(crate) fn key(&self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match &self.get(self.by_identity(identity)?)?.security {
             Security::Psk { key, .. } => Some(key.clone()),
-            Security::None => None,
+            Security::X509 { .. } | Security::None => None,
         }
     }
 
@@ -203,6 +211,7 @@ impl Directory {
     fn check_is_free(&self, entry: &DeviceEntry, already: Option<DeviceIndex>) -> Result<(), EntryError> {
         let holder = match &entry.security {
             Security::Psk { identity, .. } => self.by_identity(identity),
+            Security::X509 { authority } => self.by_certificate(authority, &entry.endpoint),
             Security::None => self.by_endpoint(&entry.endpoint),
         };
         let Some(other) = holder.filter(|holder| Some(*holder) != already).and_then(|holder| self.get(holder)) else {
@@ -211,7 +220,7 @@ impl Directory {
         let device = other.id.to_string();
         Err(match entry.security {
             Security::Psk { .. } => EntryError::IdentityTaken { device },
-            Security::None => EntryError::EndpointTaken { device },
+            Security::X509 { .. } | Security::None => EntryError::EndpointTaken { device },
         })
     }
 
@@ -292,29 +301,37 @@ impl Directory {
         match &device.security {
             Security::Psk { identity, .. } => {
                 self.by_identity.insert(identity.as_slice().into(), index);
-                *self.credentialed.entry(Arc::clone(&device.endpoint)).or_default() += 1;
+            }
+            Security::X509 { authority } => {
+                self.by_certificate.insert(certificate_name(authority, &device.endpoint), index);
             }
             Security::None => {
                 self.by_endpoint.insert(Arc::clone(&device.endpoint), index);
+                return;
             }
         }
+        *self.credentialed.entry(Arc::clone(&device.endpoint)).or_default() += 1;
     }
 
     fn unindex(&mut self, index: DeviceIndex, device: &Device) {
         match &device.security {
             Security::Psk { identity, .. } => {
                 self.by_identity.remove(identity.as_slice());
-                if let Entry::Occupied(mut count) = self.credentialed.entry(Arc::clone(&device.endpoint)) {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
+            }
+            Security::X509 { authority } => {
+                self.by_certificate.remove(&certificate_name(authority, &device.endpoint));
             }
             Security::None => {
                 if self.by_endpoint(&device.endpoint) == Some(index) {
                     self.by_endpoint.remove(&device.endpoint);
                 }
+                return;
+            }
+        }
+        if let Entry::Occupied(mut count) = self.credentialed.entry(Arc::clone(&device.endpoint)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
@@ -342,6 +359,11 @@ impl Directory {
     pub(crate) fn registrations(&self) -> usize {
         self.by_registration.len()
     }
+}
+
+/// One text for both; the length keeps two of them from meaning the same.
+fn certificate_name(authority: &str, endpoint: &str) -> String {
+    format!("{}:{authority}{endpoint}", authority.len())
 }
 
 /// Whether this is what stands between the braces of a JSON object, on one line.

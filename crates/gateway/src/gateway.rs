@@ -24,6 +24,7 @@ use crate::security::SecurityLog;
 use crate::sessions::Plaintext;
 use crate::stats::Stats;
 use crate::timers::{Now, Timer, Timers};
+use crate::trust::Authorities;
 
 /// How a gateway behaves.
 #[derive(Debug, Clone)]
@@ -94,6 +95,7 @@ pub struct Gateway {
     pub(crate) outbox: Outbox,
     pub(crate) security: SecurityLog,
     pub(crate) server: dtls::Server,
+    pub(crate) authorities: Authorities,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -152,6 +154,7 @@ impl Gateway {
             outbox: Outbox::default(),
             security: SecurityLog::new(hasher.clone()),
             server,
+            authorities: Authorities::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),

@@ -37,12 +37,14 @@ mod separate;
 mod sessions;
 mod stats;
 mod timers;
+mod trust;
 mod uplink;
 
 pub use coap::Pieces;
 pub use command::{
     Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
 };
+pub use dtls::{OwnCertificate, SetupError};
 pub use error::EntryError;
 pub use files::{FileEntry, Files};
 pub use gateway::{AWAKE_WINDOW_DEFAULT, Gateway, GatewayOptions};

@@ -76,6 +76,9 @@ pub const GRACE_MIN: Duration = EXCHANGE_LIFETIME;
 /// Devices we know. An entry is about a kilobyte.
 pub const DEVICES_MAX: usize = 1_000_000;
 
+/// Authorities whose certificates let devices in: a few of each tenant.
+pub const AUTHORITIES_MAX: usize = 10_000;
+
 /// Devices taken in by open enrolment: a stranger can make one with a single datagram.
 pub const ENROLLED_MAX: usize = 100_000;
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
+use dtls::CertificateRefused;
 
 use crate::devices::DeviceIndex;
 use crate::gateway::Gateway;
 use crate::limits::{FOREIGN_TEXT_BYTES_MAX, SECURITY_EVENTS_EVERY, SECURITY_EVENTS_MAX};
 use crate::page::Pages;
+use crate::sessions::name_of;
 use crate::timers::Now;
 use crate::uplink::Origin;
 
@@ -22,6 +24,8 @@ pub(crate) enum SecurityReason {
     HandshakeTimeout,
     HandshakeFailed,
     NoSharedSuite,
+    Certificate(CertificateRefused),
+    UnknownCertificate,
     EndpointMismatch,
     NotAllowed,
     Insecure,
@@ -36,11 +40,29 @@ impl SecurityReason {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::HandshakeFailed => "handshake_failed",
             Self::NoSharedSuite => "no_shared_suite",
+            Self::Certificate(refused) => certificate_reason(refused),
+            Self::UnknownCertificate => "unknown_certificate",
             Self::EndpointMismatch => "endpoint_mismatch",
             Self::NotAllowed => "not_allowed",
             Self::Insecure => "insecure",
             Self::ForeignRegistration => "foreign_registration",
         }
+    }
+}
+
+const fn certificate_reason(refused: CertificateRefused) -> &'static str {
+    match refused {
+        CertificateRefused::Missing => "certificate_missing",
+        CertificateRefused::UnknownAuthority => "unknown_authority",
+        CertificateRefused::BadSignature => "certificate_signature",
+        CertificateRefused::Expired => "certificate_expired",
+        CertificateRefused::NotYetValid => "certificate_not_yet_valid",
+        CertificateRefused::WrongUsage => "certificate_usage",
+        CertificateRefused::UnsupportedAlgorithm => "certificate_algorithm",
+        CertificateRefused::ChainTooLong => "certificate_chain_too_long",
+        CertificateRefused::NotOwned => "certificate_not_owned",
+        // Names are for devices to check; the library may learn to refuse more.
+        _ => "certificate_malformed",
     }
 }
 
@@ -149,7 +171,7 @@ impl Gateway {
             .peer
             .and_then(|key| self.peers.get(key))
             .and_then(|peer| peer.security.as_ref())
-            .and_then(|association| association.session.identity())
+            .map(|association| name_of(&association.session))
             .unwrap_or_default()
             .to_vec();
         let device = origin.device.and_then(|index| self.subject(index));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
-use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, SessionError};
+use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, Session, SessionError, Trust};
 use zeroize::Zeroizing;
 
 use crate::devices::{DeviceIndex, Directory};
@@ -17,12 +17,19 @@ use crate::security::{Intrusion, SecurityReason};
 use crate::timers::{Now, Timer};
 use crate::uplink::Origin;
 
-/// The directory as the handshake sees it.
-struct KeyRing<'a>(&'a Directory);
+/// The directory and the authorities as the handshake sees them.
+struct KeyRing<'a> {
+    directory: &'a Directory,
+    trust: Trust<'a>,
+}
 
 impl Keys for KeyRing<'_> {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.key(identity)
+        self.directory.key(identity)
+    }
+
+    fn trust(&self) -> Trust<'_> {
+        self.trust
     }
 }
 
@@ -141,10 +148,11 @@ impl Gateway {
         let Some(association) = peer.security.as_mut() else { return };
         let mut plaintext = std::mem::take(&mut self.plaintext);
         let newest = association.session.newest();
+        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
         let progress = association.session.handle_datagram(
             now_ms,
             datagram,
-            &mut KeyRing(&self.directory),
+            &mut KeyRing { directory: &self.directory, trust },
             &mut |record| plaintext.push(record),
             &mut self.datagrams,
         );
@@ -188,12 +196,18 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(association) = peer.security.as_mut() else { return };
         self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
-        let device = association.session.identity().and_then(|identity| self.directory.by_identity(identity));
+        let device = match association.session.peer_certificate() {
+            Some(certificate) => self.authorities.holder(&self.directory, certificate),
+            None => association.session.identity().and_then(|identity| self.directory.by_identity(identity)),
+        };
         peer.device = device;
         match device {
             Some(device) => self.bind(now, device, key),
-            // The device was removed while it shook hands.
-            None => self.end_session(now, key),
+            None => {
+                self.note_unknown_certificate(now, key);
+                // Or the device was removed while it shook hands.
+                self.end_session(now, key);
+            }
         }
     }
 
@@ -242,17 +256,38 @@ impl Gateway {
             return;
         }
         self.stats.handshakes_failed += 1;
-        let known = association.session.identity().unwrap_or_default().to_vec();
+        let known = name_of(&association.session).to_vec();
         let (reason, identity) = match error {
             SessionError::UnknownIdentity { identity } => (SecurityReason::UnknownIdentity, identity.clone()),
             SessionError::WrongKey { identity } => (SecurityReason::WrongKey, identity.clone()),
+            SessionError::CertificateRefused { reason, certificate } => {
+                let name = certificate.as_ref().and_then(|certificate| certificate.common_name.clone());
+                (SecurityReason::Certificate(*reason), name.unwrap_or_default().into_bytes())
+            }
             SessionError::NoSharedSuite => (SecurityReason::NoSharedSuite, known),
             SessionError::HandshakeTimedOut => (SecurityReason::HandshakeTimeout, known),
             _ => (SecurityReason::HandshakeFailed, known),
         };
-        let device = self.directory.by_identity(&identity).and_then(|index| self.subject(index));
+        let device = match error {
+            SessionError::CertificateRefused { certificate, .. } => {
+                certificate.as_ref().and_then(|certificate| self.authorities.holder(&self.directory, certificate))
+            }
+            _ => self.directory.by_identity(&identity),
+        };
+        let device = device.and_then(|index| self.subject(index));
         let address = peer.address;
         self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device });
+    }
+
+    /// A certificate that is as it should be, of a device that nobody has taken in.
+    fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let Some(session) = peer.security.as_ref().map(|association| &association.session) else { return };
+        if session.peer_certificate().is_some() {
+            let (reason, identity, address) =
+                (SecurityReason::UnknownCertificate, name_of(session).to_vec(), peer.address);
+            self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device: None });
+        }
     }
 
     /// Says goodbye to a peer and forgets it.
@@ -331,6 +366,12 @@ impl Gateway {
     fn dtls_ms(&self, now: Now) -> u64 {
         now.monotonic.saturating_duration_since(self.started).as_millis() as u64
     }
+}
+
+/// What a peer goes by: its PSK identity, or the common name of its certificate.
+pub(crate) fn name_of(session: &Session) -> &[u8] {
+    let of_certificate = || session.peer_certificate()?.common_name.as_deref().map(str::as_bytes);
+    session.identity().or_else(of_certificate).unwrap_or_default()
 }
 
 /// Sends one message to a peer; apart from the gateway, so that whoever sends may hold another part of it.

@@ -248,7 +248,7 @@ fn a_client_with_another_root_is_asked_below_it_and_shown_without_it() {
         serde_json::from_slice(client.world.answers.last().unwrap().body.as_ref().unwrap()).unwrap();
     assert_eq!(discovered["links"][1]["path"], "/3/0/9");
     let body = Some(serde_json::json!({"resources": {"5700": 1.5}}));
-    client.world.submit(gateway::Request { body, ..request(3, Operation::Create, "/3303") });
+    client.world.submit(Request { body, ..request(3, Operation::Create, "/3303") });
     let asked = client.asked();
     assert_eq!(at(&asked), "/lwm2m/3303");
     let created = MessageBuilder::answer(&Message::parse(&asked).unwrap(), Code::CREATED, 0).location("/lwm2m/3303/4");
@@ -278,7 +278,7 @@ fn every_code_of_a_refusal_reaches_the_caller_as_it_is() {
 fn an_instance_that_was_named_is_where_it_was_named_if_the_device_does_not_say() {
     let mut client = ByHand::register("lwm2m=1.1", "</3/0>,</3303/0>");
     let body = Some(serde_json::json!({"instance": 7, "resources": {"5700": 1.5}}));
-    client.world.submit(gateway::Request { body, ..request(1, Operation::Create, "/3303") });
+    client.world.submit(Request { body, ..request(1, Operation::Create, "/3303") });
 
     let asked = client.asked();
     client.answer(&asked, Code::CREATED, None, b"");

@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn attempt(identity: &str, key: &[u8], endpoint: &str) -> World {
     let mut world = World::new(options());
     world.put(&secure_entry(1));
-    let credential = Credential { identity: identity.as_bytes().to_vec(), key: Zeroizing::new(key.to_vec()) };
+    let credential = Credential::Psk { identity: identity.as_bytes().to_vec(), key: Zeroizing::new(key.to_vec()) };
     world.add(Config { credential: Some(credential), endpoint: endpoint.to_owned(), ..config(1) });
     world.power_on(0);
     world.run(3 * SECOND);

@@ -1,10 +1,4 @@
-/*
- * Parking buffers and dropping records reach into structures that the library
- * keeps private; build.rs therefore insists on the version this was read for.
- */
-#define MBEDTLS_ALLOW_PRIVATE_ACCESS
-
-#include "shoal_dtls.h"
+#include "shoal_session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,40 +7,8 @@
 #include <sys/random.h>
 #endif
 
-#include "mbedtls/ctr_drbg.h"
 #include "mbedtls/md.h"
 #include "mbedtls/platform_util.h"
-#include "mbedtls/ssl.h"
-#include "ssl_misc.h"
-
-struct shoal_config {
-    mbedtls_ssl_config ssl;
-    mbedtls_ctr_drbg_context random;
-    int suites[SHOAL_SUITES_MAX + 1];
-    uint16_t mtu;
-    size_t cid_bytes;
-    shoal_send_fn *send;
-    shoal_key_fn *find_key;
-};
-
-struct shoal_session {
-    mbedtls_ssl_context ssl;
-    shoal_config *config;
-
-    /* Valid only while a call lasts. */
-    const shoal_call *call;
-    const uint8_t *record;
-    size_t record_bytes;
-
-    /* The retransmission timer; the library asks for two deadlines. */
-    uint64_t now_ms;
-    uint64_t intermediate_ms;
-    uint64_t final_ms;
-    int timer_is_running;
-
-    int is_parked;
-    uint8_t alert;
-};
 
 size_t shoal_in_buffer_bytes(void)
 {
@@ -70,6 +32,11 @@ int shoal_mac(const uint8_t *secret, size_t secret_bytes,
     const mbedtls_md_info_t *sha256 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
 
     return mbedtls_md_hmac(sha256, secret, secret_bytes, input, input_bytes, mac);
+}
+
+int shoal_digest(const uint8_t *input, size_t input_bytes, uint8_t digest[SHOAL_DIGEST_BYTES])
+{
+    return mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), input, input_bytes, digest);
 }
 
 /* ---- configuration ------------------------------------------------------ */
@@ -133,6 +100,9 @@ static int configure_server(shoal_config *config, const shoal_options *options)
 
 static int configure_client(shoal_config *config, const shoal_options *options)
 {
+    if (options->key_bytes == 0) {
+        return 0;
+    }
     return mbedtls_ssl_conf_psk(&config->ssl, options->key, options->key_bytes,
                                 options->identity, options->identity_bytes);
 }
@@ -173,6 +143,9 @@ static int configure(shoal_config *config, const shoal_options *options)
 
     config->cid_bytes = options->cid_bytes;
     ret = mbedtls_ssl_conf_cid(&config->ssl, options->cid_bytes, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE);
+    if (ret == 0) {
+        ret = shoal_configure_x509(config, options);
+    }
     if (ret != 0) {
         return ret;
     }
@@ -190,6 +163,8 @@ int shoal_config_new(const shoal_options *options, shoal_config **config)
     }
     mbedtls_ssl_config_init(&made->ssl);
     mbedtls_ctr_drbg_init(&made->random);
+    mbedtls_x509_crt_init(&made->own);
+    mbedtls_pk_init(&made->own_key);
     ret = configure(made, options);
     if (ret != 0) {
         shoal_config_free(made);
@@ -203,6 +178,9 @@ void shoal_config_free(shoal_config *config)
 {
     mbedtls_ssl_config_free(&config->ssl);
     mbedtls_ctr_drbg_free(&config->random);
+    mbedtls_x509_crt_free(&config->own);
+    mbedtls_pk_free(&config->own_key);
+    free(config->server_name);
     free(config);
 }
 
@@ -273,6 +251,13 @@ static int set_up(shoal_session *session, const uint8_t *cid)
     mbedtls_ssl_set_bio(ssl, session, send_datagram, receive_record, NULL);
     mbedtls_ssl_set_timer_cb(ssl, session, set_timer, get_timer);
     mbedtls_ssl_set_mtu(ssl, session->config->mtu);
+    shoal_set_judge(session);
+    if (ssl->conf->endpoint == MBEDTLS_SSL_IS_CLIENT) {
+        ret = mbedtls_ssl_set_hostname(ssl, session->config->server_name);
+        if (ret != 0) {
+            return ret;
+        }
+    }
     if (cid == NULL) {
         return 0;
     }
@@ -322,6 +307,7 @@ static void begin(shoal_session *session, const shoal_call *call)
 
     session->call = call;
     session->now_ms = call->now_ms;
+    shoal_enter(session);
     if (!session->is_parked) {
         return;
     }
@@ -335,6 +321,7 @@ static void begin(shoal_session *session, const shoal_call *call)
 
 static void end(shoal_session *session)
 {
+    shoal_leave(session);
     session->call = NULL;
     session->record = NULL;
     session->record_bytes = 0;
@@ -372,11 +359,55 @@ static int is_unfit_for_hello(const mbedtls_ssl_context *ssl, const uint8_t *rec
     return mbedtls_ssl_check_record(ssl, scratch, record_bytes) != 0;
 }
 
+/*
+ * The alert where the library is silent, or -1 (RFC 5246, 7.2.2 and 7.4.6). The
+ * state moves on before CertificateVerify is looked at; what is no error of the
+ * protocol then is one of the signature.
+ */
+static int missing_alert(const mbedtls_ssl_context *ssl, int ret)
+{
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER || ssl->handshake == NULL) {
+        return -1;
+    }
+    if (ret == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) {
+        return MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
+    }
+    if (ssl->state != MBEDTLS_SSL_CLIENT_CHANGE_CIPHER_SPEC) {
+        return -1;
+    }
+    switch (ret) {
+        case MBEDTLS_ERR_SSL_DECODE_ERROR:
+            return MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+        case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+            return MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER;
+        case SHOAL_BAD_PROOF:
+            return MBEDTLS_SSL_ALERT_MSG_DECRYPT_ERROR;
+        default:
+            return -1;
+    }
+}
+
+/* The errors of single modules lie above those of the protocol. */
+static int is_bad_proof(const mbedtls_ssl_context *ssl, int ret)
+{
+    return ret < 0 && ret > MBEDTLS_ERR_SSL_CERTIFICATE_VERIFICATION_WITHOUT_HOSTNAME &&
+           ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER &&
+           ssl->state == MBEDTLS_SSL_CLIENT_CHANGE_CIPHER_SPEC;
+}
+
 static int read_once(shoal_session *session, uint8_t *plaintext, size_t plaintext_bytes)
 {
     mbedtls_ssl_context *ssl = &session->ssl;
     int ret = mbedtls_ssl_read(ssl, plaintext, plaintext_bytes);
+    int alert;
 
+    if (is_bad_proof(ssl, ret)) {
+        ret = SHOAL_BAD_PROOF;
+    }
+    alert = missing_alert(ssl, ret);
+    if (alert >= 0) {
+        mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, (unsigned char) alert);
+    }
     switch (ret) {
         case MBEDTLS_ERR_SSL_INVALID_RECORD:
         case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:

@@ -1,8 +1,9 @@
 /*
- * DTLS 1.2 with pre-shared keys, without sockets and without a clock.
+ * DTLS 1.2 with pre-shared keys or certificates, without sockets and without a
+ * clock.
  *
  * The caller feeds one record at a time together with the time; datagrams to
- * send and questions about keys come back through two callbacks. Functions
+ * send and questions about keys and certificates come back through callbacks. Functions
  * that return int return 0 or a length on success and a negative Mbed TLS
  * error code otherwise. A session must not be used by two threads at once.
  */
@@ -16,6 +17,13 @@
 #define SHOAL_SUITES_MAX 8
 #define SHOAL_SEED_BYTES 32
 #define SHOAL_MAC_BYTES 32
+#define SHOAL_DIGEST_BYTES 32
+
+/* Certificates between the peer's own and the anchor, the anchor included. */
+#define SHOAL_ISSUERS_MAX 4
+
+/* Names of a certificate that are looked at. */
+#define SHOAL_NAMES_MAX 8
 
 /* What all sessions of a server, or of one client identity, share. */
 typedef struct shoal_config shoal_config;
@@ -31,6 +39,67 @@ typedef int shoal_key_fn(void *context, const uint8_t *identity, size_t length,
                          uint8_t key[SHOAL_KEY_BYTES_MAX]);
 
 typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+} shoal_bytes;
+
+/* A subject alternative name (RFC 5280, 4.2.1.6), by its tag there. */
+#define SHOAL_NAME_DNS 2
+#define SHOAL_NAME_URI 6
+
+typedef struct {
+    int tag;
+    shoal_bytes value;
+} shoal_name;
+
+/* What a certificate says. Everything is valid only while the call lasts that
+ * tells of it. */
+typedef struct {
+    shoal_bytes der;
+    shoal_bytes subject;            /* DER */
+    shoal_bytes issuer;             /* DER */
+    shoal_bytes serial;
+    shoal_bytes common_name;        /* the first; empty if there is none */
+    shoal_name names[SHOAL_NAMES_MAX];
+    size_t names_count;
+    int64_t not_before_s;           /* since 1970, UTC */
+    int64_t not_after_s;
+    int is_authority;               /* may it sign others */
+    int is_curve_ours;              /* P-256 or P-384 */
+} shoal_certificate;
+
+/* Why a certificate was refused; 0 if it was not. */
+enum {
+    SHOAL_REFUSED_UNKNOWN_AUTHORITY = 1,
+    SHOAL_REFUSED_SIGNATURE,
+    SHOAL_REFUSED_EXPIRED,
+    SHOAL_REFUSED_NOT_YET_VALID,
+    SHOAL_REFUSED_USAGE,
+    SHOAL_REFUSED_ALGORITHM,
+    SHOAL_REFUSED_CHAIN_TOO_LONG,
+    SHOAL_REFUSED_NAME
+};
+
+/* The client's signature over the handshake does not fit its certificate: it
+ * does not hold the key (MBEDTLS_ERR_ECP_VERIFY_FAILED). */
+#define SHOAL_BAD_PROOF (-0x4E00)
+
+/* The anchors that are being gathered. */
+typedef struct shoal_anchors shoal_anchors;
+
+/* Gives every anchor whose subject is `issuer` to shoal_anchors_add(). */
+typedef void shoal_find_anchors_fn(void *context, const uint8_t *issuer, size_t length,
+                                   shoal_anchors *anchors);
+
+/* The peer's own certificate was judged; `anchor` is the last certificate of
+ * the chain that was found, and the one that is trusted if `refusal` is 0. */
+typedef void shoal_judged_fn(void *context, const shoal_certificate *peer,
+                             const shoal_bytes *anchor, int refusal);
+
+/* A certificate was read. */
+typedef void shoal_read_fn(void *context, const shoal_certificate *certificate);
+
+typedef struct {
     int is_server;
     size_t cid_bytes;               /* of the ids in records we receive */
     uint32_t timeout_first_ms;
@@ -39,12 +108,19 @@ typedef struct {
     const uint16_t *suites;         /* in order of preference */
     size_t suites_count;            /* at most SHOAL_SUITES_MAX */
     const uint8_t *seed;            /* SHOAL_SEED_BYTES */
-    const uint8_t *identity;        /* clients only */
+    const uint8_t *identity;        /* clients with a pre-shared key only */
     size_t identity_bytes;
-    const uint8_t *key;             /* clients only */
+    const uint8_t *key;
     size_t key_bytes;
+    const shoal_bytes *own;         /* own certificate and its issuers, DER */
+    size_t own_count;
+    const uint8_t *own_key;         /* DER: PKCS #8 or RFC 5915 */
+    size_t own_key_bytes;
+    const char *server_name;        /* clients only; NULL: any name is right */
     shoal_send_fn *send;
     shoal_key_fn *find_key;         /* servers only */
+    shoal_find_anchors_fn *find_anchors;
+    shoal_judged_fn *judged;
 } shoal_options;
 
 /*
@@ -54,6 +130,7 @@ typedef struct {
  */
 typedef struct {
     uint64_t now_ms;
+    int64_t now_unix_s;             /* for the validity of certificates */
     uint8_t *in_buffer;
     uint8_t *out_buffer;
     void *context;
@@ -69,6 +146,15 @@ size_t shoal_plaintext_bytes_max(void);
 int shoal_mac(const uint8_t *secret, size_t secret_bytes,
               const uint8_t *input, size_t input_bytes,
               uint8_t mac[SHOAL_MAC_BYTES]);
+
+/* SHA-256 of `input`. */
+int shoal_digest(const uint8_t *input, size_t input_bytes, uint8_t digest[SHOAL_DIGEST_BYTES]);
+
+/* Reads a certificate and tells what it says. */
+int shoal_certificate_read(const uint8_t *der, size_t length, shoal_read_fn *read, void *context);
+
+/* Only while a shoal_find_anchors_fn runs. */
+int shoal_anchors_add(shoal_anchors *anchors, const uint8_t *der, size_t length);
 
 /* Two calls of this function must not overlap: the library fills a static
  * table of its suites here. */

@@ -1,8 +1,8 @@
 /*
- * Our whole configuration of Mbed TLS: DTLS 1.2 with pre-shared keys, both
- * ends. It replaces the stock mbedtls_config.h, so what is not named here is
- * off: renegotiation, certificates, session tickets, TLS over TCP, every clock
- * and every socket.
+ * Our whole configuration of Mbed TLS: DTLS 1.2 with pre-shared keys or with
+ * certificates on elliptic curves, both ends. It replaces the stock
+ * mbedtls_config.h, so what is not named here is off: renegotiation, SHA-1,
+ * RSA, TLS over TCP, every clock and every socket.
  */
 #ifndef SHOAL_MBEDTLS_CONFIG_H
 #define SHOAL_MBEDTLS_CONFIG_H
@@ -19,12 +19,41 @@
 #define MBEDTLS_CCM_C
 #define MBEDTLS_GCM_C
 #define MBEDTLS_CIPHER_C
+#define MBEDTLS_CIPHER_MODE_CBC
 #define MBEDTLS_MD_C
 #define MBEDTLS_SHA256_C
 #if defined(__x86_64__)
 #define MBEDTLS_SHA256_PROCESS_ALT /* sha256_x86.c */
 #endif
+#define MBEDTLS_SHA384_C
+#define MBEDTLS_SHA512_C
 #define MBEDTLS_CTR_DRBG_C
+
+/* Elliptic curves. P-521 is there to be read and refused by name: a certificate
+ * that cannot be read at all would get a less telling alert. More points of
+ * the generator are worked out ahead, and kept: a handshake multiplies it three
+ * times. */
+#define MBEDTLS_BIGNUM_C
+#define MBEDTLS_ECP_C
+#define MBEDTLS_ECP_DP_SECP256R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP384R1_ENABLED
+#define MBEDTLS_ECP_DP_SECP521R1_ENABLED
+#define MBEDTLS_ECP_NIST_OPTIM
+#define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
+#define MBEDTLS_ECDH_C
+#define MBEDTLS_ECDSA_C
+
+/* Certificates, in DER. The validity dates are checked by the shim, against
+ * the time of the caller; the anchors of trust are asked for by name. A session
+ * keeps the digest of its peer's certificate only. */
+#define MBEDTLS_ASN1_PARSE_C
+#define MBEDTLS_ASN1_WRITE_C
+#define MBEDTLS_OID_C
+#define MBEDTLS_PK_C
+#define MBEDTLS_PK_PARSE_C
+#define MBEDTLS_X509_USE_C
+#define MBEDTLS_X509_CRT_PARSE_C
+#define MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK
 
 /* The random generator of a configuration is shared by its sessions, and they
  * may be moved between threads: it has a lock. */
@@ -38,8 +67,11 @@
 #define MBEDTLS_SSL_PROTO_TLS1_2
 #define MBEDTLS_SSL_PROTO_DTLS
 #define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
+#define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
 #define MBEDTLS_SSL_ALL_ALERT_MESSAGES
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
+#define MBEDTLS_SSL_ENCRYPT_THEN_MAC
+#define MBEDTLS_SSL_SERVER_NAME_INDICATION
 #define MBEDTLS_SSL_MAX_FRAGMENT_LENGTH
 #define MBEDTLS_SSL_DTLS_HELLO_VERIFY
 #define MBEDTLS_SSL_DTLS_ANTI_REPLAY
@@ -55,15 +87,16 @@
 /* RFC 4279, 5.3: keys of up to 64 bytes. */
 #define MBEDTLS_PSK_MAX_LEN 64
 
-/* The longest record we take. RFC 7252, 4.6 keeps CoAP below 1152 bytes and
- * we cut answers to fit; the rest is for devices that do not keep to that. */
+/* The longest record we take, and the longest message of a handshake: a chain
+ * of four certificates. RFC 7252, 4.6 keeps CoAP below 1152 bytes and we cut
+ * answers to fit; the rest is for devices that do not keep to that. */
 #define MBEDTLS_SSL_IN_CONTENT_LEN 4096
 
-/* The longest record we make: bounds the path MTU, which is 1280 by default. */
-#define MBEDTLS_SSL_OUT_CONTENT_LEN 2048
+/* The longest record we make, and the longest message of a handshake before it
+ * is cut to the path MTU. */
+#define MBEDTLS_SSL_OUT_CONTENT_LEN 4096
 
-/* Handshake messages that wait for their missing parts, per session. The
- * messages of a PSK handshake have some 500 bytes together. */
+/* Handshake messages that wait for their missing parts, per session. */
 #define MBEDTLS_SSL_DTLS_MAX_BUFFERING 8192
 
 #endif /* SHOAL_MBEDTLS_CONFIG_H */

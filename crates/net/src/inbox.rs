@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
-use gateway::{DeviceEntry, EntryError, FileEntry, RegistrationState, Request, RestoredRegistration};
+use gateway::{
+    DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::lock;
@@ -16,6 +18,14 @@ pub(crate) enum Order {
     PutDevices {
         entries: Vec<DeviceEntry>,
         reply: SyncSender<Vec<(String, EntryError)>>,
+    },
+    SetCertificate {
+        own: Option<OwnCertificate>,
+        reply: SyncSender<Result<(), SetupError>>,
+    },
+    PutAuthorities {
+        authorities: Vec<(String, Vec<u8>)>,
+        reply: SyncSender<Vec<(usize, SetupError)>>,
     },
     RemoveDevices(Vec<String>),
     Restore {

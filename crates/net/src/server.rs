@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, RegistrationState, Request,
-    RestoredRegistration,
+    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate,
+    RegistrationState, Request, RestoredRegistration, SetupError,
 };
 
 use crate::batches::{Batch, Batches};
@@ -130,6 +130,17 @@ impl Server {
     /// Takes devices in, or changes what is known about them. Answers with those that were refused, and why.
     pub fn put_devices(&self, entries: Vec<DeviceEntry>) -> Vec<(String, EntryError)> {
         self.in_turns(entries, |entries, reply| Order::PutDevices { entries, reply })
+    }
+
+    /// Shows this certificate to devices from now on, and takes theirs; `None` takes no certificates any more.
+    pub fn set_certificate(&self, own: Option<OwnCertificate>) -> Result<(), SetupError> {
+        self.ask(|reply| Order::SetCertificate { own, reply }).unwrap_or(Ok(()))
+    }
+
+    /// Trusts these authorities and no others: for whose devices each vouches, and its DER. Sessions of devices whose
+    /// authority is gone end. Answers with those that cannot be taken, by their place, and why.
+    pub fn put_authorities(&self, authorities: Vec<(String, Vec<u8>)>) -> Vec<(usize, SetupError)> {
+        self.ask(|reply| Order::PutAuthorities { authorities, reply }).unwrap_or_default()
     }
 
     /// Forgets devices and ends their sessions.

@@ -200,6 +200,12 @@ impl Shard {
                 });
                 let _ = reply.send(refused.collect());
             }
+            Order::SetCertificate { own, reply } => {
+                let _ = reply.send(self.gateway.set_certificate(own.as_ref()));
+            }
+            Order::PutAuthorities { authorities, reply } => {
+                let _ = reply.send(self.gateway.put_authorities(now, &authorities));
+            }
             Order::RemoveDevices(devices) => devices.iter().for_each(|device| self.gateway.remove_device(now, device)),
             Order::Restore { registrations, reply } => {
                 let refused = registrations.into_iter().filter_map(|registration| {

@@ -42,7 +42,7 @@ fn registering(server: &Server) -> Devices {
         over_tcp: false,
         version: device::Version::V1_1,
         root: "/".into(),
-        credential: Some(Credential { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
+        credential: Some(Credential::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
         lifetime_s: 300,
         queue_mode: false,
         awake_window: Duration::from_secs(93),

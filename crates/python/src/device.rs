@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use device::{Asked, Begun, Code, Config, Credential, Event, Guard, Operations, Path, Readings, Record, Version};
+use device::{
+    Asked, Begun, Code, Config, Credential, Event, Guard, Operations, OwnCertificate, Path, Readings, Record, Version,
+};
 use net::Uri;
 use net::devices::{Devices, Order};
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -28,7 +30,7 @@ pub struct DeviceConfig {
 #[pymethods]
 impl DeviceConfig {
     #[new]
-    #[pyo3(signature = (*, endpoint, server, version="1.1", root="/", identity=None, key=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
+    #[pyo3(signature = (*, endpoint, server, version="1.1", root="/", identity=None, key=None, certificate=None, authorities=Vec::new(), server_name=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         endpoint: String,
@@ -37,6 +39,9 @@ impl DeviceConfig {
         root: &str,
         identity: Option<Vec<u8>>,
         key: Option<Vec<u8>>,
+        certificate: Option<Vec<Vec<u8>>>,
+        authorities: Vec<Vec<u8>>,
+        server_name: Option<String>,
         lifetime_s: u32,
         queue_mode: bool,
         awake_window_s: f64,
@@ -46,9 +51,19 @@ impl DeviceConfig {
     ) -> PyResult<Self> {
         let Uri { is_secure, is_tcp, address } =
             Uri::parse(server).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let credential = identity.zip(key).map(|(identity, key)| Credential { identity, key: key.into() });
+        let credential = match (identity, certificate, key) {
+            (Some(identity), None, Some(key)) => Some(Credential::Psk { identity, key: key.into() }),
+            (None, Some(chain), Some(key)) => Some(Credential::X509 {
+                own: OwnCertificate { chain, key: key.into() },
+                authorities,
+                server_name: server_name.or_else(|| Some(address.ip().to_string())),
+            }),
+            _ => None,
+        };
         if is_secure != credential.is_some() {
-            return Err(PyValueError::new_err("coaps:// needs identity and key; coap:// and coap+tcp:// take none"));
+            return Err(PyValueError::new_err(
+                "coaps:// needs a key, with an identity or a certificate; coap:// and coap+tcp:// take none",
+            ));
         }
         let version = match version {
             "1.0" => Version::V1_0,

@@ -16,7 +16,7 @@ pub struct DeviceEntry {
 #[pymethods]
 impl DeviceEntry {
     #[new]
-    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
+    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, authority=None, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         device: String,
@@ -24,6 +24,7 @@ impl DeviceEntry {
         security: &str,
         identity: Option<Vec<u8>>,
         key: Option<Vec<u8>>,
+        authority: Option<String>,
         context: &str,
         observe: Vec<(String, String)>,
         unobserved: Vec<String>,
@@ -34,12 +35,13 @@ impl DeviceEntry {
         random_factor: f32,
         max_retransmit: u8,
     ) -> PyResult<Self> {
-        let security = match (security, identity, key) {
-            ("psk", Some(identity), Some(key)) => Security::Psk { identity, key: key.into() },
-            ("none", None, None) => Security::None,
+        let security = match (security, identity, key, authority) {
+            ("psk", Some(identity), Some(key), None) => Security::Psk { identity, key: key.into() },
+            ("x509", None, None, Some(authority)) => Security::X509 { authority },
+            ("none", None, None, None) => Security::None,
             _ => {
                 return Err(PyValueError::new_err(format!(
-                    "{device:.80}: security is \"psk\" with identity and key, or \"none\" without them"
+                    "{device:.80}: security is \"psk\" with identity and key, \"x509\" with authority, or \"none\""
                 )));
             }
         };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::{GatewayOptions, Operation, Outcome, Path, Request};
+use gateway::{GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
 use net::{FileError, Server, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -81,6 +81,17 @@ impl Gateway {
     fn put_devices(&self, py: Python<'_>, entries: Vec<DeviceEntry>) -> Vec<Refusal> {
         let entries = entries.into_iter().map(|entry| entry.entry).collect();
         py.detach(|| self.server.put_devices(entries)).into_iter().map(refusal).collect()
+    }
+
+    #[pyo3(signature = (chain, key))]
+    fn set_certificate(&self, py: Python<'_>, chain: Vec<Vec<u8>>, key: Vec<u8>) -> PyResult<()> {
+        let own = OwnCertificate { chain, key: key.into() };
+        py.detach(|| self.server.set_certificate(Some(own))).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    fn put_authorities(&self, py: Python<'_>, authorities: Vec<(String, Vec<u8>)>) -> Vec<(usize, String)> {
+        let refused = py.detach(|| self.server.put_authorities(authorities));
+        refused.into_iter().map(|(place, error)| (place, error.to_string())).collect()
     }
 
     fn remove_devices(&self, devices: Vec<String>) {

@@ -81,8 +81,10 @@ class ObjectDefinitions:
 class DeviceEntry:
     """A device that may register, and what we want of it.
 
-    `device` is our name for it, `endpoint` its own. `security` is "psk" with identity and key, or "none": then the
-    endpoint is believed. `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device
+    `device` is our name for it, `endpoint` its own. `security` is "psk" with identity and key; "x509" with the
+    authority (as `Gateway.put_authorities` calls it) whose certificates bear the endpoint as their common name or as an
+    alternative name; or "none": then the endpoint is believed. `context` is a JSON fragment
+    (`"tenant":"t1","farm":"f1"`) that every event about the device
     carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
     `unobserved`; `read` paths to read, both after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
 
@@ -94,10 +96,11 @@ class DeviceEntry:
         cls,
         device: str,
         endpoint: str,
-        security: Literal["psk", "none"],
+        security: Literal["psk", "x509", "none"],
         *,
         identity: bytes | None = None,
         key: bytes | None = None,
+        authority: str | None = None,
         context: str = "",
         observe: Sequence[tuple[str, str]] = ...,
         unobserved: Sequence[str] = ...,
@@ -234,6 +237,17 @@ class Gateway:
         """Where it listens, with the ports that were found."""
     def put_devices(self, entries: Sequence[DeviceEntry]) -> list[tuple[str, str]]:
         """Takes devices in, or changes what is known about them. Answers with those that were refused, and why."""
+    def set_certificate(self, chain: Sequence[bytes], key: bytes) -> None:
+        """Shows this certificate to devices from now on, and takes theirs. DER: our own, then its issuers; and its key.
+
+        Raises:
+            ValueError: they cannot be read, are not on P-256 or P-384, or do not belong together.
+        """
+    def put_authorities(self, authorities: Sequence[tuple[str, bytes]]) -> list[tuple[int, str]]:
+        """Trusts these authorities and no others: for whose devices each vouches, and its certificate in DER.
+
+        Sessions of devices whose authority is gone end. Answers with those that were refused, by their place, and why.
+        """
     def remove_devices(self, devices: Sequence[str]) -> None:
         """Forgets devices and ends their sessions; requests that wait for them are answered."""
     def restore(self, registrations: Sequence[RestoredRegistration]) -> list[tuple[str, str]]:
@@ -280,8 +294,10 @@ class Gateway:
 
 @final
 class DeviceConfig:
-    """Who a device is and how it speaks. `identity` and `key` belong to `coaps://`, and only to it. `version` is the newest
-    LwM2M version that it speaks, `root` where its objects live.
+    """Who a device is and how it speaks. `key` and one of `identity` and `certificate` belong to `coaps://`, and only to
+    it. `certificate` is the chain in DER, the device's own first, and `key` then its key in DER; `authorities` may vouch for
+    the server, whose certificate must be for `server_name`, or for its address. `version` is the newest LwM2M version that it
+    speaks, `root` where its objects live.
 
     Raises:
         ValueError: the server is no address, or does not fit the credential.
@@ -296,6 +312,9 @@ class DeviceConfig:
         root: str = "/",
         identity: bytes | None = None,
         key: bytes | None = None,
+        certificate: Sequence[bytes] | None = None,
+        authorities: Sequence[bytes] = ...,
+        server_name: str | None = None,
         lifetime_s: int = 86_400,
         queue_mode: bool = False,
         awake_window_s: float = 93.0,

@@ -11,6 +11,7 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 """
 
 from shoal.lwm2m.bodies import Values
+from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.firmware import Firmware
@@ -38,6 +39,7 @@ from shoal.lwm2m.value import Link
 __all__ = [
     "Asked",
     "Begun",
+    "Certificate",
     "Deregistered",
     "Device",
     "Downloaded",

@@ -22,6 +22,7 @@ from typing import Final, Literal, Protocol, Self, TypeAlias
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.lwm2m.certificates import Certificate, proof
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
@@ -32,7 +33,6 @@ from shoal.lwm2m.sending import Answer, Sending
 from shoal.lwm2m.value import Scalar, decoded, encoded
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
-
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 
 
@@ -58,13 +58,13 @@ class Device:
     """One LwM2M client. Set values before or while it runs; the tree is what was set.
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
-    (`enclosure_option` is its number), a query parameter of Register, or the Placement object.
-    `identity` and `key` are the pre-shared key; without them it speaks plain CoAP, over TCP
-    where the server is `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the
-    newest LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`.
-    `objects` say what its values are, when that is more than this build knows: see `load_objects`.
-    `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over
-    a restart. It is read when the device starts: `Rejected` if it is damaged, and the caller may take it away.
+    (`enclosure_option` is its number), a query parameter of Register, or the Placement object. `identity` and `key` are
+    the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP where the server is
+    `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the newest LwM2M
+    version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
+    say what its values are, when that is more than this build knows: see `load_objects`. `state` is a file that keeps
+    what servers wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
+    the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Device:
         *,
         identity: str | None = None,
         key: bytes | None = None,
+        certificate: Certificate | None = None,
         version: Literal["1.0", "1.1", "1.2"] = "1.1",
         root: str = "/",
         lifetime: timedelta = timedelta(hours=24),
@@ -87,8 +88,6 @@ class Device:
         state: FilePath | None = None,
         journal: Journal | None = None,
     ) -> None:
-        if (identity is None) != (key is None):
-            raise Rejected("key", "identity and key belong together")
         if enclosure_via == "option" and enclosure is not None and enclosure_option is None:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
         self.endpoint = endpoint
@@ -101,14 +100,13 @@ class Device:
             server=server,
             version=version,
             root=root,
-            identity=None if identity is None else identity.encode(),
-            key=key,
             lifetime_s=int(lifetime.total_seconds()),
             queue_mode=queue_mode,
             awake_window_s=awake_window.total_seconds(),
             queries=list(queries.items()),
             enclosure=enclosure if enclosure_via == "option" else None,
             enclosure_option=enclosure_option,
+            **proof(identity, key, certificate),
         )
         self._values: dict[str, Scalar] = {}
         if enclosure is not None and enclosure_via == "object":

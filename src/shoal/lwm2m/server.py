@@ -28,6 +28,7 @@ import msgspec
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
+from shoal.lwm2m.certificates import AUTHORITY, Certificate, Credential, admission
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
 from shoal.lwm2m.objects import Objects, known_objects
 from shoal.lwm2m.path import Path
@@ -153,7 +154,9 @@ _DECODER: Final = msgspec.json.Decoder(ServerEvent)
 
 
 class Server:
-    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names (which are the PSK identities) to keys.
+    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names to keys, of which they are the identities, or to "x509": such a device shows a certificate with its name.
+
+    `certificate` is the server's own, and says whose certificates devices may show; without it only keys are taken.
 
     `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
@@ -161,13 +164,14 @@ class Server:
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
-        Rejected: a device cannot be taken in.
+        Rejected: a device or the certificate cannot be taken.
     """
 
     def __init__(
         self,
         *listen: str,
-        credentials: Mapping[str, bytes] | None = None,
+        credentials: Mapping[str, Credential] | None = None,
+        certificate: Certificate | None = None,
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
         objects: Objects | None = None,
@@ -175,7 +179,8 @@ class Server:
         self._listen = listen
         self._objects = objects or known_objects()
         self._observe = tuple(observe)
-        self._known: dict[str, bytes | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
+        self._certificate = certificate
+        self._known: dict[str, Credential | None] = {**dict.fromkeys(endpoints), **(credentials or {})}
         # What nobody has taken yet; the last event of a batch carries the batch's number.
         self._events: deque[tuple[ServerEvent, int | None]] = deque()
         self._handed_out = 0
@@ -194,6 +199,8 @@ class Server:
             objects=self._objects.core,
         )
         try:
+            if self._certificate is not None:
+                self.show(self._certificate)
             self.admit(self._known)
         except BaseException:
             self._core.close()
@@ -226,8 +233,24 @@ class Server:
         """Where it listens: with the port that was found when 0 was asked for."""
         return self._core.addresses()
 
-    def admit(self, devices: Mapping[str, bytes | None]) -> None:
-        """Lets devices register, by their endpoint names and keys, or changes their keys; None is no credential.
+    def show(self, certificate: Certificate) -> None:
+        """Shows another certificate from now on, and trusts its authorities instead of those before.
+
+        Sessions of devices whose authority is gone end.
+
+        Raises:
+            Rejected: it cannot be read, or its key is another's; or an authority is none, and all others are trusted.
+        """
+        try:
+            self._core.set_certificate(certificate.chain, certificate.key)
+        except ValueError as error:
+            raise Rejected("certificate", str(error)) from error
+        refused = self._core.put_authorities([(AUTHORITY, der) for der in certificate.authorities])
+        if refused:
+            raise Rejected("authorities", "; ".join(f"{place}: {reason}" for place, reason in refused))
+
+    def admit(self, devices: Mapping[str, Credential | None]) -> None:
+        """Lets devices register, by their endpoint names and credentials, or changes these; None is no credential.
 
         Raises:
             Rejected: some cannot be taken in; all others were.
@@ -463,13 +486,11 @@ class Server:
         if self._answers:
             self._core.committed(number)
 
-    def _entry(self, name: str, key: bytes | None) -> DeviceEntry:
+    def _entry(self, name: str, credential: Credential | None) -> DeviceEntry:
         return DeviceEntry(
             device=name,
             endpoint=name,
-            security="none" if key is None else "psk",
-            identity=None if key is None else name.encode(),
-            key=key,
             context=f'"endpoint":{json.dumps(name)}',
             observe=self._observe,
+            **admission(name, credential),
         )

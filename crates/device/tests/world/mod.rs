@@ -53,7 +53,7 @@ pub fn config() -> Config {
 }
 
 pub fn secure() -> Config {
-    let credential = Credential { identity: IDENTITY.to_vec(), key: KEY.to_vec().into() };
+    let credential = Credential::Psk { identity: IDENTITY.to_vec(), key: KEY.to_vec().into() };
     Config { credential: Some(credential), ..config() }
 }
 

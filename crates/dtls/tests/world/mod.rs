@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 
 use dtls::{
-    Client, ClientOptions, ConnectionId, Hello, Keys, NoKeys, Progress, Server, ServerOptions, Session, SessionError,
-    Suite, is_client_hello,
+    Client, ClientOptions, ConnectionId, Hello, Keys, OwnCertificate, Progress, Server, ServerOptions, Session,
+    SessionError, Suite, Trust, TrustAnchors, is_client_hello,
 };
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub const IDENTITY: &[u8] = b"urn:shoal:camera-1";
@@ -30,6 +31,53 @@ impl Keys for OneKey {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         (identity == IDENTITY).then(|| key(KEY))
     }
+}
+
+/// The gateway knows one device by its key, and trusts some authorities.
+pub struct OneKeyAndTrust<'a>(pub Trust<'a>);
+
+impl Keys for OneKeyAndTrust<'_> {
+    fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        OneKey.psk(identity)
+    }
+
+    fn trust(&self) -> Trust<'_> {
+        self.0
+    }
+}
+
+#[derive(Deserialize)]
+struct CertificateVector {
+    name: String,
+    chain: Vec<String>,
+    key: String,
+}
+
+/// A certificate of `vectors/dtls/certificates.json`.
+pub fn certificate(name: &str) -> OwnCertificate {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/dtls/certificates.json");
+    let all: Vec<CertificateVector> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let found = all.into_iter().find(|vector| vector.name == name);
+    let found = found.unwrap_or_else(|| panic!("no certificate {name:?}"));
+    OwnCertificate { chain: found.chain.iter().map(|der| unhex(der)).collect(), key: key(&unhex(&found.key)) }
+}
+
+/// The authorities of these names.
+pub fn anchors(names: &[&str]) -> TrustAnchors {
+    let mut anchors = TrustAnchors::new();
+    for name in names {
+        anchors.put(&certificate(name).chain[0]).unwrap();
+    }
+    anchors
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The first second of a year, near enough.
+pub fn year(year: i64) -> i64 {
+    (year - 1970) * 31_556_952
 }
 
 /// One end of the session and what became of it.
@@ -97,6 +145,12 @@ pub struct World {
     pub toward_device: VecDeque<Vec<u8>>,
     /// Every datagram so far, in the order of sending, with whether the device sent it.
     pub seen: Vec<(bool, Vec<u8>)>,
+    /// Whom the gateway trusts to know devices.
+    pub trusted: TrustAnchors,
+    /// Whom the device trusts to know servers.
+    pub trusted_by_device: TrustAnchors,
+    /// The time of day at both ends.
+    pub unix_s: i64,
 }
 
 impl World {
@@ -107,17 +161,31 @@ impl World {
 
     pub fn with(identity: &[u8], secret: &[u8], client: &ClientOptions, server: &ServerOptions) -> Self {
         let client = Client::new(identity, &key(secret), client).unwrap();
+        Self::of(&client, Server::new(server).unwrap(), TrustAnchors::new())
+    }
+
+    /// A device and a server with certificates; the server trusts the authorities of these names.
+    pub fn with_certificates(device: &str, trusted: &[&str], client: &ClientOptions, server: &ServerOptions) -> Self {
+        let client = Client::with_certificate(&certificate(device), Some("lwm2m.example"), client).unwrap();
+        let mut server = Server::new(server).unwrap();
+        server.set_certificate(Some(&certificate("server"))).unwrap();
+        Self::of(&client, server, anchors(trusted))
+    }
+
+    pub fn of(client: &Client, server: Server, trusted: TrustAnchors) -> Self {
+        let mut out = Vec::new();
         let mut world = Self {
             now_ms: 1_000_000,
-            server: Server::new(server).unwrap(),
-            device: End::new(client.connect(1_000_000, &mut Vec::new()).unwrap()),
+            server,
+            device: End::new(client.connect(1_000_000, &mut out).unwrap()),
             gateway: None,
             toward_gateway: VecDeque::new(),
             toward_device: VecDeque::new(),
             seen: Vec::new(),
+            trusted,
+            trusted_by_device: anchors(&["anchor of servers"]),
+            unix_s: year(2031),
         };
-        let mut out = Vec::new();
-        world.device.session = client.connect(world.now_ms, &mut out).unwrap();
         world.post(true, out);
         world
     }
@@ -188,12 +256,14 @@ impl World {
             }
         }
         let Some(gateway) = self.gateway.as_mut() else { return };
-        let out = gateway.take(self.now_ms, datagram, &mut OneKey);
+        let mut keys = OneKeyAndTrust(Trust { anchors: &self.trusted, unix_s: self.unix_s });
+        let out = gateway.take(self.now_ms, datagram, &mut keys);
         self.post(false, out);
     }
 
     pub fn deliver_to_device(&mut self, datagram: &[u8]) {
-        let out = self.device.take(self.now_ms, datagram, &mut NoKeys);
+        let mut trust = Trust { anchors: &self.trusted_by_device, unix_s: self.unix_s };
+        let out = self.device.take(self.now_ms, datagram, &mut trust);
         self.post(true, out);
     }
 
@@ -240,10 +310,10 @@ impl World {
     }
 }
 
-/// Both suites, with and without connection ids, and with one for the device too.
+/// The suites with a pre-shared key, with and without connection ids, and with one for the device too.
 pub fn all_options() -> Vec<ClientOptions> {
     let mut all = Vec::new();
-    for suite in Suite::ALL {
+    for suite in Suite::ALL.into_iter().filter(|suite| !suite.has_certificates()) {
         for cid in [None, Some(Vec::new()), Some(b"device".to_vec())] {
             all.push(ClientOptions { suites: vec![suite], cid, ..ClientOptions::default() });
         }

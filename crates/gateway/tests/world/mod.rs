@@ -155,7 +155,8 @@ pub fn tcp_config(number: u8) -> Config {
 }
 
 pub fn secure_config(number: u8) -> Config {
-    let credential = Credential { identity: format!("id{number}").into_bytes(), key: Zeroizing::new(KEY.to_vec()) };
+    let credential =
+        Credential::Psk { identity: format!("id{number}").into_bytes(), key: Zeroizing::new(KEY.to_vec()) };
     Config { credential: Some(credential), ..config(number) }
 }
 

@@ -1,0 +1,180 @@
+//! Stories of devices with certificates, and of those whose certificate does not let them in.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod world;
+
+use std::time::Duration;
+
+use device::{Config, Credential};
+use gateway::{DeviceEntry, OwnCertificate, Security};
+use serde_json::Value as Json;
+use world::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The name in the certificates of devices.
+const CAMERA: &str = "urn:shoal:camera-1";
+
+/// A certificate of `vectors/dtls/certificates.json`.
+fn certificate(name: &str) -> OwnCertificate {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/dtls/certificates.json");
+    let all: Vec<Json> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let found = all.iter().find(|vector| vector["name"] == name).unwrap_or_else(|| panic!("no certificate {name:?}"));
+    let chain = found["chain"].as_array().unwrap().iter().map(unhex).collect();
+    OwnCertificate { chain, key: unhex(&found["key"]).into() }
+}
+
+fn unhex(text: &Json) -> Vec<u8> {
+    let text = text.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn authority(owner: &str, name: &str) -> (String, Vec<u8>) {
+    (owner.to_owned(), certificate(name).chain[0].clone())
+}
+
+/// Device 1 of farm `a`, which proves itself by a certificate.
+fn camera() -> DeviceEntry {
+    DeviceEntry { endpoint: CAMERA.to_owned(), security: Security::X509 { authority: "a".to_owned() }, ..entry(1) }
+}
+
+/// A gateway that trusts these, and a device that shows this certificate and calls itself by that name.
+fn attempt(entry: &DeviceEntry, trusted: &[(String, Vec<u8>)], shown: &str, endpoint: &str) -> World {
+    let mut world = World::new(options());
+    world.put(entry);
+    world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
+    let now = world.now();
+    assert!(world.gateway.put_authorities(now, trusted).is_empty());
+    let credential = Credential::X509 {
+        own: certificate(shown),
+        authorities: vec![certificate("anchor of servers").chain[0].clone()],
+        server_name: Some("lwm2m.example".to_owned()),
+    };
+    world.add(Config { credential: Some(credential), endpoint: endpoint.to_owned(), ..config(1) });
+    world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
+    world.power_on(0);
+    world.run(3 * SECOND);
+    world
+}
+
+fn reasons(world: &World) -> Vec<&str> {
+    let mut reasons: Vec<&str> =
+        world.events_of("security").iter().map(|event| event["reason"].as_str().unwrap()).collect();
+    reasons.dedup();
+    reasons
+}
+
+#[test]
+fn a_device_registers_by_its_certificate_and_is_asked_like_any_other() {
+    let mut world = attempt(&camera(), &[authority("a", "anchor")], "device", CAMERA);
+
+    assert!(world.hosts[0].device.is_registered(), "{:?}", world.hosts[0].events);
+    assert_eq!((world.stat("registrations"), world.stat("sessions")), (1, 1));
+    let registered = &world.events_of("registered")[0];
+    assert_eq!(registered["device"], "d1");
+    assert!(reasons(&world).is_empty());
+    let answer = world.ask(request(1, gateway::Operation::Read, "/3/0/9"));
+    assert_eq!(answer.outcome, gateway::Outcome::Answered);
+}
+
+#[test]
+fn two_farms_may_know_one_name_each_by_an_authority_of_its_own() {
+    let both = [authority("a", "anchor"), authority("b", "anchor of another farm with the same name")];
+    for (shown, device) in [("device", "d1"), ("device of another farm", "d2")] {
+        let mut world = World::new(options());
+        world.put(&camera());
+        let of_b = Security::X509 { authority: "b".to_owned() };
+        world.put(&DeviceEntry { device: "d2".to_owned(), security: of_b, ..camera() });
+        world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
+        let now = world.now();
+        assert!(world.gateway.put_authorities(now, &both).is_empty());
+        let credential = Credential::X509 {
+            own: certificate(shown),
+            authorities: vec![certificate("anchor of servers").chain[0].clone()],
+            server_name: None,
+        };
+        world.add(Config { credential: Some(credential), endpoint: CAMERA.to_owned(), ..config(1) });
+        world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
+        world.power_on(0);
+        world.run(SECOND);
+
+        assert_eq!(world.events_of("registered")[0]["device"], device, "{shown}");
+    }
+}
+
+#[test]
+fn a_certificate_of_a_farm_proves_nothing_to_another() {
+    // The authority is trusted, but not for the devices of farm a.
+    let world = attempt(&camera(), &[authority("b", "anchor")], "device", CAMERA);
+
+    assert_eq!((world.stat("registrations"), world.stat("sessions")), (0, 0));
+    assert_eq!(reasons(&world), ["unknown_certificate"]);
+    assert_eq!(world.events_of("security")[0]["identity"], CAMERA);
+}
+
+#[test]
+fn each_refusal_is_told_with_its_reason_and_the_name_that_was_shown() {
+    for (shown, reason) in [
+        ("device of nobody we know", "unknown_authority"),
+        ("device of another farm", "certificate_signature"),
+        ("device for servers", "certificate_usage"),
+        ("device of the changed anchor", "certificate_not_yet_valid"),
+        ("device below 4 intermediates", "certificate_chain_too_long"),
+    ] {
+        let trusted = match shown {
+            "device of the changed anchor" => [authority("a", "anchor, changed")],
+            _ => [authority("a", "anchor")],
+        };
+        let world = attempt(&camera(), &trusted, shown, CAMERA);
+
+        assert_eq!((world.stat("registrations"), world.stat("sessions")), (0, 0), "{shown}");
+        assert_eq!(reasons(&world), [reason]);
+        assert_eq!(world.events_of("security")[0]["identity"], CAMERA, "{shown}");
+        assert!(world.stat("handshakes_failed") > 0);
+    }
+}
+
+#[test]
+fn a_device_may_not_register_under_another_name_than_its_certificates() {
+    let world = attempt(&camera(), &[authority("a", "anchor")], "device", "urn:shoal:camera-2");
+
+    assert_eq!(world.stat("registrations"), 0);
+    assert_eq!(reasons(&world), ["endpoint_mismatch"]);
+}
+
+#[test]
+fn a_name_that_is_proved_by_certificates_is_closed_to_those_without() {
+    let mut world = World::new(options());
+    world.put(&camera());
+    world.add(Config { endpoint: CAMERA.to_owned(), ..config(1) });
+    world.power_on(0);
+    world.run(3 * SECOND);
+
+    assert_eq!(reasons(&world), ["insecure"]);
+}
+
+#[test]
+fn an_authority_that_goes_takes_its_sessions_along_and_one_that_stays_does_not() {
+    let mut world = attempt(&camera(), &[authority("a", "anchor")], "device", CAMERA);
+    let now = world.now();
+
+    world.gateway.put_authorities(now, &[authority("a", "anchor, changed"), authority("a", "anchor")]);
+    world.run(SECOND);
+    assert_eq!(world.stat("sessions"), 1);
+    world.gateway.put_authorities(now, &[authority("a", "anchor, changed")]);
+
+    world.run(10 * SECOND);
+    assert_eq!(world.stat("sessions"), 0);
+    // It tries to come back: somebody has the name of its issuer, and another key.
+    assert_eq!(reasons(&world), ["certificate_signature"]);
+}
+
+#[test]
+fn an_authority_that_is_none_is_refused_by_its_place() {
+    let mut world = World::new(options());
+    let now = world.now();
+    let given = [authority("a", "anchor"), ("a".to_owned(), b"none".to_vec()), authority("a", "device")];
+
+    let refused = world.gateway.put_authorities(now, &given);
+
+    assert_eq!(refused.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [1, 2]);
+}

@@ -1,0 +1,103 @@
+"""Certificates instead of keys: what an end shows, and whom it trusts to vouch for the other."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Final, Literal, Required, Self, TypeAlias, TypedDict
+
+from shoal.errors import Rejected
+
+# RFC 7468: the label, and base64 in lines.
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]*)-----END \1-----")
+# PKCS #8 and RFC 5915; an encrypted key has another label.
+_KEY_LABELS: Final = ("PRIVATE KEY", "EC PRIVATE KEY")
+AUTHORITY: Final = "server"  # of a `Server`: there all authorities vouch for all devices
+
+# How a server knows a device: by a pre-shared key, or by a certificate that bears the endpoint name.
+Credential: TypeAlias = bytes | Literal["x509"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate on P-256 or P-384 and its key, in DER. `chain` is the certificate itself, then its issuers.
+
+    `authorities` are the certificates of those who may vouch for the other end. `server_name` is for devices: the DNS
+    name or IP address that the server's certificate must be for; by default the address of the server.
+    """
+
+    chain: Sequence[bytes]
+    key: bytes = field(repr=False)
+    authorities: Sequence[bytes] = ()
+    server_name: str | None = None
+
+    @classmethod
+    def load(
+        cls, certificate: FilePath, key: FilePath, authorities: FilePath, *, server_name: str | None = None
+    ) -> Self:
+        """Reads the three from PEM files.
+
+        Raises:
+            OSError: a file cannot be read.
+            Rejected: nothing of that kind is in it; an encrypted key counts as none.
+        """
+        keys = _blocks(key, *_KEY_LABELS)
+        return cls(_blocks(certificate, "CERTIFICATE"), keys[0], _blocks(authorities, "CERTIFICATE"), server_name)
+
+
+def _blocks(file: FilePath, *labels: str) -> list[bytes]:
+    found = [base64.b64decode(body) for label, body in _PEM.findall(file.read_text()) if label in labels]
+    if not found:
+        raise Rejected(str(file), f"there is no {labels[0].lower()} in it")
+    return found
+
+
+class Proof(TypedDict, total=False):
+    """How a device proves who it is, as the core takes it."""
+
+    identity: bytes
+    key: bytes
+    certificate: Sequence[bytes]
+    authorities: Sequence[bytes]
+    server_name: str | None
+
+
+def proof(identity: str | None, key: bytes | None, certificate: Certificate | None) -> Proof:
+    """A pre-shared key, a certificate, or nothing.
+
+    Raises:
+        Rejected: a key without its identity, or both ways at once.
+    """
+    if (identity is None) != (key is None):
+        raise Rejected("key", "identity and key belong together")
+    if identity is None or key is None:
+        if certificate is None:
+            return Proof()
+        return Proof(
+            certificate=certificate.chain,
+            key=certificate.key,
+            authorities=certificate.authorities,
+            server_name=certificate.server_name,
+        )
+    if certificate is not None:
+        raise Rejected("certificate", "a key and a certificate at once")
+    return Proof(identity=identity.encode(), key=key)
+
+
+class Admission(TypedDict, total=False):
+    """How a device is let in, as the core takes it."""
+
+    security: Required[Literal["psk", "x509", "none"]]
+    identity: bytes
+    key: bytes
+    authority: str
+
+
+def admission(endpoint: str, credential: Credential | None) -> Admission:
+    """By its key, by a certificate with its name, or by its name alone."""
+    if credential is None:
+        return Admission(security="none")
+    if isinstance(credential, bytes):
+        return Admission(security="psk", identity=endpoint.encode(), key=credential)
+    return Admission(security="x509", authority=AUTHORITY)
