@@ -212,10 +212,10 @@ impl Connection {
         self.heard_at
     }
 
-    /// Bytes of a message that is not whole yet.
+    /// Memory for what came of a message that is not whole yet.
     #[must_use]
-    pub fn buffered(&self) -> usize {
-        self.decoder.buffered()
+    pub fn allocated(&self) -> usize {
+        self.decoder.allocated()
     }
 
     /// Bytes that arrived. Take all messages before the next call.
@@ -237,7 +237,10 @@ impl Connection {
                     frame.clear();
                     frame.extend_from_slice(next);
                 }
-                Ok(None) => return Ok(false),
+                Ok(None) => {
+                    self.decoder.rest();
+                    return Ok(false);
+                }
                 Err(error) => return Err(abort(out, Ending::Unreadable(error))),
             }
             let unreadable = |error: MessageError| Ending::Unreadable(StreamError::Malformed(error));

@@ -11,8 +11,8 @@ use crate::{
     message::{HEADER_BYTES, TOKEN_BYTES_MAX},
 };
 
-/// What an emptied buffer keeps: room for the messages that devices usually send.
-const BUFFER_BYTES_KEPT_MAX: usize = 4 * 1024;
+/// What an emptied buffer keeps: room for a message that devices usually send.
+const BUFFER_BYTES_KEPT_MAX: usize = 512;
 
 /// The beginning of a frame: all that stands before the token.
 #[derive(Debug, Clone, Copy)]
@@ -127,9 +127,6 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.start = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
-            self.buffer = Vec::new();
-        }
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -150,6 +147,22 @@ impl Decoder {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.start
+    }
+
+    /// Memory that is kept for them.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives back what is not needed until more comes: most connections are idle most of the time. A little is kept, so
+    /// that ordinary messages cost no allocation each.
+    pub fn rest(&mut self) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        if self.buffer.capacity() > 2 * self.buffer.len() + BUFFER_BYTES_KEPT_MAX {
+            self.buffer.shrink_to_fit();
+        }
     }
 }
 

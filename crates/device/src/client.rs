@@ -128,7 +128,7 @@ pub(crate) struct Kept {
 }
 
 /// What a registration says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Told {
     pub lifetime_s: u32,
     /// A digest of the object links.

@@ -94,8 +94,10 @@ impl Download {
     }
 
     /// Over a connection the server may take larger blocks than a datagram has room for.
+    /// As far as what is here ends with one of them: blocks are numbered by their size.
     pub fn use_blocks(&mut self, szx: u8) {
-        self.szx = szx;
+        let fits = |szx: &u8| Block::at(self.body.len() as u64, false, *szx).is_some();
+        self.szx = (self.szx..=szx).rev().find(fits).unwrap_or(self.szx);
     }
 
     /// The request for the next block.

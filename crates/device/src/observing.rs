@@ -116,7 +116,9 @@ impl Device {
             relation.forget_history();
         }
         let unix_s = self.wall.map(|(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64());
-        if relation.is_ended() || (relation.is_unacknowledged() && keep > 0) {
+        // What has to be acknowledged waits, too, while so much is on its way that no more can be.
+        let is_held_up = relation.is_unacknowledged() || self.responses.is_full();
+        if relation.is_ended() || (keep > 0 && is_held_up) {
             if let (true, Some(unix_s)) = (is_worth_it, unix_s) {
                 relation.store(records, now, unix_s, keep);
             }
@@ -153,6 +155,9 @@ impl Device {
         let confirm = wanted && capacity.is_none() && !self.responses.is_full();
         let id = self.requests.next_id();
         relation.note_sent(records, id, now, confirm);
+        if capacity.is_some() {
+            relation.note_acknowledged();
+        }
         let datagram = |kind| {
             let mut builder =
                 MessageBuilder::new(kind, Code::CONTENT, id, token).observe(number).content_format(format);

@@ -95,6 +95,15 @@ impl Device {
     /// The connection is gone, or could not be made; the registration goes on over the next one. A device that sleeps makes
     /// that when it has something to say.
     pub(crate) fn lose_connection(&mut self, now: Instant, why: &str) {
+        // What was to make us fall silent does so, whether or not the server heard.
+        if let Some(farewell) = self.farewell() {
+            return match farewell {
+                Ticket::Disable(timeout) => self.fall_silent(now, timeout),
+                _ => self.lose_power(),
+            };
+        }
+        // An Update on its way may not have arrived.
+        self.told = Told::default();
         let mut until = None;
         let kept = match &self.phase {
             Phase::Registered { location, renew_at } => {
@@ -113,6 +122,13 @@ impl Device {
             self.drop_session(why);
             self.phase = Phase::Off;
         }
+    }
+
+    /// What was said, or is still to be said, before falling silent.
+    fn farewell(&self) -> Option<Ticket> {
+        let kept = self.kept.iter().map(|kept| &kept.then);
+        let mut tickets = self.requests.tickets().chain(kept);
+        tickets.find(|ticket| matches!(ticket, Ticket::Deregister(_) | Ticket::Disable(_))).cloned()
     }
 
     pub(crate) fn register(&mut self, now: Instant) {
@@ -264,6 +280,8 @@ impl Device {
                     }
                     // A server that is busy still knows the registration.
                     Phase::Registered { renew_at, .. } if answered.code == Code::SERVICE_UNAVAILABLE => {
+                        // It took nothing of what we said.
+                        self.told = Told::default();
                         let pause = Duration::from_secs(answered.max_age.unwrap_or_default().into());
                         *renew_at = Some(now + pause.clamp(BACK_OFF_FIRST, BACK_OFF_LAST));
                     }

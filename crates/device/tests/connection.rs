@@ -229,6 +229,36 @@ fn observations_end_with_their_connection() {
 }
 
 #[test]
+fn what_would_be_kept_for_want_of_an_acknowledgement_is_told_at_once_over_a_connection() {
+    let mut world = World::registered(false);
+    world.device.set_wall_clock(world.now, 1.7e9);
+    let put = MessageBuilder::new(Kind::Reliable, Code::PUT, 0, Token::new(b"p").unwrap());
+    world.tell(&put.path("/3/0/9").query("hqmax=3"));
+    let observe = MessageBuilder::new(Kind::Reliable, Code::GET, 0, Token::new(b"o").unwrap());
+    world.tell(&observe.path("/3/0/9").option(coap::option::ACCEPT, &[112][..]).observe(0));
+    assert_eq!(world.codes().len(), 2);
+
+    for value in [86, 85, 84] {
+        world.now += seconds(1);
+        world.device.set(path("/3/0/9"), Value::Integer(value));
+        world.device.handle_timeout(world.now);
+        assert_eq!(world.codes(), [(Code::CONTENT, String::new())], "{value}");
+    }
+}
+
+#[test]
+fn a_goodbye_that_the_connection_did_not_survive_is_one_all_the_same() {
+    let mut world = World::registered(false);
+    world.device.deregister(world.now, Some(7));
+    assert_eq!(world.codes()[0].0, Code::DELETE);
+
+    world.device.handle_closed(world.now, "cut");
+
+    assert_eq!((world.device.poll_connection(), world.device.poll_timeout()), (None, None));
+    assert!(world.events().iter().any(|event| matches!(event, Event::Done { number: 7, code: None, .. })));
+}
+
+#[test]
 fn one_that_sleeps_connects_when_it_has_something_to_say_or_has_to_renew() {
     let mut world = World::registered(true);
     world.tell(&MessageBuilder::new(Kind::Reliable, Code::RELEASE, 0, Token::EMPTY));

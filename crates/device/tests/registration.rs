@@ -405,6 +405,20 @@ fn a_busy_server_is_asked_again_and_keeps_the_registration() {
 }
 
 #[test]
+fn what_a_busy_server_did_not_take_is_told_again() {
+    let mut world = World::registered(config());
+    world.server.to_update = Some(Code::SERVICE_UNAVAILABLE);
+    world.set("/3303/1/5700", Value::Float(8.0));
+    assert_eq!(world.server.requests(Code::POST, "/rd/1").len(), 1);
+
+    world.server.to_update = Some(Code::CHANGED);
+    world.advance(seconds(60));
+
+    let updates = world.server.requests(Code::POST, "/rd/1");
+    assert!(updates.last().unwrap().text().contains("</3303/1>"), "{updates:?}");
+}
+
+#[test]
 fn a_server_that_is_too_busy_for_a_registration_is_left_alone_as_long_as_it_says() {
     let mut world = World::new(config());
     world.server.to_register = Some(Code::SERVICE_UNAVAILABLE);

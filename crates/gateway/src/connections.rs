@@ -150,7 +150,7 @@ impl Gateway {
     /// Keeps the sum of all unfinished messages within its bound.
     fn weigh(&mut self, now: Now, key: PeerKey) {
         let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
-        let buffered = connected.connection.buffered();
+        let buffered = connected.connection.allocated();
         self.unfinished_bytes = self.unfinished_bytes - connected.buffered + buffered;
         connected.buffered = buffered;
         if self.unfinished_bytes > MESSAGES_UNFINISHED_BYTES_MAX {
@@ -185,7 +185,7 @@ impl Gateway {
     }
 
     /// The same, and what cannot wait for its device is turned away.
-    fn let_go(&mut self, now: Now, key: PeerKey) {
+    pub(crate) fn let_go(&mut self, now: Now, key: PeerKey) {
         let device = self.peers.get(key).and_then(|peer| peer.device);
         self.hang_up(now, key);
         if let Some(device) = device {

@@ -270,7 +270,9 @@ impl Directory {
         let mut put = Put { device: index, is_credential_new: false, are_intents_new: false };
         let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
         self.unindex(index, &device);
-        put.is_credential_new = device.security != entry.security;
+        // A certificate proves a name: with another name it is the certificate of another.
+        let is_named = matches!(entry.security, Security::X509 { .. });
+        put.is_credential_new = device.security != entry.security || (is_named && *device.endpoint != *entry.endpoint);
         put.are_intents_new =
             device.profile.intents != profile.intents || device.profile.unobserved != profile.unobserved;
         // Putting an entry makes an enrolled device an ordinary one.

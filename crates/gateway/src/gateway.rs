@@ -275,9 +275,16 @@ impl Gateway {
     /// Forgets a device and ends its session. What waited for it is refused.
     pub fn remove_device(&mut self, now: Now, device: &str) {
         let Some(index) = self.directory.by_id(device) else { return };
+        let peer = self.directory.get(index).and_then(|device| device.peer);
         self.discard(now, index);
+        if let Some(key) = peer
+            && self.peers.get(key).is_some_and(|peer| peer.security.is_some() || peer.connected.is_some())
+        {
+            self.end_session(now, key);
+        }
     }
 
+    /// Forgets a device. Whoever speaks for it is a stranger from now on, who may wait for an answer.
     fn discard(&mut self, now: Now, index: DeviceIndex) {
         self.end_dialog(now, index);
         let Some(device) = self.directory.get_mut(index) else { return };
@@ -287,9 +294,6 @@ impl Gateway {
             && let Some(peer) = self.peers.get_mut(key)
         {
             peer.device = None;
-            if peer.security.is_some() || peer.connected.is_some() {
-                self.end_session(now, key);
-            }
         }
         self.directory.remove(index);
     }

@@ -259,8 +259,12 @@ impl Gateway {
             return false;
         };
         if self.pages.is_full() {
-            // Not acknowledged: a confirmable one comes again.
+            // Not acknowledged: a confirmable one comes again. Over a connection nothing does, but what is observed anew
+            // over the next one.
             self.stats.busy += 1;
+            if message.kind == Kind::Reliable {
+                self.let_go(now, key);
+            }
             return true;
         }
         let target = observation.target.clone();

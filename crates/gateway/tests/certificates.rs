@@ -77,6 +77,16 @@ fn a_device_registers_by_its_certificate_and_is_asked_like_any_other() {
 }
 
 #[test]
+fn a_device_with_another_name_needs_another_certificate() {
+    let mut world = attempt(&camera(), &[authority("a", "anchor")], "device", CAMERA);
+    assert_eq!(world.stat("sessions"), 1);
+
+    world.put(&DeviceEntry { endpoint: "urn:shoal:camera-2".to_owned(), ..camera() });
+
+    assert_eq!(world.stat("sessions"), 0);
+}
+
+#[test]
 fn two_farms_may_know_one_name_each_by_an_authority_of_its_own() {
     let both = [authority("a", "anchor"), authority("b", "anchor of another farm with the same name")];
     for (shown, device) in [("device", "d1"), ("device of another farm", "d2")] {

@@ -57,6 +57,24 @@ fn a_device_registers_reads_writes_sends_and_leaves_over_a_connection() {
 }
 
 #[test]
+fn the_goodbye_of_a_stranger_who_was_let_in_is_answered() {
+    let mut world = World::new(gateway::GatewayOptions { open_enrolment: Some(String::new()), ..options() });
+    let number = introduced(&mut world, address(9));
+    world.write(number, &framed(&[register(1, "urn:dev:9")]));
+    let created = world.frames(number).remove(0);
+    let location: String = Message::parse_frame(&created)
+        .unwrap()
+        .values(coap::option::LOCATION_PATH)
+        .map(|segment| format!("/{}", std::str::from_utf8(segment).unwrap()))
+        .collect();
+
+    world.write(number, &framed(&[message(Code::DELETE, 2).path(&location)]));
+
+    assert_eq!(world.codes(number), [Code::DELETED]);
+    assert_eq!((world.stat("registrations"), world.stat("devices")), (0, 0));
+}
+
+#[test]
 fn notifications_come_over_the_connection_and_in_its_order() {
     let mut world = World::with_registered(options(), &observing(), tcp_config(1));
     world.run(5 * SECOND);

@@ -101,11 +101,12 @@ impl Line {
 
     /// Gives the kernel what it takes; false when the connection is broken.
     fn send(&mut self, epoll: &OwnedFd, handle: u64, device: &mut Device) -> bool {
+        if !self.is_connected {
+            // What still waits was said to the connection before: the device forgets it when this one stands.
+            return true;
+        }
         while let Some(bytes) = device.poll_transmit() {
             self.unsent.extend(bytes);
-        }
-        if !self.is_connected {
-            return true;
         }
         while !self.unsent.is_empty() {
             match rustix::net::send(&self.socket, self.unsent.as_slices().0, SendFlags::NOSIGNAL) {

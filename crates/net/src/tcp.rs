@@ -29,7 +29,10 @@ const READS_PER_TURN_MAX: usize = 4;
 /// What waits for a peer that does not read. Blocks of files are asked for one by one, so that an honest peer has far less
 /// to wait for.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
-/// How long a peer may take no byte of what waits for it. TCP itself would try for a quarter of an hour.
+/// What waits for all of them together: thousands that do not read must not fill the memory.
+const UNSENT_BYTES_OF_ALL_MAX: usize = 64 * 1024 * 1024;
+/// How long a peer may take for what waits for it, from when it stopped reading: a byte now and then does not count. TCP
+/// itself would try for a quarter of an hour.
 const STALL_MAX: Duration = Duration::from_secs(30);
 /// How long what a peer still says is read and thrown away after our last word: closed before, the kernel would take that
 /// word back.
@@ -95,7 +98,7 @@ struct Open {
     socket: TcpStream,
     /// What the kernel did not take yet.
     unsent: Vec<u8>,
-    /// When it took something last, while something waits.
+    /// Since when something waits.
     stuck_since: Option<Instant>,
     state: State,
 }
@@ -106,6 +109,8 @@ pub(crate) struct Connections {
     next: ConnectionNumber,
     connections_max: usize,
     buffer: Box<[u8; READ_BYTES]>,
+    /// What waits for all of them.
+    unsent_bytes: usize,
     /// Gone without the gateway having said so.
     closed: Vec<ConnectionNumber>,
     looked_at: Instant,
@@ -122,6 +127,7 @@ impl Connections {
             next: NUMBER_FIRST,
             connections_max: limit.map_or(usize::MAX, |limit| limit as usize / 2),
             buffer: Box::new([0; READ_BYTES]),
+            unsent_bytes: 0,
             closed: Vec::new(),
             looked_at: now,
             is_listening: true,
@@ -228,9 +234,11 @@ impl Connections {
             let Some(open) = self.open.get_mut(&number).filter(|open| open.state == State::Open) else { continue };
             let was_idle = open.unsent.is_empty();
             open.unsent.extend_from_slice(piece);
+            self.unsent_bytes += piece.len();
+            let is_too_much = open.unsent.len() > UNSENT_BYTES_MAX || self.unsent_bytes > UNSENT_BYTES_OF_ALL_MAX;
             if was_idle {
                 self.push_on(now, epoll, number);
-            } else if open.unsent.len() > UNSENT_BYTES_MAX {
+            } else if is_too_much {
                 self.losses.stalled += 1;
                 self.lose(number);
             }
@@ -257,6 +265,7 @@ impl Connections {
             }
         }
         open.unsent.drain(..sent);
+        self.unsent_bytes -= sent;
         if open.unsent.is_empty() {
             open.unsent = Vec::new();
             open.stuck_since = None;
@@ -264,8 +273,6 @@ impl Connections {
                 let _ = rustix::net::shutdown(&open.socket, rustix::net::Shutdown::Write);
                 open.state = State::Lingering(now + LINGER);
             }
-        } else if sent > 0 {
-            open.stuck_since = Some(now);
         } else {
             open.stuck_since.get_or_insert(now);
         }
@@ -278,9 +285,9 @@ impl Connections {
     }
 
     fn lose(&mut self, number: ConnectionNumber) {
-        if let Some(open) = self.open.remove(&number)
-            && open.state == State::Open
-        {
+        let Some(open) = self.open.remove(&number) else { return };
+        self.unsent_bytes -= open.unsent.len();
+        if open.state == State::Open {
             self.closed.push(number);
         }
     }

@@ -64,8 +64,8 @@ enum Stage {
     Ready,
     /// Sent; no sign of arrival yet. Counts for NSTART.
     OnItsWay(Repetition),
-    /// Acknowledged, or not confirmable: the response is to come until then.
-    Awaiting { until: Instant },
+    /// Acknowledged, or nothing that will be (not confirmable, or over a connection): the response is to come until then.
+    Awaiting { until: Instant, is_acknowledged: bool },
 }
 
 /// A separate response that was taken: its message id and its token.
@@ -157,7 +157,7 @@ impl<T> Requests<T> {
         if message.code.is_empty() {
             if matches!(open.stage, Stage::OnItsWay(_)) {
                 let until = after(now, self.transmission.response_wait);
-                self.set_stage(index, Stage::Awaiting { until });
+                self.set_stage(index, Stage::Awaiting { until, is_acknowledged: true });
             }
         } else if open.token == message.token {
             self.take(index, message);
@@ -227,7 +227,7 @@ impl<T> Requests<T> {
                 Stage::OnItsWay(repetition) if repetition.deadline <= now => {
                     if !open.transfer.is_confirmable() {
                         let until = after(now, self.transmission.response_wait);
-                        self.set_stage(index, Stage::Awaiting { until });
+                        self.set_stage(index, Stage::Awaiting { until, is_acknowledged: false });
                     } else if repetition.is_due_again(now) {
                         out.send(&open.datagram);
                     } else {
@@ -235,8 +235,9 @@ impl<T> Requests<T> {
                         continue;
                     }
                 }
-                Stage::Awaiting { until } if *until <= now => {
-                    self.finish(index, Outcome::TimedOut { acknowledged: true });
+                Stage::Awaiting { until, is_acknowledged } if *until <= now => {
+                    let acknowledged = *is_acknowledged;
+                    self.finish(index, Outcome::TimedOut { acknowledged });
                     continue;
                 }
                 _ => {}
@@ -253,7 +254,7 @@ impl<T> Requests<T> {
         let deadlines = work.open.iter().filter_map(|open| match open.stage {
             Stage::Ready => None,
             Stage::OnItsWay(repetition) => Some(repetition.deadline),
-            Stage::Awaiting { until } => Some(until),
+            Stage::Awaiting { until, .. } => Some(until),
         });
         let at_once = work.may_send(self.transmission.nstart).then_some(work.pushed_at);
         deadlines.chain(at_once).min()
@@ -303,6 +304,14 @@ impl<T> Requests<T> {
         tickets
     }
 
+    /// The tickets of what is not through, those sent first.
+    pub fn tickets(&self) -> impl Iterator<Item = &T> {
+        let work = self.work.iter();
+        work.flat_map(|work| {
+            work.open.iter().map(|open| &open.ticket).chain(work.queued.iter().map(|(_, ticket)| ticket))
+        })
+    }
+
     /// Nothing queued, nothing on its way, nothing to tell.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
@@ -342,7 +351,7 @@ impl<T> Requests<T> {
             };
             out.send(&datagram);
             let stage = match transmission.capacity {
-                Some(_) => Stage::Awaiting { until: after(now, transmission.response_wait) },
+                Some(_) => Stage::Awaiting { until: after(now, transmission.response_wait), is_acknowledged: false },
                 None if open.transfer.is_confirmable() => {
                     Stage::OnItsWay(Repetition::start(now, transmission, &mut ids.jitter))
                 }

@@ -27,10 +27,11 @@ pub(super) fn read(
     let whole = json.deserialize_map(WholeVisitor).and_then(|whole| json.end().map(|()| whole));
     let whole = whole.map_err(|error| DecodeError::Json { line: error.line(), column: error.column() })?;
     let base_name = whole.base_name.unwrap_or_else(|| Cow::Owned(base.to_string()));
+    let base_name = base_name.trim_matches('/');
     let mut records = Vec::with_capacity(whole.entries.len());
     for entry in whole.entries {
         check_count(records.len())?;
-        let path = path_of(&base_name, &entry.name.unwrap_or_default())?;
+        let path = path_of(base_name, &entry.name.unwrap_or_default())?;
         if !base.contains(&path) {
             return Err(DecodeError::OutsideBase { path });
         }
@@ -41,9 +42,9 @@ pub(super) fn read(
     Ok(records)
 }
 
-/// Base name and name in one, with a slash between them: clients write the base name with it or without.
+/// Base name (without slashes around it) and name in one, with a slash between them: clients write the base name with it or without.
 fn path_of(base_name: &str, name: &str) -> Result<Path, DecodeError> {
-    let (base_name, name) = (base_name.trim_matches('/'), name.trim_matches('/'));
+    let name = name.trim_matches('/');
     let text = if base_name.is_empty() || name.is_empty() {
         format!("/{base_name}{name}")
     } else {
