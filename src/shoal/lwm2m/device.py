@@ -331,7 +331,7 @@ class Device:
         """
         name, content = str(Path.parse(path)), encoded(value)
         try:
-            DeviceHost.check(name, content)
+            DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:
             raise Rejected(path, str(error)) from error
         self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
@@ -354,7 +354,8 @@ class Device:
     async def _report(self, batch: list[tuple[str, bytes, float]]) -> Answer:
         try:
             done = await self._done(
-                lambda handle, number: self._host.core.report(handle, number, batch), next(self._numbers)
+                lambda handle, number: self._host.core.report(handle, number, batch, self._objects.core),
+                next(self._numbers),
             )
         except ValueError as error:  # kept by a program that knew another definition
             return Answer("4.00", str(error))
