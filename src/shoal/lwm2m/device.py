@@ -453,7 +453,7 @@ class Device:
                 self._owner.receiving(occurrence)
             case "progress":
                 if told := self._on_progress.get(occurrence.number or 0):
-                    told(occurrence.bytes or 0, occurrence.size)
+                    self._owner.run("a fetch", told, occurrence.bytes or 0, occurrence.size)
             case "done":
                 future = self._waiting.get(occurrence.number or 0)
                 if future is not None and not future.done():

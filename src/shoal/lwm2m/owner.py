@@ -124,7 +124,7 @@ class Owner:
         path = Path.parse(occurrence.path or "")
         for above, told in self.on_receiving:
             if above.contains(path):
-                told(str(path), occurrence.bytes or 0)
+                self.run(str(path), told, str(path), occurrence.bytes or 0)
 
     async def consider(self, occurrence: DeviceOccurrence) -> Refusal | None:
         """What the owner says to a question; None lets it happen. A function that fails refuses with 5.00."""

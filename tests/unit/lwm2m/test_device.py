@@ -1,6 +1,7 @@
 """A client for a few lines of Python: it registers, serves its tree, and comes back by itself."""
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,29 @@ async def test_a_handler_that_fails_is_reported_and_stops_nobody_else(device: De
 
     assert await taken(told) == "/3/0/14"
     assert [str(context["exception"]) for context in reported] == ["/3/0/14"]
+
+
+async def test_whoever_watches_something_large_and_fails_is_reported(
+    device: Device, server: Server, tmp_path: Path
+) -> None:
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
+    content = bytes(5_000)
+    file = tmp_path / "file"
+    file.write_bytes(content)
+
+    def fail(what: object, count: int | None) -> None:
+        raise RuntimeError("receiving" if what == "/5/0/0" else f"{count} bytes in all")
+
+    device.set("/5/0/3", 0)
+    device.on_receiving("/5/0/0", fail)
+    await server.write("oxy-0417", "/5/0/0", base64.b64encode(content).decode())
+    await until(lambda: len(reported) == 4)
+    uri = server.addresses[0] + server.serve_file("file", file, ["oxy-0417"])
+    assert await device.fetch(uri, fail) == content
+
+    assert reported[:4] == ["receiving"] * 4
+    assert set(reported[4:]) == {"5000 bytes in all"}
 
 
 async def test_a_new_source_port_needs_no_new_session(device: Device, server: Server, listener: Listener) -> None:
