@@ -113,7 +113,6 @@ class Device:
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
         self._declared: set[int] = set()
-        self._every: list[tuple[str, timedelta]] = []
         self._handle: int | None = None
         self._owner = Owner(endpoint, self.set, self._objects)
         self._on_progress: dict[int, OnProgress] = {}
@@ -138,8 +137,7 @@ class Device:
         self._host.core.start(handle)
         for path, value in self._remembered.written_values().items():
             self._owner.tell(Path.parse(path), value)
-        for path, every in self._every:
-            self._owner.run(path, self._owner.measure_every, path, every)
+        self._owner.measure_on()
         self._sending.go_on()
         return self
 
@@ -219,7 +217,6 @@ class Device:
         self._values = {at: value for at, value in self._values.items() if not above.contains(Path.parse(at))}
         if above.resource is None:
             self._owner.forget(above)
-            self._every = [(at, every) for at, every in self._every if not above.contains(Path.parse(at))]
             self._guards = {guard: None for guard in self._guards if not above.contains(Path.parse(guard[0]))}
 
     def keep(self, path: str) -> None:
@@ -270,9 +267,9 @@ class Device:
 
     def measure_every(self, path: str, every: timedelta) -> None:
         """Asks the source of a resource again and again, so that observers hear of changes nobody asked about."""
-        self._every.append((str(Path.parse(path)), every))
+        self._owner.every[Path.parse(path)] = every
         if self._handle is not None:
-            self._owner.run(path, self._owner.measure_every, *self._every[-1])
+            self._owner.measure_on()
 
     async def measure(self, path: str = "/") -> None:
         """Asks the sources at, above or beneath a path, now. What they raise is raised."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -278,6 +279,38 @@ async def test_observers_hear_of_what_is_measured_by_itself(server: Server, list
             return {reading.value for report in reports for reading in report.readings}
 
         await until(lambda: len(heard()) >= 3)
+
+
+async def test_an_instance_that_is_made_again_is_measured_as_often_as_before(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    class Patient(Thermometer):
+        @lwm2m.measured(5601, every=timedelta(hours=1))
+        def measure_lowest(self) -> float:
+            return 1.5
+
+    def tasks() -> int:
+        return sum("measure_" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    def again() -> Device:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        Patient.made_by_servers(device)
+        return device
+
+    async with again() as device:
+        await device.registered(PATIENCE)
+        for _ in range(3):
+            await server._ask("buoy-1", "create", "/3303", {"instance": 4, "resources": {"5700": 1.0}}, PATIENCE)
+            await until(lambda: tasks() == 1)
+            await server._ask("buoy-1", "delete", "/3303/4", None, PATIENCE)
+            await until(lambda: tasks() == 0)
+        await server._ask("buoy-1", "create", "/3303", {"instance": 4, "resources": {"5700": 1.0}}, PATIENCE)
+        await until(lambda: "/3303/4" in device._remembered.made())
+    await until(lambda: tasks() == 0)
+
+    async with again() as device:
+        await device.registered(PATIENCE)
+        await until(lambda: tasks() == 1)
 
 
 async def test_what_is_only_measured_is_there_from_the_start(thermometer: Thermometer, server: Server) -> None:
