@@ -394,7 +394,8 @@ class Device:
 
     def claim(self, enclosure: str | None) -> None:
         """Says from now on, by the CoAP option, that it is in another enclosure; with the next Update."""
-        self._host.core.claim(self._running(), enclosure)
+        handle = self._running()
+        self._host.core.claim(handle, enclosure)
 
     def lose_power(self) -> None:
         """Falls silent without a goodbye, as a device does when its supply is gone. For demonstrations and tests."""

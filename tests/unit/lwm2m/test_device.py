@@ -59,6 +59,11 @@ def test_a_claim_by_option_needs_the_number_of_the_option() -> None:
         Device("oxy-0417", "coap://127.0.0.1:5683", enclosure="pen-4", enclosure_via="option")
 
 
+def test_a_claim_is_rejected_before_it_runs() -> None:
+    with pytest.raises(Rejected, match="not running"):
+        Device("buoy-1", "coap://127.0.0.1:9").claim("ring-5")
+
+
 async def test_an_enclosure_can_be_said_with_the_registration(server: Server, listener: Listener) -> None:
     async with Device("buoy-1", server.addresses[1], enclosure="pen-4", enclosure_via="query"):
         await listener.hears(Registered)
