@@ -257,7 +257,7 @@ class Object:
             try:
                 new.created()
             except Refusal:
-                device.unset(path)
+                device.take_back(path)
                 raise
 
         device.makes(cls.object_id, make)

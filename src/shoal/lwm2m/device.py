@@ -203,6 +203,11 @@ class Device:
 
     def unset(self, path: str) -> None:
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
+        self.take_back(path)
+        self._remembered.owner_unset(Path.parse(path))
+
+    def take_back(self, path: str) -> None:
+        """The same of an instance that is not made after all; what is kept of it from before a restart stays."""
         above = Path.parse(path)
         if self._handle is not None:
             self._host.core.unset(self._handle, str(above))
@@ -381,10 +386,9 @@ class Device:
         number = next(self._numbers)
         if progress is not None:
             self._on_progress[number] = progress
+        came = None if begun is None or begun.etag is None else (begun.data, begun.etag)
         try:
-            done = await self._done(
-                lambda handle, number: self._host.core.fetch(handle, number, uri, _taken_up(begun)), number
-            )
+            done = await self._done(lambda handle, number: self._host.core.fetch(handle, number, uri, came), number)
         finally:
             self._on_progress.pop(number, None)
         if begun is not None:
@@ -491,7 +495,3 @@ class Device:
         if self._handle is not None:
             code, reason = (None, "") if refusal is None else (refusal.code, refusal.reason)
             self._host.core.decide(self._handle, occurrence.number or 0, code, reason)
-
-
-def _taken_up(begun: Begun | None) -> tuple[bytes, bytes] | None:
-    return None if begun is None or begun.etag is None else (begun.data, begun.etag)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shoal import lwm2m
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server
 from shoal.lwm2m.state import load
@@ -374,6 +375,58 @@ async def test_what_servers_did_survives_a_restart(server: Server, listener: Lis
         assert (await server.discover("buoy-1", "/3303/0/5700"))["/3303/0/5700"] == {"gt": "9.5"}
 
     assert written == ["+02:00"], "the owner hears of it, too"
+
+
+async def test_what_the_owner_takes_away_stays_away(server: Server, listener: Listener, tmp_path: Path) -> None:
+    class Probe(lwm2m.Object, id=3303):
+        value: float = lwm2m.resource(5700, default=1.5)
+
+        def created(self) -> None:
+            if device.endpoint in refuses:
+                raise Refusal("5.03", "not now")
+
+    refuses: list[str] = []
+
+    def again() -> Device:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        Probe.made_by_servers(device)
+        return device
+
+    async with (device := again()):
+        await device.registered(PATIENCE)
+        for instance in (4, 5):
+            await server.create("buoy-1", f"/3303/{instance}", {5700: 2.5})
+        device.unset("/3303/4")
+
+    refuses.append("buoy-1")
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+    async with (device := again()):
+        assert list(device._remembered.made()) == ["/3303/5"], "one that is refused for now is not forgotten"
+    refuses.clear()
+    async with (device := again()):
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/3303") == {"/3303/5/5700": 2.5}
+
+
+async def test_a_list_that_became_shorter_stays_so(server: Server, listener: Listener, tmp_path: Path) -> None:
+    class Power(lwm2m.Object, id=3):
+        zones: dict[int, int] = lwm2m.resource(7)
+
+    def again() -> tuple[Device, Power]:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        device.keep("/3/0/7/0")
+        device.keep("/3/0/7/1")
+        power = Power()
+        device.add(power)
+        return device, power
+
+    device, power = again()
+    async with device:
+        power.zones = {0: 3_600, 1: 3_700}
+        power.zones = {0: 3_600}
+    device, power = again()
+    async with device:
+        assert power.zones == {0: 3_600}
 
 
 async def test_readings_survive_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:
