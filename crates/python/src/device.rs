@@ -148,8 +148,9 @@ impl DeviceHost {
     }
 
     #[staticmethod]
-    fn check(path: &str, value: &[u8]) -> PyResult<()> {
-        device::parse_value(device::definitions(), path, value).map(|_| ()).map_err(PyValueError::new_err)
+    #[pyo3(signature = (path, value, objects=None))]
+    fn check(path: &str, value: &[u8], objects: Option<&ObjectDefinitions>) -> PyResult<()> {
+        device::parse_value(given(objects), path, value).map(|_| ()).map_err(PyValueError::new_err)
     }
 
     fn unset(&self, handle: u64, path: &str) -> PyResult<()> {
@@ -189,10 +190,17 @@ impl DeviceHost {
         Ok(())
     }
 
-    fn report(&self, handle: u64, number: u64, records: Vec<(String, Vec<u8>, f64)>) -> PyResult<()> {
+    #[pyo3(signature = (handle, number, records, objects=None))]
+    fn report(
+        &self,
+        handle: u64,
+        number: u64,
+        records: Vec<(String, Vec<u8>, f64)>,
+        objects: Option<&ObjectDefinitions>,
+    ) -> PyResult<()> {
+        let definitions = given(objects);
         let record = |(path, json, time): &(String, Vec<u8>, f64)| {
-            let (path, value) =
-                device::parse_value(device::definitions(), path, json).map_err(PyValueError::new_err)?;
+            let (path, value) = device::parse_value(definitions, path, json).map_err(PyValueError::new_err)?;
             Ok(Record { path, value, time: Some(*time) })
         };
         let records: PyResult<Vec<Record>> = records.iter().map(record).collect();

@@ -387,7 +387,7 @@ class DeviceHost:
             ValueError: no resource, or not of its type.
         """
     @staticmethod
-    def check(path: str, value: bytes) -> None:
+    def check(path: str, value: bytes, objects: ObjectDefinitions | None = None) -> None:
         """Looks at a value as `set` does, and sets nothing.
 
         Raises:
@@ -407,8 +407,14 @@ class DeviceHost:
         Raises:
             ValueError: no code that refuses.
         """
-    def report(self, handle: int, number: int, records: Sequence[tuple[str, bytes, float]]) -> None:
-        """Sends values as they were: path, JSON, Unix seconds each; "done" follows.
+    def report(
+        self,
+        handle: int,
+        number: int,
+        records: Sequence[tuple[str, bytes, float]],
+        objects: ObjectDefinitions | None = None,
+    ) -> None:
+        """Sends values as they were: path, JSON, Unix seconds each; of the types that `objects` say. "done" follows.
 
         Raises:
             ValueError: no resource, or not of its type.

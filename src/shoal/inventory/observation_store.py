@@ -14,8 +14,14 @@ from shoal.inventory.tables import observation_intents, observation_states
 from shoal.lwm2m.path import Path
 from shoal.storage.database import Transaction, upsert
 
-# The words of the gateway for what a device does about a path; `cancelled` leaves nothing to tell.
-_TOLD: Final = frozenset({State.ESTABLISHED.value, State.REFUSED.value, State.LOST.value})
+# The words of the gateway for what a device does about a path, and how that stands; `cancelled` leaves nothing to tell.
+# One that drifted still reports, with other attributes than those we set.
+_TOLD: Final[Mapping[str, State]] = {
+    "established": State.ESTABLISHED,
+    "drifted": State.ESTABLISHED,
+    "refused": State.REFUSED,
+    "lost": State.LOST,
+}
 
 
 async def intents_of(connection: AsyncConnection, device: DeviceId) -> list[Intent]:
@@ -96,7 +102,7 @@ def _row(device: DeviceId, event: ObservationChanged) -> Mapping[str, object]:
     return {
         "device_id": device,
         "path": event.path,
-        "state": event.state,
+        "state": _TOLD[event.state],
         "code": event.code,
         "attributes": event.attributes or "",
         "since": event.time,

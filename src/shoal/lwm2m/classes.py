@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar, cast, get_ar
 
 from shoal.errors import Rejected
 from shoal.lwm2m.device import Device
-from shoal.lwm2m.objects import Resource, definition
+from shoal.lwm2m.objects import Objects, Resource, known_objects
 from shoal.lwm2m.owner import Asked, Refusal, result_of
 from shoal.lwm2m.path import IDENTIFIER_MAX, Path
 from shoal.lwm2m.value import Link, Scalar, typed
@@ -141,15 +141,25 @@ def _marked(role: _Role) -> Callable[[_Method], _Method]:
 class Object:
     """An instance of an object. Subclasses say which: `class Thermometer(Object, id=3303)`.
 
-    `instance` is its id; values of resources are given by the names of their attributes.
+    `instance` is its id; values of resources are given by the names of their attributes. An object of your own is
+    checked against its definition when the class says where that is: `objects=load_objects(...)`.
     """
 
     object_id: ClassVar[int]
+    _objects: ClassVar[Objects | None] = None
     _fields: ClassVar[Mapping[str, _Field]]
     _roles: ClassVar[tuple[tuple[str, _Role], ...]]
 
-    def __init_subclass__(cls, *, id: int | None = None, **others: object) -> None:  # noqa: A002
+    def __init_subclass__(
+        cls,
+        *,
+        id: int | None = None,  # noqa: A002
+        objects: Objects | None = None,
+        **others: object,
+    ) -> None:
         super().__init_subclass__(**others)
+        if objects is not None:
+            cls._objects = objects
         if id is not None:
             cls.object_id = id
         if not hasattr(cls, "object_id") or not 0 <= cls.object_id <= IDENTIFIER_MAX:
@@ -178,6 +188,10 @@ class Object:
             begins = values.get(name, one.default)
             if not isinstance(begins, _Missing):
                 self._set(one, begins)
+
+    @classmethod
+    def _definitions(cls) -> Objects:
+        return known_objects() if cls._objects is None else cls._objects
 
     @property
     def path(self) -> str:
@@ -243,7 +257,7 @@ class Object:
             try:
                 new.created()
             except Refusal:
-                device.unset(path)
+                device.take_back(path)
                 raise
 
         device.makes(cls.object_id, make)
@@ -312,7 +326,7 @@ def _given(cls: type[Object], values: Mapping[str, Scalar]) -> dict[str, Any]:
 
 def _missing(new: Object) -> list[str]:
     """What every instance has by its definition, and this one has not."""
-    defined = definition(new.object_id)
+    defined = new._definitions().definition(new.object_id)  # noqa: SLF001  # its own
     has = new._values.keys() | {role.resource for _, role in new._roles}  # noqa: SLF001  # its own
     wanted = () if defined is None else defined.resources
     return [one.name for one in wanted if one.mandatory and one.is_readable and one.id not in has]
@@ -379,7 +393,7 @@ def _field(cls: type[Object], name: str, declared: _Declared, hints: Mapping[str
 
 def _defined(cls: type[Object], where: str, resource_id: int) -> Resource | None:
     """The definition of a resource; None when nobody defined the object, which then is as the class says."""
-    found = definition(cls.object_id)
+    found = cls._definitions().definition(cls.object_id)  # its own
     if found is None:
         return None
     defined = found.resource(resource_id)

@@ -113,7 +113,6 @@ class Device:
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
         self._declared: set[int] = set()
-        self._every: list[tuple[str, timedelta]] = []
         self._handle: int | None = None
         self._owner = Owner(endpoint, self.set, self._objects)
         self._on_progress: dict[int, OnProgress] = {}
@@ -138,8 +137,7 @@ class Device:
         self._host.core.start(handle)
         for path, value in self._remembered.written_values().items():
             self._owner.tell(Path.parse(path), value)
-        for path, every in self._every:
-            self._owner.run(path, self._owner.measure_every, path, every)
+        self._owner.measure_on()
         self._sending.go_on()
         return self
 
@@ -205,6 +203,11 @@ class Device:
 
     def unset(self, path: str) -> None:
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
+        self.take_back(path)
+        self._remembered.owner_unset(Path.parse(path))
+
+    def take_back(self, path: str) -> None:
+        """The same of an instance that is not made after all; what is kept of it from before a restart stays."""
         above = Path.parse(path)
         if self._handle is not None:
             self._host.core.unset(self._handle, str(above))
@@ -219,7 +222,6 @@ class Device:
         self._values = {at: value for at, value in self._values.items() if not above.contains(Path.parse(at))}
         if above.resource is None:
             self._owner.forget(above)
-            self._every = [(at, every) for at, every in self._every if not above.contains(Path.parse(at))]
             self._guards = {guard: None for guard in self._guards if not above.contains(Path.parse(guard[0]))}
 
     def keep(self, path: str) -> None:
@@ -270,9 +272,9 @@ class Device:
 
     def measure_every(self, path: str, every: timedelta) -> None:
         """Asks the source of a resource again and again, so that observers hear of changes nobody asked about."""
-        self._every.append((str(Path.parse(path)), every))
+        self._owner.every[Path.parse(path)] = every
         if self._handle is not None:
-            self._owner.run(path, self._owner.measure_every, *self._every[-1])
+            self._owner.measure_on()
 
     async def measure(self, path: str = "/") -> None:
         """Asks the sources at, above or beneath a path, now. What they raise is raised."""
@@ -331,7 +333,7 @@ class Device:
         """
         name, content = str(Path.parse(path)), encoded(value)
         try:
-            DeviceHost.check(name, content)
+            DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:
             raise Rejected(path, str(error)) from error
         self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
@@ -354,7 +356,8 @@ class Device:
     async def _report(self, batch: list[tuple[str, bytes, float]]) -> Answer:
         try:
             done = await self._done(
-                lambda handle, number: self._host.core.report(handle, number, batch), next(self._numbers)
+                lambda handle, number: self._host.core.report(handle, number, batch, self._objects.core),
+                next(self._numbers),
             )
         except ValueError as error:  # kept by a program that knew another definition
             return Answer("4.00", str(error))
@@ -383,10 +386,9 @@ class Device:
         number = next(self._numbers)
         if progress is not None:
             self._on_progress[number] = progress
+        came = None if begun is None or begun.etag is None else (begun.data, begun.etag)
         try:
-            done = await self._done(
-                lambda handle, number: self._host.core.fetch(handle, number, uri, _taken_up(begun)), number
-            )
+            done = await self._done(lambda handle, number: self._host.core.fetch(handle, number, uri, came), number)
         finally:
             self._on_progress.pop(number, None)
         if begun is not None:
@@ -396,7 +398,8 @@ class Device:
 
     def claim(self, enclosure: str | None) -> None:
         """Says from now on, by the CoAP option, that it is in another enclosure; with the next Update."""
-        self._host.core.claim(self._running(), enclosure)
+        handle = self._running()
+        self._host.core.claim(handle, enclosure)
 
     def lose_power(self) -> None:
         """Falls silent without a goodbye, as a device does when its supply is gone. For demonstrations and tests."""
@@ -452,7 +455,7 @@ class Device:
                 self._owner.receiving(occurrence)
             case "progress":
                 if told := self._on_progress.get(occurrence.number or 0):
-                    told(occurrence.bytes or 0, occurrence.size)
+                    self._owner.run("a fetch", told, occurrence.bytes or 0, occurrence.size)
             case "done":
                 future = self._waiting.get(occurrence.number or 0)
                 if future is not None and not future.done():
@@ -492,7 +495,3 @@ class Device:
         if self._handle is not None:
             code, reason = (None, "") if refusal is None else (refusal.code, refusal.reason)
             self._host.core.decide(self._handle, occurrence.number or 0, code, reason)
-
-
-def _taken_up(begun: Begun | None) -> tuple[bytes, bytes] | None:
-    return None if begun is None or begun.etag is None else (begun.data, begun.etag)

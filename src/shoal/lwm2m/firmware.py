@@ -13,13 +13,15 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from shoal.errors import DeviceFault
+from shoal.errors import DeviceFault, Unavailable
 from shoal.lwm2m.classes import Object, check, execute, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.owner import Refusal
 
 PACKAGE: Final = "/5/0/0"
 RESULT: Final = "/5/0/5"
+_COAP: Final = frozenset({"coap", "coaps", "coap+tcp"})
+_WEB: Final = frozenset({"http", "https"})
 
 
 class State(IntEnum):
@@ -71,7 +73,7 @@ Boot: TypeAlias = Callable[[], None]
 # Looks at an image before anybody is told that it is here: `Result.INITIAL` if it is sound, else what is wrong with it.
 Verify: TypeAlias = Callable[[bytes], Result]
 # Fetches over HTTP what is missing of a file and returns all of it; raises DeviceFault when the link is lost, with what
-# came until then in `begun`.
+# came until then in `begun`. Whatever else it raises ends the download as a lost link does, and is reported.
 FetchWeb: TypeAlias = Callable[[str, Begun], Awaitable[bytes]]
 
 
@@ -165,8 +167,8 @@ class Firmware(Object, id=5):
     @written(0)
     def _package_written(self, image: bytes) -> None:
         self._reset(Result.INITIAL)
-        # It is in the device now; the resource keeps nothing.
-        self.package = b""
+        # It is in the device now; the resource keeps nothing, and what was pulled before is not wanted any more.
+        self.package, self.package_uri = b"", ""
         # §E.6: a NUL byte brings the object back to Idle.
         if image not in {b"", b"\0"}:
             self._is_here(image)
@@ -182,34 +184,59 @@ class Firmware(Object, id=5):
         self._fetching, self._image = None, None
         self.show(State.IDLE, result)
 
+    def _fail(self, result: Result) -> None:
+        """The download ends without an image. Nobody begins it again but a server."""
+        self.package_uri = ""
+        self.show(State.IDLE, result)
+
     def _is_here(self, image: bytes) -> None:
-        fault = self._verify(image)
+        try:
+            fault = Result(self._verify(image))
+        except Exception:
+            self._fail(Result.INTEGRITY_FAILED)
+            raise
         if fault not in {Result.INITIAL, Result.SUCCESS}:
-            self.show(State.IDLE, fault)
+            self._fail(fault)
             return
         self._image = image
         self.show(State.DOWNLOADED, Result.INITIAL)
 
     def _fetch(self) -> None:
         self._fetching = asyncio.get_running_loop().create_task(self._fetch_it(self.package_uri))
+        self._fetching.add_done_callback(self._report)
+
+    def _report(self, fetching: asyncio.Task[None]) -> None:
+        """Says what the owner's functions raised, where the event loop says such things."""
+        if not fetching.cancelled() and (error := fetching.exception()) is not None:
+            context = {"message": f"{self._firmware_of.endpoint}: its firmware was not fetched", "exception": error}
+            fetching.get_loop().call_exception_handler(context)
 
     async def _fetch_it(self, uri: str) -> None:
-        scheme = urlsplit(uri).scheme
         try:
-            if scheme in {"coap", "coaps", "coap+tcp"}:
+            scheme = urlsplit(uri).scheme
+        except ValueError:
+            self._fail(Result.URI_INVALID)
+            return
+        try:
+            if scheme in _COAP:
                 image = await self._firmware_of.fetch(uri, begun=self._begun)
-            elif scheme in {"http", "https"} and self._fetch_web is not None:
+            elif scheme in _WEB and self._fetch_web is not None:
                 image = await self._fetch_web(uri, self._begun)
             else:
-                self.show(State.IDLE, Result.PROTOCOL_UNSUPPORTED)
+                self._fail(Result.PROTOCOL_UNSUPPORTED)
                 return
         except DeviceFault as fault:
             if fault.detail == "power lost":
                 return  # the state is in flash, and `resume` goes on
             # A CoAP server that has just been started may not know the file yet: that is worth another try.
-            is_refused = fault.code is not None and scheme in {"http", "https"}
-            self.show(State.IDLE, Result.URI_INVALID if is_refused else Result.CONNECTION_LOST)
+            is_refused = fault.code is not None and scheme in _WEB
+            self._fail(Result.URI_INVALID if is_refused else Result.CONNECTION_LOST)
             return
+        except Exception as error:
+            if isinstance(error, Unavailable) and scheme in _COAP:
+                return  # the device was stopped: it goes on when it starts
+            self._fail(Result.CONNECTION_LOST)
+            raise
         self._begun = Begun()
         self._is_here(image)
 
@@ -218,7 +245,12 @@ class Firmware(Object, id=5):
         if self._image is None:
             return
         self.show(State.UPDATING, Result.INITIAL)
-        result = await self._install(self._image)
+        try:
+            result = Result(await self._install(self._image))
+        except Exception:
+            self._image = None
+            self._fail(Result.UPDATE_FAILED)
+            raise
         self._image, self.package_uri = None, ""
         self.show(State.IDLE, result)
         self._boot()

@@ -73,4 +73,8 @@ class Host:
     def _hand_out(self, occurrences: list[DeviceOccurrence]) -> None:
         for occurrence in occurrences:
             if (device := self._devices.get(occurrence.handle)) is not None:
-                device.take(occurrence)
+                try:
+                    device.take(occurrence)
+                except Exception as error:  # noqa: BLE001  # what follows is of other devices
+                    context = {"message": f"a device could not take: {occurrence.kind}", "exception": error}
+                    self._loop.call_exception_handler(context)

@@ -76,6 +76,8 @@ class Owner:
     checks: list[tuple[Path, Check]] = field(default_factory=list)
     sources: dict[Path, Source] = field(default_factory=dict)
     makers: dict[int, Maker] = field(default_factory=dict)
+    every: dict[Path, timedelta] = field(default_factory=dict)
+    measuring: dict[Path, asyncio.Task[None]] = field(default_factory=dict)
     tasks: set[asyncio.Future[None]] = field(default_factory=set)
 
     def forget(self, above: Path) -> None:
@@ -87,11 +89,15 @@ class Owner:
         self.on_removed = [(path, told) for path, told in self.on_removed if not above.contains(path)]
         self.checks = [(path, check) for path, check in self.checks if not above.contains(path)]
         self.sources = {path: source for path, source in self.sources.items() if not above.contains(path)}
+        self.every = {path: every for path, every in self.every.items() if not above.contains(path)}
+        for path in [path for path in self.measuring if above.contains(path)]:
+            self.measuring.pop(path).cancel()
 
     def stop(self) -> None:
         """Ends what the functions are still doing."""
-        for task in self.tasks:
+        for task in (*self.tasks, *self.measuring.values()):
             task.cancel()
+        self.measuring.clear()
 
     def note_value(self, path: Path, value: Scalar) -> None:
         """Tells those who mirror the tree of a value that did not come from the owner."""
@@ -124,7 +130,7 @@ class Owner:
         path = Path.parse(occurrence.path or "")
         for above, told in self.on_receiving:
             if above.contains(path):
-                told(str(path), occurrence.bytes or 0)
+                self.run(str(path), told, str(path), occurrence.bytes or 0)
 
     async def consider(self, occurrence: DeviceOccurrence) -> Refusal | None:
         """What the owner says to a question; None lets it happen. A function that fails refuses with 5.00."""
@@ -187,10 +193,16 @@ class Owner:
         """The same without somebody who waits; a source that fails is reported."""
         self.run(path, self._measure_quietly, path)
 
-    async def measure_every(self, path: str, every: timedelta) -> None:
-        """The same again and again, as long as there is a source at the path."""
-        while Path.parse(path) in self.sources:
-            await self._measure_quietly(path)
+    def measure_on(self) -> None:
+        """Measures what is to be measured `every` so often, each by one task; what is measured already goes on."""
+        for path in self.every:
+            task = self.measuring.get(path)
+            if task is None or task.done():
+                self.measuring[path] = asyncio.get_running_loop().create_task(self._measure_again(path))
+
+    async def _measure_again(self, path: Path) -> None:
+        while path in self.sources and (every := self.every.get(path)) is not None:
+            await self._measure_quietly(str(path))
             await asyncio.sleep(every.total_seconds())
 
     async def _measure_quietly(self, path: str) -> None:

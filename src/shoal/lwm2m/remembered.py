@@ -93,15 +93,24 @@ class Remembered:
 
     def removed(self, path: Path) -> None:
         """A server deleted an instance, or one value of several."""
-        state, name = self._state, str(path)
-        state.values = {at: text for at, text in state.values.items() if not path.contains(Path.parse(at))}
-        state.own = {at: text for at, text in state.own.items() if not path.contains(Path.parse(at))}
-        state.attributes = {at: text for at, text in state.attributes.items() if not path.contains(Path.parse(at))}
-        if name in state.made:
-            state.made.remove(name)
-        elif name not in state.gone:
-            state.gone.append(name)
+        name = str(path)
+        if not self._forget(path) and name not in self._state.gone:
+            self._state.gone.append(name)
         self._note(soon=True)
+
+    def owner_unset(self, path: Path) -> None:
+        """The owner took something away: nothing of it comes back, but what the owner itself sets at the next start."""
+        self._forget(path)
+        self._note(soon=False)
+
+    def _forget(self, above: Path) -> bool:
+        """Drops what is kept at a path or beneath it; whether that was an instance that a server had made."""
+        state, was_made = self._state, str(above) in self._state.made
+        state.values = {at: text for at, text in state.values.items() if not above.contains(Path.parse(at))}
+        state.own = {at: text for at, text in state.own.items() if not above.contains(Path.parse(at))}
+        state.attributes = {at: text for at, text in state.attributes.items() if not above.contains(Path.parse(at))}
+        state.made = [instance for instance in state.made if not above.contains(Path.parse(instance))]
+        return was_made
 
     def attributes_set(self, path: Path, queries: str) -> None:
         """A server set attributes, or took the last away."""

@@ -159,7 +159,12 @@ class EmbeddedLog:
         rows = [_Row(topic.name, n, len(some), ENTRIES, pack(some)) for n, some in by_partition.items()]
         if rows:
             job = self._submit(rows)
-            self._committers.submit(self._commit_with_others, job)
+            try:
+                self._committers.submit(self._commit_with_others, job)
+            except RuntimeError as error:
+                # It met `close`, which still writes what it finds: either that, or nobody ever will.
+                if job.done.cancel():
+                    raise Unavailable("log", "it was closed") from error
             await asyncio.wrap_future(job.done)
 
     def append_pages(self, topic: Topic, pages: Sequence[PageIn]) -> None:
@@ -229,16 +234,14 @@ class EmbeddedLog:
         jobs = self._take()
         try:
             written = self._commit(jobs)
-        except sqlite3.Error as error:
-            away = sqlite.unavailable(error, self.path, "log") or Unavailable("log", f"{self.path}: {error}")
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            for job in jobs:
-                job.done.set_exception(away)
-            return
         except BaseException as error:  # noqa: BLE001  # raised where each of them waits
+            with contextlib.suppress(sqlite3.Error):  # nothing was begun, or SQLite has ended it by itself
+                self._connection.execute("ROLLBACK")
+            told = error
+            if isinstance(error, sqlite3.Error):
+                told = sqlite.unavailable(error, self.path, "log") or Unavailable("log", f"{self.path}: {error}")
             for job in jobs:
-                job.done.set_exception(error)
+                job.done.set_exception(told)
             return
         for place, (end, time) in written.items():
             self._places[place].end = end

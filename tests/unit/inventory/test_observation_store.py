@@ -83,6 +83,28 @@ async def test_of_events_that_come_together_the_last_one_holds(shoal: Installati
     assert "/3/0/7" not in found
 
 
+async def test_what_drifted_is_still_reported_by_other_rules_than_ours(shoal: Installation) -> None:
+    device = await a_device(shoal)
+    await observe(shoal, device, LEVEL)
+    await shoal.hear(
+        registered(shoal, device, objects=[("/3/0", None)]),
+        told(shoal, device, "/3/0/9", "established", code="2.05"),
+        told(shoal, device, "/3/0/9", "drifted", attributes="pmin=60"),
+    )
+    await shoal.settle()
+
+    found = await shoal.inventory.observations(TenantId(device.tenant), device.id)
+    level = next(one for one in found if one.path == LEVEL)
+    assert (level.state, level.has_drifted) == (State.ESTABLISHED, True)
+    assert level.standing is not None
+    assert level.standing.attributes == "pmin=60"
+
+    await shoal.hear(told(shoal, device, "/3/0/9", "established", code="2.05"))
+    await shoal.settle()
+    found = await shoal.inventory.observations(TenantId(device.tenant), device.id)
+    assert not next(one for one in found if one.path == LEVEL).has_drifted
+
+
 async def test_the_gateway_hears_of_every_change_and_a_key_that_is_there_stays(shoal: Installation) -> None:
     device = await a_device(shoal)
     async with shoal.database.transaction() as tx:

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from shoal import lwm2m
 from shoal.errors import DeviceFault, Rejected
 from shoal.lwm2m import Device, Link, Refusal, Server
-from tests.harness.listener import Listener
+from tests.harness.listener import Listener, listening
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
 
 NAME = "oxy-0417"
+FEEDER = Path(__file__).with_name("feeder.xml")
 
 
 async def create(server: Server, path: str, instance: int, resources: Mapping[str, object]) -> None:
@@ -248,6 +250,46 @@ def test_a_class_must_agree_with_the_definitions() -> None:
             pass
 
 
+def test_a_class_of_an_own_object_must_agree_with_its_definition() -> None:
+    objects = lwm2m.load_objects(FEEDER)
+    with pytest.raises(TypeError, match="Rate is float, not int"):
+
+        class Wrong(lwm2m.Object, id=41001, objects=objects):
+            rate: int = lwm2m.resource(1)
+
+    class Feeder(lwm2m.Object, id=41001, objects=objects):
+        rate: float = lwm2m.resource(1)
+
+    with pytest.raises(TypeError, match="has no resource 9"):
+
+        class Larger(Feeder):
+            size: int = lwm2m.resource(9)
+
+
+async def test_an_own_object_is_executed_and_made_as_its_definition_says(tmp_path: Path) -> None:
+    objects = lwm2m.load_objects(FEEDER)
+    portions: list[str] = []
+
+    class Feeder(lwm2m.Object, id=41001, objects=objects):
+        rate: float = lwm2m.resource(1)
+        calibration: bytes = lwm2m.resource(3)
+
+        @lwm2m.execute(0)
+        def feed(self) -> None:
+            portions.append(self.path)
+
+    async with Server("coap://127.0.0.1:0", endpoints=["feeder-1"], objects=objects) as server, listening(server):
+        device = Device("feeder-1", server.addresses[0], objects=objects)
+        device.add(Feeder(rate=2.0))
+        Feeder.made_by_servers(device)
+        async with device:
+            await device.registered(PATIENCE)
+            await server.execute("feeder-1", "/41001/0/0")
+            await until(lambda: portions == ["/41001/0"])
+            with pytest.raises(DeviceFault, match=r"4\.00 missing: Rate"):
+                await server.create("feeder-1", "/41001/1", {3: b"\x01"})
+
+
 def test_a_value_must_be_of_its_type() -> None:
     thermometer = Thermometer()
 
@@ -278,6 +320,38 @@ async def test_observers_hear_of_what_is_measured_by_itself(server: Server, list
             return {reading.value for report in reports for reading in report.readings}
 
         await until(lambda: len(heard()) >= 3)
+
+
+async def test_an_instance_that_is_made_again_is_measured_as_often_as_before(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    class Patient(Thermometer):
+        @lwm2m.measured(5601, every=timedelta(hours=1))
+        def measure_lowest(self) -> float:
+            return 1.5
+
+    def tasks() -> int:
+        return sum("measure_" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    def again() -> Device:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        Patient.made_by_servers(device)
+        return device
+
+    async with again() as device:
+        await device.registered(PATIENCE)
+        for _ in range(3):
+            await server._ask("buoy-1", "create", "/3303", {"instance": 4, "resources": {"5700": 1.0}}, PATIENCE)
+            await until(lambda: tasks() == 1)
+            await server._ask("buoy-1", "delete", "/3303/4", None, PATIENCE)
+            await until(lambda: tasks() == 0)
+        await server._ask("buoy-1", "create", "/3303", {"instance": 4, "resources": {"5700": 1.0}}, PATIENCE)
+        await until(lambda: "/3303/4" in device._remembered.made())
+    await until(lambda: tasks() == 0)
+
+    async with again() as device:
+        await device.registered(PATIENCE)
+        await until(lambda: tasks() == 1)
 
 
 async def test_what_is_only_measured_is_there_from_the_start(thermometer: Thermometer, server: Server) -> None:

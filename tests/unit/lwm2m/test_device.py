@@ -1,6 +1,7 @@
 """A client for a few lines of Python: it registers, serves its tree, and comes back by itself."""
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shoal import lwm2m
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server
 from shoal.lwm2m.state import load
@@ -56,6 +58,11 @@ def test_an_identity_needs_its_key() -> None:
 def test_a_claim_by_option_needs_the_number_of_the_option() -> None:
     with pytest.raises(Rejected):
         Device("oxy-0417", "coap://127.0.0.1:5683", enclosure="pen-4", enclosure_via="option")
+
+
+def test_a_claim_is_rejected_before_it_runs() -> None:
+    with pytest.raises(Rejected, match="not running"):
+        Device("buoy-1", "coap://127.0.0.1:9").claim("ring-5")
 
 
 async def test_an_enclosure_can_be_said_with_the_registration(server: Server, listener: Listener) -> None:
@@ -118,6 +125,29 @@ async def test_a_handler_that_fails_is_reported_and_stops_nobody_else(device: De
 
     assert await taken(told) == "/3/0/14"
     assert [str(context["exception"]) for context in reported] == ["/3/0/14"]
+
+
+async def test_whoever_watches_something_large_and_fails_is_reported(
+    device: Device, server: Server, tmp_path: Path
+) -> None:
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
+    content = bytes(5_000)
+    file = tmp_path / "file"
+    file.write_bytes(content)
+
+    def fail(what: object, count: int | None) -> None:
+        raise RuntimeError("receiving" if what == "/5/0/0" else f"{count} bytes in all")
+
+    device.set("/5/0/3", 0)
+    device.on_receiving("/5/0/0", fail)
+    await server.write("oxy-0417", "/5/0/0", base64.b64encode(content).decode())
+    await until(lambda: len(reported) == 4)
+    uri = server.addresses[0] + server.serve_file("file", file, ["oxy-0417"])
+    assert await device.fetch(uri, fail) == content
+
+    assert reported[:4] == ["receiving"] * 4
+    assert set(reported[4:]) == {"5000 bytes in all"}
 
 
 async def test_a_new_source_port_needs_no_new_session(device: Device, server: Server, listener: Listener) -> None:
@@ -345,6 +375,58 @@ async def test_what_servers_did_survives_a_restart(server: Server, listener: Lis
         assert (await server.discover("buoy-1", "/3303/0/5700"))["/3303/0/5700"] == {"gt": "9.5"}
 
     assert written == ["+02:00"], "the owner hears of it, too"
+
+
+async def test_what_the_owner_takes_away_stays_away(server: Server, listener: Listener, tmp_path: Path) -> None:
+    class Probe(lwm2m.Object, id=3303):
+        value: float = lwm2m.resource(5700, default=1.5)
+
+        def created(self) -> None:
+            if device.endpoint in refuses:
+                raise Refusal("5.03", "not now")
+
+    refuses: list[str] = []
+
+    def again() -> Device:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        Probe.made_by_servers(device)
+        return device
+
+    async with (device := again()):
+        await device.registered(PATIENCE)
+        for instance in (4, 5):
+            await server.create("buoy-1", f"/3303/{instance}", {5700: 2.5})
+        device.unset("/3303/4")
+
+    refuses.append("buoy-1")
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+    async with (device := again()):
+        assert list(device._remembered.made()) == ["/3303/5"], "one that is refused for now is not forgotten"
+    refuses.clear()
+    async with (device := again()):
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/3303") == {"/3303/5/5700": 2.5}
+
+
+async def test_a_list_that_became_shorter_stays_so(server: Server, listener: Listener, tmp_path: Path) -> None:
+    class Power(lwm2m.Object, id=3):
+        zones: dict[int, int] = lwm2m.resource(7)
+
+    def again() -> tuple[Device, Power]:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        device.keep("/3/0/7/0")
+        device.keep("/3/0/7/1")
+        power = Power()
+        device.add(power)
+        return device, power
+
+    device, power = again()
+    async with device:
+        power.zones = {0: 3_600, 1: 3_700}
+        power.zones = {0: 3_600}
+    device, power = again()
+    async with device:
+        assert power.zones == {0: 3_600}
 
 
 async def test_readings_survive_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:

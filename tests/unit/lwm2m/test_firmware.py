@@ -26,7 +26,11 @@ class Bench:
         self.result = Result.SUCCESS
         self.installed: list[bytes] = []
         self.booted = 0
-        self.web: bytes | DeviceFault = IMAGE
+        self.web: bytes | Exception = IMAGE
+        self.fault: Exception | None = None
+        self.reported: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.reported.append(context["exception"]))
         self.asked: list[tuple[str, bytes]] = []
         self.receiving: list[int] = []
         self.device.on_receiving("/5/0/0", lambda _, count: self.receiving.append(count))
@@ -37,19 +41,26 @@ class Bench:
             method=Method.BOTH,
             protocols=(Protocol.COAPS, Protocol.HTTPS),
             fetch_web=self._fetch,
-            verify=lambda image: Result.INITIAL if image.startswith(IMAGE[:4]) else Result.PACKAGE_UNSUPPORTED,
+            verify=self._verify,
         )
 
     async def _install(self, image: bytes) -> Result:
         self.installed.append(image)
+        if self.fault is not None:
+            raise self.fault
         return self.result
+
+    def _verify(self, image: bytes) -> Result:
+        if self.fault is not None:
+            raise self.fault
+        return Result.INITIAL if image.startswith(IMAGE[:4]) else Result.PACKAGE_UNSUPPORTED
 
     def _boot(self) -> None:
         self.booted += 1
 
     async def _fetch(self, uri: str, begun: Begun) -> bytes:
         self.asked.append((uri, begun.data))
-        if isinstance(self.web, DeviceFault):
+        if isinstance(self.web, Exception):
             begun.data = IMAGE[:100]
             raise self.web
         return self.web
@@ -151,6 +162,7 @@ async def test_what_came_over_a_lost_link_is_given_to_the_next_fetch(bench: Benc
         ("https://farm.example/gone", Result.URI_INVALID),
         ("ftp://farm.example/x", Result.PROTOCOL_UNSUPPORTED),
         ("coaps://farm.example/fw/nothing", Result.CONNECTION_LOST),
+        ("https://[farm.example/x", Result.URI_INVALID),
     ],
 )
 async def test_an_address_that_leads_nowhere_has_a_result(
@@ -161,6 +173,44 @@ async def test_an_address_that_leads_nowhere_has_a_result(
     await server.write(NAME, "/5/0/1", uri)
 
     await bench.shows(State.IDLE, result)
+    assert (bench.firmware.package_uri, bench.reported) == ("", [])
+
+
+async def test_an_install_that_raises_failed_and_is_reported(bench: Bench, server: Server) -> None:
+    await server.write(NAME, "/5/0/0", opaque(IMAGE))
+    await bench.shows(State.DOWNLOADED)
+    bench.fault = OSError("the flash is broken")
+
+    await server.execute(NAME, "/5/0/2")
+
+    await bench.shows(State.IDLE, Result.UPDATE_FAILED)
+    await until(lambda: bench.reported == [bench.fault])
+    assert bench.booted == 0
+    bench.fault = None
+    await server.write(NAME, "/5/0/0", opaque(IMAGE))
+    await bench.shows(State.DOWNLOADED)
+
+
+async def test_a_fetch_that_raises_ends_and_is_reported(bench: Bench, server: Server) -> None:
+    bench.web = TimeoutError("nobody is there")
+
+    await server.write(NAME, "/5/0/1", "https://farm.example/x")
+
+    await bench.shows(State.IDLE, Result.CONNECTION_LOST)
+    await until(lambda: bench.reported == [bench.web])
+
+
+@pytest.mark.parametrize("how", ["pull", "push"])
+async def test_an_image_that_cannot_be_looked_at_is_not_taken(bench: Bench, server: Server, how: str) -> None:
+    bench.fault = ValueError("no header")
+
+    if how == "pull":
+        await server.write(NAME, "/5/0/1", "https://farm.example/x")
+    else:
+        await server.write(NAME, "/5/0/0", opaque(IMAGE))
+
+    await bench.shows(State.IDLE, Result.INTEGRITY_FAILED)
+    await until(lambda: bench.reported == [bench.fault])
 
 
 async def test_a_download_that_a_reboot_broke_off_goes_on_and_takes_nothing_twice(
@@ -277,3 +327,53 @@ async def test_an_address_that_was_given_before_a_restart_is_fetched_after_it(
         assert (firmware.state, firmware.package_uri) == (State.IDLE, ""), "what was installed is not fetched again"
         assert firmware.result == await server.read(NAME, "/5/0/5") == Result.SUCCESS
     assert installed == [IMAGE]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_download_that_failed_is_not_begun_again_by_a_restart(
+    server: Server, listener: Listener, tmp_path: Path, is_whole: bool
+) -> None:
+    asked: list[str] = []
+
+    async def install(image: bytes) -> Result:
+        raise AssertionError(image)
+
+    async def fetch_web(uri: str, begun: Begun) -> bytes:
+        del begun
+        asked.append(uri)
+        if is_whole:
+            return IMAGE
+        raise DeviceFault(NAME, "fetch", "404", "gone")
+
+    def again() -> tuple[Device, Firmware]:
+        device = Device("buoy-1", server.addresses[1], state=tmp_path / "state.json")
+        return device, Firmware(device, install, fetch_web=fetch_web, verify=lambda _: Result.PACKAGE_UNSUPPORTED)
+
+    ended = Result.PACKAGE_UNSUPPORTED if is_whole else Result.URI_INVALID
+    device, firmware = again()
+    async with device:
+        await device.registered(PATIENCE)
+        await server.write("buoy-1", "/5/0/1", "https://farm.example/x")
+        await until(lambda: firmware.result == ended)
+
+    device, firmware = again()
+    async with device:
+        await device.registered(PATIENCE)
+        assert (firmware.state, await server.read("buoy-1", "/5/0/5")) == (State.IDLE, ended)
+    assert asked == ["https://farm.example/x"]
+
+
+async def test_a_download_that_a_stop_broke_off_goes_on_at_the_next_start(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    uri = offered(server, tmp_path, IMAGE * 200)
+    bench = Bench(server)
+    async with bench.device:
+        await bench.device.registered(PATIENCE)
+        await server.write(NAME, "/5/0/1", uri)
+        await until(lambda: bench.firmware.state == State.DOWNLOADING)
+
+    await asyncio.sleep(0)
+    assert (bench.firmware.state, bench.firmware.package_uri, bench.reported) == (State.DOWNLOADING, uri, [])
+    async with bench.device:
+        await bench.shows(State.DOWNLOADED)

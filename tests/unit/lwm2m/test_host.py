@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
+from typing import cast
 
+from shoal._core import DeviceOccurrence
 from shoal.lwm2m import Device, Server
 from tests.harness.listener import Listener
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
@@ -35,3 +38,24 @@ async def test_what_was_ordered_before_a_request_is_done_before_it(device: Devic
         device.set("/3/0/9", level % 100)
 
         assert await server.read("oxy-0417", "/3/0/9") == level % 100
+
+
+async def test_what_one_device_cannot_take_is_reported_and_the_others_are_told(device: Device) -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    wrong = ValueError("wrong")
+    taken: list[int] = []
+
+    class Told:
+        def take(self, occurrence: DeviceOccurrence) -> None:
+            taken.append(occurrence.handle)
+            if len(taken) == 1:
+                raise wrong
+
+    handles = [1 << 40, 1 << 41]
+    device._host._devices |= dict.fromkeys(handles, Told())
+    device._host._hand_out([cast("DeviceOccurrence", SimpleNamespace(handle=one, kind="awake")) for one in handles])
+    for handle in handles:
+        del device._host._devices[handle]
+
+    assert (taken, reported) == (handles, [wrong])

@@ -45,7 +45,9 @@ async def test_a_source_that_fails_while_nobody_waits_is_reported_and_asked_agai
         return answer
 
     one.sources[Path.parse("/3303/0/5700")] = measured
-    await one.measure_every("/3303/0/5700", timedelta(0))
+    one.every[Path.parse("/3303/0/5700")] = timedelta(0)
+    one.measure_on()
+    await one.measuring[Path.parse("/3303/0/5700")]
 
     assert (values, reported) == ({"/3303/0/5700": 4.5}, ["loose"])
 
@@ -63,6 +65,24 @@ async def test_what_belongs_to_an_instance_goes_with_it() -> None:
     await one.measure("/3303")
 
     assert (told, list(values)) == (["Cel"], ["/3303/0/5700"])
+
+
+async def test_a_resource_is_measured_by_one_task_that_ends_with_its_instance() -> None:
+    one, _ = owner()
+    path = Path.parse("/3303/0/5700")
+    begun: list[asyncio.Task[None]] = []
+    for _time in range(3):
+        one.sources[path] = lambda: 1.5
+        one.every[path] = timedelta(hours=1)
+        one.measure_on()
+        one.measure_on()
+        begun.append(one.measuring[path])
+        await asyncio.sleep(0)
+        one.forget(Path.parse("/3303/0"))
+    await asyncio.wait(begun, timeout=20)
+
+    assert (len(set(begun)), one.measuring) == (3, {})
+    assert all(task.cancelled() for task in begun)
 
 
 async def test_a_maker_that_refuses_after_a_restart_is_reported() -> None:

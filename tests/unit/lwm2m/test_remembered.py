@@ -50,6 +50,24 @@ async def test_an_instance_is_made_with_what_was_in_it_and_deleted_for_good(tmp_
     assert (again.made(), again.gone(), again.attributes()) == ({"/3303/0": {}}, [], {})
 
 
+async def test_what_the_owner_takes_away_does_not_come_back(tmp_path: FilePath) -> None:
+    kept = remembered(tmp_path / "state")
+    kept.created(Path.parse("/3303/4"), {"/3303/4/5700": 1.5})
+    kept.attributes_set(Path.parse("/3303/4/5700"), "pmin=5")
+    kept.written("/3/0/14", "+02:00")
+    kept.written("/3/0/15", "Europe/Oslo")
+    kept.owner_set("/3/0/15", "Europe/Paris")
+    await kept.close()
+
+    again = remembered(tmp_path / "state")
+    for path in ("/3303/4", "/3/0/14", "/3/0/15"):
+        again.owner_unset(Path.parse(path))
+    await again.close()
+
+    last = remembered(tmp_path / "state")
+    assert (last.made(), last.values(), last.attributes(), last.gone()) == ({}, {}, {}, [])
+
+
 async def test_readings_of_before_come_first_and_once(tmp_path: FilePath) -> None:
     journal = Journal()
     kept = Remembered(tmp_path / "state", journal, known_objects())

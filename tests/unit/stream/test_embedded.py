@@ -13,7 +13,7 @@ import pytest
 from shoal.clock import FakeClock
 from shoal.errors import Rejected, Unavailable
 from shoal.events.topics import ALERT, DEVICE
-from shoal.stream.embedded import CACHED_RECORDS_MAX, EmbeddedLog, _Job
+from shoal.stream.embedded import CACHED_RECORDS_MAX, EmbeddedLog, _Job, _Row
 from shoal.stream.log import Entry, OffsetOutOfRange, PageIn, Record, Slice
 
 NO_WAIT = timedelta()
@@ -130,6 +130,49 @@ async def test_an_error_that_nobody_foresaw_reaches_whoever_waits(log: EmbeddedL
         await asyncio.to_thread(log.append_pages, DEVICE, [PageIn(0, 1, messages=[(b"b", b"")])])
     log._commit = inner  # type: ignore[method-assign]
     await log.append(DEVICE, [Entry("c", b"")])
+
+
+async def test_an_error_in_the_middle_of_a_commit_leaves_nothing_open(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfit = _Row(DEVICE.name, 7, 1, "entries", b"")  # no such partition: known after the row before it is written
+    inner = log._submit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log, "_submit", lambda rows: inner([*rows, unfit]))
+        with pytest.raises(KeyError):
+            await log.append(DEVICE, [Entry("a", b"")])
+    await log.append(DEVICE, [Entry("b", b"")])
+
+    assert keys((await read(log, 0)).records) == ["b"]
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+async def test_an_append_that_meets_the_end_is_written_or_refused(
+    log: EmbeddedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_found: bool
+) -> None:
+    inner = log._submit
+
+    def submit(rows: Sequence[_Row]) -> _Job:
+        if is_found:
+            job = inner(rows)
+            log._end_writing()
+            return job
+        log._end_writing()
+        log._is_open = True
+        return inner(rows)
+
+    monkeypatch.setattr(log, "_submit", submit)
+    appending = asyncio.create_task(log.append(DEVICE, [Entry("a", b"")]))
+    await asyncio.wait([appending], timeout=20)
+    log._is_open = False
+    await log.close()
+
+    refused = appending.exception()
+    assert refused is None if is_found else isinstance(refused, Unavailable)
+    with sqlite3.connect(tmp_path / "log.db") as written:
+        assert written.execute("SELECT count(*) FROM pages").fetchone() == (int(is_found),)
+    written.close()
 
 
 async def test_a_commit_is_synchronous(log: EmbeddedLog) -> None:
