@@ -89,7 +89,8 @@ export function check(text: string, shape: Shape): Checked {
     case "float":
       return checkFloat(trimmed, shape);
     case "boolean":
-      return { value: trimmed === "true" };
+      // Nothing chosen is no answer.
+      return trimmed === "true" || trimmed === "false" ? { value: trimmed === "true" } : { wrong: "Choose yes or no." };
     case "time": {
       const at = new Date(trimmed);
       return Number.isNaN(at.getTime())
@@ -183,8 +184,9 @@ export function lengths(range: string): { low: number; high: number } | number[]
 
 export type Choice = { value: string; label: string };
 
-/** What a range counts up: `0: off 1: on`, `5, 10, 15`, `ON;OFF`; null when it says something else. */
+/** What a range counts up: `0: off 1: on`, `5, 10, 15`, `ON;OFF`; null when it says something else, and of yes and no. */
 export function choices({ type, range }: Shape): Choice[] | null {
+  if (type === "boolean") return null;
   const named = [...range.matchAll(/(-?\d+)\s*[:=]\s*(.+?)(?=[\s,;]+-?\d+\s*[:=]|$)/g)];
   if (named.length > 1 && range.trim().startsWith(named[0]?.[0] ?? "\0") && type !== "string") {
     return named.map(([, value = "", label = ""]) => ({ value, label: label.trim() }));
