@@ -267,6 +267,7 @@ class ResourceOfObject(Defined):
 class Resource(Defined):
     path: str
     value: JsonValue = None
+    is_cut: bool = False
     at: datetime | None = None
     clock: str = "server"
     observed: bool = False

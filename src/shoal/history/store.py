@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from shoal.errors import Rejected
 from shoal.events.device import Scalar
-from shoal.history.readings import Sample
+from shoal.history.readings import Sample, is_cut
 from shoal.history.timeline import NOBODY
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
 from shoal.storage.tables import milliseconds, moment
@@ -108,6 +108,11 @@ class LastValue(msgspec.Struct, frozen=True):
     value: Scalar
     time: datetime
     is_device_time: bool = False
+
+    @property
+    def is_cut(self) -> bool:
+        """The value is only the beginning of a long text: the device has the whole."""
+        return is_cut(self.value)
 
 
 class TimelineLine(msgspec.Struct, frozen=True):

@@ -2058,12 +2058,16 @@ export interface components {
         /**
          * ResourceShown
          * @description `has_own_clock`: `at` is by the device's clock. Whole numbers beyond 2^53 are text.
+         *
+         *     `is_cut`: the value is only the beginning of what the device has.
          */
         ResourceShown: {
             /** At */
             at: string | null;
             /** Has Own Clock */
             has_own_clock: boolean;
+            /** Is Cut */
+            is_cut: boolean;
             /** Is Executable */
             is_executable: boolean;
             /** Is Mandatory */
