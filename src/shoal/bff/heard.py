@@ -212,12 +212,13 @@ class Security(Heard):
 
 
 class Command(Heard):
-    """Something asked of a device. `expected_at` is when it is thought to wake."""
+    """Something asked of a device. `expected_at` is when it is thought to wake; `paths` are those of a composite."""
 
     id: str
     device: str = ""
     operation: str = ""
     path: str = ""
+    paths: list[str] = []
     state: str = "queued"
     by: str = ""
     code: str = ""

@@ -1261,6 +1261,8 @@ export interface components {
         /**
          * CommandShown
          * @description Something asked of a device that has not answered yet, or how it ended.
+         *
+         *     `paths` are those of a composite, whose own path is `/`.
          */
         CommandShown: {
             /** By */
@@ -1279,6 +1281,8 @@ export interface components {
             operation: string;
             /** Path */
             path: string;
+            /** Paths */
+            paths: string[];
             /** State */
             state: string;
             value: components["schemas"]["JsonValue"];
