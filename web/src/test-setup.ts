@@ -7,3 +7,13 @@ globalThis.matchMedia ??= (query: string): MediaQueryList =>
     addListener() {},
     removeListener() {},
   }) as MediaQueryList;
+
+/** Nor has it a layer above the page: a dialog is open or not. */
+if (globalThis.HTMLDialogElement) {
+  HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+    this.open = true;
+  };
+  HTMLDialogElement.prototype.close ??= function (this: HTMLDialogElement) {
+    this.open = false;
+  };
+}

@@ -55,11 +55,13 @@ TimeToLive: TypeAlias = Annotated[
 class Answer(BaseModel):
     """What a device answered, or what was last known of it (`source`).
 
-    `trip_ms` is how long the device took to answer.
+    `trip_ms` is how long the device took to answer. `is_cut`: of a value that was last known only the beginning is kept;
+    what a device answers is whole.
     """
 
     path: str
     value: JsonValue = None
+    is_cut: bool = False
     type: str = ""
     at: datetime
     source: str = "device"

@@ -43,10 +43,14 @@ class ResourceOfObject(ResourceDefined):
 
 
 class ResourceShown(ResourceDefined):
-    """`observed`: the device is asked to report it by itself. `clock` is whose time `at` is: `device` or `server`."""
+    """`observed`: the device is asked to report it by itself. `clock` is whose time `at` is: `device` or `server`.
+
+    `is_cut`: of the value, or of one of its instances, only the beginning is kept; a read of the device tells the whole.
+    """
 
     path: str
     value: JsonValue
+    is_cut: bool
     at: datetime | None
     clock: Literal["device", "server"] | None
     observed: bool
@@ -185,6 +189,7 @@ def _resources(
                 **resource.model_dump(),
                 path=str(path),
                 value=nested(str(path), [{"path": one.path, "value": one.value} for one in said]) if said else None,
+                is_cut=any(one.is_cut for one in said),
                 at=newest.time if newest else None,
                 clock=None if newest is None else "device" if newest.is_device_time else "server",
                 observed=any(each.contains(path) for each in observed),

@@ -261,6 +261,7 @@ async def _last_known(rooms: Rooms, device: Device, path: Path) -> Answer:
     return Answer(
         path=str(path),
         value=nested(str(path), [{"path": value.path, "value": value.value} for value in known]),
+        is_cut=any(value.is_cut for value in known),
         type=Meanings(rooms.objects, device).type_of(path),
         at=max(value.time for value in known),
         source="last-known",

@@ -25,8 +25,6 @@ ALERTS_MAX: Final = 200
 SERIAL_PATH: Final = "/3/0/2"
 # With fewer characters, half of a fleet of one maker would be found.
 SERIAL_CHARACTERS_MIN: Final = 3
-# Of all tenants: those of others are dropped afterwards.
-SERIALS_MAX: Final = 500
 
 _BEST_FIRST: Final = ("exact", "prefix", "part")
 
@@ -77,10 +75,11 @@ async def _by_serial(rooms: Rooms, asking: Asking, q: str, known: set[str], limi
     """Devices that tell such a serial number, and that were not found otherwise."""
     if len(q) < SERIAL_CHARACTERS_MIN:
         return []
-    told = await rooms.history.devices_with(SERIAL_PATH, q, SERIALS_MAX)
-    ids = [DeviceId(device) for device in told if device not in known]
+    among = rooms.inventory.ids_of(asking.tenant)
+    told = await rooms.history.devices_with(SERIAL_PATH, q, among, limit + len(known))
+    ids = [DeviceId(device) for device in told if device not in known][:limit]
     devices = await rooms.inventory.devices_for(asking.tenant, ids) if ids else {}
-    shown = [
+    return [
         FoundShown(
             kind="device",
             id=device.id,
@@ -91,9 +90,8 @@ async def _by_serial(rooms: Rooms, asking: Asking, q: str, known: set[str], limi
             enclosure_name=device.enclosure_name or "",
             match="exact" if told[device.id].lower() == q.lower() else "prefix",
         )
-        for device in devices.values()
+        for device in (devices[id_] for id_ in ids if id_ in devices)
     ]
-    return sorted(shown, key=lambda one: one.detail)[:limit]
 
 
 def _shown(found: Found) -> FoundShown:

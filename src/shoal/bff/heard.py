@@ -212,12 +212,13 @@ class Security(Heard):
 
 
 class Command(Heard):
-    """Something asked of a device. `expected_at` is when it is thought to wake."""
+    """Something asked of a device. `expected_at` is when it is thought to wake; `paths` are those of a composite."""
 
     id: str
     device: str = ""
     operation: str = ""
     path: str = ""
+    paths: list[str] = []
     state: str = "queued"
     by: str = ""
     code: str = ""
@@ -267,6 +268,7 @@ class ResourceOfObject(Defined):
 class Resource(Defined):
     path: str
     value: JsonValue = None
+    is_cut: bool = False
     at: datetime | None = None
     clock: str = "server"
     observed: bool = False

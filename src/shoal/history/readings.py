@@ -17,6 +17,15 @@ BEHIND_MAX: Final = timedelta(days=31)
 TEXT_CHARACTERS_MAX: Final = 1_000
 
 
+def is_cut(value: Scalar) -> bool:
+    """Whether a kept value is only the beginning of what the device said.
+
+    A text that fills its room exactly is counted as cut: better that a whole one is read anew than that a piece of one is
+    written back as the whole.
+    """
+    return isinstance(value, str) and len(value) >= TEXT_CHARACTERS_MAX
+
+
 class Sample(msgspec.Struct, frozen=True):
     """One reading with the moment it counts for. The exact value is in `raw`; `value` is what a chart can draw.
 

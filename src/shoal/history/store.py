@@ -11,8 +11,10 @@ from sqlalchemy import (
     Column,
     Double,
     Index,
+    Select,
     Table,
     Text,
+    case,
     cast,
     delete,
     false,
@@ -25,7 +27,7 @@ from sqlalchemy import (
 
 from shoal.errors import Rejected
 from shoal.events.device import Scalar
-from shoal.history.readings import Sample
+from shoal.history.readings import Sample, is_cut
 from shoal.history.timeline import NOBODY
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
 from shoal.storage.tables import milliseconds, moment
@@ -109,6 +111,11 @@ class LastValue(msgspec.Struct, frozen=True):
     time: datetime
     is_device_time: bool = False
 
+    @property
+    def is_cut(self) -> bool:
+        """The value is only the beginning of a long text: the device has the whole."""
+        return is_cut(self.value)
+
 
 class TimelineLine(msgspec.Struct, frozen=True):
     """One line of a device's past."""
@@ -160,15 +167,20 @@ class History:
         async with self._database.reading() as connection:
             return [LastValue(*row) for row in await connection.execute(query)]
 
-    async def devices_with(self, path: str, text: str, limit: int) -> dict[str, str]:
-        """Devices of all tenants whose latest value of a path begins so, in any case, and that value."""
+    async def devices_with(self, path: str, text: str, among: Select[tuple[str]], limit: int) -> dict[str, str]:
+        """Devices whose latest value of a path begins so, in any case, and that value: whole matches first, then by value.
+
+        `among` is the question for the ids of those that count: values do not know whose devices they are of.
+        """
         columns = last_values.c
-        # As the column keeps it: JSON, so a text begins with a quotation mark.
-        begin = msgspec.json.encode(text.lower()).decode().removesuffix('"')
+        kept = func.lower(cast(columns.value, Text))
+        # As the column keeps it: JSON, so a text stands between quotation marks.
+        whole = msgspec.json.encode(text.lower()).decode()
         query = (
             select(columns.device_id, columns.value)
-            .where(columns.path == path, func.lower(cast(columns.value, Text)).startswith(begin, autoescape=True))
-            .order_by(columns.device_id)
+            .where(columns.path == path, kept.startswith(whole.removesuffix('"'), autoescape=True))
+            .where(columns.device_id.in_(among))
+            .order_by(case((kept == whole, 0), else_=1), kept, columns.device_id)
             .limit(limit)
         )
         async with self._database.reading() as connection:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shoal.access.decision import Place
@@ -96,6 +96,10 @@ class Inventory(PlaceStore):
         async with self._database.reading() as connection:
             rows = await connection.execute(device_query(tenant).where(devices.c.id.in_(ids)))
             return {row.id: device_of(row) for row in rows}
+
+    def ids_of(self, tenant: TenantId) -> Select[tuple[str]]:
+        """The question for the ids of all devices of a tenant, as a part of one about what they said."""
+        return select(devices.c.id).where(devices.c.tenant_id == tenant)
 
     async def count_devices(self, tenant: TenantId, wanted: DeviceFilter | None = None) -> int:
         """How many devices of the tenant those are."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path as FilePath
 
+import httpx
 import pytest
 
 from shoal.api.object_tree import Meanings, last_known, tree_of, word_of
@@ -61,6 +62,18 @@ async def test_the_instances_of_a_resource_are_one_value(company: Company) -> No
     assert resources["/3/0/11"].value == {"0": 0, "1": 4}
     assert resources["/3/0/11"].observed
     assert not resources["/3/0/9"].observed
+
+
+async def test_a_value_of_which_only_the_beginning_is_kept_says_so(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered()
+    await company.reports(device, {"/3/0/2": "x" * 1_200, "/3/0/3": "TM-2.1"})
+
+    objects = (await admin.get(f"/devices/{device.id}/objects")).json()["items"]
+    last = (await admin.get(f"/devices/{device.id}/objects/3/0/2", params={"source": "last-known"})).json()
+
+    told = {one["path"]: one["is_cut"] for each in objects for i in each["instances"] for one in i["resources"]}
+    assert [path for path, is_cut in told.items() if is_cut] == ["/3/0/2"]
+    assert (len(last["value"]), last["is_cut"]) == (1_000, True)
 
 
 async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: Company) -> None:

@@ -39,6 +39,24 @@ async def test_whoever_holds_a_device_in_the_hand_types_its_serial_number(
     assert await found(stranger, "TM-2") == []
 
 
+async def test_serial_numbers_of_other_tenants_and_longer_ones_push_none_out(
+    company: Company, admin: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    longer = [await company.registered(f"oxy-020{number}") for number in range(3)]
+    own = await company.registered("oxy-0101")
+    for number, device in enumerate(longer):
+        await company.reports(device, {"/3/0/2": f"TM-2041{number}"})
+    await company.reports(own, {"/3/0/2": "TM-2041"})
+
+    async def serials(client: httpx.AsyncClient, q: str, limit: int) -> list[str]:
+        items = (await client.get("/search", params={"q": q, "limit": limit})).json()["items"]
+        return [one["detail"] for one in items]
+
+    assert await serials(admin, "tm-2041", 1) == ["TM-2041"]
+    assert await serials(admin, "tm-2041", 3) == ["TM-2041", "TM-20410", "TM-20411"]
+    assert await serials(stranger, "tm-2041", 3) == []
+
+
 async def test_an_open_alert_is_found_by_its_code_and_by_what_it_says(
     company: Company, admin: httpx.AsyncClient, viewer: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:

@@ -12,6 +12,7 @@ from shoal.history.readings import (
     TEXT_CHARACTERS_MAX,
     Sample,
     distinct,
+    is_cut,
     newest,
     samples,
     taken_at,
@@ -60,6 +61,14 @@ def test_a_text_has_a_bound() -> None:
     [taken] = samples(report(("/3/0/3", "x" * 5_000, None)))
 
     assert taken.text == taken.raw == "x" * TEXT_CHARACTERS_MAX
+
+
+def test_of_a_text_that_fills_its_room_only_the_beginning_is_known() -> None:
+    longer, shorter = samples(report(("/3/0/3", "x" * 5_000, None), ("/3/0/2", "x" * (TEXT_CHARACTERS_MAX - 1), None)))
+
+    assert is_cut(longer.raw)
+    assert not is_cut(shorter.raw)
+    assert not is_cut(10**TEXT_CHARACTERS_MAX)
 
 
 @pytest.mark.parametrize(

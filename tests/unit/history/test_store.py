@@ -193,3 +193,15 @@ async def test_the_past_of_a_removed_device_goes_and_that_of_others_stays(databa
     assert await history.timeline("dev-1", None, 50) == []
     assert len(await history.last_values("dev-2")) == len(await history.timeline("dev-2", None, 50)) == 1
     assert await count(database, readings) == 1
+
+
+async def test_devices_are_found_by_what_they_said_among_those_that_count(database: Database, history: History) -> None:
+    said = {"dev-0": "TM-20", "dev-1": "tm-2", "dev-2": "TM-21", "dev-3": "TM-2", "dev-4": "XTM-2", "dev-5": "TM-22"}
+    await keep(database, *(sample(0, text, device=device, path="/3/0/2") for device, text in said.items()))
+    await keep(database, sample(0, "TM-2", device="dev-6", path="/3/0/3"))
+    columns = store.last_values.c
+    among = select(columns.device_id).where(columns.device_id.not_in(["dev-0", "dev-3"])).distinct()
+
+    found = await history.devices_with("/3/0/2", "Tm-2", among, 2)
+
+    assert list(found.items()) == [("dev-1", "tm-2"), ("dev-2", "TM-21")]

@@ -1261,6 +1261,8 @@ export interface components {
         /**
          * CommandShown
          * @description Something asked of a device that has not answered yet, or how it ended.
+         *
+         *     `paths` are those of a composite, whose own path is `/`.
          */
         CommandShown: {
             /** By */
@@ -1279,6 +1281,8 @@ export interface components {
             operation: string;
             /** Path */
             path: string;
+            /** Paths */
+            paths: string[];
             /** State */
             state: string;
             value: components["schemas"]["JsonValue"];
@@ -2058,12 +2062,16 @@ export interface components {
         /**
          * ResourceShown
          * @description `has_own_clock`: `at` is by the device's clock. Whole numbers beyond 2^53 are text.
+         *
+         *     `is_cut`: the value is only the beginning of what the device has.
          */
         ResourceShown: {
             /** At */
             at: string | null;
             /** Has Own Clock */
             has_own_clock: boolean;
+            /** Is Cut */
+            is_cut: boolean;
             /** Is Executable */
             is_executable: boolean;
             /** Is Mandatory */

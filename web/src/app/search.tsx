@@ -1,7 +1,7 @@
 /** One field finds all: devices, farms, enclosures, alerts. Opened by `/`; arrows choose, Enter goes there. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type KeyboardEvent, useDeferredValue, useId, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useState } from "react";
 import { type Shown, why } from "../api/client";
 import { searchQuery } from "../api/queries";
 import { Dialog } from "../ui/dialog";
@@ -19,15 +19,23 @@ const GROUPS: Record<Group["kind"], { title: string; icon: IconName }> = {
   alert: { title: "Alerts", icon: "alerts" },
 };
 
+/** Longer than between two letters of somebody who types, shorter than anybody waits. */
+const PAUSE_MS = 200;
+
 export function Search({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const list = useId();
   const go = useGo(onClose);
-  // What is asked follows the typing when there is time; what was found stays until then.
-  const sought = useDeferredValue(text.trim());
+  // One question when the typing pauses, not one for each letter; what was found stays until then.
+  const typed = text.trim();
+  const [sought, setSought] = useState("");
+  useEffect(() => {
+    const pause = setTimeout(() => setSought(typed), PAUSE_MS);
+    return () => clearTimeout(pause);
+  }, [typed]);
   const query = useQuery(searchQuery(sought));
-  const groups = sought === "" ? [] : (query.data?.groups ?? []);
+  const groups = typed === "" || sought === "" ? [] : (query.data?.groups ?? []);
   const items: Item[] = groups.flatMap(({ kind, items }) => items.map((item) => ({ kind, ...item })));
   const chosen = items[Math.min(at, items.length - 1)];
   const onKeyDown = (event: KeyboardEvent) => {
@@ -36,7 +44,9 @@ export function Search({ onClose }: { onClose: () => void }) {
       event.preventDefault();
       setAt((Math.min(at, items.length - 1) + step + items.length) % items.length);
     }
-    if (event.key === "Enter" && chosen && !query.isPlaceholderData) go(chosen);
+    if (event.key !== "Enter") return;
+    if (sought !== typed) setSought(typed);
+    else if (chosen && !query.isPlaceholderData) go(chosen);
   };
   return (
     <Dialog title="Search" onClose={onClose}>
@@ -60,8 +70,12 @@ export function Search({ onClose }: { onClose: () => void }) {
         onKeyDown={onKeyDown}
       />
       <p role="status" className="small muted">
-        {sought === "" && "Devices, farms, enclosures and open alerts."}
-        {query.isSuccess && sought !== "" && items.length === 0 && `Nothing is called “${sought}” here.`}
+        {(typed === "" || sought === "") && "Devices, farms, enclosures and open alerts."}
+        {query.isSuccess &&
+          typed !== "" &&
+          sought !== "" &&
+          items.length === 0 &&
+          `Nothing is called “${sought}” here.`}
         {items.length > 0 && <span className="sr">{items.length} found</span>}
       </p>
       {query.isError && (

@@ -35,11 +35,15 @@ class RegistrationShown(BaseModel):
 
 
 class CommandShown(BaseModel):
-    """Something asked of a device that has not answered yet, or how it ended."""
+    """Something asked of a device that has not answered yet, or how it ended.
+
+    `paths` are those of a composite, whose own path is `/`.
+    """
 
     id: str
     operation: str
     path: str
+    paths: list[str]
     state: str
     by: str
     code: str
@@ -175,6 +179,7 @@ def command_shown(command: heard.Command) -> CommandShown:
         id=command.id,
         operation=command.operation,
         path=command.path,
+        paths=command.paths,
         state=command.state,
         by=command.by,
         code=command.code,

@@ -10,7 +10,10 @@ from shoal.bff.screens.exact import exact
 
 
 class ResourceShown(BaseModel):
-    """`has_own_clock`: `at` is by the device's clock. Whole numbers beyond 2^53 are text."""
+    """`has_own_clock`: `at` is by the device's clock. Whole numbers beyond 2^53 are text.
+
+    `is_cut`: the value is only the beginning of what the device has.
+    """
 
     path: str
     name: str
@@ -23,6 +26,7 @@ class ResourceShown(BaseModel):
     units: str
     range: str
     value: JsonValue
+    is_cut: bool
     at: datetime | None
     has_own_clock: bool
     is_observed: bool
@@ -156,6 +160,7 @@ def _resource(said: heard.Resource) -> ResourceShown:
         units=said.units,
         range=said.range,
         value=exact(said.value),
+        is_cut=said.is_cut,
         at=said.at,
         has_own_clock=said.clock == "device",
         is_observed=said.observed,

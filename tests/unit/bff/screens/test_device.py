@@ -105,3 +105,10 @@ def test_a_command_that_waits_says_what_it_is_and_until_when() -> None:
         "Kari Moe",
         NOW,
     )
+
+
+def test_a_composite_that_waits_names_its_paths() -> None:
+    said = {"id": "cmd-1", "operation": "read_composite", "path": "/", "paths": ["/3/0/9", "/3303/0"]}
+    screen = device.device_screen(NOW, heard.Device.model_validate({"id": "dev-1", "waiting": [said]}), [], [], None)
+
+    assert [(one.path, one.paths) for one in screen.waiting] == [("/", ["/3/0/9", "/3303/0"])]

@@ -48,6 +48,14 @@ def test_what_a_browser_would_round_is_text() -> None:
     assert several.value == {"0": "-1152921504606846976", "1": 7}
 
 
+def test_a_value_that_was_cut_is_shown_as_cut() -> None:
+    rows: list[dict[str, object]] = [{"path": "/3/0/0", "value": "x", "is_cut": True}, {"path": "/3/0/1", "value": "x"}]
+
+    screen = objects.objects_screen(NOW, [tree(*rows)], [])
+
+    assert [one.is_cut for one in screen.objects[0].instances[0].resources] == [True, False]
+
+
 def test_an_instance_is_made_of_what_can_be_written_and_of_what_must_be_there() -> None:
     said = heard.Object.model_validate(
         {

@@ -1,4 +1,5 @@
 /** The state as a sentence: what, since when, why, how we know, what comes next. */
+import { Fragment } from "react";
 import { useCancelCommand } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
 import { Ahead, Span, Time } from "../../ui/age";
@@ -7,7 +8,7 @@ import { useNow } from "../../ui/clock";
 import { Evidence } from "../../ui/evidence";
 import { useFreshness } from "../../ui/freshness";
 import { Pill, StatusIcon } from "../../ui/status";
-import { capital, moment, until } from "../../ui/words";
+import { capital, moment, plural, until } from "../../ui/words";
 import css from "./device.module.css";
 import { valueText } from "./value";
 
@@ -118,19 +119,54 @@ function Next({ screen }: { screen: Screen }) {
 }
 
 /** The words of the protocol that people do not use. */
-const ASKED: Record<string, string> = { write_partial: "write", write_attributes: "set when it reports" };
+const ASKED: Record<string, string> = {
+  write_partial: "write",
+  write_attributes: "set when it reports",
+  observe: "report by itself",
+  cancel_observation: "report no more",
+  read_composite: "read at once",
+  write_composite: "write at once",
+  observe_composite: "report together",
+  cancel_observation_composite: "report no more",
+};
 const PLAIN = { type: "", range: "", units: "" };
+/** As many as a line has room for. */
+const PATHS_SHOWN = 3;
 
-function Waiting({ command, device }: { command: Shown["CommandShown"]; device: string }) {
+type Command = Shown["CommandShown"];
+
+/** Where, and what is written there: of a composite path by path. */
+function About({ command: { operation, path, paths, value } }: { command: Command }) {
+  const about = paths.length > 0 ? paths : [path];
+  const values = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  const more = about.length - PATHS_SHOWN;
+  return (
+    <>
+      {about.slice(0, PATHS_SHOWN).map((each, at) => {
+        const written = paths.length > 0 ? values[each] : value;
+        return (
+          <Fragment key={each}>
+            {at > 0 && ", "}
+            <code>{each}</code>
+            {operation.startsWith("write") && written != null && <> = {valueText(written, PLAIN)}</>}
+          </Fragment>
+        );
+      })}
+      {more > 0 && ` and ${plural(more, "more path", "more paths")}`}
+    </>
+  );
+}
+
+export function Waiting({ command, device }: { command: Command; device: string }) {
   const cancel = useCancelCommand(device);
   const now = useNow(60_000);
+  const asked = ASKED[command.operation] ?? command.operation;
   return (
     <li>
       <p>
         <b>Waiting for wake-up</b>{" "}
         <span className="muted">
-          {ASKED[command.operation] ?? command.operation} <code>{command.path}</code>
-          {command.value !== null && command.operation.startsWith("write") && <> = {valueText(command.value, PLAIN)}</>}
+          {asked} <About command={command} />
           {command.by && ` by ${command.by}`}
           {command.expires_at && `, expires ${until(new Date(command.expires_at), now)}`}
           {cancel.isError && <span role="alert"> Not cancelled {why(cancel.error)}</span>}
@@ -140,7 +176,7 @@ function Waiting({ command, device }: { command: Shown["CommandShown"]; device: 
         Cancel
         <span className="sr">
           {" "}
-          {command.operation} {command.path}
+          {asked} {command.paths.length > 0 ? command.paths.join(", ") : command.path}
         </span>
       </Button>
     </li>

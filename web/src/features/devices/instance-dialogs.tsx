@@ -7,14 +7,15 @@ import { Dialog, DialogActions } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { plural } from "../../ui/words";
 import css from "./objects.module.css";
-import { type TreeObject, useTree } from "./tree";
+import { type TreeObject, useTree, wholeOf } from "./tree";
 import { check, type Sent } from "./value";
 import { ValueField } from "./value-field";
 
 type Sending = { onSend: (asked: Asked) => void; onClose: () => void };
 
-export function CreateDialog({ object, onSend, onClose }: Sending & { object: TreeObject }) {
-  const { name } = useTree();
+export function CreateDialog({ object: shown, onSend, onClose }: Sending & { object: TreeObject }) {
+  const { name, objects } = useTree();
+  const object = wholeOf(objects, shown);
   const [number, setNumber] = useState("");
   const [texts, setTexts] = useState<Record<string, string>>({});
   const [wrong, setWrong] = useState<Record<string, string>>({});
@@ -30,7 +31,8 @@ export function CreateDialog({ object, onSend, onClose }: Sending & { object: Tr
       <form onSubmit={submit} className={css.form} noValidate>
         <p className="small muted">
           An instance of <code>{object.path}</code> on {name}. What stays empty is left to the device.
-          {!object.is_known && " Nothing defines this object: fill its values afterwards."}
+          {!object.is_known &&
+            " Nothing defines this object: its values can be read here, and written once Shoal is given its definition."}
         </p>
         <TextField
           label="Number"
@@ -92,11 +94,12 @@ type Instance = Shown["InstanceShown"];
 
 export function DeleteDialog({
   object,
-  instance,
+  instance: shown,
   onSend,
   onClose,
 }: Sending & { object: TreeObject; instance: Instance }) {
-  const { name } = useTree();
+  const { name, objects } = useTree();
+  const instance = wholeOf(objects, object).instances.find(({ path }) => path === shown.path) ?? shown;
   const known = instance.resources.filter((resource) => resource.value !== null);
   const reported = instance.resources.filter((resource) => resource.is_observed);
   const deed = `Delete ${object.name} ${instance.path}`;

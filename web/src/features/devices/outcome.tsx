@@ -8,6 +8,7 @@ import { Age, Ahead } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { plural, quantity } from "../../ui/words";
 import css from "./objects.module.css";
+import { SaveBytes } from "./save-bytes";
 import { useTree } from "./tree";
 import { type Shape, valueText } from "./value";
 
@@ -84,8 +85,16 @@ export function Outcome({
         </>
       )}
       {typeof outcome.trip_ms === "number" && `, after ${quantity(Math.round(outcome.trip_ms), "ms")}`}
+      <SaveRead asked={asked} value={outcome.value} shape={shape} />
     </p>
   );
+}
+
+/** What a device answered is whole, however much of it is kept. */
+function SaveRead({ asked, value, shape }: { asked: Asked; value: unknown; shape: Shape }) {
+  return asked.operation === "read" && shape.type === "opaque" ? (
+    <SaveBytes value={value} path={asked.path} name={`what was read of ${asked.path}`} />
+  ) : null;
 }
 
 function doneText(asked: Asked, value: unknown, path: string, shape: Shape, name: string): string {
@@ -138,6 +147,7 @@ function WaitingFor({
       return (
         <p className={css.done}>
           {name} woke: {doneText(asked, data.value, asked.path, shape, name)}.
+          <SaveRead asked={asked} value={data.value} shape={shape} />
         </p>
       );
     case "refused":

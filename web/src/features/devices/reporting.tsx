@@ -66,6 +66,7 @@ export function ReportingNote({ observation, units }: { observation: Observation
 }
 
 type Mode = "profile" | "on" | "off";
+type Texts = Record<string, string>;
 
 export function ReportingDialog({
   about,
@@ -86,13 +87,16 @@ export function ReportingDialog({
   const onDevice = textsOf(found[path] ?? {});
   const textsFor = (chosen: Mode) =>
     chosen === "profile" && !byProfile ? onDevice : observation?.is_wanted ? textsOf(observation.attributes) : {};
-  const [texts, setTexts] = useState(() => textsFor(mode));
-  const [wrong, setWrong] = useState<Record<string, string>>({});
+  // What was typed, over what the form showed then: what is found meanwhile fills the form only while nobody typed.
+  const [typed, setTyped] = useState<{ texts: Texts; began: Texts } | null>(null);
+  const began = typed?.began ?? textsFor(mode);
+  const texts = typed?.texts ?? began;
+  const [wrong, setWrong] = useState<Texts>({});
   const observe = useObserve(device);
   const ask = useAskDevice(device);
   const choose = (chosen: Mode) => {
     setMode(chosen);
-    setTexts(textsFor(chosen));
+    setTyped(null);
     setWrong({});
   };
   const submit = async (event: FormEvent) => {
@@ -111,7 +115,7 @@ export function ReportingDialog({
     });
     // What no observation of ours carries is written by itself.
     const isFree = mode === "profile" && !byProfile && !isSaid;
-    const changed = isFree ? difference(attributesOf(onDevice, fields), parsed.attributes) : {};
+    const changed = isFree ? difference(attributesOf(began, fields), parsed.attributes) : {};
     if (Object.keys(changed).length === 0) onClose();
     else ask.mutate({ operation: "attributes", path, attributes: changed });
   };
@@ -133,7 +137,14 @@ export function ReportingDialog({
           <p className="small muted">Its profile says when. Choose “yes, on this device” to say something else here.</p>
         )}
         {(mode === "on" || (mode === "profile" && !byProfile && !isSaid)) && (
-          <Form fields={fields} texts={texts} wrong={wrong} units={units} onTexts={setTexts} mode={mode} />
+          <Form
+            fields={fields}
+            texts={texts}
+            wrong={wrong}
+            units={units}
+            onTexts={(changed) => setTyped({ texts: changed, began })}
+            mode={mode}
+          />
         )}
         <OnDevice path={path} units={units} />
         {observe.isError && (
@@ -153,7 +164,7 @@ export function ReportingDialog({
   );
 }
 
-function attributesOf(texts: Record<string, string>, fields: ReturnType<typeof attributesFor>): Attributes {
+function attributesOf(texts: Texts, fields: ReturnType<typeof attributesFor>): Attributes {
   const parsed = parse(texts, fields);
   return "attributes" in parsed ? parsed.attributes : {};
 }
@@ -189,11 +200,11 @@ function Form({
   onTexts,
 }: {
   fields: ReturnType<typeof attributesFor>;
-  texts: Record<string, string>;
-  wrong: Record<string, string>;
+  texts: Texts;
+  wrong: Texts;
   units: string;
   mode: Mode;
-  onTexts: (texts: Record<string, string>) => void;
+  onTexts: (texts: Texts) => void;
 }) {
   const isSet = fields.some(({ name }) => texts[name]);
   const isMoreSet = fields.some(({ name, isUsual }) => !isUsual && (texts[name] || wrong[name]));

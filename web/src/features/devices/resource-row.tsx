@@ -9,8 +9,9 @@ import { ExecuteDialog } from "./execute-dialog";
 import css from "./objects.module.css";
 import { Outcome, Refused } from "./outcome";
 import { pendingText, ReportingDialog, ReportingNote } from "./reporting";
+import { SaveBytes } from "./save-bytes";
 import { isMissing, type Observation, type Resource, useTree } from "./tree";
-import { fromBase64, typeWord, valueText } from "./value";
+import { beginText, cutText, typeWord, valueText } from "./value";
 import { WriteDialog } from "./write-dialog";
 
 type Props = { resource: Resource; observation: Observation | undefined };
@@ -34,7 +35,7 @@ export const ResourceRow = memo(function ResourceRow({ resource, observation }: 
         {observation && <ReportingNote observation={observation} units={resource.units} />}
         {!observation && resource.is_observed && <span className={css.observed}>reports with its instance</span>}
       </div>
-      <Value resource={resource} />
+      <Value resource={resource} isBusy={ask.isPending} onRead={() => send({ operation: "read", path })} />
       <span className={css.age}>
         {resource.at && resource.value !== null && <Age at={resource.at} />}
         {resource.has_own_clock && resource.value !== null && (
@@ -115,34 +116,35 @@ function Acts({
   );
 }
 
-function Value({ resource }: { resource: Resource }) {
-  const { found } = useTree();
-  const { value } = resource;
+type ValueProps = { resource: Resource; isBusy: boolean; onRead: () => void };
+
+function Value({ resource, isBusy, onRead }: ValueProps) {
+  const { found, canAct } = useTree();
+  const { value, is_cut } = resource;
+  const whole = is_cut && canAct && (
+    <Button look="mini" isBusy={isBusy} onClick={onRead}>
+      Read the whole<span className="sr"> of {resource.name}</span>
+    </Button>
+  );
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
   if (isMap) {
     return (
       <ul className={css.value} aria-label={`Instances of ${resource.name}`} data-quantity={resource.name}>
         {Object.entries(value).map(([id, each]) => (
           <li key={id}>
-            <span className="muted">{id}:</span> {valueText(each, resource)}
+            <span className="muted">{id}:</span> {is_cut ? beginText(each, resource) : valueText(each, resource)}
           </li>
         ))}
+        {is_cut && <li className="muted">only the beginning of what is long (cut) {whole}</li>}
       </ul>
     );
   }
-  const text = valueText(value, resource);
-  const data = resource.type === "opaque" && typeof value === "string" ? fromBase64(value) : null;
+  const text = is_cut ? cutText(value, resource) : valueText(value, resource);
   return (
     <span className={css.value} data-quantity={text ? resource.name : undefined}>
       {text || <span className="muted">{nothingText(resource, found)}</span>}
-      {data && data.length > 0 && (
-        <>
-          {" "}
-          <Button look="mini" onClick={() => save(data, `${resource.path.slice(1).replaceAll("/", "-")}.bin`)}>
-            Save<span className="sr"> {resource.name} as a file</span>
-          </Button>
-        </>
-      )}
+      {whole && <> {whole}</>}
+      {resource.type === "opaque" && !is_cut && <SaveBytes value={value} path={resource.path} name={resource.name} />}
     </span>
   );
 }
@@ -151,13 +153,4 @@ function Value({ resource }: { resource: Resource }) {
 function nothingText({ path, is_readable }: Resource, found: Found): string {
   if (isMissing(found, path)) return "not on this device";
   return is_readable ? "not read yet" : "";
-}
-
-function save(data: Uint8Array<ArrayBuffer>, name: string): void {
-  const address = URL.createObjectURL(new Blob([data]));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(address);
 }

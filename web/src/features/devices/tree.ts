@@ -36,6 +36,11 @@ export function nameAt(objects: TreeObject[], path: string): string {
   return "";
 }
 
+/** All of an object that the page may show in part, while it is filtered. */
+export function wholeOf(objects: TreeObject[], object: TreeObject): TreeObject {
+  return objects.find((each) => each.path === object.path) ?? object;
+}
+
 /** Whether the device was asked what an instance has, and did not name this resource. */
 export function isMissing(found: Found, path: string): boolean {
   if (found[path] !== undefined) return false;

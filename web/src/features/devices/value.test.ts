@@ -8,6 +8,7 @@ describe("what somebody typed", () => {
     expect(check(" 600 ", shape("integer", "1..86400"))).toEqual({ value: 600 });
     expect(check("8,5", shape("float"))).toEqual({ value: 8.5 });
     expect(check("true", shape("boolean"))).toEqual({ value: true });
+    expect(check("false", shape("boolean"))).toEqual({ value: false });
     expect(check(" as it is ", shape("string"))).toEqual({ value: " as it is " });
     expect(check("65535:65535", shape("objlnk"))).toEqual({ value: "65535:65535" });
     expect(check("01 02:ff", shape("opaque"))).toEqual({ value: "AQL/" });
@@ -22,8 +23,14 @@ describe("what somebody typed", () => {
     expect(check("3", shape("objlnk"))).toEqual({ wrong: "This takes object:instance, like 3:0." });
     expect(check("3:65536", shape("objlnk"))).toEqual({ wrong: "This takes object:instance, like 3:0." });
     expect(check("0f a", shape("opaque"))).toEqual({ wrong: "This takes bytes as pairs of 0 to 9 and a to f." });
+    expect(check("", shape("boolean"))).toEqual({ wrong: "Choose yes or no." });
+    expect(check("1", shape("boolean"))).toEqual({ wrong: "Choose yes or no." });
     expect(check("soon", shape("time"))).toEqual({ wrong: "This takes a date and a time." });
     expect(check("/3/0", shape("corelnk"))).toHaveProperty("wrong");
+  });
+
+  it("is yes or no where a definition counts them up, too", () => {
+    expect(choices(shape("boolean", "0: off 1: on"))).toBeNull();
   });
 
   it("keeps every digit of 64 bit, and no more than 64 bit", () => {

@@ -9,7 +9,7 @@ export type Checked = { value: Sent } | { wrong: string };
 
 /** OMA LwM2M Core 1.1, appendix C: an object link to nothing. */
 export const NO_LINK = "65535:65535";
-/** Text of a log is cut by our server, and so is the Base64 of bytes. */
+/** Bytes that a line shows of many. */
 const FEW_BYTES = 8;
 
 const wholeFormat = new Intl.NumberFormat("en-GB");
@@ -59,10 +59,25 @@ function timeText(value: unknown): string {
 
 function opaqueText(text: string): string {
   const data = fromBase64(text);
-  if (data === null) return "bytes, more than are kept: read it anew";
+  if (data === null) return "bytes that are not readable";
   if (data.length === 0) return "empty";
-  const begin = toHex(data.subarray(0, FEW_BYTES));
-  return `${bytesText(data.length)}: ${begin}${data.length > FEW_BYTES ? " …" : ""}`;
+  return `${bytesText(data.length)}: ${beginOf(data)}`;
+}
+
+function beginOf(data: Uint8Array): string {
+  return `${toHex(data.subarray(0, FEW_BYTES))}${data.length > FEW_BYTES ? " …" : ""}`;
+}
+
+/** A value that may be the beginning of a longer one: bytes are not counted. */
+export function beginText(value: unknown, shape: Shape): string {
+  const data = shape.type === "opaque" && typeof value === "string" ? fromBase64(value) : null;
+  return data ? beginOf(data) : valueText(value, shape);
+}
+
+/** A value of which the server kept only the beginning. */
+export function cutText(value: unknown, shape: Shape): string {
+  const begin = beginText(value, shape).replace(/ …$/, "");
+  return `beginning of ${shape.type === "opaque" ? "the bytes" : "the text"}: ${begin} … (cut)`;
 }
 
 function format(value: number): string {
@@ -89,7 +104,8 @@ export function check(text: string, shape: Shape): Checked {
     case "float":
       return checkFloat(trimmed, shape);
     case "boolean":
-      return { value: trimmed === "true" };
+      // Nothing chosen is no answer.
+      return trimmed === "true" || trimmed === "false" ? { value: trimmed === "true" } : { wrong: "Choose yes or no." };
     case "time": {
       const at = new Date(trimmed);
       return Number.isNaN(at.getTime())
@@ -183,8 +199,9 @@ export function lengths(range: string): { low: number; high: number } | number[]
 
 export type Choice = { value: string; label: string };
 
-/** What a range counts up: `0: off 1: on`, `5, 10, 15`, `ON;OFF`; null when it says something else. */
+/** What a range counts up: `0: off 1: on`, `5, 10, 15`, `ON;OFF`; null when it says something else, and of yes and no. */
 export function choices({ type, range }: Shape): Choice[] | null {
+  if (type === "boolean") return null;
   const named = [...range.matchAll(/(-?\d+)\s*[:=]\s*(.+?)(?=[\s,;]+-?\d+\s*[:=]|$)/g)];
   if (named.length > 1 && range.trim().startsWith(named[0]?.[0] ?? "\0") && type !== "string") {
     return named.map(([, value = "", label = ""]) => ({ value, label: label.trim() }));

@@ -1,9 +1,10 @@
 /** Writing a resource: one value, or those of its instances. Checked here, before a sleeping device could refuse it. */
 import { type FormEvent, useState } from "react";
-import type { Asked } from "../../api/actions";
+import { type Asked, useAskDevice } from "../../api/actions";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import css from "./objects.module.css";
+import { Said } from "./reporting";
 import { type Resource, useTree } from "./tree";
 import { check, editable, type Sent } from "./value";
 import { ValueField } from "./value-field";
@@ -14,7 +15,43 @@ type Props = { resource: Resource; onSend: (asked: Asked) => void; onClose: () =
 const ID_MAX = 65_534;
 
 export function WriteDialog(props: Props) {
-  return props.resource.is_multiple ? <WriteSeveral {...props} /> : <WriteOne {...props} />;
+  const { resource } = props;
+  // Of a cut value the form knows nothing until the device told the whole.
+  const [whole, setWhole] = useState<{ value: Resource["value"] } | null>(null);
+  if (resource.is_cut && !whole) {
+    return <ReadFirst resource={resource} onClose={props.onClose} onWhole={(value) => setWhole({ value })} />;
+  }
+  const known = { ...props, resource: { ...resource, ...whole } };
+  return resource.is_multiple ? <WriteSeveral {...known} /> : <WriteOne {...known} />;
+}
+
+type ReadFirstProps = { resource: Resource; onClose: () => void; onWhole: (value: Resource["value"]) => void };
+
+/** The beginning of a value, written back, would be the end of the rest. */
+function ReadFirst({ resource, onClose, onWhole }: ReadFirstProps) {
+  const { device, name } = useTree();
+  const ask = useAskDevice(device);
+  const read = () =>
+    ask.mutate(
+      { operation: "read", path: resource.path },
+      { onSuccess: (outcome) => outcome.state === "done" && onWhole(outcome.value) },
+    );
+  return (
+    <Dialog title={`Write ${resource.name}`} onClose={onClose}>
+      <div className={css.form}>
+        <About path={resource.path} />
+        <p>Only the beginning of what {name} holds there is kept here (cut). Read the whole to change a part of it.</p>
+        <Said ask={ask} />
+        <DialogActions>
+          <Button onClick={onClose}>Leave it</Button>
+          {!resource.is_multiple && <Button onClick={() => onWhole(null)}>Begin with nothing</Button>}
+          <Button look="primary" isBusy={ask.isPending} onClick={read}>
+            Read it from {name}
+          </Button>
+        </DialogActions>
+      </div>
+    </Dialog>
+  );
 }
 
 function About({ path }: { path: string }) {
