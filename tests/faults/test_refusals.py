@@ -80,7 +80,7 @@ async def test_garbage_leaves_nothing_behind(shoal: Product) -> None:
     assert after["peers"] - before["peers"] <= 1
     assert after["uploading"] == after["waiting"] == 0
     # It was counted, not passed over in silence.
-    counted = ("malformed", "hello_dropped", "unknown_connection_id", "unknown_address")
+    counted = ("refused_malformed", "hello_dropped", "unknown_connection_id", "unknown_address")
     assert sum(after[name] - before[name] for name in counted) > 1_000
 
 

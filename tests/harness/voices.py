@@ -95,7 +95,7 @@ class Voice:
         return ObservationChanged(**self._facts(at), path=path, state=state)
 
     def refused(self, at: datetime) -> RequestRefused:
-        return RequestRefused(**self._facts(at), operation="update", code="4.04", reason="unknown_registration")
+        return RequestRefused(**self._facts(at), operation="update", code="4.04", reason="registration_unknown")
 
     def intruded(self, at: datetime, *, count: int = 1, reason: str = "bad_key") -> SecurityEvent:
         return SecurityEvent(**self._facts(at), reason=reason, identity=self.endpoint, count=count)
