@@ -111,7 +111,7 @@ ALERT: dict[str, Any] = {
             "observation",
             "Reports /3/0/9 by other rules than ours: none",
         ),
-        (VOICE.refused(NOON), "refused", "We refused its update: unknown registration"),
+        (VOICE.refused(NOON), "refused", "We refused its update: registration unknown"),
         (VOICE.intruded(NOON, count=3), "security", "Not let in: bad key, 3 times"),
         (VOICE.intruded(NOON), "security", "Not let in: bad key"),
         (command("queued", by="Kari"), "command", "Write attributes /3303/0: queued by Kari"),
