@@ -4,6 +4,7 @@ Two engines for one file: a writer with a single connection, because SQLite has 
 fairer than its busy handler; and readers that never see half a transaction (write-ahead log).
 """
 
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -97,9 +98,8 @@ class SqliteEngine:
         await self.readers.dispose()
         await self.writers.dispose()
         if self._private is not None:
-            for child in self._private.iterdir():
-                child.unlink()
-            self._private.rmdir()
+            # A connection that a cancelled request let go may still be leaving its files there.
+            shutil.rmtree(self._private, ignore_errors=True)
             self._private = None
 
 
