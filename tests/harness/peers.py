@@ -7,13 +7,18 @@ import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "tests" / "interop" / "leshan"
 BUILT: Final = ROOT / ".build" / "leshan"
 # A JVM on a busy two-core machine, a DTLS handshake and a registration.
 PATIENCE_S: Final = 60
+
+# Who Leshan's client is where a test needs no more than one, and how it proves that.
+NAME: Final = "leshan-1"
+KEY: Final = bytes(range(16))
+SECURE: Final[dict[str, Any]] = {"identity": NAME, "key_hex": KEY.hex()}
 
 
 def build_leshan() -> Path:

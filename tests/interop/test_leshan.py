@@ -11,12 +11,10 @@ from shoal.lwm2m import Deregistered, Registered, Reported, Server
 from shoal.lwm2m.server import Observation, Refused, Security
 from tests.harness.listener import Listener, listening
 from tests.harness.nat import nat
-from tests.harness.peers import LeshanPeer, leshan
+from tests.harness.peers import KEY, NAME, LeshanPeer, leshan
 
 pytestmark = [pytest.mark.leshan, pytest.mark.timeout(300)]
 
-NAME: Final = "leshan-1"
-KEY: Final = bytes(range(16))
 TEMPERATURE: Final = "/3303/0/5700"
 
 

@@ -1,41 +1,18 @@
 """Eclipse Leshan's client and what the server asks of several paths at once; formats that one value can have; create
 and delete over `lwm2m.Server`."""
 
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from shoal.errors import DeviceFault
 from shoal.lwm2m import Reported, Server, Updated
-from tests.harness.listener import Listener, listening
-from tests.harness.peers import LeshanPeer, leshan
+from tests.harness.listener import Listener
+from tests.harness.peers import NAME, SECURE, LeshanPeer, leshan
 
 pytestmark = [pytest.mark.leshan, pytest.mark.timeout(300)]
 
-NAME: Final = "leshan-1"
-KEY: Final = bytes(range(16))
-SECURE: Final[dict[str, Any]] = {"identity": NAME, "key_hex": KEY.hex()}
 TEMPERATURE: Final = "/3303/0/5700"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with Server("coaps://127.0.0.1:0", credentials={NAME: KEY}) as running:
-        yield running
-
-
-@pytest.fixture
-async def listener(server: Server) -> AsyncIterator[Listener]:
-    async with listening(server) as made:
-        yield made
-
-
-@pytest.fixture
-async def peer(server: Server, listener: Listener) -> AsyncIterator[LeshanPeer]:
-    async with leshan(server.addresses[0], NAME, **SECURE) as client:
-        await client.says("registered")
-        yield client
 
 
 async def test_several_paths_of_any_level_are_read_with_one_request(peer: LeshanPeer, server: Server) -> None:

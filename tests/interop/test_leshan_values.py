@@ -1,20 +1,16 @@
 """Eclipse Leshan's client and OMA's test object (3442): every type of value in every format, and what can be done to it."""
 
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from shoal.errors import DeviceFault
 from shoal.lwm2m import Registered, Reported, Server
-from tests.harness.listener import Listener, listening
-from tests.harness.peers import LeshanPeer, leshan
+from tests.harness.listener import Listener
+from tests.harness.peers import NAME, SECURE, LeshanPeer, leshan
 
 pytestmark = [pytest.mark.leshan, pytest.mark.timeout(300)]
 
-NAME: Final = "leshan-1"
-KEY: Final = bytes(range(16))
-SECURE: Final[dict[str, Any]] = {"identity": NAME, "key_hex": KEY.hex()}
 
 # Resource, what it holds at first, what is written. Times are seconds, links object:instance.
 VALUES: Final = {
@@ -26,25 +22,6 @@ VALUES: Final = {
     "160": (None, 1_764_000_000),
     "170": ("3:0", "3442:0"),
 }
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with Server("coaps://127.0.0.1:0", credentials={NAME: KEY}) as running:
-        yield running
-
-
-@pytest.fixture
-async def listener(server: Server) -> AsyncIterator[Listener]:
-    async with listening(server) as made:
-        yield made
-
-
-@pytest.fixture
-async def peer(server: Server, listener: Listener) -> AsyncIterator[LeshanPeer]:
-    async with leshan(server.addresses[0], NAME, **SECURE) as client:
-        await client.says("registered")
-        yield client
 
 
 @pytest.mark.parametrize("content_format", ["TLV", "SENML_JSON", "SENML_CBOR"])
