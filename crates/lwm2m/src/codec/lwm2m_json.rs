@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use super::scalar::Scalar;
 use super::senml::Bases;
-use super::senml_json::{Numeral, Text, write_time};
+use super::senml_json::{Numeral, Text, write_bases, write_entry};
 use super::{Entry, RECORDS_MAX, Record, check_count};
 use crate::error::{DecodeError, Fault};
 use crate::object::Definitions;
@@ -191,27 +191,11 @@ impl<'a> Visitor<'a> for WrittenVisitor {
 /// Appends the object.
 pub(super) fn write(bases: &Bases, entries: &[Entry<'_>], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{");
-    if !bases.name.is_empty() {
-        out.extend_from_slice(b"\"bn\":\"");
-        out.extend_from_slice(&bases.name);
-        out.extend_from_slice(b"\",");
-    }
-    if let Some(time) = bases.time {
-        out.extend_from_slice(b"\"bt\":");
-        write_time(time, out);
-        out.push(b',');
-    }
+    write_bases(bases, out);
     out.extend_from_slice(b"\"e\":[");
     for (nth, entry) in entries.iter().enumerate() {
-        out.extend_from_slice(if nth == 0 { b"{\"n\":\"" } else { b",{\"n\":\"" });
-        bases.write_name(&entry.path, out);
-        out.extend_from_slice(b"\",");
-        write_value(&entry.value, out);
-        if let Some(time) = entry.time.filter(|_| bases.time.is_none()) {
-            out.extend_from_slice(b",\"t\":");
-            write_time(time, out);
-        }
-        out.push(b'}');
+        out.extend_from_slice(if nth == 0 { b"{" } else { b",{" });
+        write_entry(bases, entry, write_value, out);
     }
     out.extend_from_slice(b"]}");
 }

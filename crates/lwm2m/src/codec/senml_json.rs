@@ -210,27 +210,39 @@ pub(super) fn write(bases: &Bases, entries: &[Entry<'_>], out: &mut Vec<u8>) {
     out.push(b'[');
     for (nth, entry) in entries.iter().enumerate() {
         out.extend_from_slice(if nth == 0 { b"{" } else { b",{" });
-        if nth == 0 && !bases.name.is_empty() {
-            out.extend_from_slice(b"\"bn\":\"");
-            out.extend_from_slice(&bases.name);
-            out.extend_from_slice(b"\",");
+        if nth == 0 {
+            write_bases(bases, out);
         }
-        if let Some(time) = bases.time.filter(|_| nth == 0) {
-            out.extend_from_slice(b"\"bt\":");
-            write_time(time, out);
-            out.push(b',');
-        }
-        out.extend_from_slice(b"\"n\":\"");
-        bases.write_name(&entry.path, out);
-        out.extend_from_slice(b"\",");
-        write_value(&entry.value, out);
-        if let Some(time) = entry.time.filter(|_| bases.time.is_none()) {
-            out.extend_from_slice(b",\"t\":");
-            write_time(time, out);
-        }
-        out.push(b'}');
+        write_entry(bases, entry, write_value, out);
     }
     out.push(b']');
+}
+
+/// Appends what holds for all entries, each part with a comma behind it.
+pub(super) fn write_bases(bases: &Bases, out: &mut Vec<u8>) {
+    if !bases.name.is_empty() {
+        out.extend_from_slice(b"\"bn\":\"");
+        out.extend_from_slice(&bases.name);
+        out.extend_from_slice(b"\",");
+    }
+    if let Some(time) = bases.time {
+        out.extend_from_slice(b"\"bt\":");
+        write_time(time, out);
+        out.push(b',');
+    }
+}
+
+/// Appends name, value and time of an entry, and the brace that ends it. How a value is named differs between formats.
+pub(super) fn write_entry(bases: &Bases, entry: &Entry<'_>, write_value: fn(&Value, &mut Vec<u8>), out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"n\":\"");
+    bases.write_name(&entry.path, out);
+    out.extend_from_slice(b"\",");
+    write_value(&entry.value, out);
+    if let Some(time) = entry.time.filter(|_| bases.time.is_none()) {
+        out.extend_from_slice(b",\"t\":");
+        write_time(time, out);
+    }
+    out.push(b'}');
 }
 
 /// Appends records that ask: names without values.
@@ -265,7 +277,7 @@ fn write_value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn write_time(time: f64, out: &mut Vec<u8>) {
+fn write_time(time: f64, out: &mut Vec<u8>) {
     if time.fract() == 0.0 && time.abs() < 2f64.powi(53) {
         out.extend_from_slice(itoa::Buffer::new().format(time as i64).as_bytes());
     } else {
