@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from shoal.errors import DeviceFault, Unavailable
+from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.classes import Object, check, execute, resource, written
 from shoal.lwm2m.device import Begun, Device
 from shoal.lwm2m.owner import Refusal
@@ -233,8 +233,8 @@ class Firmware(Object, id=5):
             self._fail(Result.URI_INVALID if is_refused else Result.CONNECTION_LOST)
             return
         except Exception as error:
-            if isinstance(error, Unavailable) and scheme in _COAP:
-                return  # the device was stopped: it goes on when it starts
+            if isinstance(error, Unavailable | Rejected) and scheme in _COAP:
+                return  # the device was stopped, while it fetched or before it could: it goes on when it starts
             self._fail(Result.CONNECTION_LOST)
             raise
         self._begun = Begun()
