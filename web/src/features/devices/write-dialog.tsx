@@ -1,5 +1,5 @@
 /** Writing a resource: one value, or those of its instances. Checked here, before a sleeping device could refuse it. */
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { type Asked, useAskDevice } from "../../api/actions";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
@@ -63,31 +63,20 @@ function About({ path }: { path: string }) {
   );
 }
 
-function WriteOne({ resource, onSend, onClose }: Props) {
+type FormProps = { resource: Resource; onSubmit: () => void; onClose: () => void; children: ReactNode };
+
+/** What both ways to write have around their fields. */
+function WriteForm({ resource, onSubmit, onClose, children }: FormProps) {
   const { name } = useTree();
-  const [text, setText] = useState(() => editable(resource.value, resource.type));
-  const [wrong, setWrong] = useState<string | null>(null);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const checked = check(text, resource);
-    if ("wrong" in checked) setWrong(checked.wrong);
-    else onSend({ operation: "write", path: resource.path, value: checked.value });
+    onSubmit();
   };
   return (
     <Dialog title={`Write ${resource.name}`} onClose={onClose}>
       <form onSubmit={submit} className={css.form} noValidate>
         <About path={resource.path} />
-        <ValueField
-          label={resource.name}
-          shape={resource}
-          text={text}
-          wrong={wrong}
-          autoFocus
-          onText={(typed) => {
-            setText(typed);
-            setWrong(null);
-          }}
-        />
+        {children}
         <DialogActions>
           <Button onClick={onClose}>Leave it</Button>
           <Button look="primary" type="submit">
@@ -99,10 +88,34 @@ function WriteOne({ resource, onSend, onClose }: Props) {
   );
 }
 
+function WriteOne({ resource, onSend, onClose }: Props) {
+  const [text, setText] = useState(() => editable(resource.value, resource.type));
+  const [wrong, setWrong] = useState<string | null>(null);
+  const submit = () => {
+    const checked = check(text, resource);
+    if ("wrong" in checked) setWrong(checked.wrong);
+    else onSend({ operation: "write", path: resource.path, value: checked.value });
+  };
+  return (
+    <WriteForm resource={resource} onSubmit={submit} onClose={onClose}>
+      <ValueField
+        label={resource.name}
+        shape={resource}
+        text={text}
+        wrong={wrong}
+        autoFocus
+        onText={(typed) => {
+          setText(typed);
+          setWrong(null);
+        }}
+      />
+    </WriteForm>
+  );
+}
+
 type Line = { id: string; text: string; wrong: string | null };
 
 function WriteSeveral({ resource, onSend, onClose }: Props) {
-  const { name } = useTree();
   const before = valuesOf(resource);
   const [lines, setLines] = useState<Line[]>(() =>
     Object.entries(before).map(([id, value]) => ({ id, text: editable(value, resource.type), wrong: null })),
@@ -110,8 +123,7 @@ function WriteSeveral({ resource, onSend, onClose }: Props) {
   const removed = Object.keys(before).filter((id) => !lines.some((line) => line.id === id));
   const change = (id: string, text: string) =>
     setLines(lines.map((line) => (line.id === id ? { id, text, wrong: null } : line)));
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const submit = () => {
     const checked = lines.map((line) => ({ line, result: check(line.text, resource) }));
     if (checked.some(({ result }) => "wrong" in result)) {
       setLines(checked.map(({ line, result }) => ({ ...line, wrong: "wrong" in result ? result.wrong : null })));
@@ -126,38 +138,29 @@ function WriteSeveral({ resource, onSend, onClose }: Props) {
     else onSend({ operation: "write", path: resource.path, values: Object.fromEntries(changed), partial: true });
   };
   return (
-    <Dialog title={`Write ${resource.name}`} onClose={onClose}>
-      <form onSubmit={submit} className={css.form} noValidate>
-        <About path={resource.path} />
-        {lines.map((line) => (
-          <div key={line.id} className={css.line}>
-            <ValueField
-              label={`${resource.name} ${line.id}`}
-              shape={resource}
-              text={line.text}
-              wrong={line.wrong}
-              onText={(text) => change(line.id, text)}
-            />
-            <Button onClick={() => setLines(lines.filter((each) => each.id !== line.id))}>
-              Remove<span className="sr"> {line.id}</span>
-            </Button>
-          </div>
-        ))}
-        {lines.length === 0 && <p className="muted">It has no value, as far as we know.</p>}
-        <Add ids={lines.map((line) => line.id)} onAdd={(id) => setLines([...lines, { id, text: "", wrong: null }])} />
-        {removed.length > 0 && (
-          <p className="small muted" role="status">
-            All instances are written anew, without {removed.join(", ")}. One that we never read is lost, too.
-          </p>
-        )}
-        <DialogActions>
-          <Button onClick={onClose}>Leave it</Button>
-          <Button look="primary" type="submit">
-            Write to {name}
+    <WriteForm resource={resource} onSubmit={submit} onClose={onClose}>
+      {lines.map((line) => (
+        <div key={line.id} className={css.line}>
+          <ValueField
+            label={`${resource.name} ${line.id}`}
+            shape={resource}
+            text={line.text}
+            wrong={line.wrong}
+            onText={(text) => change(line.id, text)}
+          />
+          <Button onClick={() => setLines(lines.filter((each) => each.id !== line.id))}>
+            Remove<span className="sr"> {line.id}</span>
           </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+        </div>
+      ))}
+      {lines.length === 0 && <p className="muted">It has no value, as far as we know.</p>}
+      <Add ids={lines.map((line) => line.id)} onAdd={(id) => setLines([...lines, { id, text: "", wrong: null }])} />
+      {removed.length > 0 && (
+        <p className="small muted" role="status">
+          All instances are written anew, without {removed.join(", ")}. One that we never read is lost, too.
+        </p>
+      )}
+    </WriteForm>
   );
 }
 
