@@ -102,8 +102,8 @@ wheel: build ## one wheel in ./wheels that pip can install on its own
 
 .PHONY: fmt
 fmt: $(BUILD)/npm.stamp ## format everything
-	@$(BIN)/ruff format src tests bench && $(BIN)/ruff check --fix --quiet src tests bench
-	@cargo fmt --all
+	@$(BIN)/ruff format src tests bench fuzz && $(BIN)/ruff check --fix --quiet src tests bench fuzz
+	@cargo fmt --all && cargo fmt --manifest-path fuzz/Cargo.toml
 	@cd web && $(NPM) run --silent format
 
 .PHONY: check
@@ -121,6 +121,10 @@ test: build test-tools ## everything: installs what the tests need (Kafka, Lesha
 .PHONY: unit
 unit: $(BUILD)/core.stamp ## the fast tests: on every save
 	@$(BIN)/pytest -q tests/unit
+
+.PHONY: fuzz
+fuzz: $(BUILD)/python.stamp ## what strangers may send, made up by libFuzzer, under sanitizers (ARGS="--seconds 3600 living")
+	@$(BIN)/python fuzz/run.py $(ARGS)
 
 .PHONY: load
 load: $(BUILD)/core.stamp

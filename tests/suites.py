@@ -37,11 +37,12 @@ PYTEST = (str(BIN / "pytest"), "-q")
 CHECK = Suite(
     "check",
     (
-        (str(BIN / "ruff"), "format", "--check", "src", "tests", "bench"),
-        (str(BIN / "ruff"), "check", "src", "tests", "bench"),
+        (str(BIN / "ruff"), "format", "--check", "src", "tests", "bench", "fuzz"),
+        (str(BIN / "ruff"), "check", "src", "tests", "bench", "fuzz"),
         (str(BIN / "mypy"),),
         (str(BIN / "lint-imports"),),
         ("cargo", "fmt", "--all", "--check"),
+        ("cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"),
         ("cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"),
         (*PYTEST, "tests/test_tidy.py", "tests/test_conformance.py"),
     ),
@@ -51,6 +52,8 @@ RUST = Suite(
     (("cargo", "test", "--locked", "--workspace", "--exclude", "shoal-python"),),
     counts=r"(\d+) passed; 0 failed",
 )
+# The counts are those of the tests under sanitizers; a search that finds something ends the suite.
+FUZZ = Suite("fuzz", ((str(BIN / "python"), "fuzz/run.py", "--seconds", "20"),), counts=r"(\d+) passed; 0 failed")
 # Apart, so that the lanes end together: every test of the API has a whole installation behind it.
 API = Suite("api", ((*PYTEST, "tests/unit/api"),))
 UNIT = Suite("unit", ((*PYTEST, "tests/unit", "--ignore", "tests/unit/api"),))
@@ -86,7 +89,7 @@ WEB = Suite(
 BROWSER = Suite("browser", (("npm", "run", "--silent", "e2e"),), folder=ROOT / "web")
 
 # The longest first, so that the lanes end together.
-SUITES = (BROWSER, RUST, STORIES, FAULTS, UNIT, CHECK, API, POSTGRES, INTEROP, KAFKA, WEB, PROPERTY)
+SUITES = (BROWSER, RUST, STORIES, FAULTS, UNIT, CHECK, FUZZ, API, POSTGRES, INTEROP, KAFKA, WEB, PROPERTY)
 
 # Commands the suites need, with the Debian package that brings each.
 PACKAGES = (
