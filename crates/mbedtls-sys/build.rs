@@ -54,6 +54,10 @@ const LIBRARY_FILES: [&str; 35] = [
     "x509_crt.c",
 ];
 
+/// Our own files. What is included by others comes with `csrc`.
+const SHIM_FILES: [&str; 6] =
+    ["shoal_curves.c", "shoal_dtls.c", "shoal_p256.c", "shoal_stock_ecdsa.c", "shoal_x509.c", "sha256_x86.c"];
+
 fn main() {
     // Named one by one: without these lines Cargo would run this script, and the C compiler, after every change.
     println!("cargo:rerun-if-env-changed=SHOAL_MBEDTLS_DIR");
@@ -67,7 +71,8 @@ fn main() {
     library.files(LIBRARY_FILES.map(|file| source.join("library").join(file))).warnings(false);
     let objects = library.compile_intermediates();
     let mut shim = compiler(&source);
-    shim.files(["csrc/shoal_dtls.c", "csrc/shoal_x509.c", "csrc/sha256_x86.c"])
+    shim.files(SHIM_FILES.map(|file| Path::new("csrc").join(file)))
+        .include(variable("DEP_AWS_LC_0_47_0_INCLUDE"))
         .objects(objects)
         .flag_if_supported("-Wextra")
         .compile("shoalmbedtls");

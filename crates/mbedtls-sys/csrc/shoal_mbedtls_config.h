@@ -42,6 +42,10 @@
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
 #define MBEDTLS_ECDH_C
 #define MBEDTLS_ECDSA_C
+#define MBEDTLS_ECDH_GEN_PUBLIC_ALT /* these four: shoal_p256.c */
+#define MBEDTLS_ECDH_COMPUTE_SHARED_ALT
+#define MBEDTLS_ECDSA_SIGN_ALT
+#define MBEDTLS_ECDSA_VERIFY_ALT
 
 /* Certificates, in DER. The validity dates are checked by the shim, against
  * the time of the caller; the anchors of trust are asked for by name. A session

@@ -2,6 +2,8 @@
 //!
 //! Only `crates/dtls` uses them. The numbers are Mbed TLS's own error codes.
 
+// Nothing of it is called from Rust: csrc/shoal_p256.c needs it to be linked.
+use aws_lc_sys as _;
 use std::ffi::{c_char, c_int, c_void};
 
 /// Room the shim has for a pre-shared key.
