@@ -93,6 +93,7 @@ fn configure(options: &ServerOptions, own: Option<&OwnCertificate>) -> Result<Co
         role: Role::Server,
         own,
         suites: &Suite::ALL,
+        versions: None,
         cid_bytes: CONNECTION_ID_BYTES,
         handshake_timeout_ms: options.handshake_timeout_ms,
         mtu: options.mtu,
