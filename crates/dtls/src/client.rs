@@ -85,6 +85,7 @@ impl Client {
             own,
             suites: &suites,
             versions: None,
+            has_exchange: true,
             cid_bytes,
             handshake_timeout_ms: options.handshake_timeout_ms,
             mtu: options.mtu,

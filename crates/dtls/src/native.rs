@@ -36,6 +36,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) suites: &'a [Suite],
     /// TLS over a stream in these versions; DTLS, if nothing is said.
     pub(crate) versions: Option<(TlsVersion, TlsVersion)>,
+    pub(crate) has_exchange: bool,
     pub(crate) cid_bytes: usize,
     pub(crate) handshake_timeout_ms: (u32, u32),
     pub(crate) mtu: u16,
@@ -73,6 +74,7 @@ impl Configuration {
             is_stream: setup.versions.is_some().into(),
             version_min: setup.versions.map_or(0, |(oldest, _)| oldest.code()),
             version_max: setup.versions.map_or(0, |(_, newest)| newest.code()),
+            is_without_exchange: (!setup.has_exchange).into(),
             cid_bytes: setup.cid_bytes,
             timeout_first_ms: setup.handshake_timeout_ms.0,
             timeout_last_ms: setup.handshake_timeout_ms.1,

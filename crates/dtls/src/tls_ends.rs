@@ -79,7 +79,7 @@ impl TlsServer {
 fn configure_server(options: &TlsServerOptions, own: Option<&OwnCertificate>) -> Result<Configuration, SetupError> {
     own.map_or(Ok(()), OwnCertificate::check)?;
     let suites: Vec<Suite> = Suite::TLS13.into_iter().chain(Suite::ALL).collect();
-    configure(Role::Server, own, &suites, (TlsVersion::Tls12, TlsVersion::Tls13), &options.seed)
+    configure(Role::Server, own, &suites, (TlsVersion::Tls12, TlsVersion::Tls13), true, &options.seed)
 }
 
 /// How a client speaks TLS.
@@ -87,6 +87,9 @@ fn configure_server(options: &TlsServerOptions, own: Option<&OwnCertificate>) ->
 pub struct TlsClientOptions {
     /// The oldest and the newest version it speaks.
     pub versions: (TlsVersion, TlsVersion),
+    /// Joins a key exchange to a pre-shared key in TLS 1.3 (psk_dhe_ke rather than psk_ke, RFC 8446 §4.2.9): without it,
+    /// who learns the key can read what was recorded before.
+    pub has_exchange: bool,
     /// Offered in this order, as far as they suit the versions and what the client has: a key or a certificate.
     pub suites: Vec<Suite>,
     /// How long a handshake may take in all.
@@ -99,6 +102,7 @@ impl Default for TlsClientOptions {
     fn default() -> Self {
         Self {
             versions: (TlsVersion::Tls12, TlsVersion::Tls13),
+            has_exchange: true,
             suites: Suite::TLS13.into_iter().chain(Suite::ALL).collect(),
             handshake_wait_ms: 60_000,
             seed: [0; 32],
@@ -140,7 +144,8 @@ impl TlsClient {
         if options.versions.0 > options.versions.1 {
             return Err(SetupError::Option { name: "versions" });
         }
-        let configuration = configure(role, own, &suites, options.versions, &options.seed)?;
+        let has_exchange = options.has_exchange || own.is_some();
+        let configuration = configure(role, own, &suites, options.versions, has_exchange, &options.seed)?;
         Ok(Self { configuration: Arc::new(configuration), handshake_wait_ms: options.handshake_wait_ms })
     }
 
@@ -158,6 +163,7 @@ fn configure(
     own: Option<&OwnCertificate>,
     suites: &[Suite],
     versions: (TlsVersion, TlsVersion),
+    has_exchange: bool,
     seed: &[u8; 32],
 ) -> Result<Configuration, SetupError> {
     let setup = Setup {
@@ -165,6 +171,7 @@ fn configure(
         own,
         suites,
         versions: Some(versions),
+        has_exchange,
         // What follows is of DTLS alone; the bounds of its timer must hold all the same.
         cid_bytes: 0,
         handshake_timeout_ms: (1, 1),

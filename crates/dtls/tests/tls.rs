@@ -6,8 +6,8 @@
 mod world;
 
 use dtls::{
-    CertificateRefused, NoKeys, OwnCertificate, Progress, SessionError, Suite, Tls, TlsClient, TlsClientOptions,
-    TlsServer, TlsServerOptions, TlsVersion, Trust, TrustAnchors,
+    CertificateRefused, NoKeys, Progress, SessionError, Suite, Tls, TlsClient, TlsClientOptions, TlsServer,
+    TlsServerOptions, TlsVersion, Trust, TrustAnchors,
 };
 use proptest::prelude::*;
 use world::{IDENTITY, KEY, OneKeyAndTrust, anchors, certificate, key, year};
@@ -25,7 +25,6 @@ const UNKNOWN_CA: u8 = 48;
 const DECRYPT_ERROR: u8 = 51;
 const PROTOCOL_VERSION: u8 = 70;
 const UNKNOWN_PSK_IDENTITY: u8 = 115;
-const CERTIFICATE_REQUIRED: u8 = 116;
 
 const START_MS: u64 = 1_000_000;
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
@@ -204,6 +203,15 @@ fn every_suite_with_certificates_reaches_an_established_connection() {
             }
         }
     }
+}
+
+#[test]
+fn a_key_without_a_key_exchange_is_enough_for_whoever_wants_no_more() {
+    let options = TlsClientOptions { has_exchange: false, ..options(TlsVersion::Tls13) };
+    let (mut line, hello) = Line::new(&psk_client(IDENTITY, KEY, &options), true, usize::MAX);
+    line.carry(hello);
+    line.assert_talks();
+    assert_eq!(line.gateway.tls.identity(), Some(IDENTITY));
 }
 
 #[test]
@@ -477,15 +485,6 @@ fn a_peer_that_stops_in_the_middle_of_a_record_holds_no_more_than_it_sent() {
     assert!((3_000..8_192).contains(&line.gateway.tls.allocated()), "{}", line.gateway.tls.allocated());
     line.carry(up[3_000..].to_vec());
     assert_eq!(line.gateway.tls.allocated(), 0);
-}
-
-/// A client that was made for the test: what a device would say if it had no certificate.
-#[test]
-fn a_device_without_anything_to_show_is_refused() {
-    // Ours always has something; OpenSSL stands in for one that has not (tests/openssl_tls.rs).
-    let nothing = OwnCertificate { chain: Vec::new(), key: key(&[]) };
-    assert!(TlsClient::with_certificate(&nothing, None, &TlsClientOptions::default()).is_err());
-    assert_ne!(CERTIFICATE_REQUIRED, HANDSHAKE_FAILURE);
 }
 
 proptest! {

@@ -104,6 +104,7 @@ typedef struct {
     int is_stream;                  /* TLS; what is of DTLS alone is passed over */
     int version_min;                /* of TLS: 0x0303 or 0x0304 */
     int version_max;
+    int is_without_exchange;        /* clients with a key: psk_ke alone (RFC 8446, 4.2.9) */
     size_t cid_bytes;               /* of the ids in records we receive */
     uint32_t timeout_first_ms;
     uint32_t timeout_last_ms;

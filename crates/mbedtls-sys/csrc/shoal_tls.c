@@ -74,7 +74,9 @@ int shoal_configure_tls(shoal_config *config, const shoal_options *options)
     if (psa_crypto_init() != PSA_SUCCESS) {
         return MBEDTLS_ERR_SSL_HW_ACCEL_FAILED;
     }
-    if (options->own_count != 0) {
+    if (options->is_without_exchange) {
+        modes = MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK;
+    } else if (options->own_count != 0) {
         modes = options->is_server ? MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_ALL
                                    : MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL;
     }

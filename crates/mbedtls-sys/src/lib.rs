@@ -150,6 +150,7 @@ pub struct Options {
     pub is_stream: c_int,
     pub version_min: c_int,
     pub version_max: c_int,
+    pub is_without_exchange: c_int,
     pub cid_bytes: usize,
     pub timeout_first_ms: u32,
     pub timeout_last_ms: u32,
