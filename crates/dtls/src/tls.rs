@@ -17,6 +17,9 @@ const HEADER_BYTES: usize = 5;
 /// The content types that a record can have: change_cipher_spec, alert, handshake, application_data.
 const CONTENT_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
 
+/// The first byte of every version.
+const MAJOR_VERSION: u8 = 3;
+
 /// RFC 5246 §6.2.3: the longest record under protection, beside its header. TLS 1.3 has less.
 const CONTENT_BYTES_MAX: usize = (1 << 14) + 2_048;
 
@@ -100,10 +103,12 @@ impl Tls {
                     return Err(SessionError::HandshakeTooLong);
                 }
             }
-            let taken = self.take_record(Some(record.bytes()), keys, plaintext, out);
+            let taken = match record.bytes() {
+                bytes if is_beginning(bytes) => self.take_record(Some(bytes), keys, plaintext, out),
+                // The library finds the right words for it, once it has a header.
+                bytes => self.take_record(Some(&padded(bytes)), keys, plaintext, out).and(Err(sys::INVALID_RECORD)),
+            };
             match taken {
-                // The library would wait for the rest of what is no record.
-                Ok(()) if !is_header(record.bytes()) => return Err(self.fail(sys::INVALID_RECORD)),
                 Ok(()) => {}
                 Err(sys::CLOSE_NOTIFY) => {
                     self.phase = Phase::Over;
@@ -285,7 +290,7 @@ impl Record<'_> {
 }
 
 /// The first record of `waiting` and then `came`, and what came behind it; `None` if more has to come, and everything
-/// then stands in `unfinished`. What cannot be a record ends with its header.
+/// then stands in `unfinished`. What cannot be a record ends where that shows.
 fn next_record<'a>(mut waiting: Vec<u8>, came: &'a [u8], unfinished: &mut Vec<u8>) -> Option<(Record<'a>, &'a [u8])> {
     if waiting.is_empty()
         && let Some(length) = record_bytes(came)
@@ -310,19 +315,30 @@ fn next_record<'a>(mut waiting: Vec<u8>, came: &'a [u8], unfinished: &mut Vec<u8
     }
 }
 
-/// How long the record is that begins so, header and all; nothing before its header is there.
+/// How long the record is that begins so, header and all; nothing before that is known.
 fn record_bytes(bytes: &[u8]) -> Option<usize> {
+    if !is_beginning(bytes) {
+        return Some(bytes.len().min(HEADER_BYTES));
+    }
     let header = bytes.get(..HEADER_BYTES)?;
-    let content = usize::from(u16::from_be_bytes([header[3], header[4]]));
-    Some(if is_header(header) { HEADER_BYTES + content } else { HEADER_BYTES })
+    Some(HEADER_BYTES + usize::from(u16::from_be_bytes([header[3], header[4]])))
 }
 
-/// Whether this can be the beginning of a record.
-fn is_header(bytes: &[u8]) -> bool {
-    match bytes {
-        [kind, 3, _, high, low, ..] => {
-            CONTENT_TYPES.contains(kind) && usize::from(u16::from_be_bytes([*high, *low])) <= CONTENT_BYTES_MAX
-        }
-        _ => false,
-    }
+/// Whether a record can begin so, as far as it came.
+fn is_beginning(bytes: &[u8]) -> bool {
+    let is_length = |bytes: &[u8]| match bytes {
+        [_, _, _, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])) <= CONTENT_BYTES_MAX,
+        _ => true,
+    };
+    bytes.first().is_none_or(|kind| CONTENT_TYPES.contains(kind))
+        && bytes.get(1).is_none_or(|major| *major == MAJOR_VERSION)
+        && is_length(bytes)
+}
+
+/// A header that begins so.
+fn padded(bytes: &[u8]) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    let length = bytes.len().min(HEADER_BYTES);
+    header[..length].copy_from_slice(&bytes[..length]);
+    header
 }

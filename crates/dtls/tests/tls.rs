@@ -419,7 +419,8 @@ fn a_record_that_comes_twice_or_out_of_order_ends_the_connection() {
 fn what_is_no_tls_is_told_so_at_once() {
     for (bytes, alert) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], UNEXPECTED_MESSAGE),
-        (&[0x00, 0xe1, 0x00, 0x00, 0x00], UNEXPECTED_MESSAGE),
+        (&[0x00, 0xe1], UNEXPECTED_MESSAGE),
+        (&[22, 2], UNEXPECTED_MESSAGE),
         (&[22, 3, 3, 0xff, 0xff], RECORD_OVERFLOW),
         (&[22, 9, 9, 0, 1, 0], UNEXPECTED_MESSAGE),
     ] {
