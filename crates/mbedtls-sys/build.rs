@@ -15,8 +15,8 @@ const PACKAGE_FOLDER: &str = "mbedtls";
 /// The shim lends buffers to library structures, so every version has to be looked at before it is used.
 const VERSION: &str = "3.6.7";
 
-/// What DTLS 1.2 with pre-shared keys and certificates needs; the other files would be compiled to nothing.
-const LIBRARY_FILES: [&str; 35] = [
+/// What DTLS 1.2 and TLS with pre-shared keys and certificates need; the other files would be compiled to nothing.
+const LIBRARY_FILES: [&str; 49] = [
     "aes.c",
     "aesce.c",
     "aesni.c",
@@ -41,6 +41,16 @@ const LIBRARY_FILES: [&str; 35] = [
     "pk_wrap.c",
     "pkparse.c",
     "platform_util.c",
+    "psa_crypto.c",
+    "psa_crypto_aead.c",
+    "psa_crypto_cipher.c",
+    "psa_crypto_client.c",
+    "psa_crypto_driver_wrappers_no_static.c",
+    "psa_crypto_ecp.c",
+    "psa_crypto_hash.c",
+    "psa_crypto_mac.c",
+    "psa_crypto_slot_management.c",
+    "psa_util.c",
     "sha256.c",
     "sha512.c",
     "ssl_ciphersuites.c",
@@ -49,14 +59,26 @@ const LIBRARY_FILES: [&str; 35] = [
     "ssl_tls.c",
     "ssl_tls12_client.c",
     "ssl_tls12_server.c",
+    "ssl_tls13_client.c",
+    "ssl_tls13_generic.c",
+    "ssl_tls13_keys.c",
+    "ssl_tls13_server.c",
     "threading.c",
     "x509.c",
     "x509_crt.c",
 ];
 
 /// Our own files. What is included by others comes with `csrc`.
-const SHIM_FILES: [&str; 6] =
-    ["shoal_curves.c", "shoal_dtls.c", "shoal_p256.c", "shoal_stock_ecdsa.c", "shoal_x509.c", "sha256_x86.c"];
+const SHIM_FILES: [&str; 8] = [
+    "shoal_checkpoint.c",
+    "shoal_curves.c",
+    "shoal_dtls.c",
+    "shoal_p256.c",
+    "shoal_stock_ecdsa.c",
+    "shoal_tls.c",
+    "shoal_x509.c",
+    "sha256_x86.c",
+];
 
 fn main() {
     // Named one by one: without these lines Cargo would run this script, and the C compiler, after every change.

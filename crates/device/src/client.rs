@@ -321,17 +321,20 @@ impl Device {
         self.events.push_back(Event::failed(number, refusal));
     }
 
+    /// The time that a certificate must be valid at, in Unix seconds. Without a clock none is.
+    pub(crate) fn time_of_certificates(&self, now: Instant) -> i64 {
+        self.wall.map_or(0, |(at, unix_s)| (unix_s + now.saturating_duration_since(at).as_secs_f64()) as i64)
+    }
+
     /// Takes a datagram from the server.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         if matches!(self.phase, Phase::Off | Phase::Waiting { .. }) || self.is_asleep(now) {
             return;
         }
-        let now_ms = milliseconds(self.origin, now);
-        // Without a clock no certificate is valid.
-        let unix_s = self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64());
+        let (now_ms, unix_s) = (milliseconds(self.origin, now), self.time_of_certificates(now));
         let Some(transport) = &mut self.transport else { return };
         let mut out = Vec::new();
-        let arrived = transport.receive(now_ms, unix_s as i64, datagram, &mut out);
+        let arrived = transport.receive(now_ms, unix_s, datagram, &mut out);
         self.transmits.extend(out);
         match arrived {
             Arrived::Messages(messages) => self.handle_messages(now, messages),

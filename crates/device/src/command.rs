@@ -51,7 +51,7 @@ pub struct Config {
     pub version: Version,
     /// Where its objects live: `/`, or an alternate root such as `/lwm2m` (Transport 1.1 §6.4.1).
     pub root: String,
-    /// DTLS with this; plain CoAP without.
+    /// DTLS, or TLS over a connection, with this; plain CoAP without.
     pub credential: Option<Credential>,
     /// Seconds within which it promises to be heard; 0 never expires.
     pub lifetime_s: u32,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coap::{Ending, Message, Transmission};
 
 use crate::client::Device;
-use crate::transport::Transport;
+use crate::transport::{Transport, milliseconds};
 
 /// The longest that a server may keep a device away (RFC 8323 §5.5): one message must not silence it for months.
 const HOLD_OFF_MAX: Duration = Duration::from_secs(3_600);
@@ -21,21 +21,36 @@ impl Device {
     pub fn handle_connected(&mut self, now: Instant) {
         // Whatever was said to the one before and did not leave.
         self.transmits.clear();
-        let mut out = Vec::new();
-        self.transport = Some(Transport::connected(now, &mut out));
-        self.transmits.extend(out);
+        let (mut out, now_ms) = (Vec::new(), milliseconds(self.origin, now));
+        match Transport::connected(now, now_ms, self.config.credential.as_ref(), self.session_seed(), &mut out) {
+            Ok(transport) => {
+                self.transport = Some(transport);
+                self.transmits.extend(out);
+            }
+            Err(why) => self.handle_closed(now, &why),
+        }
     }
 
     /// Takes bytes from the server that came over its connection.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         let is_asleep = self.is_asleep(now);
-        let Some(Transport::Connected(connection)) = &mut self.transport else { return };
-        connection.push(now, bytes);
+        let (now_ms, unix_s) = (milliseconds(self.origin, now), self.time_of_certificates(now));
+        let Some(Transport::Connected(line)) = &mut self.transport else { return };
+        let mut out = Vec::new();
+        let over = line.push(now, now_ms, unix_s, bytes, &mut out);
+        self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
+        self.take_messages(now, is_asleep);
+        if let Some(why) = over {
+            self.handle_closed(now, &why);
+        }
+    }
+
+    fn take_messages(&mut self, now: Instant, is_asleep: bool) {
         let mut frame = Vec::new();
-        while let Some(Transport::Connected(connection)) = &mut self.transport {
-            let (was_open, mut out) = (connection.is_open(), Vec::new());
-            let next = connection.next_message(&mut frame, &mut out);
-            let (is_open, capacity) = (connection.is_open(), connection.capacity());
+        while let Some(Transport::Connected(line)) = &mut self.transport {
+            let (was_open, mut out) = (line.is_open(), Vec::new());
+            let next = line.next_message(&mut frame, &mut out);
+            let (is_open, capacity) = (line.is_open(), line.capacity());
             self.transmits.extend(Some(out).filter(|out| !out.is_empty()));
             if is_open && !was_open {
                 self.requests.set_transmission(Transmission { capacity: Some(capacity), ..Transmission::default() });

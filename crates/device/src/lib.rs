@@ -10,6 +10,7 @@ mod discover;
 mod download;
 mod event;
 mod held;
+mod line;
 mod observing;
 mod registration;
 mod relation;

@@ -37,7 +37,7 @@ impl Device {
     pub(crate) fn connect(&mut self, now: Instant) {
         self.starts = self.starts.wrapping_add(1);
         // Ids and tokens of a new session must not repeat those of the last.
-        let seed = self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let seed = self.session_seed();
         self.requests = Requests::new(Transmission::default(), seed);
         self.answers = Answers::default();
         if self.config.over_tcp {
@@ -58,6 +58,11 @@ impl Device {
             }
             Err(detail) => self.come_back_later(now, None, detail),
         }
+    }
+
+    /// Another for each session.
+    pub(crate) fn session_seed(&self) -> u64 {
+        self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// The server has introduced itself over the connection: it is told who we are, or that we are still here.

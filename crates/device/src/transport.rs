@@ -2,19 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use coap::{Capacity, Connection, ConnectionOptions};
+use coap::Capacity;
 use dtls::{Client, ClientOptions, Progress, Session, SetupError, Trust, TrustAnchors};
 
 use crate::command::Credential;
-
-/// How a device behaves over a connection. An image that is pushed comes in fewer, longer messages than a server takes;
-/// the time is that within which routers keep a connection that nobody uses.
-const CONNECTION: ConnectionOptions = ConnectionOptions {
-    message_bytes_max: 64 * 1024,
-    csm_wait: Duration::from_secs(30),
-    ping_after: Duration::from_secs(240),
-    pong_wait: Duration::from_secs(30),
-};
+use crate::line::Line;
 
 /// What a datagram led to.
 pub enum Arrived {
@@ -38,7 +30,7 @@ pub enum Transport {
         anchors: TrustAnchors,
     },
     /// CoAP over a connection.
-    Connected(Box<Connection>),
+    Connected(Box<Line>),
 }
 
 impl Transport {
@@ -50,9 +42,7 @@ impl Transport {
         out: &mut Vec<Vec<u8>>,
     ) -> Result<Self, String> {
         let Some(credential) = credential else { return Ok(Self::Plain) };
-        let mut seed_bytes = [0; 32];
-        seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let options = ClientOptions { seed: seed_bytes, ..ClientOptions::default() };
+        let options = ClientOptions { seed: seed_bytes(seed), ..ClientOptions::default() };
         Self::secure(credential, &options, now_ms, out).map_err(|error| error.to_string())
     }
 
@@ -76,17 +66,23 @@ impl Transport {
     }
 
     /// The connection was made; what is said first goes into `out`.
-    pub fn connected(now: Instant, out: &mut Vec<Vec<u8>>) -> Self {
+    pub fn connected(
+        now: Instant,
+        now_ms: u64,
+        credential: Option<&Credential>,
+        seed: u64,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<Self, String> {
         let mut bytes = Vec::new();
-        let connection = Connection::open(now, CONNECTION, &mut bytes);
+        let line = Line::open(now, now_ms, credential, seed_bytes(seed), &mut bytes);
         out.push(bytes);
-        Self::Connected(Box::new(connection))
+        line.map(|line| Self::Connected(Box::new(line))).map_err(|error| error.to_string())
     }
 
     /// What the server takes over a connection.
     pub fn capacity(&self) -> Option<Capacity> {
         match self {
-            Self::Connected(connection) => Some(connection.capacity()),
+            Self::Connected(line) => Some(line.capacity()),
             Self::Plain | Self::Secure { .. } => None,
         }
     }
@@ -94,7 +90,7 @@ impl Transport {
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Connected(connection) => connection.is_open(),
+            Self::Connected(line) => line.is_open(),
             Self::Plain => true,
             Self::Secure { session, .. } => session.is_established(),
         }
@@ -119,9 +115,9 @@ impl Transport {
     pub fn send(&mut self, message: &[u8], out: &mut Vec<Vec<u8>>) {
         match self {
             Self::Plain => out.push(message.to_vec()),
-            Self::Connected(connection) => {
+            Self::Connected(line) => {
                 let mut bytes = Vec::new();
-                connection.send(message, &mut bytes);
+                line.send(message, &mut bytes);
                 out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
             }
             Self::Secure { session, .. } => {
@@ -137,9 +133,9 @@ impl Transport {
             Self::Secure { session, .. } => {
                 session.handle_timeout(milliseconds(origin, now), out).map_err(|error| error.to_string())
             }
-            Self::Connected(connection) => {
+            Self::Connected(line) => {
                 let mut bytes = Vec::new();
-                let result = connection.handle_timeout(now, &mut bytes).map_err(|ending| ending.to_string());
+                let result = line.handle_timeout(origin, now, &mut bytes);
                 out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
                 result
             }
@@ -151,7 +147,7 @@ impl Transport {
         match self {
             Self::Plain => None,
             Self::Secure { session, .. } => session.poll_timeout().map(|ms| origin + Duration::from_millis(ms)),
-            Self::Connected(connection) => Some(connection.poll_timeout()),
+            Self::Connected(line) => line.poll_timeout(origin),
         }
     }
 
@@ -160,10 +156,10 @@ impl Transport {
         match self {
             Self::Plain => {}
             Self::Secure { session, .. } => session.close(out),
-            Self::Connected(connection) => {
+            Self::Connected(line) => {
                 let mut bytes = Vec::new();
-                connection.release(&mut bytes);
-                out.push(bytes);
+                line.close(&mut bytes);
+                out.extend(Some(bytes).filter(|bytes| !bytes.is_empty()));
             }
         }
     }
@@ -172,4 +168,10 @@ impl Transport {
 /// Milliseconds since the device was made: the clock that the session knows.
 pub fn milliseconds(origin: Instant, now: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(origin).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seed_bytes(seed: u64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes
 }

@@ -53,12 +53,7 @@ pub struct Client {
 impl Client {
     /// A client that calls itself `identity`.
     pub fn new(identity: &[u8], key: &Zeroizing<Vec<u8>>, options: &ClientOptions) -> Result<Self, SetupError> {
-        if !(1..=IDENTITY_BYTES_MAX).contains(&identity.len()) {
-            return Err(SetupError::IdentityLength { bytes: identity.len() });
-        }
-        if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
-            return Err(SetupError::KeyLength { bytes: key.len() });
-        }
+        check_psk(identity, key)?;
         Self::configure(Role::PskClient { identity, key }, None, options)
     }
 
@@ -70,12 +65,7 @@ impl Client {
         options: &ClientOptions,
     ) -> Result<Self, SetupError> {
         own.check()?;
-        let is_name = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
-        let server_name = match server_name.map(|name| (is_name(name), CString::new(name))) {
-            None => None,
-            Some((true, Ok(name))) => Some(name),
-            Some(_) => return Err(SetupError::Option { name: "server_name" }),
-        };
+        let server_name = server_name_of(server_name)?;
         Self::configure(Role::CertificateClient { server_name: server_name.as_deref() }, Some(own), options)
     }
 
@@ -94,6 +84,8 @@ impl Client {
             role,
             own,
             suites: &suites,
+            versions: None,
+            has_exchange: true,
             cid_bytes,
             handshake_timeout_ms: options.handshake_timeout_ms,
             mtu: options.mtu,
@@ -111,5 +103,26 @@ impl Client {
     pub fn connect(&self, now_ms: u64, out: &mut Vec<Vec<u8>>) -> Result<Session, SetupError> {
         let association = Association::new(Arc::clone(&self.configuration), self.cid.as_deref()).map_err(library)?;
         Session::of_client(association, now_ms, now_ms.saturating_add(self.patience_ms), out).map_err(library)
+    }
+}
+
+/// Whether these can be an identity and its key.
+pub(crate) fn check_psk(identity: &[u8], key: &[u8]) -> Result<(), SetupError> {
+    if !(1..=IDENTITY_BYTES_MAX).contains(&identity.len()) {
+        return Err(SetupError::IdentityLength { bytes: identity.len() });
+    }
+    if !(1..=KEY_BYTES_MAX).contains(&key.len()) {
+        return Err(SetupError::KeyLength { bytes: key.len() });
+    }
+    Ok(())
+}
+
+/// The name that a server's certificate must have, as the library takes it.
+pub(crate) fn server_name_of(name: Option<&str>) -> Result<Option<CString>, SetupError> {
+    let is_name = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
+    match name.map(|name| (is_name(name), CString::new(name))) {
+        None => Ok(None),
+        Some((true, Ok(name))) => Ok(Some(name)),
+        Some(_) => Err(SetupError::Option { name: "server_name" }),
     }
 }

@@ -30,6 +30,8 @@ pub enum SessionError {
     NoSharedSuite,
     /// The peer stopped answering during the handshake.
     HandshakeTimedOut,
+    /// The peer said more than any handshake needs.
+    HandshakeTooLong,
     /// The peer ended the session with a fatal alert.
     Alert {
         /// The alert's number in the TLS registry, such as 115 for `unknown_psk_identity`.
@@ -71,6 +73,7 @@ impl fmt::Display for SessionError {
             }
             Self::NoSharedSuite => formatter.write_str("no shared cipher suite"),
             Self::HandshakeTimedOut => formatter.write_str("handshake timed out"),
+            Self::HandshakeTooLong => formatter.write_str("handshake too long"),
             Self::Alert { description } => write!(formatter, "fatal alert {description} from the peer"),
             Self::Fatal { code } => write!(formatter, "Mbed TLS error -0x{:04x}", code.unsigned_abs()),
             Self::NotEstablished => formatter.write_str("session not established"),

@@ -1,11 +1,14 @@
-//! DTLS 1.2 with pre-shared keys or certificates, and connection ids, as a machine without a world.
+//! DTLS 1.2 with connection ids, and TLS 1.2 and 1.3, with pre-shared keys or certificates, as machines without a world.
 //!
 //! Datagrams and the time go in; datagrams, plaintext and the next deadline come out. The cryptography and the record
-//! layer are Mbed TLS; nothing of it shows outside this crate.
+//! layer are Mbed TLS; nothing of it shows outside this crate. Both ask the same questions ([`Keys`]) and refuse for the
+//! same reasons ([`SessionError`]).
 //!
 //! A server answers a first ClientHello with [`Server::handle_hello`], which keeps nothing per peer, and makes a
 //! [`Session`] with [`Server::accept`] only once the peer has returned our cookie. The datagram that carried the cookie
 //! is then fed to the new session like every later one. A device begins with [`Client::connect`].
+//!
+//! Over a stream of bytes a [`Tls`] stands in the place of a session: [`TlsServer::accept`], [`TlsClient::connect`].
 //!
 //! Times are milliseconds on the caller's own monotonic clock; where it begins does not matter.
 
@@ -19,10 +22,14 @@ mod error;
 mod hello;
 #[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
 mod native;
+#[allow(unsafe_code, reason = "the border to C, for streams")]
+mod native_tls;
 mod record;
 mod server;
 mod session;
 mod suite;
+mod tls;
+mod tls_ends;
 
 pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
@@ -37,3 +44,5 @@ pub use hello::{HelloRefused, is_client_hello};
 pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};
 pub use session::{Progress, Session};
 pub use suite::Suite;
+pub use tls::Tls;
+pub use tls_ends::{TlsClient, TlsClientOptions, TlsServer, TlsServerOptions, TlsVersion};

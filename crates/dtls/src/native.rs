@@ -16,6 +16,7 @@ use crate::certificate::{
 };
 use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys};
 use crate::suite::Suite;
+use crate::tls_ends::TlsVersion;
 
 const _: () = assert!(KEY_BYTES_MAX == sys::KEY_BYTES_MAX);
 
@@ -33,6 +34,9 @@ pub(crate) struct Setup<'a> {
     pub(crate) role: Role<'a>,
     pub(crate) own: Option<&'a OwnCertificate>,
     pub(crate) suites: &'a [Suite],
+    /// TLS over a stream in these versions; DTLS, if nothing is said.
+    pub(crate) versions: Option<(TlsVersion, TlsVersion)>,
+    pub(crate) has_exchange: bool,
     pub(crate) cid_bytes: usize,
     pub(crate) handshake_timeout_ms: (u32, u32),
     pub(crate) mtu: u16,
@@ -67,6 +71,10 @@ impl Configuration {
         let own_key = setup.own.map_or(&[][..], |own| &own.key);
         let options = sys::Options {
             is_server: matches!(setup.role, Role::Server).into(),
+            is_stream: setup.versions.is_some().into(),
+            version_min: setup.versions.map_or(0, |(oldest, _)| oldest.code()),
+            version_max: setup.versions.map_or(0, |(_, newest)| newest.code()),
+            is_without_exchange: (!setup.has_exchange).into(),
             cid_bytes: setup.cid_bytes,
             timeout_first_ms: setup.handshake_timeout_ms.0,
             timeout_last_ms: setup.handshake_timeout_ms.1,
@@ -189,7 +197,7 @@ impl<'a> Outside<'a> {
 
 /// The library's half of a session.
 pub(crate) struct Association {
-    raw: NonNull<sys::Session>,
+    pub(crate) raw: NonNull<sys::Session>,
     configuration: Arc<Configuration>,
 }
 
@@ -324,15 +332,15 @@ impl Drop for Association {
 const ALLOC_FAILED: Code = -0x7F00;
 const BAD_INPUT: Code = -0x7100;
 
-/// What `write` and `close` give for the time: neither looks at a timer.
-const NO_TIMER: u64 = 0;
+/// What `write`, `close` and a stream give for the time: none looks at a timer.
+pub(crate) const NO_TIMER: u64 = 0;
 
-fn succeed(code: Code) -> Result<(), Code> {
+pub(crate) fn succeed(code: Code) -> Result<(), Code> {
     if code < 0 { Err(code) } else { Ok(()) }
 }
 
 /// Runs `work` with a call structure that is valid while it lasts. `work` must not keep the pointer.
-fn with_call<R>(
+pub(crate) fn with_call<R>(
     now_ms: u64,
     buffers: &mut Buffers,
     outside: &mut Outside<'_>,

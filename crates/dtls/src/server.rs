@@ -93,6 +93,8 @@ fn configure(options: &ServerOptions, own: Option<&OwnCertificate>) -> Result<Co
         role: Role::Server,
         own,
         suites: &Suite::ALL,
+        versions: None,
+        has_exchange: true,
         cid_bytes: CONNECTION_ID_BYTES,
         handshake_timeout_ms: options.handshake_timeout_ms,
         mtu: options.mtu,

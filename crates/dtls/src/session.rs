@@ -247,20 +247,40 @@ impl Session {
     fn fail(&mut self, code: Code) -> SessionError {
         let was_handshaking = matches!(self.phase, Phase::Handshaking { .. });
         self.phase = Phase::Over;
-        if let Some(reason) = self.refused.or_else(|| refusal_of_code(code)).filter(|_| was_handshaking) {
-            return SessionError::CertificateRefused { reason, certificate: self.certificate.take() };
+        if was_handshaking && let Some(error) = certificate_error(code, self.refused, &mut self.certificate) {
+            return error;
         }
-        let identity = || self.identity.as_deref().unwrap_or_default().to_vec();
-        match code {
-            sys::UNKNOWN_IDENTITY => SessionError::UnknownIdentity { identity: identity() },
-            sys::INVALID_MAC if was_handshaking && self.certificate.is_none() => {
-                SessionError::WrongKey { identity: identity() }
-            }
-            sys::HANDSHAKE_FAILURE if was_handshaking => SessionError::NoSharedSuite,
-            sys::TIMEOUT => SessionError::HandshakeTimedOut,
-            sys::FATAL_ALERT => SessionError::Alert { description: self.association.alert() },
-            code => SessionError::Fatal { code },
-        }
+        let has_key = was_handshaking && self.certificate.is_none();
+        session_error(code, was_handshaking, has_key, self.identity.as_deref(), self.association.alert())
+    }
+}
+
+/// What an error of a handshake says of the peer's certificate, if it is about that.
+pub(crate) fn certificate_error(
+    code: Code,
+    refused: Option<CertificateRefused>,
+    certificate: &mut Option<Box<PeerCertificate>>,
+) -> Option<SessionError> {
+    let reason = refused.or_else(|| refusal_of_code(code))?;
+    Some(SessionError::CertificateRefused { reason, certificate: certificate.take() })
+}
+
+/// Every other error. `has_key`: a record that does not decrypt is the sign of another key.
+pub(crate) fn session_error(
+    code: Code,
+    was_handshaking: bool,
+    has_key: bool,
+    identity: Option<&[u8]>,
+    alert: u8,
+) -> SessionError {
+    let identity = || identity.unwrap_or_default().to_vec();
+    match code {
+        sys::UNKNOWN_IDENTITY => SessionError::UnknownIdentity { identity: identity() },
+        sys::INVALID_MAC if has_key => SessionError::WrongKey { identity: identity() },
+        sys::HANDSHAKE_FAILURE if was_handshaking => SessionError::NoSharedSuite,
+        sys::TIMEOUT => SessionError::HandshakeTimedOut,
+        sys::FATAL_ALERT => SessionError::Alert { description: alert },
+        code => SessionError::Fatal { code },
     }
 }
 

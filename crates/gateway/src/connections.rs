@@ -1,13 +1,13 @@
 //! Connections: peers whose messages come in order and once, in a stream of bytes (RFC 8323).
 //!
 //! A message that came over one takes the way of any other; what is different is how it begins, how it ends, and that an
-//! observation ends with it. Bytes go from the caller to the framing and back without a stop; TLS would stand between the
-//! two, here.
+//! observation ends with it. Between the bytes of the caller and the framing stands TLS, or nothing.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use coap::{Connection, ConnectionOptions, Ending, Message};
+use dtls::{Progress, SessionError, Trust};
 
 use crate::gateway::Gateway;
 use crate::limits::{
@@ -16,11 +16,11 @@ use crate::limits::{
 };
 use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::peers::{Connected, Peer, PeerKey};
-use crate::sessions::new_peer;
+use crate::sessions::{KeyRing, new_peer};
 use crate::timers::{Now, Timer};
 use crate::uplink::Origin;
 
-const OPTIONS: ConnectionOptions = ConnectionOptions {
+pub(crate) const OPTIONS: ConnectionOptions = ConnectionOptions {
     message_bytes_max: MESSAGE_BYTES_MAX,
     csm_wait: CSM_WAIT,
     ping_after: PING_AFTER,
@@ -36,14 +36,18 @@ impl Gateway {
         socket: SocketNumber,
         from: SocketAddr,
     ) -> bool {
-        if self.peers.connections() >= CONNECTIONS_MAX
-            || self.peers.connections_from(from.ip()) >= CONNECTIONS_PER_ADDRESS_MAX
+        let (count, count_from) = (self.openings.len(), self.openings.from(from.ip()));
+        if self.peers.connections() + count >= CONNECTIONS_MAX
+            || self.peers.connections_from(from.ip()) + count_from >= CONNECTIONS_PER_ADDRESS_MAX
         {
             self.stats.connections_refused += 1;
             return false;
         }
+        if self.is_secure_socket(socket) {
+            return self.open_tls(now, number, socket, from);
+        }
         let connection = self.outbox.write(number, |out| Connection::open(now.monotonic, OPTIONS, out));
-        let connected = Some(Box::new(Connected { number, connection, timer: None, buffered: 0 }));
+        let connected = Some(Box::new(Connected { number, connection, tls: None, timer: None, buffered: 0 }));
         let key = self.peers.insert(Peer { connected, ..new_peer(now, socket, from, None) });
         self.watch_connection(now, key);
         true
@@ -51,11 +55,54 @@ impl Gateway {
 
     /// Bytes that came over a connection.
     pub fn handle_bytes(&mut self, now: Now, number: ConnectionNumber, bytes: &[u8]) {
-        let Some(key) = self.peers.by_connection(number) else { return };
+        let Some(key) = self.peers.by_connection(number) else { return self.handle_opening(now, number, bytes) };
+        if self.peers.get(key).and_then(|peer| peer.connected.as_ref()).is_some_and(|connected| connected.tls.is_some())
+        {
+            self.handle_protected(now, key, bytes);
+        } else {
+            self.handle_plain(now, key, bytes);
+        }
+    }
+
+    /// Records of TLS: what they hold goes to the framing, and the end that they may bring comes after it.
+    fn handle_protected(&mut self, now: Now, key: PeerKey, bytes: &[u8]) {
+        let now_ms = self.dtls_ms(now);
+        let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
+        let Some(tls) = connected.tls.as_mut() else { return };
+        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
+        let mut keys = KeyRing { directory: &self.directory, trust };
+        let mut plain = Vec::new();
+        let progress = self.outbox.write(connected.number, |out| {
+            tls.handle_bytes(now_ms, bytes, &mut keys, &mut |part| plain.extend_from_slice(part), out)
+        });
+        self.handle_plain(now, key, &plain);
+        match progress {
+            Ok(Progress::Closed) => {
+                self.stats.connections_closed += 1;
+                self.lose_connection(now, key);
+            }
+            Ok(_) => {}
+            Err(error) => self.break_connection(now, key, &error),
+        }
+    }
+
+    /// What came was no record of the peer's, or is not what TLS allows.
+    fn break_connection(&mut self, now: Now, key: PeerKey, error: &SessionError) {
+        self.stats.sessions_broken += 1;
+        if let Some(device) = self.peers.get(key).and_then(|peer| peer.device) {
+            self.note_refused(now, device, "connection", coap::Code::ABORT, "connection_broken", &error.to_string());
+        }
+        self.lose_connection(now, key);
+    }
+
+    /// Bytes for the framing.
+    pub(crate) fn handle_plain(&mut self, now: Now, key: PeerKey, bytes: &[u8]) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.heard_at = now.monotonic;
-        if let Some(connected) = &mut peer.connected {
-            connected.connection.push(now.monotonic, bytes);
+        if !bytes.is_empty() {
+            peer.heard_at = now.monotonic;
+            if let Some(connected) = &mut peer.connected {
+                connected.connection.push(now.monotonic, bytes);
+            }
         }
         let mut message = std::mem::take(&mut self.message);
         while self.next_message(now, key, &mut message) {}
@@ -72,10 +119,10 @@ impl Gateway {
             address: peer.address,
             peer: Some(key),
             device: peer.device,
-            is_secure: false,
+            is_secure: peer.connected.as_ref().is_some_and(|connected| connected.tls.is_some()),
         };
         let Some(connected) = &mut peer.connected else { return false };
-        let next = self.outbox.write(connected.number, |out| connected.connection.next_message(message, out));
+        let next = connected.write(&mut self.outbox, |connection, out| connection.next_message(message, out));
         match next {
             Ok(true) => {
                 self.stats.messages += 1;
@@ -98,6 +145,8 @@ impl Gateway {
         if let Some(key) = self.peers.by_connection(number) {
             self.stats.connections_closed += 1;
             self.lose_connection(now, key);
+        } else if self.forget_opening(number) {
+            self.stats.connections_closed += 1;
         }
     }
 
@@ -107,11 +156,10 @@ impl Gateway {
         let is_idle = self.idle_at(now, key).is_some_and(|when| when <= now.monotonic);
         let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
         connected.timer = None;
-        let connection = &mut connected.connection;
         if is_idle {
             self.let_go(now, key);
         } else if let Err(ending) =
-            self.outbox.write(connected.number, |out| connection.handle_timeout(now.monotonic, out))
+            connected.write(&mut self.outbox, |connection, out| connection.handle_timeout(now.monotonic, out))
         {
             self.end_connection(now, key, &ending);
         } else {
@@ -150,7 +198,7 @@ impl Gateway {
     /// Keeps the sum of all unfinished messages within its bound.
     fn weigh(&mut self, now: Now, key: PeerKey) {
         let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
-        let buffered = connected.connection.allocated();
+        let buffered = connected.allocated();
         self.unfinished_bytes = self.unfinished_bytes - connected.buffered + buffered;
         connected.buffered = buffered;
         if self.unfinished_bytes > MESSAGES_UNFINISHED_BYTES_MAX {
@@ -178,9 +226,9 @@ impl Gateway {
 
     /// Ends a connection in an orderly way (RFC 8323 §5.5).
     pub(crate) fn hang_up(&mut self, now: Now, key: PeerKey) {
-        let Some(connected) = self.peers.get(key).and_then(|peer| peer.connected.as_ref()) else { return };
+        let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
         self.stats.connections_ended += 1;
-        self.outbox.write(connected.number, |out| connected.connection.release(out));
+        connected.write(&mut self.outbox, |connection, out| connection.release(out));
         self.drop_connection(now, key);
     }
 
@@ -218,8 +266,9 @@ impl Gateway {
     /// Nobody will be served here any more: every peer that is connected is told so.
     pub fn release_connections(&mut self) {
         for key in self.peers.connected() {
-            if let Some(connected) = self.peers.get(key).and_then(|peer| peer.connected.as_ref()) {
-                self.outbox.write(connected.number, |out| connected.connection.release(out));
+            if let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) {
+                connected.write(&mut self.outbox, |connection, out| connection.release(out));
+                connected.say_goodbye(&mut self.outbox);
             }
         }
     }
@@ -234,7 +283,7 @@ impl Gateway {
     /// An answer that waited has left: whatever waited for that may follow.
     pub(crate) fn note_answered(&mut self, now: Now, key: PeerKey) {
         let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
-        let answered = self.outbox.write(connected.number, |out| connected.connection.answered(out));
+        let answered = connected.write(&mut self.outbox, |connection, out| connection.answered(out));
         if let Err(ending) = answered {
             self.end_connection(now, key, &ending);
         }

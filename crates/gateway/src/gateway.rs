@@ -13,7 +13,8 @@ use crate::command::{Answer, DeviceEntry, RegistrationState};
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
 use crate::files::{Files, Shelf};
-use crate::limits::{AWAKE_WINDOW, EXCHANGE_LIFETIME, SESSION_IDLE, SWEEP_EVERY};
+use crate::limits::{AWAKE_WINDOW, EXCHANGE_LIFETIME, SESSION_IDLE, SWEEP_EVERY, TLS_HANDSHAKE_WAIT};
+use crate::openings::Openings;
 use crate::outbox::{Outbox, SocketNumber};
 use crate::page::{EventWriter, Page, PageOptions, Pages};
 use crate::peers::{PeerKey, Peers};
@@ -55,7 +56,7 @@ pub struct GatewayOptions {
     pub acknowledge_at_once: bool,
     /// For everything that must not be guessed.
     pub seed: [u8; 32],
-    /// Which sockets speak DTLS, by their number.
+    /// Which sockets speak DTLS, or TLS over connections, by their number.
     pub secure_sockets: Vec<bool>,
 }
 
@@ -95,6 +96,8 @@ pub struct Gateway {
     pub(crate) outbox: Outbox,
     pub(crate) security: SecurityLog,
     pub(crate) server: dtls::Server,
+    pub(crate) tls: dtls::TlsServer,
+    pub(crate) openings: Openings,
     pub(crate) authorities: Authorities,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
@@ -130,11 +133,10 @@ impl Gateway {
         let mut random = Random::new(options.seed);
         let hasher =
             RandomState::with_seeds(random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64());
-        let mut seed = [0; 32];
-        for bytes in seed.chunks_exact_mut(8) {
-            bytes.copy_from_slice(&random.next_u64().to_be_bytes());
-        }
+        let seed = random.seed();
         let server = dtls::Server::new(&dtls::ServerOptions { seed, ..dtls::ServerOptions::default() })?;
+        let handshake_wait_ms = TLS_HANDSHAKE_WAIT.as_millis() as u64;
+        let tls = dtls::TlsServer::new(&dtls::TlsServerOptions { handshake_wait_ms, seed: random.seed() })?;
         let pages = Pages::new(PageOptions {
             boot: options.boot.clone(),
             shard: options.shard,
@@ -154,6 +156,8 @@ impl Gateway {
             outbox: Outbox::default(),
             security: SecurityLog::new(hasher.clone()),
             server,
+            tls,
+            openings: Openings::new(hasher.clone()),
             authorities: Authorities::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
@@ -176,11 +180,15 @@ impl Gateway {
     /// One datagram that came in on a socket.
     pub fn handle_datagram(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, datagram: &[u8]) {
         self.stats.datagrams += 1;
-        if self.options.secure_sockets.get(usize::from(socket)).copied().unwrap_or(false) {
+        if self.is_secure_socket(socket) {
             self.handle_secure(now, socket, from, datagram);
         } else {
             self.handle_clear(now, socket, from, datagram);
         }
+    }
+
+    pub(crate) fn is_secure_socket(&self, socket: SocketNumber) -> bool {
+        self.options.secure_sockets.get(usize::from(socket)).copied().unwrap_or(false)
     }
 
     /// The events of this page are in the log: its answers may leave.
@@ -211,6 +219,7 @@ impl Gateway {
                 Timer::Connection(peer) => self.handle_connection(now, peer),
             }
         }
+        self.end_slow_openings(now);
         self.tell_awake(now);
         self.security.handle_timeout(now, &mut self.pages);
         self.beat(now);
@@ -225,10 +234,17 @@ impl Gateway {
     /// When [`Gateway::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
         let awake = self.awake.front().map(|(when, _)| *when);
-        [self.timers.next(), self.pages.poll_timeout(), awake, self.security.poll_timeout(), self.heartbeat_at]
-            .into_iter()
-            .flatten()
-            .fold(self.sweep_at, Instant::min)
+        [
+            self.timers.next(),
+            self.openings.poll_timeout(),
+            self.pages.poll_timeout(),
+            awake,
+            self.security.poll_timeout(),
+            self.heartbeat_at,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.sweep_at, Instant::min)
     }
 
     /// What is to be sent.
@@ -350,6 +366,7 @@ impl Gateway {
             ("sessions", (self.peers.secure() - self.peers.half_open()) as u64),
             ("half_open", self.peers.half_open() as u64),
             ("connections", self.peers.connections() as u64),
+            ("connections_opening", self.openings.len() as u64),
             ("connections_bytes", self.unfinished_bytes as u64),
             ("messages_too_long", self.outbox.too_long),
             ("uploading", self.uploading_peers as u64),

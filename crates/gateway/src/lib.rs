@@ -23,6 +23,7 @@ mod gateway;
 mod intent;
 pub mod limits;
 mod observations;
+mod openings;
 mod operation;
 mod outbox;
 mod page;

@@ -45,6 +45,13 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 /// Connections from one address, or from one network of IPv6: the devices of a large farm behind one router.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2_048;
 
+/// Connections whose TLS handshake is not finished. Of themselves they cost five kilobytes each; with a record that has
+/// not come whole, and a message that takes several, at most 45: a thousand devices that come back at once find room.
+pub const OPENINGS_MAX: usize = 1_024;
+
+/// How long a handshake of TLS may take: four flights over a radio that needs ten seconds for each, and some more.
+pub const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(60);
+
 /// The longest message that we take over a connection: every Register of the recorded fleets fits into one.
 pub const MESSAGE_BYTES_MAX: u32 = 16 * 1024;
 

@@ -9,11 +9,11 @@ use ahash::RandomState;
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
 use coap::{Capacity, Connection};
-use dtls::{ConnectionId, Session};
+use dtls::{ConnectionId, PeerCertificate, Session, Suite, Tls};
 use hashbrown::HashTable;
 
 use crate::devices::DeviceIndex;
-use crate::outbox::{ConnectionNumber, SocketNumber};
+use crate::outbox::{ConnectionNumber, Outbox, SocketNumber};
 use crate::timers::Slot;
 
 /// Names one peer for as long as it lives; a later one in the same place has another generation.
@@ -27,7 +27,7 @@ pub(crate) struct PeerKey {
 pub(crate) struct Peer {
     pub(crate) socket: SocketNumber,
     pub(crate) address: SocketAddr,
-    /// Without one it speaks in the clear.
+    /// Without one it speaks in the clear, or over a connection that has a security of its own.
     pub(crate) security: Option<Box<Association>>,
     /// Without one it sends datagrams.
     pub(crate) connected: Option<Box<Connected>>,
@@ -56,6 +56,8 @@ pub(crate) struct Association {
 pub(crate) struct Connected {
     pub(crate) number: ConnectionNumber,
     pub(crate) connection: Connection,
+    /// Without it, it is in the clear.
+    pub(crate) tls: Option<Box<Tls>>,
     pub(crate) timer: Slot,
     /// Bytes of an unfinished message, as they count in the sum of all.
     pub(crate) buffered: usize,
@@ -65,6 +67,71 @@ impl Peer {
     /// What it takes, if it is connected.
     pub(crate) fn capacity(&self) -> Option<Capacity> {
         self.connected.as_ref().map(|connected| connected.connection.capacity())
+    }
+
+    fn tls(&self) -> Option<&Tls> {
+        self.connected.as_ref()?.tls.as_deref()
+    }
+
+    /// The PSK identity that it proved, or claims in a handshake.
+    pub(crate) fn identity(&self) -> Option<&[u8]> {
+        match &self.security {
+            Some(association) => association.session.identity(),
+            None => self.tls()?.identity(),
+        }
+    }
+
+    /// The certificate that it proved, or showed in a handshake.
+    pub(crate) fn certificate(&self) -> Option<&PeerCertificate> {
+        match &self.security {
+            Some(association) => association.session.peer_certificate(),
+            None => self.tls()?.peer_certificate(),
+        }
+    }
+
+    /// What it goes by: its PSK identity, or the common name of its certificate.
+    pub(crate) fn name(&self) -> &[u8] {
+        let of_certificate = || self.certificate()?.common_name.as_deref().map(str::as_bytes);
+        self.identity().or_else(of_certificate).unwrap_or_default()
+    }
+
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        match &self.security {
+            Some(association) => association.session.suite(),
+            None => self.tls()?.suite(),
+        }
+    }
+}
+
+impl Connected {
+    /// Appends what `write` writes to what the connection is to carry, protected where it must be.
+    pub(crate) fn write<T>(
+        &mut self,
+        outbox: &mut Outbox,
+        write: impl FnOnce(&mut Connection, &mut Vec<u8>) -> T,
+    ) -> T {
+        let Some(tls) = &mut self.tls else {
+            return outbox.write(self.number, |out| write(&mut self.connection, out));
+        };
+        let mut said = Vec::new();
+        let result = write(&mut self.connection, &mut said);
+        if !said.is_empty() {
+            // A connection that cannot send is over, and its peer will make another.
+            let _ = outbox.write(self.number, |out| tls.send(&said, out));
+        }
+        result
+    }
+
+    /// The last word of TLS, if there is any, before the connection ends.
+    pub(crate) fn say_goodbye(&mut self, outbox: &mut Outbox) {
+        if let Some(tls) = &mut self.tls {
+            outbox.write(self.number, |out| tls.close(out));
+        }
+    }
+
+    /// Bytes of what has not come whole.
+    pub(crate) fn allocated(&self) -> usize {
+        self.connection.allocated() + self.tls.as_ref().map_or(0, |tls| tls.allocated())
     }
 }
 
@@ -272,7 +339,7 @@ fn is_at(places: &[Place], index: u32, socket: SocketNumber, address: SocketAddr
 }
 
 /// What one subscriber of a network has: an address of IPv4, or 64 bits of one of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
         v4 => v4,

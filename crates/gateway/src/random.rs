@@ -30,6 +30,15 @@ impl Random {
     pub(crate) fn next_u64(&mut self) -> u64 {
         u64::from(self.next_u32()) << 32 | u64::from(self.next_u32())
     }
+
+    /// The seed of another generator.
+    pub(crate) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        for bytes in seed.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&self.next_u64().to_be_bytes());
+        }
+        seed
+    }
 }
 
 fn block(key: &[u32; 8], counter: u64) -> [u32; 16] {

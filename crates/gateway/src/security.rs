@@ -12,7 +12,7 @@ use crate::devices::DeviceIndex;
 use crate::gateway::Gateway;
 use crate::limits::{FOREIGN_TEXT_BYTES_MAX, SECURITY_EVENTS_EVERY, SECURITY_EVENTS_MAX};
 use crate::page::Pages;
-use crate::sessions::name_of;
+use crate::peers::Peer;
 use crate::timers::Now;
 use crate::uplink::Origin;
 
@@ -167,13 +167,8 @@ impl SecurityLog {
 impl Gateway {
     /// Tells that somebody was not let in.
     pub(crate) fn note_intrusion(&mut self, now: Now, reason: SecurityReason, origin: &Origin, endpoint: &[u8]) {
-        let identity = origin
-            .peer
-            .and_then(|key| self.peers.get(key))
-            .and_then(|peer| peer.security.as_ref())
-            .map(|association| name_of(&association.session))
-            .unwrap_or_default()
-            .to_vec();
+        let peer = origin.peer.and_then(|key| self.peers.get(key));
+        let identity = peer.map(Peer::name).unwrap_or_default().to_vec();
         let device = origin.device.and_then(|index| self.subject(index));
         self.security.note(now, Intrusion { reason, identity: &identity, endpoint, address: origin.address, device });
     }

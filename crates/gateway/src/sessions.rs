@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
-use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, Session, SessionError, Trust};
+use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, SessionError, Trust};
 use zeroize::Zeroizing;
 
 use crate::devices::{DeviceIndex, Directory};
@@ -18,9 +18,9 @@ use crate::timers::{Now, Timer};
 use crate::uplink::Origin;
 
 /// The directory and the authorities as the handshake sees them.
-struct KeyRing<'a> {
-    directory: &'a Directory,
-    trust: Trust<'a>,
+pub(crate) struct KeyRing<'a> {
+    pub(crate) directory: &'a Directory,
+    pub(crate) trust: Trust<'a>,
 }
 
 impl Keys for KeyRing<'_> {
@@ -196,9 +196,15 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(association) = peer.security.as_mut() else { return };
         self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
-        let device = match association.session.peer_certificate() {
+        self.admit(now, key);
+    }
+
+    /// Finds out whose peer it is by what it has proved, and shows a stranger out.
+    pub(crate) fn admit(&mut self, now: Now, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let device = match peer.certificate() {
             Some(certificate) => self.authorities.holder(&self.directory, certificate),
-            None => association.session.identity().and_then(|identity| self.directory.by_identity(identity)),
+            None => peer.identity().and_then(|identity| self.directory.by_identity(identity)),
         };
         peer.device = device;
         match device {
@@ -255,8 +261,14 @@ impl Gateway {
             self.stats.sessions_broken += 1;
             return;
         }
+        let (address, known) = (peer.address, peer.name().to_vec());
+        self.note_handshake(now, address, &known, error);
+    }
+
+    /// A handshake failed; `known` is the name that the peer gave, if it came to that.
+    pub(crate) fn note_handshake(&mut self, now: Now, address: SocketAddr, known: &[u8], error: &SessionError) {
         self.stats.handshakes_failed += 1;
-        let known = name_of(&association.session).to_vec();
+        let known = known.to_vec();
         let (reason, identity) = match error {
             SessionError::UnknownIdentity { identity } => (SecurityReason::UnknownIdentity, identity.clone()),
             SessionError::WrongKey { identity } => (SecurityReason::WrongKey, identity.clone()),
@@ -275,17 +287,14 @@ impl Gateway {
             _ => self.directory.by_identity(&identity),
         };
         let device = device.and_then(|index| self.subject(index));
-        let address = peer.address;
         self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device });
     }
 
     /// A certificate that is as it should be, of a device that nobody has taken in.
     fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
         let Some(peer) = self.peers.get(key) else { return };
-        let Some(session) = peer.security.as_ref().map(|association| &association.session) else { return };
-        if session.peer_certificate().is_some() {
-            let (reason, identity, address) =
-                (SecurityReason::UnknownCertificate, name_of(session).to_vec(), peer.address);
+        if peer.certificate().is_some() {
+            let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
             self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device: None });
         }
     }
@@ -322,6 +331,7 @@ impl Gateway {
         if let Some(connected) = peer.connected.as_mut() {
             self.timers.clear(&mut connected.timer, Timer::Connection(key.index));
             self.unfinished_bytes -= connected.buffered;
+            connected.say_goodbye(&mut self.outbox);
             self.outbox.end(connected.number);
         }
         self.timers.clear(&mut peer.separate, Timer::Separate(key.index));
@@ -346,7 +356,7 @@ impl Gateway {
     }
 
     pub(crate) fn suite_of(&self, key: PeerKey) -> Option<&'static str> {
-        Some(self.peers.get(key)?.security.as_ref()?.session.suite()?.name())
+        Some(self.peers.get(key)?.suite()?.name())
     }
 
     /// Sends one message to a peer, protected where it must be.
@@ -363,22 +373,16 @@ impl Gateway {
         flush(&self.peers, &mut self.outbox, &mut self.datagrams, key);
     }
 
-    fn dtls_ms(&self, now: Now) -> u64 {
+    pub(crate) fn dtls_ms(&self, now: Now) -> u64 {
         now.monotonic.saturating_duration_since(self.started).as_millis() as u64
     }
-}
-
-/// What a peer goes by: its PSK identity, or the common name of its certificate.
-pub(crate) fn name_of(session: &Session) -> &[u8] {
-    let of_certificate = || session.peer_certificate()?.common_name.as_deref().map(str::as_bytes);
-    session.identity().or_else(of_certificate).unwrap_or_default()
 }
 
 /// Sends one message to a peer; apart from the gateway, so that whoever sends may hold another part of it.
 pub(crate) fn post(peers: &mut Peers, outbox: &mut Outbox, datagrams: &mut Vec<Vec<u8>>, key: PeerKey, message: &[u8]) {
     let Some(peer) = peers.get_mut(key) else { return };
-    if let Some(connected) = &peer.connected {
-        if !outbox.write(connected.number, |out| connected.connection.send(message, out)) {
+    if let Some(connected) = &mut peer.connected {
+        if !connected.write(outbox, |connection, out| connection.send(message, out)) {
             outbox.too_long += 1;
         }
         return;

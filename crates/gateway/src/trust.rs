@@ -9,6 +9,7 @@ use crate::command::Security;
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
 use crate::limits::AUTHORITIES_MAX;
+use crate::peers::Peer;
 use crate::timers::Now;
 
 /// The authorities of everybody.
@@ -51,7 +52,8 @@ impl Authorities {
 impl Gateway {
     /// Shows this certificate to devices from now on; `None` takes no certificates any more. Sessions go on.
     pub fn set_certificate(&mut self, own: Option<&OwnCertificate>) -> Result<(), SetupError> {
-        self.server.set_certificate(own)
+        self.server.set_certificate(own)?;
+        self.tls.set_certificate(own)
     }
 
     /// Trusts these authorities and no others: the DER of each, and for whose devices ([`Security::X509`]) it vouches.
@@ -71,8 +73,7 @@ impl Gateway {
     fn end_unless_trusted(&mut self, now: Now, index: DeviceIndex) {
         let Some(device) = self.directory.get(index) else { return };
         let (Security::X509 { authority }, Some(key)) = (&device.security, device.peer) else { return };
-        let association = self.peers.get(key).and_then(|peer| peer.security.as_ref());
-        let certificate = association.and_then(|association| association.session.peer_certificate());
+        let certificate = self.peers.get(key).and_then(Peer::certificate);
         if !certificate.is_some_and(|certificate| self.authorities.vouches(authority, certificate)) {
             self.end_session(now, key);
         }

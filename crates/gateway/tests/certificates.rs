@@ -39,6 +39,17 @@ fn camera() -> DeviceEntry {
 
 /// A gateway that trusts these, and a device that shows this certificate and calls itself by that name.
 fn attempt(entry: &DeviceEntry, trusted: &[(String, Vec<u8>)], shown: &str, endpoint: &str) -> World {
+    attempt_over(false, entry, trusted, shown, endpoint)
+}
+
+/// The same over datagrams, or a connection.
+fn attempt_over(
+    over_tcp: bool,
+    entry: &DeviceEntry,
+    trusted: &[(String, Vec<u8>)],
+    shown: &str,
+    endpoint: &str,
+) -> World {
     let mut world = World::new(options());
     world.put(entry);
     world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
@@ -49,7 +60,7 @@ fn attempt(entry: &DeviceEntry, trusted: &[(String, Vec<u8>)], shown: &str, endp
         authorities: vec![certificate("anchor of servers").chain[0].clone()],
         server_name: Some("lwm2m.example".to_owned()),
     };
-    world.add(Config { credential: Some(credential), endpoint: endpoint.to_owned(), ..config(1) });
+    world.add(Config { credential: Some(credential), endpoint: endpoint.to_owned(), over_tcp, ..config(1) });
     world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
     world.power_on(0);
     world.run(3 * SECOND);
@@ -74,6 +85,34 @@ fn a_device_registers_by_its_certificate_and_is_asked_like_any_other() {
     assert!(reasons(&world).is_empty());
     let answer = world.ask(request(1, gateway::Operation::Read, "/3/0/9"));
     assert_eq!(answer.outcome, gateway::Outcome::Answered);
+}
+
+#[test]
+fn certificates_let_in_and_keep_out_over_a_connection_as_over_datagrams() {
+    let mut world = attempt_over(true, &camera(), &[authority("a", "anchor")], "device", CAMERA);
+    assert!(world.hosts[0].device.is_registered(), "{:?}", world.hosts[0].events);
+    assert_eq!((world.stat("registrations"), world.stat("connections"), world.stat("sessions")), (1, 1, 0));
+    assert_eq!(world.events_of("registered")[0]["secure"], true);
+    assert!(reasons(&world).is_empty());
+    let answer = world.ask(request(1, gateway::Operation::Read, "/3/0/9"));
+    assert_eq!(answer.outcome, gateway::Outcome::Answered);
+    // Whoever vouched for it does so no longer.
+    let now = world.now();
+    assert!(world.gateway.put_authorities(now, &[authority("b", "anchor")]).is_empty());
+    world.settle();
+    assert_eq!(world.stat("connections"), 0);
+
+    for (trusted, shown, reason) in [
+        (authority("a", "anchor of another farm with the same name"), "device", "certificate_signature"),
+        (authority("a", "anchor on P-384"), "device", "unknown_authority"),
+        (authority("a", "anchor"), "device for servers", "certificate_usage"),
+        (authority("b", "anchor"), "device", "unknown_certificate"),
+    ] {
+        let world = attempt_over(true, &camera(), &[trusted], shown, CAMERA);
+        assert_eq!(reasons(&world), [reason]);
+        assert_eq!((world.stat("registrations"), world.stat("connections")), (0, 0), "{reason}");
+        assert!(world.events_of("registered").is_empty());
+    }
 }
 
 #[test]

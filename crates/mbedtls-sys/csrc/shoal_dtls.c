@@ -82,6 +82,7 @@ static int find_key(void *unused, mbedtls_ssl_context *ssl, const unsigned char 
 
     (void) unused;
     key_bytes = session->config->find_key(session->call->context, identity, identity_bytes, key);
+    session->is_identity_unknown = key_bytes <= 0;
     if (key_bytes <= 0) {
         return MBEDTLS_ERR_SSL_UNKNOWN_IDENTITY;
     }
@@ -110,6 +111,7 @@ static int configure_client(shoal_config *config, const shoal_options *options)
 static int configure(shoal_config *config, const shoal_options *options)
 {
     int endpoint = options->is_server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT;
+    int transport = options->is_stream ? MBEDTLS_SSL_TRANSPORT_STREAM : MBEDTLS_SSL_TRANSPORT_DATAGRAM;
     size_t i;
     int ret;
 
@@ -121,8 +123,7 @@ static int configure(shoal_config *config, const shoal_options *options)
     if (ret != 0) {
         return ret;
     }
-    ret = mbedtls_ssl_config_defaults(&config->ssl, endpoint, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-                                      MBEDTLS_SSL_PRESET_DEFAULT);
+    ret = mbedtls_ssl_config_defaults(&config->ssl, endpoint, transport, MBEDTLS_SSL_PRESET_DEFAULT);
     if (ret != 0) {
         return ret;
     }
@@ -138,6 +139,7 @@ static int configure(shoal_config *config, const shoal_options *options)
                                        options->timeout_last_ms);
     mbedtls_ssl_conf_dtls_anti_replay(&config->ssl, MBEDTLS_SSL_ANTI_REPLAY_ENABLED);
     mbedtls_ssl_conf_extended_master_secret(&config->ssl, MBEDTLS_SSL_EXTENDED_MS_ENABLED);
+    config->is_stream = options->is_stream;
     config->mtu = options->mtu;
     config->send = options->send;
 
@@ -145,6 +147,9 @@ static int configure(shoal_config *config, const shoal_options *options)
     ret = mbedtls_ssl_conf_cid(&config->ssl, options->cid_bytes, MBEDTLS_SSL_UNEXPECTED_CID_IGNORE);
     if (ret == 0) {
         ret = shoal_configure_x509(config, options);
+    }
+    if (ret == 0 && options->is_stream) {
+        ret = shoal_configure_tls(config, options);
     }
     if (ret != 0) {
         return ret;
@@ -248,9 +253,6 @@ static int set_up(shoal_session *session, const uint8_t *cid)
         return ret;
     }
     mbedtls_ssl_set_user_data_p(ssl, session);
-    mbedtls_ssl_set_bio(ssl, session, send_datagram, receive_record, NULL);
-    mbedtls_ssl_set_timer_cb(ssl, session, set_timer, get_timer);
-    mbedtls_ssl_set_mtu(ssl, session->config->mtu);
     shoal_set_judge(session);
     if (ssl->conf->endpoint == MBEDTLS_SSL_IS_CLIENT) {
         ret = mbedtls_ssl_set_hostname(ssl, session->config->server_name);
@@ -258,6 +260,13 @@ static int set_up(shoal_session *session, const uint8_t *cid)
             return ret;
         }
     }
+    if (session->config->is_stream) {
+        shoal_prepare_stream(session);
+        return 0;
+    }
+    mbedtls_ssl_set_bio(ssl, session, send_datagram, receive_record, NULL);
+    mbedtls_ssl_set_timer_cb(ssl, session, set_timer, get_timer);
+    mbedtls_ssl_set_mtu(ssl, session->config->mtu);
     if (cid == NULL) {
         return 0;
     }
@@ -285,6 +294,7 @@ int shoal_session_new(shoal_config *config, const uint8_t *cid, shoal_session **
 
 void shoal_session_free(shoal_session *session)
 {
+    shoal_free_stream(session);
     mbedtls_ssl_free(&session->ssl);
     free(session);
 }
@@ -366,7 +376,8 @@ static int is_unfit_for_hello(const mbedtls_ssl_context *ssl, const uint8_t *rec
  */
 static int missing_alert(const mbedtls_ssl_context *ssl, int ret)
 {
-    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER || ssl->handshake == NULL) {
+    if (ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER || ssl->handshake == NULL ||
+        ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3) {
         return -1;
     }
     if (ret == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) {
@@ -395,10 +406,8 @@ static int is_bad_proof(const mbedtls_ssl_context *ssl, int ret)
            ssl->state == MBEDTLS_SSL_CLIENT_CHANGE_CIPHER_SPEC;
 }
 
-static int read_once(shoal_session *session, uint8_t *plaintext, size_t plaintext_bytes)
+int shoal_tell(mbedtls_ssl_context *ssl, int ret)
 {
-    mbedtls_ssl_context *ssl = &session->ssl;
-    int ret = mbedtls_ssl_read(ssl, plaintext, plaintext_bytes);
     int alert;
 
     if (is_bad_proof(ssl, ret)) {
@@ -408,6 +417,14 @@ static int read_once(shoal_session *session, uint8_t *plaintext, size_t plaintex
     if (alert >= 0) {
         mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, (unsigned char) alert);
     }
+    return ret;
+}
+
+static int read_once(shoal_session *session, uint8_t *plaintext, size_t plaintext_bytes)
+{
+    mbedtls_ssl_context *ssl = &session->ssl;
+    int ret = shoal_tell(ssl, mbedtls_ssl_read(ssl, plaintext, plaintext_bytes));
+
     switch (ret) {
         case MBEDTLS_ERR_SSL_INVALID_RECORD:
         case MBEDTLS_ERR_SSL_UNEXPECTED_RECORD:
@@ -481,6 +498,7 @@ int shoal_session_park(shoal_session *session)
     mbedtls_zeroize_and_free(ssl->out_buf, MBEDTLS_SSL_OUT_BUFFER_LEN);
     ssl->in_buf = NULL;
     ssl->out_buf = NULL;
+    shoal_forget_certificate(session);
     session->is_parked = 1;
     return 1;
 }

@@ -1,6 +1,6 @@
 /*
  * DTLS 1.2 with pre-shared keys or certificates, without sockets and without a
- * clock.
+ * clock; shoal_tls.h has what is different over a stream.
  *
  * The caller feeds one record at a time together with the time; datagrams to
  * send and questions about keys and certificates come back through callbacks. Functions
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define SHOAL_KEY_BYTES_MAX 64
-#define SHOAL_SUITES_MAX 8
+#define SHOAL_SUITES_MAX 9
 #define SHOAL_SEED_BYTES 32
 #define SHOAL_MAC_BYTES 32
 #define SHOAL_DIGEST_BYTES 32
@@ -101,6 +101,10 @@ typedef void shoal_read_fn(void *context, const shoal_certificate *certificate);
 
 typedef struct {
     int is_server;
+    int is_stream;                  /* TLS; what is of DTLS alone is passed over */
+    int version_min;                /* of TLS: 0x0303 or 0x0304 */
+    int version_max;
+    int is_without_exchange;        /* clients with a key: psk_ke alone (RFC 8446, 4.2.9) */
     size_t cid_bytes;               /* of the ids in records we receive */
     uint32_t timeout_first_ms;
     uint32_t timeout_last_ms;

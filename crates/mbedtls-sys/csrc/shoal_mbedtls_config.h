@@ -1,8 +1,8 @@
 /*
- * Our whole configuration of Mbed TLS: DTLS 1.2 with pre-shared keys or with
- * certificates on elliptic curves, both ends. It replaces the stock
- * mbedtls_config.h, so what is not named here is off: renegotiation, SHA-1,
- * RSA, TLS over TCP, every clock and every socket.
+ * Our whole configuration of Mbed TLS: DTLS 1.2, TLS 1.2 and TLS 1.3 with
+ * pre-shared keys or with certificates on elliptic curves, both ends. It
+ * replaces the stock mbedtls_config.h, so what is not named here is off:
+ * renegotiation, early data, SHA-1, RSA, every clock and every socket.
  */
 #ifndef SHOAL_MBEDTLS_CONFIG_H
 #define SHOAL_MBEDTLS_CONFIG_H
@@ -38,6 +38,7 @@
 #define MBEDTLS_ECP_DP_SECP256R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP384R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP521R1_ENABLED
+#define MBEDTLS_ECP_DP_CURVE25519_ENABLED /* key exchange of TLS only */
 #define MBEDTLS_ECP_NIST_OPTIM
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1
 #define MBEDTLS_ECDH_C
@@ -47,9 +48,17 @@
 #define MBEDTLS_ECDSA_SIGN_ALT
 #define MBEDTLS_ECDSA_VERIFY_ALT
 
+/* TLS 1.3 does its key schedule and its key exchange by the PSA interface, over
+ * the modules above. A handshake holds a slot of its key store, so there must be
+ * as many as there are handshakes. */
+#define MBEDTLS_PSA_CRYPTO_C
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG /* shoal_tls.c */
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC
+#define MBEDTLS_HKDF_C
+
 /* Certificates, in DER. The validity dates are checked by the shim, against
- * the time of the caller; the anchors of trust are asked for by name. A session
- * keeps the digest of its peer's certificate only. */
+ * the time of the caller; the anchors of trust are asked for by name. TLS 1.3
+ * wants the peer's certificate kept; the shim lets go of it. */
 #define MBEDTLS_ASN1_PARSE_C
 #define MBEDTLS_ASN1_WRITE_C
 #define MBEDTLS_OID_C
@@ -69,9 +78,16 @@
 #define MBEDTLS_SSL_CLI_C
 #define MBEDTLS_SSL_SRV_C
 #define MBEDTLS_SSL_PROTO_TLS1_2
+#define MBEDTLS_SSL_PROTO_TLS1_3
 #define MBEDTLS_SSL_PROTO_DTLS
 #define MBEDTLS_KEY_EXCHANGE_PSK_ENABLED
 #define MBEDTLS_KEY_EXCHANGE_ECDHE_ECDSA_ENABLED
+#define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_ENABLED
+#define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL_ENABLED
+#define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ENABLED
+#define MBEDTLS_SSL_TLS1_3_COMPATIBILITY_MODE /* RFC 8446, D.4: clients do it unasked */
+#define MBEDTLS_SSL_KEEP_PEER_CERTIFICATE
+#define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_ALL_ALERT_MESSAGES
 #define MBEDTLS_SSL_EXTENDED_MASTER_SECRET
 #define MBEDTLS_SSL_ENCRYPT_THEN_MAC
@@ -91,10 +107,10 @@
 /* RFC 4279, 5.3: keys of up to 64 bytes. */
 #define MBEDTLS_PSK_MAX_LEN 64
 
-/* The longest record we take, and the longest message of a handshake: a chain
- * of four certificates. RFC 7252, 4.6 keeps CoAP below 1152 bytes and we cut
- * answers to fit; the rest is for devices that do not keep to that. */
-#define MBEDTLS_SSL_IN_CONTENT_LEN 4096
+/* The longest record we take, and the longest message of a handshake. Over TCP
+ * a peer may fill a record to this (RFC 8446, 5.1), and says nothing before it
+ * does. */
+#define MBEDTLS_SSL_IN_CONTENT_LEN 16384
 
 /* The longest record we make, and the longest message of a handshake before it
  * is cut to the path MTU. */

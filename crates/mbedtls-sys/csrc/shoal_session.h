@@ -21,6 +21,7 @@ struct shoal_config {
     mbedtls_ssl_config ssl;
     mbedtls_ctr_drbg_context random;
     int suites[SHOAL_SUITES_MAX + 1];
+    int is_stream;
     uint16_t mtu;
     size_t cid_bytes;
     shoal_send_fn *send;
@@ -60,6 +61,15 @@ struct shoal_session {
 
     int is_parked;
     uint8_t alert;
+
+    /* The last identity that the peer gave has no key. */
+    int is_identity_unknown;
+
+    /* Streams only: the number of the next record, which the library keeps in a
+     * buffer that is lent, and keys that took the place of the handshake's. */
+    uint8_t in_counter[MBEDTLS_SSL_SEQUENCE_NUMBER_LEN];
+    mbedtls_ssl_transform *renewed_in;
+    mbedtls_ssl_transform *renewed_out;
 };
 
 /* Own certificate, and how those of peers are judged; in shoal_x509.c. */
@@ -67,6 +77,18 @@ int shoal_configure_x509(shoal_config *config, const shoal_options *options);
 
 /* Has the chain of this session's peer judged by the shim. */
 void shoal_set_judge(shoal_session *session);
+
+/* Lets go of the peer's certificate, which nobody asks for after the handshake. */
+void shoal_forget_certificate(shoal_session *session);
+
+/* Sends the alert of an error where the library is silent, and gives the error
+ * its name; in shoal_dtls.c. */
+int shoal_tell(mbedtls_ssl_context *ssl, int ret);
+
+/* The versions, groups and names of TLS, and a session of it; in shoal_tls.c. */
+int shoal_configure_tls(shoal_config *config, const shoal_options *options);
+void shoal_prepare_stream(shoal_session *session);
+void shoal_free_stream(shoal_session *session);
 
 /* The library asks for anchors without saying for which session: it is the one
  * that this thread is busy with. */

@@ -347,6 +347,17 @@ void shoal_set_judge(shoal_session *session)
     mbedtls_ssl_set_verify(&session->ssl, judge, session);
 }
 
+void shoal_forget_certificate(shoal_session *session)
+{
+    mbedtls_ssl_session *established = session->ssl.session;
+
+    if (established != NULL && established->peer_cert != NULL) {
+        mbedtls_x509_crt_free(established->peer_cert);
+        mbedtls_free(established->peer_cert);
+        established->peer_cert = NULL;
+    }
+}
+
 /* ---- configuration ------------------------------------------------------ */
 
 static int configure_own(shoal_config *config, const shoal_options *options)

@@ -1,4 +1,4 @@
-//! Declarations of `csrc/shoal_dtls.h`, which says what everything means.
+//! Declarations of `csrc/shoal_dtls.h` and `csrc/shoal_tls.h`, which say what everything means.
 //!
 //! Only `crates/dtls` uses them. The numbers are Mbed TLS's own error codes.
 
@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int, c_void};
 /// Room the shim has for a pre-shared key.
 pub const KEY_BYTES_MAX: usize = 64;
 /// Cipher suites one configuration can hold.
-pub const SUITES_MAX: usize = 8;
+pub const SUITES_MAX: usize = 9;
 /// Length of the seed of a random generator.
 pub const SEED_BYTES: usize = 32;
 /// Length of a message authentication code.
@@ -70,6 +70,8 @@ pub const UNKNOWN_IDENTITY: c_int = -0x6C80;
 pub const HANDSHAKE_FAILURE: c_int = -0x6E00;
 /// `MBEDTLS_ERR_SSL_INVALID_MAC`: a record of the handshake did not decrypt.
 pub const INVALID_MAC: c_int = -0x7180;
+/// `MBEDTLS_ERR_SSL_INVALID_RECORD`: what came is no record.
+pub const INVALID_RECORD: c_int = -0x7200;
 /// `MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE`: the peer gave up.
 pub const FATAL_ALERT: c_int = -0x7780;
 /// `MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY`: the peer said goodbye.
@@ -147,6 +149,10 @@ pub type KeyFn = unsafe extern "C" fn(
 #[repr(C)]
 pub struct Options {
     pub is_server: c_int,
+    pub is_stream: c_int,
+    pub version_min: c_int,
+    pub version_max: c_int,
+    pub is_without_exchange: c_int,
     pub cid_bytes: usize,
     pub timeout_first_ms: u32,
     pub timeout_last_ms: u32,
@@ -218,6 +224,24 @@ unsafe extern "C" {
     ) -> c_int;
     pub fn shoal_session_close(session: *mut Session, call: *const Call) -> c_int;
     pub fn shoal_session_park(session: *mut Session) -> c_int;
+
+    pub fn shoal_stream_read(
+        session: *mut Session,
+        call: *const Call,
+        record: *const u8,
+        record_bytes: usize,
+        plaintext: *mut u8,
+        plaintext_bytes: usize,
+    ) -> c_int;
+    pub fn shoal_stream_write(
+        session: *mut Session,
+        call: *const Call,
+        plaintext: *const u8,
+        plaintext_bytes: usize,
+    ) -> c_int;
+    pub fn shoal_stream_renew(session: *mut Session, call: *const Call) -> c_int;
+    pub fn shoal_stream_close(session: *mut Session, call: *const Call) -> c_int;
+    pub fn shoal_stream_version(session: *const Session) -> c_int;
 
     pub fn shoal_session_is_established(session: *const Session) -> c_int;
     pub fn shoal_session_has_cid(session: *mut Session) -> c_int;

@@ -17,7 +17,8 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use crate::line::Line;
 use crate::{clock, lock};
 
-/// Largest datagram a device takes: the record bound of the DTLS layer. A longer one is dropped, never cut.
+/// Largest datagram a device takes: RFC 7252 §4.6 keeps them below 1152 bytes, save for devices that do not keep to that.
+/// A longer one is dropped, never cut.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 /// Datagrams taken from one socket before the others get their turn.
 const DATAGRAMS_PER_TURN_MAX: usize = 64;

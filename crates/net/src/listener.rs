@@ -18,9 +18,12 @@ impl Listener {
         if uri.is_tcp { tcp::Listener::bind(uri).map(Self::Tcp) } else { udp::Listener::bind(uri).map(Self::Udp) }
     }
 
-    /// Whether it speaks DTLS.
+    /// Whether it speaks DTLS or TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        matches!(self, Self::Udp(listener) if listener.is_secure())
+        match self {
+            Self::Udp(listener) => listener.is_secure(),
+            Self::Tcp(listener) => listener.is_secure(),
+        }
     }
 
     /// Where it listens, with the port that was found.

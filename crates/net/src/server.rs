@@ -24,7 +24,7 @@ use crate::{clock, lock};
 
 /// Entries that the shard takes in before datagrams get their turn: a few milliseconds.
 const ENTRIES_PER_TURN_MAX: usize = 1_000;
-/// Listeners of one server: three protocols on a few addresses. Their numbers go into one byte.
+/// Listeners of one server: four protocols on a few addresses. Their numbers go into one byte.
 const LISTENERS_MAX: usize = 64;
 /// How often somebody who waits for the end looks: an end is rare, and nobody counts the milliseconds.
 const END_LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -59,7 +59,7 @@ pub enum StartError {
     },
     /// The system gives us no thread or descriptor.
     System(io::Error),
-    /// The DTLS library cannot be set up.
+    /// The library for DTLS and TLS cannot be set up.
     Dtls(String),
 }
 
@@ -94,8 +94,8 @@ impl From<io::Error> for StartError {
 }
 
 impl Server {
-    /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT` and `coap+tcp://HOST:PORT` (port 0: any that is free) and starts
-    /// the thread. `definitions` say what the values of devices mean.
+    /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT`, `coap+tcp://HOST:PORT` and `coaps+tcp://HOST:PORT` (port 0: any
+    /// that is free) and starts the thread. `definitions` say what the values of devices mean.
     pub fn start(
         listen: &[String],
         mut options: GatewayOptions,

@@ -1,6 +1,6 @@
 //! Connections over TCP: what arrives goes to the gateway, what it says leaves as fast as the peer takes it.
 //!
-//! A stream of bytes and nothing else. TLS would stand between these sockets and the gateway's framing.
+//! A stream of bytes and nothing else: whether it is TLS is the gateway's business.
 
 use std::collections::HashMap;
 use std::io;
@@ -46,6 +46,7 @@ const NUMBER_FIRST: ConnectionNumber = 1 << SocketNumber::BITS;
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
+    is_secure: bool,
     paused_until: Option<Instant>,
 }
 
@@ -61,11 +62,15 @@ impl Listener {
         }
         rustix::net::bind(&socket, &uri.address)?;
         rustix::net::listen(&socket, BACKLOG)?;
-        Ok(Self { socket: socket.into(), paused_until: None })
+        Ok(Self { socket: socket.into(), is_secure: uri.is_secure, paused_until: None })
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     pub(crate) fn uri(&self) -> io::Result<Uri> {
-        Ok(Uri { is_secure: false, is_tcp: true, address: self.socket.local_addr()? })
+        Ok(Uri { is_secure: self.is_secure, is_tcp: true, address: self.socket.local_addr()? })
     }
 }
 

@@ -1,11 +1,11 @@
-//! Where a server listens, or where it is: `coaps://HOST:PORT` (RFC 7252 §6), `coap+tcp://HOST:PORT` (RFC 8323 §8).
+//! Where a server listens, or where it is: `coaps://HOST:PORT` (RFC 7252 §6), `coaps+tcp://HOST:PORT` (RFC 8323 §8).
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Port of `coap://` (RFC 7252 §12.6) and of `coap+tcp://` (RFC 8323 §8.1).
 const PORT: u16 = 5683;
-/// Port of `coaps://` (RFC 7252 §12.7).
+/// Port of `coaps://` (RFC 7252 §12.7) and of `coaps+tcp://` (RFC 8323 §8.2).
 const PORT_SECURE: u16 = 5684;
 /// Longest address that is said in an error.
 const SAID_CHARS_MAX: usize = 80;
@@ -13,7 +13,7 @@ const SAID_CHARS_MAX: usize = 80;
 /// An address with its scheme. A host name is resolved once, here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uri {
-    /// DTLS, or plain CoAP.
+    /// DTLS or TLS, or plain CoAP.
     pub is_secure: bool,
     /// Connections, or datagrams.
     pub is_tcp: bool,
@@ -22,7 +22,8 @@ pub struct Uri {
 }
 
 impl Uri {
-    /// Reads `coap://`, `coaps://` or `coap+tcp://`, a host (a name, IPv4, or IPv6 in brackets) and maybe a port; a path is passed over.
+    /// Reads `coap://`, `coaps://`, `coap+tcp://` or `coaps+tcp://`, a host (a name, IPv4, or IPv6 in brackets) and maybe a
+    /// port; a path is passed over.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(UriError::of(text, "not of the form coaps://HOST:PORT"));
@@ -31,7 +32,7 @@ impl Uri {
             "coaps" => (true, false, PORT_SECURE),
             "coap" => (false, false, PORT),
             "coap+tcp" => (false, true, PORT),
-            "coaps+tcp" => return Err(UriError::of(text, "CoAP over TLS is not spoken yet")),
+            "coaps+tcp" => (true, true, PORT_SECURE),
             _ => return Err(UriError::of(text, "not of the form coaps://HOST:PORT")),
         };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(said("coap://127.0.0.1").as_deref(), Some("coap://127.0.0.1:5683"));
         assert_eq!(said("coaps://127.0.0.1").as_deref(), Some("coaps://127.0.0.1:5684"));
         assert_eq!(said("coap+tcp://127.0.0.1").as_deref(), Some("coap+tcp://127.0.0.1:5683"));
+        assert_eq!(said("coaps+tcp://127.0.0.1").as_deref(), Some("coaps+tcp://127.0.0.1:5684"));
         assert_eq!(said("coaps://[::1]/rd?ep=x").as_deref(), Some("coaps://[::1]:5684"));
     }
 
@@ -114,7 +116,6 @@ mod tests {
             "",
             "127.0.0.1:5684",
             "http://127.0.0.1",
-            "coaps+tcp://127.0.0.1",
             "coap+udp://127.0.0.1",
             "coap://",
             "coap://:5683",

@@ -62,7 +62,7 @@ impl DeviceConfig {
         };
         if is_secure != credential.is_some() {
             return Err(PyValueError::new_err(
-                "coaps:// needs a key, with an identity or a certificate; coap:// and coap+tcp:// take none",
+                "coaps:// and coaps+tcp:// need a key, with an identity or a certificate; coap:// and coap+tcp:// take none",
             ));
         }
         let version = match version {

@@ -21,8 +21,9 @@ use zeroize::Zeroizing;
 
 pub const CLEAR: SocketNumber = 0;
 pub const SECURE: SocketNumber = 1;
-/// Where hosts connect.
+/// Where hosts connect, in the clear and under TLS.
 pub const TCP: SocketNumber = 2;
+pub const TLS: SocketNumber = 3;
 pub const KEY: &[u8] = b"sixteen byte key";
 pub const CONTEXT: &str = r#""tenant":"t1","farm":"f1","enclosure":"e1","endpoint":"urn:dev:1""#;
 pub const BEGIN_UNIX_MS: u64 = 1_764_000_000_000;
@@ -98,7 +99,9 @@ pub struct World {
 }
 
 pub fn options() -> GatewayOptions {
-    GatewayOptions { boot: "00c0ffee".to_owned(), seed: [7; 32], partitions: 4, ..GatewayOptions::default() }
+    let secure_sockets = vec![false, true, false, true];
+    let boot = "00c0ffee".to_owned();
+    GatewayOptions { boot, seed: [7; 32], partitions: 4, secure_sockets, ..GatewayOptions::default() }
 }
 
 pub fn path(text: &str) -> Path {
@@ -160,6 +163,11 @@ pub fn secure_config(number: u8) -> Config {
     Config { credential: Some(credential), ..config(number) }
 }
 
+/// Over TLS.
+pub fn tls_config(number: u8) -> Config {
+    Config { over_tcp: true, ..secure_config(number) }
+}
+
 pub fn request(id: u64, operation: Operation, at: &str) -> Request {
     Request {
         id,
@@ -206,7 +214,8 @@ impl World {
     pub fn add(&mut self, config: Config) -> usize {
         let number = self.hosts.len() as u8 + 1;
         let socket = match (config.over_tcp, &config.credential) {
-            (true, _) => TCP,
+            (true, None) => TCP,
+            (true, Some(_)) => TLS,
             (false, Some(_)) => SECURE,
             (false, None) => CLEAR,
         };
@@ -368,7 +377,7 @@ impl World {
                     is_quiet = false;
                     if let Some((_, number)) = host.line {
                         self.gateway.handle_bytes(now, number, &datagram);
-                    } else if host.is_reachable && host.socket != TCP {
+                    } else if host.is_reachable && !matches!(host.socket, TCP | TLS) {
                         self.uplinks.push((host.socket, host.address, datagram.clone()));
                         self.gateway.handle_datagram(now, host.socket, host.address, &datagram);
                     }
@@ -421,7 +430,7 @@ impl World {
             let Some(wanted) = wanted else { continue };
             self.connections_made += 1;
             let number = self.connections_made;
-            if host.is_reachable && self.gateway.handle_connected(now, number, TCP, host.address) {
+            if host.is_reachable && self.gateway.handle_connected(now, number, host.socket, host.address) {
                 host.line = Some((wanted, number));
                 host.device.handle_connected(now.monotonic);
             } else {
@@ -443,10 +452,14 @@ impl World {
 
     /// A connection that is no device's; nothing if it was refused.
     pub fn connect(&mut self, from: SocketAddr) -> Option<ConnectionNumber> {
+        self.connect_to(TCP, from)
+    }
+
+    pub fn connect_to(&mut self, socket: SocketNumber, from: SocketAddr) -> Option<ConnectionNumber> {
         let now = self.now();
         self.connections_made += 1;
         let number = self.connections_made;
-        let is_in = self.gateway.handle_connected(now, number, TCP, from);
+        let is_in = self.gateway.handle_connected(now, number, socket, from);
         self.settle();
         is_in.then_some(number)
     }
