@@ -67,7 +67,7 @@ fn main() {
     library.files(LIBRARY_FILES.map(|file| source.join("library").join(file))).warnings(false);
     let objects = library.compile_intermediates();
     let mut shim = compiler(&source);
-    shim.files(["csrc/shoal_dtls.c", "csrc/shoal_x509.c", "csrc/sha256_x86.c"])
+    shim.files(["csrc/shoal_dtls.c", "csrc/shoal_checkpoint.c", "csrc/shoal_x509.c", "csrc/sha256_x86.c"])
         .objects(objects)
         .flag_if_supported("-Wextra")
         .compile("shoalmbedtls");

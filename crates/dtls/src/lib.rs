@@ -7,10 +7,13 @@
 //! [`Session`] with [`Server::accept`] only once the peer has returned our cookie. The datagram that carried the cookie
 //! is then fed to the new session like every later one. A device begins with [`Client::connect`].
 //!
+//! An established session outlives its process by [`Session::save`] and [`Server::restore`].
+//!
 //! Times are milliseconds on the caller's own monotonic clock; where it begins does not matter.
 
 mod buffers;
 mod certificate;
+mod checkpoint;
 mod client;
 mod connection_id;
 mod cookie;
@@ -28,6 +31,7 @@ pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
     OwnCertificate, PeerCertificate, TrustAnchors,
 };
+pub use checkpoint::{NotRestored, NotSaved, RECORDS_SKIPPED, SavedSession};
 pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};
 pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
 pub use cookie::Hello;
