@@ -6,6 +6,7 @@
 //! has been refused: whoever was told that it is registered is so after a crash, too, without a new handshake.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,12 @@ pub struct CheckpointBatch {
     pub kept: Vec<(Arc<str>, Zeroizing<Vec<u8>>)>,
     /// Devices whose checkpoint is to be forgotten; before those that are kept.
     pub gone: Vec<Arc<str>>,
+}
+
+impl fmt::Debug for CheckpointBatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "CheckpointBatch({}: {} kept, {} gone)", self.number, self.kept.len(), self.gone.len())
+    }
 }
 
 /// Where the checkpoint of one device stands.
