@@ -14,7 +14,8 @@ import msgspec
 from shoal.clock import SystemClock
 from shoal.commands.command import Command, Operation
 from shoal.commands.store import Commands
-from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway import store
+from shoal.gateway.loop import NODE, Gateway, GatewayOptions
 from shoal.gateway.shelf import DeviceFile
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Device as InventoryDevice
@@ -111,6 +112,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             GatewayOptions(
                 listen=("coaps://127.0.0.1:0",),
                 boot=secrets.token_hex(4),
+                start=await store.begin(shoal.database, NODE),
                 partitions=1,
                 linger=timedelta(milliseconds=1),
             ),

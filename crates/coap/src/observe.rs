@@ -30,6 +30,18 @@ impl Order {
         Self { newest: None }
     }
 
+    /// What was known before a restart: the newest notification, and when it came.
+    #[must_use]
+    pub const fn of(value: u32, at: Instant) -> Self {
+        Self { newest: Some((value & SEQUENCE_MASK, at)) }
+    }
+
+    /// The newest notification, and when it came.
+    #[must_use]
+    pub const fn newest(&self) -> Option<(u32, Instant)> {
+        self.newest
+    }
+
     /// True, and remembered, if a notification with this Observe value that arrived `now` is newer than all before.
     pub fn accept(&mut self, now: Instant, value: u32) -> bool {
         let value = value & SEQUENCE_MASK;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::SetupError;
@@ -48,7 +49,7 @@ impl fmt::Debug for OwnCertificate {
 }
 
 /// A name of a certificate's owner besides its subject (RFC 5280 §4.2.1.6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlternativeName {
     /// A host name.
     Dns(String),
@@ -57,7 +58,7 @@ pub enum AlternativeName {
 }
 
 /// What the certificate of a peer says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerCertificate {
     /// The subject's common name.
     pub common_name: Option<String>,

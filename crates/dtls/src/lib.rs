@@ -10,10 +10,13 @@
 //!
 //! Over a stream of bytes a [`Tls`] stands in the place of a session: [`TlsServer::accept`], [`TlsClient::connect`].
 //!
+//! An established session outlives its process by [`Session::save`] and [`Server::restore`].
+//!
 //! Times are milliseconds on the caller's own monotonic clock; where it begins does not matter.
 
 mod buffers;
 mod certificate;
+mod checkpoint;
 mod client;
 mod connection_id;
 mod cookie;
@@ -35,6 +38,7 @@ pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
     OwnCertificate, PeerCertificate, TrustAnchors,
 };
+pub use checkpoint::{NotRestored, NotSaved, RECORDS_SKIPPED, SavedSession};
 pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};
 pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
 pub use cookie::Hello;

@@ -154,7 +154,7 @@ pub(crate) fn read_certificate(der: &[u8]) -> Result<CertificateFacts, Code> {
     succeed(unsafe {
         sys::shoal_certificate_read(der.as_ptr(), der.len(), keep_facts, ptr::from_mut(&mut facts).cast())
     })?;
-    facts.unwrap_or(Err(BAD_INPUT))
+    facts.unwrap_or(Err(sys::BAD_INPUT))
 }
 
 /// What an error says of the certificate at hand, if it says anything.
@@ -209,7 +209,7 @@ impl Association {
     /// `cid` must be as long as the configuration says.
     pub(crate) fn new(configuration: Arc<Configuration>, cid: Option<&[u8]>) -> Result<Self, Code> {
         if cid.is_some_and(|cid| cid.len() != configuration.cid_bytes) {
-            return Err(BAD_INPUT);
+            return Err(sys::BAD_INPUT);
         }
         let cid = cid.map_or(ptr::null(), <[u8]>::as_ptr);
         let mut raw = ptr::null_mut();
@@ -218,6 +218,46 @@ impl Association {
         succeed(unsafe { sys::shoal_session_new(configuration.raw.as_ptr(), cid, &raw mut raw) })?;
         let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
         Ok(Self { raw, configuration })
+    }
+
+    /// A parked session of what [`Association::save`] wrote, with a gap in its sequence numbers.
+    pub(crate) fn load(
+        configuration: Arc<Configuration>,
+        cid: &[u8],
+        saved: &[u8],
+        records_skipped: u64,
+    ) -> Result<Self, Code> {
+        if cid.len() != configuration.cid_bytes {
+            return Err(sys::BAD_INPUT);
+        }
+        let mut raw = ptr::null_mut();
+        // SAFETY: `cid` is valid for `cid_bytes` and `saved` for its length; the shim copies what it keeps. The
+        // configuration outlives the session, which holds an `Arc` of it.
+        succeed(unsafe {
+            sys::shoal_session_load(
+                configuration.raw.as_ptr(),
+                cid.as_ptr(),
+                saved.as_ptr(),
+                saved.len(),
+                records_skipped,
+                &raw mut raw,
+            )
+        })?;
+        let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
+        Ok(Self { raw, configuration })
+    }
+
+    /// Writes the session as bytes; how many.
+    pub(crate) fn save(&mut self, saved: &mut [u8]) -> Result<usize, Code> {
+        // SAFETY: the session is alive, no call on it is going on, and `saved` is valid for its length.
+        let length = unsafe { sys::shoal_session_save(self.raw.as_ptr(), saved.as_mut_ptr(), saved.len()) };
+        usize::try_from(length).map_err(|_| length)
+    }
+
+    /// The number of the next record it sends.
+    pub(crate) fn written(&self) -> u64 {
+        // SAFETY: the session is alive; the shim only reads.
+        unsafe { sys::shoal_session_written(self.raw.as_ptr()) }
     }
 
     /// The length of every connection id in the records this end receives.
@@ -329,8 +369,7 @@ impl Drop for Association {
     }
 }
 
-const ALLOC_FAILED: Code = -0x7F00;
-const BAD_INPUT: Code = -0x7100;
+pub(crate) const ALLOC_FAILED: Code = -0x7F00;
 
 /// What `write`, `close` and a stream give for the time: none looks at a timer.
 pub(crate) const NO_TIMER: u64 = 0;

@@ -66,6 +66,10 @@ impl Server {
         Ok(())
     }
 
+    pub(crate) fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
     /// Judges a ClientHello without remembering anything of its peer.
     ///
     /// `peer` is any stable form of the peer's address; a cookie is only good from there. `out` is cleared, and holds

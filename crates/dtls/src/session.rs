@@ -34,14 +34,14 @@ pub enum Progress {
 /// and send what they put into `out`. An established session gives its buffers back by itself as soon as the handshake
 /// can no longer be repeated (a server with the first record of data), and borrows the thread's own while it works.
 pub struct Session {
-    association: Association,
+    pub(crate) association: Association,
     phase: Phase,
     is_parked: bool,
     identity: Option<Box<[u8]>>,
     certificate: Option<Box<PeerCertificate>>,
     refused: Option<CertificateRefused>,
     /// Servers only: the random number of the hello that the session began with.
-    hello: Option<Random>,
+    pub(crate) hello: Option<Random>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,17 @@ impl Session {
         let mut session = Self::of_server(association, give_up_ms);
         session.resume(now_ms, out)?;
         Ok(session)
+    }
+
+    /// One that was established before a restart.
+    pub(crate) fn restored(
+        association: Association,
+        identity: Option<Box<[u8]>>,
+        certificate: Option<Box<PeerCertificate>>,
+        hello: Option<Random>,
+    ) -> Self {
+        let phase = Phase::Established;
+        Self { association, phase, is_parked: true, identity, certificate, refused: None, hello }
     }
 
     /// Takes one datagram. Every record of data in it is given to `plaintext`, in order.

@@ -73,6 +73,11 @@ impl Suite {
         matches!(self, Self::EcdheEcdsaAes128Ccm8 | Self::EcdheEcdsaAes128GcmSha256 | Self::EcdheEcdsaAes128CbcSha256)
     }
 
+    /// Whether it protects a record in one step (RFC 5116).
+    pub const fn is_aead(self) -> bool {
+        !matches!(self, Self::PskAes128CbcSha256 | Self::EcdheEcdsaAes128CbcSha256)
+    }
+
     pub(crate) fn of_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().chain(Self::TLS13).find(|suite| suite.code() == code)
     }

@@ -42,7 +42,7 @@ pub(crate) struct Lacking {
 }
 
 impl Device {
-    fn lacking(&self) -> u8 {
+    pub(crate) fn lacking(&self) -> u8 {
         self.lacking.as_ref().map_or(0, |lacking| lacking.bits)
     }
 

@@ -9,6 +9,7 @@ use ahash::RandomState;
 use lwm2m::{Definitions, Path};
 use zeroize::Zeroizing;
 
+use crate::checkpoints::Standing;
 use crate::command::{DeviceEntry, Security};
 use crate::composite::Lacking;
 use crate::dialog::Dialog;
@@ -53,6 +54,7 @@ pub(crate) struct Device {
     pub(crate) dialog: Option<Box<Dialog>>,
     pub(crate) expiry: Slot,
     pub(crate) downlink: Slot,
+    pub(crate) checkpoint: Standing,
 }
 
 impl Device {
@@ -255,6 +257,7 @@ impl Directory {
             dialog: None,
             expiry: None,
             downlink: None,
+            checkpoint: Standing::default(),
         });
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dtls::NotRestored;
 use lwm2m::PathError;
 use lwm2m::attributes::AttributeError;
 
@@ -74,3 +75,42 @@ impl fmt::Display for EntryError {
 }
 
 impl std::error::Error for EntryError {}
+
+/// A checkpoint of an earlier start that does not serve, or not for its session. The device will shake hands again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotTakenUp {
+    /// Nobody has this name.
+    UnknownDevice,
+    /// Written by another version.
+    Version,
+    /// Not what was written.
+    Damaged,
+    /// It claims to be of this start, or of one to come.
+    CountSetBack,
+    /// The credential of its session is another device's now.
+    CredentialChanged,
+    /// Its session is none any more.
+    Session(NotRestored),
+    /// Nothing in it serves here: the device is not registered, or there already; or the session was another node's.
+    Unwanted,
+    /// More sessions than we hold.
+    Full,
+}
+
+impl fmt::Display for NotTakenUp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownDevice => formatter.write_str("the device is not known"),
+            Self::Version => formatter.write_str("written by another version"),
+            Self::Damaged => formatter.write_str("damaged"),
+            Self::CountSetBack => formatter.write_str("the database was set back"),
+            Self::CredentialChanged => formatter.write_str("the credential has changed hands"),
+            Self::Session(error) => write!(formatter, "the session: {error}"),
+            Self::Unwanted => formatter.write_str("nothing in it serves any more"),
+            Self::Full => formatter.write_str("too many sessions"),
+        }
+    }
+}
+
+impl std::error::Error for NotTakenUp {}

@@ -46,6 +46,15 @@ impl Refused {
         Self(self.0 | others.0)
     }
 
+    /// Of [`Refused::bits`]; those that mean nothing do no harm.
+    pub(crate) const fn of_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
     pub(crate) fn contains(self, format: u16) -> bool {
         self.0 & Self::bit(format) != 0
     }

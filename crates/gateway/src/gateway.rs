@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use lwm2m::Definitions;
 
+use crate::checkpoints::Checkpoints;
 use crate::command::{Answer, DeviceEntry, RegistrationState};
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
@@ -54,6 +55,9 @@ pub struct GatewayOptions {
     pub enrolment_grace: Option<Duration>,
     /// Answers do not wait for the log.
     pub acknowledge_at_once: bool,
+    /// Which start of this node it is: a number that was never used before and is higher than all before. Nothing is
+    /// kept for the next start if none is given.
+    pub start: Option<u32>,
     /// For everything that must not be guessed.
     pub seed: [u8; 32],
     /// Which sockets speak DTLS, or TLS over connections, by their number.
@@ -75,6 +79,7 @@ impl Default for GatewayOptions {
             open_enrolment: None,
             enrolment_grace: None,
             acknowledge_at_once: false,
+            start: None,
             seed: [0; 32],
             secure_sockets: vec![false, true],
         }
@@ -107,6 +112,7 @@ pub struct Gateway {
     awake: VecDeque<(Instant, DeviceIndex)>,
     pub(crate) stats: Stats,
     pub(crate) refusals: Refusals,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) started: Instant,
     sweep_at: Instant,
     heartbeat_at: Option<Instant>,
@@ -145,6 +151,7 @@ impl Gateway {
             uncommitted_bytes_max: options.uncommitted_bytes_max,
         });
         Ok(Self {
+            checkpoints: Checkpoints::new(options.start),
             heartbeat_at: options.heartbeat.map(|every| now.monotonic + every),
             options,
             object_lists: ObjectLists::new(Arc::clone(&definitions), hasher.clone()),
@@ -217,6 +224,7 @@ impl Gateway {
                 Timer::Handshake(peer) => self.handle_handshake(now, peer),
                 Timer::Separate(peer) => self.handle_separate(now, peer),
                 Timer::Connection(peer) => self.handle_connection(now, peer),
+                Timer::Checkpoint(device) => self.handle_checkpoint(device),
             }
         }
         self.end_slow_openings(now);
@@ -234,6 +242,7 @@ impl Gateway {
     /// When [`Gateway::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
         let awake = self.awake.front().map(|(when, _)| *when);
+        let checkpoints = self.checkpoints.poll_timeout();
         [
             self.timers.next(),
             self.openings.poll_timeout(),
@@ -241,6 +250,7 @@ impl Gateway {
             awake,
             self.security.poll_timeout(),
             self.heartbeat_at,
+            checkpoints,
         ]
         .into_iter()
         .flatten()
@@ -262,9 +272,11 @@ impl Gateway {
         self.answers.pop_front()
     }
 
-    /// Seals every page, whatever its age: nothing more is to come.
+    /// Seals every page, whatever its age, and takes every checkpoint that would be due some time: nothing more is to
+    /// come.
     pub fn seal(&mut self) {
         self.pages.seal_all();
+        self.queue_all_checkpoints();
     }
 
     /// Takes a device in, or changes what is known about it.
@@ -303,6 +315,7 @@ impl Gateway {
     /// Forgets a device. Whoever speaks for it is a stranger from now on, who may wait for an answer.
     fn discard(&mut self, now: Now, index: DeviceIndex) {
         self.end_dialog(now, index);
+        self.drop_checkpoint(index);
         let Some(device) = self.directory.get_mut(index) else { return };
         self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         self.timers.clear(&mut device.downlink, Timer::Downlink(index));
@@ -369,6 +382,7 @@ impl Gateway {
             ("connections_opening", self.openings.len() as u64),
             ("connections_bytes", self.unfinished_bytes as u64),
             ("messages_too_long", self.outbox.too_long),
+            ("sessions_exhausted", self.outbox.exhausted),
             ("uploading", self.uploading_peers as u64),
             ("waiting", self.asked.len() as u64),
             ("timers", self.timers.len() as u64),
@@ -382,6 +396,7 @@ impl Gateway {
         let Some(device) = self.directory.get_mut(index) else { return };
         device.awake_until = now.monotonic.checked_add(device.profile.awake_window);
         device.heard_unix_ms = now.unix_ms;
+        self.freshen_checkpoint(now, index);
     }
 
     /// An uplink of which no event told: an `awake` event will, with all that come until then.

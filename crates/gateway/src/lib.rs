@@ -7,6 +7,7 @@
 //!
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
+mod checkpoints;
 mod command;
 mod composite;
 mod conclusions;
@@ -33,6 +34,7 @@ mod random;
 mod refusals;
 mod registering;
 mod registrations;
+mod restoring;
 mod security;
 mod separate;
 mod sessions;
@@ -41,12 +43,13 @@ mod timers;
 mod trust;
 mod uplink;
 
+pub use checkpoints::CheckpointBatch;
 pub use coap::Pieces;
 pub use command::{
     Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
 };
 pub use dtls::{OwnCertificate, SetupError};
-pub use error::EntryError;
+pub use error::{EntryError, NotTakenUp};
 pub use files::{FileEntry, Files};
 pub use gateway::{AWAKE_WINDOW_DEFAULT, Gateway, GatewayOptions};
 pub use lwm2m::{Definitions, Path, PathError};

@@ -151,5 +151,22 @@ pub const DOWNLOAD_EVERY: Duration = Duration::from_secs(1);
 /// A device that still shows no awake window of its own listens for MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2) after it spoke.
 pub const AWAKE_WINDOW: Duration = Duration::from_secs(93);
 
+/// How old the checkpoint of a device may be that is heard, three quarters of it at least. What a device said within this
+/// time before a crash could be played to us again afterwards by somebody who recorded it; twice as often would cost a
+/// database with 50,000 devices 1,700 rows a second.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// After a change that a crash may undo without harm: time for those that follow from a Register.
+pub const CHECKPOINT_SOON: Duration = Duration::from_secs(1);
+
+/// After a refusal: the database is away, and will be for a while.
+pub const CHECKPOINT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Checkpoints in one batch: half a megabyte, written within a few milliseconds.
+pub const CHECKPOINTS_PER_BATCH_MAX: usize = 512;
+
+/// Longest checkpoint that is read: 64 observations of long paths, and a session with a certificate.
+pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
+
 /// How often peers and sessions that fell out of use are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);

@@ -24,14 +24,14 @@ use crate::uplink::HeldAnswer;
 /// One observation that a device holds for us.
 pub(crate) struct Observation {
     pub(crate) target: Target,
-    token: Token,
-    order: Order,
+    pub(crate) token: Token,
+    pub(crate) order: Order,
     /// Those that the device accepted.
-    attributes: Arc<str>,
+    pub(crate) attributes: Arc<str>,
     /// The caller began it; it ends with the registration.
-    is_asked: bool,
+    pub(crate) is_asked: bool,
     /// Its attributes travelled with the request, and Discover does not show them.
-    in_request: bool,
+    pub(crate) in_request: bool,
 }
 
 impl Observation {

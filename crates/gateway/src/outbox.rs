@@ -18,6 +18,8 @@ pub struct Outbox {
     ended: Vec<ConnectionNumber>,
     /// Messages that were not sent, because their peer takes none of that length.
     pub(crate) too_long: u64,
+    /// Messages that were not sent, because the checkpoints of their session could not be written for too long.
+    pub(crate) exhausted: u64,
 }
 
 impl Outbox {

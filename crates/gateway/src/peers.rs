@@ -50,6 +50,8 @@ pub(crate) struct Association {
     pub(crate) began_at: Instant,
     pub(crate) is_established: bool,
     pub(crate) handshake: Slot,
+    /// No record may have this number before a newer checkpoint is safe.
+    pub(crate) safe_up_to: Option<u64>,
 }
 
 /// A connection and what belongs to it.

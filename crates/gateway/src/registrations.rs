@@ -125,6 +125,7 @@ impl Objects {
     }
 
     /// Of a list without more words.
+    #[cfg(test)]
     pub(crate) fn of_paths(list: Vec<(Path, Option<String>)>, definitions: &Definitions) -> Self {
         Self::new(String::new(), Vec::new(), list, definitions)
     }
@@ -175,14 +176,36 @@ impl ObjectLists {
             return Ok(Arc::clone(objects));
         }
         let objects = Arc::new(Objects::of_links(Links::parse(payload)?, &self.definitions));
+        Ok(self.share(payload.into(), objects))
+    }
+
+    /// What [`ObjectLists::parse`] made before a restart, of its parts.
+    pub(crate) fn known(
+        &mut self,
+        root: &str,
+        content_formats: Vec<u16>,
+        list: &[(Path, Option<String>)],
+    ) -> Arc<Objects> {
+        let objects = Objects::new(root.to_owned(), content_formats, list.to_vec(), &self.definitions);
+        // No payload begins with a zero, so that the two kinds of names do not meet.
+        let formats = format!("{:?}", objects.content_formats);
+        let name = [&[0], root.as_bytes(), &[0], formats.as_bytes(), &objects.json].concat();
+        self.share(name.into(), Arc::new(objects))
+    }
+
+    /// The one of that name, or from now on this one.
+    fn share(&mut self, name: Box<[u8]>, objects: Arc<Objects>) -> Arc<Objects> {
+        if let Some(known) = self.by_payload.get(&name) {
+            return Arc::clone(known);
+        }
         if self.by_payload.len() >= OBJECT_LISTS_MAX {
             // Lists nobody uses any more make room; if all are used, this one is simply not shared.
             self.by_payload.retain(|_, objects| Arc::strong_count(objects) > 1);
         }
         if self.by_payload.len() < OBJECT_LISTS_MAX {
-            self.by_payload.insert(payload.into(), Arc::clone(&objects));
+            self.by_payload.insert(name, Arc::clone(&objects));
         }
-        Ok(objects)
+        objects
     }
 }
 
@@ -233,6 +256,7 @@ impl Gateway {
         event.finish();
         self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         device.awake_until = None;
+        self.drop_checkpoint(index);
         self.forget_dialog(now, index);
     }
 
@@ -244,6 +268,7 @@ impl Gateway {
         if let Some(device) = self.directory.get_mut(index) {
             self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         }
+        self.drop_checkpoint(index);
         self.forget_dialog(now, index);
     }
 
@@ -280,7 +305,7 @@ impl Gateway {
             version,
             binding: restored.binding.as_str().into(),
             queue_mode: restored.queue_mode,
-            objects: Arc::new(Objects::of_paths(list, &self.definitions)),
+            objects: self.object_lists.known("", Vec::new(), &list),
             claim: None,
             address: None,
             expires_at: None,
@@ -290,7 +315,7 @@ impl Gateway {
         };
         self.directory.register(index, Box::new(registration));
         self.extend(now, index);
-        // The tokens of its observations are forgotten: they begin anew when it is heard again.
+        // What it observes begins anew when it is heard again, unless a checkpoint tells of it.
         self.reconcile(now, index);
         Ok(())
     }

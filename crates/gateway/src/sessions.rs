@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
-use crate::limits::{HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
+use crate::limits::{CHECKPOINT_SOON, HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
 use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
 use crate::security::{Intrusion, SecurityReason};
@@ -124,8 +124,14 @@ impl Gateway {
             self.stats.sessions_full += 1;
             return;
         };
-        let association =
-            Association { session, connection_id, began_at: now.monotonic, is_established: false, handshake: None };
+        let association = Association {
+            session,
+            connection_id,
+            began_at: now.monotonic,
+            is_established: false,
+            handshake: None,
+            safe_up_to: None,
+        };
         let key = self.peers.insert(new_peer(now, socket, from, Some(Box::new(association))));
         self.feed(now, key, from, datagram);
     }
@@ -166,6 +172,9 @@ impl Gateway {
         if has_moved {
             self.stats.relocated += 1;
             self.peers.relocate(key, from);
+            if let Some(device) = self.peers.get(key).and_then(|peer| peer.device) {
+                self.want_checkpoint(now, device, CHECKPOINT_SOON);
+            }
         }
         match progress {
             Ok(Progress::Established) => self.establish(now, key),
@@ -336,10 +345,13 @@ impl Gateway {
         }
         self.timers.clear(&mut peer.separate, Timer::Separate(key.index));
         self.uploading_peers -= usize::from(!peer.uploads.is_idle());
-        if let Some(device) = peer.device.and_then(|index| self.directory.get_mut(index))
+        if let Some(index) = peer.device
+            && let Some(device) = self.directory.get_mut(index)
             && device.peer == Some(key)
         {
             device.peer = None;
+            // A session that has ended must not come back.
+            self.queue_checkpoint(index);
         }
     }
 
@@ -389,6 +401,7 @@ pub(crate) fn post(peers: &mut Peers, outbox: &mut Outbox, datagrams: &mut Vec<V
     }
     match peer.security.as_mut() {
         None => outbox.push(peer.socket, peer.address, |out| out.extend_from_slice(message)),
+        Some(association) if association.is_exhausted() => outbox.exhausted += 1,
         Some(association) => {
             // A session that cannot send is over, or the message too long for a record: the peer will ask again.
             let _ = association.session.send(message, datagrams);

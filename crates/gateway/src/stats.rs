@@ -55,6 +55,11 @@ counters! {
     unknown_connection_id,
     unknown_address,
     relocated,
+    /// Peers of before a restart that go on.
+    restored,
+    checkpoints,
+    /// Checkpoints that could not be written; they come again.
+    checkpoints_refused,
     /// Over connections; signals and empty ones are none.
     messages,
     /// More connections than we keep, in all or from one address.

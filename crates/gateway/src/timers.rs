@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Separate(u32),
     /// A connection was silent for long, or is still to begin.
     Connection(u32),
+    /// A checkpoint of a device is to be taken.
+    Checkpoint(u32),
 }
 
 /// When the owner of a timer will be called; kept by the owner. Never later than it needs, maybe earlier.

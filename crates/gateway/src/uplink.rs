@@ -379,8 +379,16 @@ impl Gateway {
         self.pages.hold(partition, held);
     }
 
-    /// Sends an answer that waited: as it was meant, or 5.03 when the log refused its event.
+    /// The log has the event of an answer, or has refused it.
     pub(crate) fn deliver(&mut self, now: Now, held: HeldAnswer, is_committed: bool) {
+        let held = if is_committed { self.await_checkpoint(held) } else { Some(held) };
+        if let Some(held) = held {
+            self.deliver_now(now, held, is_committed);
+        }
+    }
+
+    /// Sends an answer that waited: as it was meant, or 5.03 when the log refused its event.
+    pub(crate) fn deliver_now(&mut self, now: Now, held: HeldAnswer, is_committed: bool) {
         let code = if is_committed { held.code } else { Code::SERVICE_UNAVAILABLE };
         let device = held.location.and_then(|id| self.directory.by_registration(id));
         if !is_committed {

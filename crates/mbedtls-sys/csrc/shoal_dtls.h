@@ -191,6 +191,25 @@ int shoal_session_close(shoal_session *session, const shoal_call *call);
 /* Gives the buffers of an idle session back; returns whether it has none. */
 int shoal_session_park(shoal_session *session);
 
+/*
+ * Writes an established session as bytes, and returns how many; the session
+ * lives on. MBEDTLS_ERR_SSL_BAD_INPUT_DATA if it cannot be: its suite is none
+ * of AEAD, or its last flight may still have to be repeated. The bytes hold
+ * its keys.
+ */
+int shoal_session_save(shoal_session *session, uint8_t *saved, size_t capacity);
+
+/*
+ * Makes a parked session of what was saved; `cid` is the id that was asked for
+ * in its records. Its next record is numbered `records_skipped` behind the one
+ * that would have come next when it was saved.
+ */
+int shoal_session_load(shoal_config *config, const uint8_t *cid, const uint8_t *saved,
+                       size_t saved_bytes, uint64_t records_skipped, shoal_session **session);
+
+/* The sequence number of the next record to be sent. */
+uint64_t shoal_session_written(const shoal_session *session);
+
 int shoal_session_is_established(const shoal_session *session);
 int shoal_session_has_cid(shoal_session *session);
 int shoal_session_suite(const shoal_session *session);

@@ -96,6 +96,9 @@
 #define MBEDTLS_SSL_DTLS_HELLO_VERIFY
 #define MBEDTLS_SSL_DTLS_ANTI_REPLAY
 
+/* Sessions live through a restart: shoal_checkpoint.c. */
+#define MBEDTLS_SSL_CONTEXT_SERIALIZATION
+
 /* RFC 9146, not the draft. The library would pad every record with a
  * connection id to a multiple of 16: devices pay for each byte they send. */
 #define MBEDTLS_SSL_DTLS_CONNECTION_ID

@@ -60,6 +60,12 @@ pub const ECP_ERRORS: std::ops::Range<c_int> = -0x4FFF..-0x4B00;
 /// Errors of the module that reads keys.
 pub const PK_ERRORS: std::ops::Range<c_int> = -0x3FFF..-0x3880;
 
+/// `MBEDTLS_ERR_SSL_BAD_INPUT_DATA`: also of a session that cannot be saved.
+pub const BAD_INPUT: c_int = -0x7100;
+/// `MBEDTLS_ERR_SSL_VERSION_MISMATCH`: saved by another version of the library, or in another configuration of it.
+pub const VERSION_MISMATCH: c_int = -0x5F00;
+/// `MBEDTLS_ERR_SSL_COUNTER_WRAPPING`: no sequence number is left.
+pub const COUNTER_WRAPPING: c_int = -0x6B80;
 /// `MBEDTLS_ERR_SSL_WANT_READ`: nothing more in this record.
 pub const WANT_READ: c_int = -0x6900;
 /// `MBEDTLS_ERR_SSL_TIMEOUT`: the peer did not answer the last repetition.
@@ -242,6 +248,16 @@ unsafe extern "C" {
     pub fn shoal_stream_renew(session: *mut Session, call: *const Call) -> c_int;
     pub fn shoal_stream_close(session: *mut Session, call: *const Call) -> c_int;
     pub fn shoal_stream_version(session: *const Session) -> c_int;
+    pub fn shoal_session_save(session: *mut Session, saved: *mut u8, capacity: usize) -> c_int;
+    pub fn shoal_session_load(
+        config: *mut Config,
+        cid: *const u8,
+        saved: *const u8,
+        saved_bytes: usize,
+        records_skipped: u64,
+        session: *mut *mut Session,
+    ) -> c_int;
+    pub fn shoal_session_written(session: *const Session) -> u64;
 
     pub fn shoal_session_is_established(session: *const Session) -> c_int;
     pub fn shoal_session_has_cid(session: *mut Session) -> c_int;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gateway::{Answer, Page};
+use gateway::{Answer, CheckpointBatch, Page};
 
 use crate::lock;
 
@@ -17,6 +17,8 @@ pub struct Batch {
     pub pages: Vec<Page>,
     /// What became of requests.
     pub answers: Vec<Answer>,
+    /// What is to be kept for the next start: durable on its own, see [`crate::Server::checkpointed`].
+    pub checkpoints: Option<CheckpointBatch>,
 }
 
 /// What waits for the owner, and what the owner has and did not finish.
@@ -30,6 +32,8 @@ pub(crate) struct Batches {
 struct State {
     pages: VecDeque<Page>,
     answers: Vec<Answer>,
+    /// One at a time: the next follows when the owner has finished it.
+    checkpoints: Option<CheckpointBatch>,
     seq: u64,
     /// Batches that were taken and neither committed nor refused, with the numbers of their pages.
     taken: VecDeque<(u64, Vec<u64>)>,
@@ -39,13 +43,14 @@ struct State {
 
 impl Batches {
     /// Adds what the shard has; both are left empty.
-    pub(crate) fn put(&self, pages: &mut Vec<Page>, answers: &mut Vec<Answer>) {
-        if pages.is_empty() && answers.is_empty() {
+    pub(crate) fn put(&self, pages: &mut Vec<Page>, answers: &mut Vec<Answer>, checkpoints: Option<CheckpointBatch>) {
+        if pages.is_empty() && answers.is_empty() && checkpoints.is_none() {
             return;
         }
         let mut state = lock(&self.state);
         state.pages.extend(pages.drain(..));
         state.answers.append(answers);
+        state.checkpoints = checkpoints.or(state.checkpoints.take());
         drop(state);
         self.arrived.notify_one();
     }
@@ -60,7 +65,7 @@ impl Batches {
     pub(crate) fn next(&self, events_max: usize, timeout: Duration) -> Option<Batch> {
         let until = Instant::now() + timeout;
         let mut state = lock(&self.state);
-        while state.pages.is_empty() && state.answers.is_empty() {
+        while state.pages.is_empty() && state.answers.is_empty() && state.checkpoints.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || state.is_sealed {
                 return None;
@@ -81,7 +86,8 @@ impl Batches {
         if !pages.is_empty() {
             state.taken.push_back((seq, pages.iter().map(|page| page.number).collect()));
         }
-        Some(Batch { seq, pages, answers: std::mem::take(&mut state.answers) })
+        let (answers, checkpoints) = (std::mem::take(&mut state.answers), state.checkpoints.take());
+        Some(Batch { seq, pages, answers, checkpoints })
     }
 
     /// The pages of every batch up to `seq` that is not finished; they are finished now.
@@ -117,8 +123,8 @@ mod tests {
     #[test]
     fn what_waits_together_is_taken_together() {
         let batches = Batches::default();
-        batches.put(&mut vec![page(1, 1)], &mut Vec::new());
-        batches.put(&mut vec![page(2, 1)], &mut Vec::new());
+        batches.put(&mut vec![page(1, 1)], &mut Vec::new(), None);
+        batches.put(&mut vec![page(2, 1)], &mut Vec::new(), None);
 
         assert_eq!(numbers(batches.next(100, Duration::ZERO)), [1, 2]);
         assert!(batches.next(100, Duration::ZERO).is_none());
@@ -127,7 +133,7 @@ mod tests {
     #[test]
     fn a_batch_has_no_more_events_than_asked_for_but_at_least_a_page() {
         let batches = Batches::default();
-        batches.put(&mut vec![page(1, 5), page(2, 2), page(3, 2)], &mut Vec::new());
+        batches.put(&mut vec![page(1, 5), page(2, 2), page(3, 2)], &mut Vec::new(), None);
 
         assert_eq!(numbers(batches.next(4, Duration::ZERO)), [1]);
         assert_eq!(numbers(batches.next(4, Duration::ZERO)), [2, 3]);
@@ -137,7 +143,7 @@ mod tests {
     fn committing_finishes_every_batch_before_and_refusing_only_its_own() {
         let batches = Batches::default();
         for number in 1..=4 {
-            batches.put(&mut vec![page(number, 1)], &mut Vec::new());
+            batches.put(&mut vec![page(number, 1)], &mut Vec::new(), None);
             batches.next(100, Duration::ZERO);
         }
 
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_will_not_come() {
         let batches = Batches::default();
-        batches.put(&mut vec![page(1, 1)], &mut Vec::new());
+        batches.put(&mut vec![page(1, 1)], &mut Vec::new(), None);
         batches.seal();
 
         assert_eq!(numbers(batches.next(100, Duration::MAX / 4)), [1]);

@@ -7,9 +7,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration,
+    SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
+use zeroize::Zeroizing;
 
 use crate::lock;
 
@@ -32,6 +34,12 @@ pub(crate) enum Order {
         registrations: Vec<RestoredRegistration>,
         reply: SyncSender<Vec<(String, EntryError)>>,
     },
+    RestoreCheckpoints {
+        checkpoints: Vec<(String, Zeroizing<Vec<u8>>)>,
+        reply: SyncSender<Vec<(String, NotTakenUp)>>,
+    },
+    /// Listen from now on.
+    Open,
     PutFile {
         entry: FileEntry,
         file: File,
@@ -44,6 +52,11 @@ pub(crate) enum Order {
     Finish {
         pages: Vec<u64>,
         is_committed: bool,
+    },
+    /// These checkpoints are kept, or could not be.
+    Checkpointed {
+        number: u64,
+        is_safe: bool,
     },
     Registrations {
         after: String,

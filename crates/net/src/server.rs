@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate,
+    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, NotTakenUp, OwnCertificate,
     RegistrationState, Request, RestoredRegistration, SetupError,
 };
+use zeroize::Zeroizing;
 
 use crate::batches::{Batch, Batches};
 use crate::files::OpenFiles;
@@ -95,7 +96,8 @@ impl From<io::Error> for StartError {
 
 impl Server {
     /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT`, `coap+tcp://HOST:PORT` and `coaps+tcp://HOST:PORT` (port 0: any
-    /// that is free) and starts the thread. `definitions` say what the values of devices mean.
+    /// that is free) and starts the thread. `definitions` say what the values of devices mean. With
+    /// [`GatewayOptions::start`] nobody is heard before [`Server::open`].
     pub fn start(
         listen: &[String],
         mut options: GatewayOptions,
@@ -112,12 +114,12 @@ impl Server {
         rustix::rand::getrandom(&mut options.seed, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)?;
         options.secure_sockets = listeners.iter().map(Listener::is_secure).collect();
         let files = OpenFiles::default();
-        let definitions = Arc::new(definitions.clone());
+        let (definitions, is_open) = (Arc::new(definitions.clone()), options.start.is_none());
         let gateway = Gateway::new(clock::now(), options, definitions, Box::new(files.clone()))
             .map_err(|error| StartError::Dtls(error.to_string()))?;
         let inbox = Arc::new(Inbox::new()?);
         let batches = Arc::new(Batches::default());
-        let shard = Shard::new(gateway, files, listeners, Arc::clone(&inbox), Arc::clone(&batches))?;
+        let shard = Shard::new(gateway, files, listeners, Arc::clone(&inbox), Arc::clone(&batches), is_open)?;
         let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(move || shard.run())?;
         Ok(Self { inbox, batches, addresses, thread: Mutex::new(Some(thread)) })
     }
@@ -153,6 +155,22 @@ impl Server {
         self.in_turns(registrations, |registrations, reply| Order::Restore { registrations, reply })
     }
 
+    /// Takes checkpoints of an earlier start up, after the registrations of their devices. Answers with those that do not
+    /// serve, and why.
+    pub fn restore_checkpoints(&self, checkpoints: Vec<(String, Zeroizing<Vec<u8>>)>) -> Vec<(String, NotTakenUp)> {
+        self.in_turns(checkpoints, |checkpoints, reply| Order::RestoreCheckpoints { checkpoints, reply })
+    }
+
+    /// Everybody who was there before the restart is: devices are heard from now on.
+    pub fn open(&self) {
+        self.inbox.put(Order::Open);
+    }
+
+    /// The checkpoints of that number are safe, or could not be written. Until then no others come.
+    pub fn checkpointed(&self, number: u64, is_safe: bool) {
+        self.inbox.put(Order::Checkpointed { number, is_safe });
+    }
+
     /// Lets `devices` fetch `file` under `/fw/<path>`. Its length is the answer.
     pub fn put_file(&self, path: &str, file: &Path, etag: Vec<u8>, devices: Vec<String>) -> Result<u64, FileError> {
         let (opened, size) = OpenFiles::open(file).map_err(FileError::Unreadable)?;
@@ -176,7 +194,7 @@ impl Server {
 
     /// Tells of requests that make no sense, as if a device had refused them: with the batches.
     pub fn refuse(&self, mut answers: Vec<Answer>) {
-        self.batches.put(&mut Vec::new(), &mut answers);
+        self.batches.put(&mut Vec::new(), &mut answers, None);
     }
 
     /// Takes a request back.

@@ -40,6 +40,8 @@ pub(crate) struct Shard {
     /// Emptied with every turn.
     pages: Vec<Page>,
     answers: Vec<Answer>,
+    /// While closing: none of them was refused. Nobody waits then for a database that is away.
+    keeps_checkpoints: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +59,11 @@ impl Shard {
         listeners: Vec<Listener>,
         inbox: Arc<Inbox>,
         batches: Arc<Batches>,
+        is_open: bool,
     ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), epoll::EventData::new_u64(INBOX), epoll::EventFlags::IN)?;
-        for (number, listener) in (0_u64..).zip(&listeners) {
-            epoll::add(&epoll, listener.as_fd(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
-        }
-        Ok(Self {
+        let shard = Self {
             gateway,
             files,
             listeners,
@@ -77,7 +77,20 @@ impl Shard {
             unfinished: 0,
             pages: Vec::new(),
             answers: Vec::new(),
-        })
+            keeps_checkpoints: true,
+        };
+        if is_open {
+            shard.listen()?;
+        }
+        Ok(shard)
+    }
+
+    /// What arrived before waits in the kernel.
+    fn listen(&self) -> io::Result<()> {
+        for (number, listener) in (0_u64..).zip(&self.listeners) {
+            epoll::add(&self.epoll, listener.as_fd(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn run(mut self) {
@@ -108,7 +121,7 @@ impl Shard {
     fn is_over(&self) -> bool {
         match self.phase {
             Phase::Open => false,
-            Phase::Closing => self.unfinished == 0,
+            Phase::Closing => self.unfinished == 0 && !(self.keeps_checkpoints && self.gateway.has_checkpoints()),
             Phase::Abandoned => true,
         }
     }
@@ -154,7 +167,8 @@ impl Shard {
         self.pages.extend(std::iter::from_fn(|| self.gateway.poll_page()));
         self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
         self.unfinished += self.pages.len();
-        self.batches.put(&mut self.pages, &mut self.answers);
+        let checkpoints = self.gateway.poll_checkpoints(clock::now());
+        self.batches.put(&mut self.pages, &mut self.answers, checkpoints);
     }
 
     fn send(&mut self) {
@@ -180,6 +194,10 @@ impl Shard {
         // An owner that does not wait for its reply any more is no trouble.
         match order {
             Order::Finish { pages, is_committed } => self.finish(now, &pages, is_committed),
+            Order::Checkpointed { number, is_safe } => {
+                self.keeps_checkpoints = is_safe;
+                self.gateway.handle_checkpointed(now, number, is_safe);
+            }
             Order::Registrations { after, limit, reply } => {
                 let _ = reply.send(self.gateway.registrations(now, &after, limit));
             }
@@ -213,6 +231,17 @@ impl Shard {
                     Some((registration.device, error))
                 });
                 let _ = reply.send(refused.collect());
+            }
+            Order::RestoreCheckpoints { checkpoints, reply } => {
+                let refused = checkpoints.into_iter().filter_map(|(device, bytes)| {
+                    let error = self.gateway.restore_checkpoint(now, &device, &bytes).err()?;
+                    Some((device, error))
+                });
+                let _ = reply.send(refused.collect());
+            }
+            // What was bound can be watched, unless the system is out of memory; then nothing else works either.
+            Order::Open => {
+                let _ = self.listen();
             }
             Order::PutFile { entry, file, reply } => {
                 let put = self.gateway.put_file(&entry);

@@ -28,6 +28,9 @@ pub struct Answer {
     trip_s: Option<f64>,
 }
 
+/// What is kept of a device for the next start.
+type CheckpointOut<'py> = (String, Bound<'py, PyBytes>);
+
 /// Partition, count and the lines.
 type PageOut<'py> = (u32, usize, Bound<'py, PyBytes>);
 
@@ -85,6 +88,13 @@ impl Batch {
             trip_s: answer.trip.map(|trip| trip.as_secs_f64()),
         };
         self.batch.answers.iter().map(answer_out).collect()
+    }
+
+    /// Number, what is to be kept by device, and whose is to be forgotten.
+    fn checkpoints<'py>(&self, py: Python<'py>) -> Option<(u64, Vec<CheckpointOut<'py>>, Vec<String>)> {
+        let batch = self.batch.checkpoints.as_ref()?;
+        let kept = batch.kept.iter().map(|(device, bytes)| (device.to_string(), PyBytes::new(py, bytes)));
+        Some((batch.number, kept.collect(), batch.gone.iter().map(ToString::to_string).collect()))
     }
 
     fn __repr__(&self) -> String {

@@ -33,7 +33,7 @@ pub struct Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, objects=None))]
+    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, objects=None, start=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         py: Python<'_>,
@@ -50,6 +50,7 @@ impl Gateway {
         enrolment_grace_s: Option<f64>,
         acknowledge_at_once: bool,
         objects: Option<&ObjectDefinitions>,
+        start: Option<u32>,
     ) -> PyResult<Self> {
         let is_word = boot.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if boot.is_empty() || boot.len() > BOOT_CHARS_MAX || !is_word {
@@ -67,6 +68,7 @@ impl Gateway {
             open_enrolment,
             enrolment_grace: enrolment_grace_s.map(|seconds| span("enrolment_grace_s", seconds)).transpose()?,
             acknowledge_at_once,
+            start,
             ..GatewayOptions::default()
         };
         let definitions = given(objects);
@@ -101,6 +103,20 @@ impl Gateway {
     fn restore(&self, py: Python<'_>, registrations: Vec<RestoredRegistration>) -> Vec<Refusal> {
         let registrations = registrations.into_iter().map(|restored| restored.registration).collect();
         py.detach(|| self.server.restore(registrations)).into_iter().map(refusal).collect()
+    }
+
+    fn restore_checkpoints(&self, py: Python<'_>, checkpoints: Vec<(String, Vec<u8>)>) -> Vec<Refusal> {
+        let checkpoints = checkpoints.into_iter().map(|(device, bytes)| (device, bytes.into())).collect();
+        let refused = py.detach(|| self.server.restore_checkpoints(checkpoints));
+        refused.into_iter().map(|(device, error)| (device, error.to_string())).collect()
+    }
+
+    fn open(&self) {
+        self.server.open();
+    }
+
+    fn checkpointed(&self, number: u64, is_safe: bool) {
+        self.server.checkpointed(number, is_safe);
     }
 
     fn put_file(

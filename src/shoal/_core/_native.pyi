@@ -198,6 +198,11 @@ class Batch:
         """Partition, key (the device) and line of every event: for a broker that wants them one by one."""
     def answers(self) -> list[Answer]:
         """What became of requests."""
+    def checkpoints(self) -> tuple[int, list[tuple[str, bytes]], list[str]] | None:
+        """A number for `Gateway.checkpointed`, what is to be kept of each device, and of which devices nothing.
+
+        They hold keys of sessions: to be encrypted before they are written anywhere. Only with `start`.
+        """
 
 @final
 class Gateway:
@@ -209,7 +214,8 @@ class Gateway:
     says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
     enclosure. `open_enrolment` is the context of strangers without a credential, which are refused if it is None.
     With `acknowledge_at_once` answers do not wait for `committed`. `objects` say what the values of devices mean; by
-    default those of this build.
+    default those of this build. `start` says which start of this node it is, a number higher than all before: then what is to
+    outlive this process comes with the batches, and nobody is heard before `open`.
 
     Raises:
         OSError: an address is taken or not ours; `strerror` names it.
@@ -232,6 +238,7 @@ class Gateway:
         enrolment_grace_s: float | None = None,
         acknowledge_at_once: bool = False,
         objects: ObjectDefinitions | None = None,
+        start: int | None = None,
     ) -> Self: ...
     def addresses(self) -> list[str]:
         """Where it listens, with the ports that were found."""
@@ -255,6 +262,15 @@ class Gateway:
 
         Those of devices it does not know are passed over: put the devices first.
         """
+    def restore_checkpoints(self, checkpoints: Sequence[tuple[str, bytes]]) -> list[tuple[str, str]]:
+        """Takes up what `Batch.checkpoints` gave at an earlier start, after the registrations of those devices.
+
+        Answers with those that do not serve, or whose session does not, and why: their checkpoints are to be forgotten.
+        """
+    def open(self) -> None:
+        """With `start`: devices are heard from now on. What they sent before waits in the sockets."""
+    def checkpointed(self, number: int, is_safe: bool) -> None:
+        """The checkpoints of that number are safe, or could not be written. Until then no others come."""
     def put_file(self, path: str, file: str | PathLike[str], etag: bytes, devices: Sequence[str]) -> int:
         """Lets `devices` fetch `file` as `/fw/<path>`; answers with its size. `etag` has 1 to 8 bytes.
 

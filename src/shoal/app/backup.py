@@ -10,6 +10,7 @@ from typing import Final
 
 from shoal import __version__
 from shoal.errors import Rejected, Unavailable
+from shoal.gateway import store as gateway_store
 from shoal.settings import Settings
 from shoal.storage import archive, pg_tools, snapshot
 from shoal.storage.archive import Manifest, Part
@@ -188,11 +189,14 @@ async def _prove(settings: Settings, fresh: Path) -> None:
         path = fresh / DATABASE
         await asyncio.to_thread(snapshot.check, path)
         database = await Database.open(f"sqlite:///{path.resolve()}")
-        await database.close()
     else:
         await asyncio.to_thread(pg_tools.restore, settings.postgres, fresh / DUMP)
         (fresh / DUMP).unlink()
         database = await Database.open(settings.postgres)
+    try:
+        # A session that goes on from where it was then would use its nonces a second time.
+        await gateway_store.forget_all(database)
+    finally:
         await database.close()
     if (fresh / LOG).exists():
         await asyncio.to_thread(snapshot.check, fresh / LOG)

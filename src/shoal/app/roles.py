@@ -50,7 +50,8 @@ from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
 from shoal.credentials.store import Credentials
-from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway import store as gateway_store
+from shoal.gateway.loop import NODE, Gateway, GatewayOptions
 from shoal.health.store import Health
 from shoal.health.worker import HealthHandler
 from shoal.history.store import History
@@ -340,6 +341,7 @@ async def _gateway_options(base: Foundation, inventory: Inventory) -> GatewayOpt
     return GatewayOptions(
         listen=settings.listen,
         boot=secrets.token_hex(4),
+        start=await gateway_store.begin(base.database, NODE),
         partitions=settings.partitions,
         linger=timedelta(milliseconds=settings.linger_ms),
         enclosure_option=settings.enclosure_option,

@@ -10,6 +10,7 @@ from typing import Final
 from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.errors import Unavailable
+from shoal.gateway.checkpoints import Keeper
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
@@ -23,11 +24,14 @@ from shoal.stream.worker import HEARTBEAT_EVERY
 
 # How long the last answers may take to leave when the gateway is closed: only the network card is in their way.
 CLOSING_TAKES_MAX_S: Final = 2.0
+# In every connection id, and with every checkpoint: there is one gateway for now.
+NODE: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id.
+    """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id. `start`
+    counts them: `store.begin`.
 
     `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them. `objects` say
     what the values of devices mean, None for what this build knows.
@@ -35,6 +39,7 @@ class GatewayOptions:
 
     listen: Sequence[str]
     boot: str
+    start: int
     partitions: int
     linger: timedelta
     enclosure_option: int | None = None
@@ -65,7 +70,8 @@ class Gateway:
         self.roster: Final = Roster(self.core, database, vault)
         self.shelf: Final = Shelf(self.core, fetching)
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
-        self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
+        self.keeper: Final = Keeper(self.core, database, vault, clock, NODE)
+        self.uplink: Final = Uplink(self.core, stream, self.downlink.told, self.keeper.take)
 
     @property
     def addresses(self) -> list[str]:
@@ -73,19 +79,22 @@ class Gateway:
         return self.core.addresses()
 
     async def start(self, registrations: Sequence[RestoredRegistration]) -> None:
-        """Takes over who may connect and who was registered before the restart, then begins to carry.
+        """Takes over who may connect, who was registered before the restart and who had a session; then lets devices in.
 
         Raises:
             Unavailable: the database is away.
         """
         await self._settle()
-        self.core.restore(list(registrations))
+        await asyncio.to_thread(self.core.restore, list(registrations))
+        await self.keeper.restore()
         self.uplink.start()
+        self.core.open()
 
     async def run(self) -> None:
         """Keeps roster, files and commands in step until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.uplink.run(), name="uplink")
+            tasks.create_task(self.keeper.run(), name="keeper")
             tasks.create_task(self.roster.run(), name="roster")
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
@@ -99,6 +108,7 @@ class Gateway:
         """Closes the listeners, and stores what devices had said until then."""
         await asyncio.to_thread(self.core.close)
         await self.uplink.close()
+        await self.keeper.close()
         # The answers to what was stored last are on their way; a process that ends now would take them with it.
         await asyncio.to_thread(self.core.wait_closed, CLOSING_TAKES_MAX_S)
 
@@ -108,6 +118,8 @@ def _open(options: GatewayOptions) -> DataPlane:
         return DataPlane(
             list(options.listen),
             boot=options.boot,
+            node=NODE,
+            start=options.start,
             partitions=options.partitions,
             linger_ms=options.linger.total_seconds() * 1_000,
             heartbeat_s=HEARTBEAT_EVERY.total_seconds(),

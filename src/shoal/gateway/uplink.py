@@ -14,6 +14,7 @@ from typing import Final
 from shoal import metrics
 from shoal.errors import Unavailable
 from shoal.events.topics import DEVICE
+from shoal.gateway.checkpoints import Checkpoints
 from shoal.lwm2m.dataplane import Answer, Batch, DataPlane
 from shoal.stream.log import PageIn, Pages
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 EVENTS_PER_BATCH_MAX: Final = 65_536
 # How long a call into the core waits: also how soon closing is noticed.
 WAIT_S: Final = 0.25
+# How often it looks, once it closes, whether the core has ended.
+END_LOOK_S: Final = 0.02
 # After the log refused: not at once again, or a full disk costs a whole core.
 PAUSE_S: Final = 0.2
 # Level 1 of zstd takes a sixth of the bytes for a tenth of the time of the next better choice (docs/decisions/0004).
@@ -30,12 +33,20 @@ ZSTD_LEVEL: Final = 1
 
 
 class Uplink:
-    """The thread that carries batches. `told` gets the answers to requests of ours, in the event loop."""
+    """The thread that carries batches. In the event loop, `told` gets the answers to requests of ours, and `keep` what is
+    to be kept for the next start."""
 
-    def __init__(self, core: DataPlane, stream: Pages, told: Callable[[Sequence[Answer]], None]) -> None:
+    def __init__(
+        self,
+        core: DataPlane,
+        stream: Pages,
+        told: Callable[[Sequence[Answer]], None],
+        keep: Callable[[Checkpoints], None],
+    ) -> None:
         self._core = core
         self._stream = stream
         self._told = told
+        self._keep = keep
         self._loop = asyncio.get_running_loop()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
@@ -71,13 +82,17 @@ class Uplink:
             batch = self._core.next_batch(EVENTS_PER_BATCH_MAX, WAIT_S)
             if batch is not None:
                 self._carry(batch)
-            elif self._closing.is_set() and self._core.wait_closed(0):
+            elif self._closing.is_set() and self._core.wait_closed(END_LOOK_S):
                 return
 
     def _carry(self, batch: Batch) -> None:
         answers = batch.answers()
         if answers:
             self._loop.call_soon_threadsafe(self._told, answers)
+        checkpoints = batch.checkpoints()
+        if checkpoints is not None:
+            # Beside the log: what devices say waits for no database.
+            self._loop.call_soon_threadsafe(self._keep, checkpoints)
         try:
             if batch.count:
                 began = perf_counter()

@@ -17,7 +17,9 @@ REGISTERED_WITHIN = timedelta(seconds=20)
 
 def another(site: Site, listen: str) -> Gateway:
     return Gateway(
-        GatewayOptions(listen=(listen,), boot=secrets.token_hex(4), partitions=1, linger=timedelta(milliseconds=1)),
+        GatewayOptions(
+            listen=(listen,), boot=secrets.token_hex(4), start=2, partitions=1, linger=timedelta(milliseconds=1)
+        ),
         database=site.shoal.database,
         vault=site.shoal.vault,
         stream=site.shoal.log,

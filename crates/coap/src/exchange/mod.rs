@@ -5,6 +5,7 @@
 //! request, a notification, or noise. Look a request up in [`Answers`] before running it.
 
 mod answers;
+mod ids;
 mod request;
 mod requests;
 mod responses;
@@ -12,6 +13,7 @@ mod transfer;
 mod transmission;
 
 pub use answers::{ANSWER_BYTES_MAX, ANSWERS_BYTES_MAX, ANSWERS_MAX, Answers, EXCHANGE_LIFETIME, Seen};
+pub use ids::Numbers;
 pub use request::{Answered, Begun, Outcome, Pieces, Request, Source};
 pub use requests::{REQUESTS_OPEN_MAX, REQUESTS_QUEUED_MAX, Requests};
 pub use responses::{Delivery, RESPONSES_MAX, Responses};

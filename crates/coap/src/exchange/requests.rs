@@ -4,8 +4,9 @@ use std::{collections::VecDeque, time::Instant};
 
 use super::{
     Handled, Outbox, Outcome, Request, Transmission,
+    ids::{Ids, Numbers},
     transfer::{Step, Transfer},
-    transmission::{Jitter, Repetition, after},
+    transmission::{Repetition, after},
 };
 use crate::{
     error::QueueFull,
@@ -105,6 +106,18 @@ impl<T> Requests<T> {
     /// Other parameters, from the next message on.
     pub fn set_transmission(&mut self, transmission: Transmission) {
         self.transmission = transmission;
+    }
+
+    /// Where message ids and tokens stand, for [`Requests::go_on`] after a restart.
+    #[must_use]
+    pub const fn numbers(&self) -> Numbers {
+        self.ids.numbers()
+    }
+
+    /// Goes on behind the message ids and tokens of before a restart: a notification of an observation that stands must
+    /// not look like the answer to a new request.
+    pub const fn go_on(&mut self, before: Numbers) {
+        self.ids.go_on(before);
     }
 
     /// A message id for any other message to this peer.
@@ -409,46 +422,4 @@ impl<T> Open<T> {
         let (token, datagram) = (Token::EMPTY, Vec::new());
         Self { ticket, transfer, id: 0, token, stage: Stage::Ready, datagram, is_sent_told: false }
     }
-}
-
-/// Message ids and tokens of one peer: counters with a start that nobody else knows.
-#[derive(Debug, Clone, Copy)]
-struct Ids {
-    next_id: u16,
-    next_token: u32,
-    token_key: u32,
-    jitter: Jitter,
-}
-
-impl Ids {
-    const fn new(seed: u64) -> Self {
-        // SplitMix64 twice: neighbouring seeds give unrelated starts.
-        let a = mix(seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let b = mix(seed.wrapping_add(0x3c6e_f372_fe94_f82a));
-        Self {
-            next_id: a as u16,
-            next_token: (a >> 32) as u32,
-            token_key: (b >> 32) as u32,
-            jitter: Jitter::new(b as u32),
-        }
-    }
-
-    const fn next_id(&mut self) -> u16 {
-        let id = self.next_id;
-        self.next_id = id.wrapping_add(1);
-        id
-    }
-
-    /// An odd factor and an exclusive or permute the counter: no token comes again before 2^32 others.
-    const fn next_token(&mut self) -> Token {
-        let counter = self.next_token;
-        self.next_token = counter.wrapping_add(1);
-        Token::of_u32(counter.wrapping_mul(0x9e37_79b1) ^ self.token_key)
-    }
-}
-
-const fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
 }

@@ -13,8 +13,8 @@ use coap::stream::{Decoder, frame};
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Device, Event, Value};
 use gateway::{
-    Answer, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page,
-    Path, Pieces, Request, Security, SocketNumber,
+    Answer, CheckpointBatch, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now,
+    Operation, Outcome, Page, Path, Pieces, Request, Security, SocketNumber,
 };
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
@@ -83,6 +83,10 @@ pub struct World {
     pub events: Vec<Json>,
     pub lines: Vec<String>,
     pub pages_hanging: Vec<Page>,
+    /// What is kept for the next start, by device, and what the store does with more.
+    pub checkpoints: BTreeMap<String, Vec<u8>>,
+    pub store: Log,
+    pub batches_hanging: Vec<CheckpointBatch>,
     /// What came to addresses where no device is.
     pub inbox: HashMap<SocketAddr, Vec<Vec<u8>>>,
     /// Every datagram that a device sent.
@@ -194,6 +198,9 @@ impl World {
             events: Vec::new(),
             lines: Vec::new(),
             pages_hanging: Vec::new(),
+            checkpoints: BTreeMap::new(),
+            store: Log::Commits,
+            batches_hanging: Vec::new(),
             inbox: HashMap::new(),
             uplinks: Vec::new(),
             streams: HashMap::new(),
@@ -348,6 +355,11 @@ impl World {
             while let Some(page) = self.gateway.poll_page() {
                 is_quiet = false;
                 self.take_page(page);
+            }
+            let now = self.now();
+            while let Some(batch) = self.gateway.poll_checkpoints(now) {
+                is_quiet = false;
+                self.take_checkpoints(batch);
             }
             self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
             let sent: Vec<(SocketNumber, SocketAddr, Vec<u8>)> =
@@ -514,6 +526,19 @@ impl World {
         assert_eq!(bytes, page.body.len());
         let now = self.now();
         self.gateway.handle_committed(now, page.number);
+    }
+
+    fn take_checkpoints(&mut self, batch: CheckpointBatch) {
+        let now = self.now();
+        match self.store {
+            Log::Hangs => self.batches_hanging.push(batch),
+            Log::Refuses => self.gateway.handle_checkpointed(now, batch.number, false),
+            Log::Commits => {
+                batch.gone.iter().for_each(|device| drop(self.checkpoints.remove(&**device)));
+                self.checkpoints.extend(batch.kept.iter().map(|(device, bytes)| (device.to_string(), bytes.to_vec())));
+                self.gateway.handle_checkpointed(now, batch.number, true);
+            }
+        }
     }
 
     /// The log goes on after it hung.

@@ -1,0 +1,110 @@
+"""Sessions, observations and what only a Register tells live through a restart: into the database, and back at the start.
+
+The core says what is to be kept, a few devices at a time, and keeps a 2.01 back until the device's first checkpoint is
+safe. While the database is away devices are answered all the same: a crash then costs them a handshake, and no more.
+"""
+
+import asyncio
+import logging
+from time import perf_counter
+from typing import Final, TypeAlias
+
+from shoal.clock import Clock
+from shoal.errors import Unavailable
+from shoal.gateway import store
+from shoal.lwm2m.dataplane import DataPlane
+from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
+
+log = logging.getLogger(__name__)
+
+# RFC 7252 §4.2: a device repeats its Register after two seconds at the earliest; by then it is to have its answer.
+WRITING_TAKES_MAX_S: Final = 1.5
+
+Checkpoints: TypeAlias = tuple[int, list[tuple[str, bytes]], list[str]]
+
+
+class Keeper:
+    """Writes what the core gives, one batch at a time, and takes it up again. `node` is in every connection id."""
+
+    def __init__(self, core: DataPlane, database: Database, vault: Vault, clock: Clock, node: int) -> None:
+        self._core = core
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+        self._node = node
+        self._writing: asyncio.Task[None] | None = None
+        # Never done, save by an error that nobody foresaw.
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failure: Unavailable | None = None
+
+    async def restore(self) -> int:
+        """Takes up what earlier starts left, page by page, after roster and registrations; how many devices go on.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        began = perf_counter()
+        total, refused = 0, dict[str, str]()
+        after = ""
+        while page := await store.page(self._database, self._node, after):
+            after = page[-1][0]
+            gone = await asyncio.to_thread(self._restore, page)
+            if gone:
+                async with self._database.transaction() as tx:
+                    await store.forget(tx, self._node, list(gone))
+            refused.update(gone)
+            total += len(page) - len(gone)
+            log.info("checkpoints.restoring", extra={"devices": total})
+        reasons = {reason: list(refused.values()).count(reason) for reason in sorted(set(refused.values()))}
+        facts = {"devices": total, "refused": reasons, "seconds": round(perf_counter() - began, 3)}
+        log.info("checkpoints.restored", extra=facts)
+        return total
+
+    def _restore(self, page: list[tuple[str, bytes]]) -> dict[str, str]:
+        """Those that do not serve any more, and why."""
+        refused: dict[str, str] = {}
+        opened: list[tuple[str, bytes]] = []
+        for device, sealed in page:
+            try:
+                opened.append((device, self._vault.decrypt(sealed, device)))
+            except Unavailable as error:
+                refused[device] = error.reason
+        return refused | dict(self._core.restore_checkpoints(opened))
+
+    def take(self, checkpoints: Checkpoints) -> None:
+        """Writes them. Called in the event loop; the core gives no more before it has heard what became of these."""
+        self._writing = asyncio.create_task(self._write(checkpoints), name="checkpoints")
+        self._writing.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _write(self, checkpoints: Checkpoints) -> None:
+        number, kept, gone = checkpoints
+        try:
+            async with asyncio.timeout(WRITING_TAKES_MAX_S), self._database.transaction() as tx:
+                await store.forget(tx, self._node, gone)
+                sealed = [(device, self._vault.encrypt(content, device)) for device, content in kept]
+                await store.keep(tx, self._node, sealed, self._clock.now())
+        except (Unavailable, TimeoutError) as error:
+            if self.failure is None:
+                log.warning("checkpoints.refused", extra={"reason": str(error) or "too slow"})
+            self.failure = error if isinstance(error, Unavailable) else Unavailable("database", "too slow", "Wait")
+            self._core.checkpointed(number, False)
+            return
+        self._core.checkpointed(number, True)
+        if self.failure is not None:
+            log.info("checkpoints.recovered")
+            self.failure = None
+
+    async def run(self) -> None:
+        """Waits for an error that nobody foresaw: it is one of the process."""
+        await asyncio.shield(self._broken)
+
+    async def close(self) -> None:
+        """Waits for what is being written. The core was closed before, and gives no more."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
