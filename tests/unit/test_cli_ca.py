@@ -157,7 +157,24 @@ def test_an_intermediate_of_a_root_that_is_kept_elsewhere_is_taken_in(shell: She
     (shell.folder / "ext").write_text(
         "basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
     )
-    openssl(*["x509", "-req", "-in", "site.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "20", "-extfile", "ext", "-out", "site.pem"])
+    openssl(
+        *[
+            "x509",
+            "-req",
+            "-in",
+            "site.csr",
+            "-CA",
+            "root.pem",
+            "-CAkey",
+            "root.key",
+            "-days",
+            "20",
+            "-extfile",
+            "ext",
+            "-out",
+            "site.pem",
+        ]
+    )
     (shell.folder / "chain.pem").write_text(
         (shell.folder / "site.pem").read_text() + (shell.folder / "root.pem").read_text()
     )

@@ -38,6 +38,9 @@ from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import answers, failing
 from shoal.app.web_secret import web_secret
 from shoal.audit.store import Audit
+from shoal.authority.certificate_store import Certificates
+from shoal.authority.enrolment_store import Enrolments
+from shoal.authority.store import Authorities
 from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns import store as campaign_store
@@ -99,6 +102,9 @@ class Process:
         self.commands: Final = Commands(base.database, base.clock)
         self.inventory: Final = Inventory(base.database, base.clock, tell=queue_for_inventory(self.commands))
         self.identity: Final = Identity(base.database, base.clock)
+        self.authorities: Final = Authorities(base.database, base.vault, base.clock)
+        self.certificates: Final = Certificates(base.database, self.authorities, base.clock)
+        self.enrolments: Final = Enrolments(base.database, self.certificates, base.clock)
         self.health: Final = Health(base.database, base.clock)
         self.artifacts: Final = ArtifactFiles(base.folder / "artifacts")
         self.gateway: Gateway | None = None
@@ -247,6 +253,9 @@ class Process:
                 audit=Audit(base.database),
                 inventory=self.inventory,
                 credentials=Credentials(base.database, base.vault, base.clock),
+                authorities=self.authorities,
+                certificates=self.certificates,
+                enrolments=self.enrolments,
                 identity=self.identity,
                 commands=self.commands,
                 history=History(base.database),
