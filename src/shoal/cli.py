@@ -40,6 +40,7 @@ FLAGS = (
     "master_key",
     "web",
     "open_enrolment",
+    "est",
     "tls_cert",
     "tls_key",
     "allow_plain_coap",
@@ -168,6 +169,7 @@ def _serving(command: argparse.ArgumentParser) -> None:
     fields = Settings.model_fields
     _listening(command)
     command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
+    command.add_argument("--est", metavar="HOST:PORT", help=fields["est"].description)
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
     command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     _neighbours(command)
@@ -187,6 +189,7 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
     _neighbours(command)
     if role is Role.API:
         command.add_argument("--api", metavar="HOST:PORT", help=fields["api"].description)
+        command.add_argument("--est", metavar="HOST:PORT", help=fields["est"].description)
     else:
         command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
     if role in {Role.API, Role.GATEWAY}:

@@ -23,8 +23,11 @@ from shoal.api import measures, operations
 from shoal.api.application import create_application as create_api
 from shoal.api.changes import Changes
 from shoal.api.context import Rooms
+from shoal.api.est import EstRooms
+from shoal.api.est import create_application as create_est
 from shoal.api.operations import Meter, Probe
 from shoal.app import first_start, web
+from shoal.app.est import Anchors
 from shoal.app.foundation import Foundation
 from shoal.app.neighbours import (
     file_address,
@@ -273,6 +276,31 @@ class Process:
             ),
             operations=self.operations(),
         )
+
+    def add_est(self, address: socket.socket | None) -> list[str]:
+        """Lets devices fetch and renew certificates there, if there is where; what to say of it.
+
+        Raises:
+            Rejected: the server's own certificate or its key is none.
+        """
+        base, settings = self.base, self.base.settings
+        if address is None or settings.tls_cert is None or settings.tls_key is None:
+            return []
+        anchors = Anchors(self.authorities, base.database, settings.tls_cert, settings.tls_key)
+        application = create_est(
+            EstRooms(
+                database=base.database,
+                clock=base.clock,
+                audit=Audit(base.database),
+                authorities=self.authorities,
+                certificates=self.certificates,
+                enrolments=self.enrolments,
+            )
+        )
+        # Whoever stands between would have to be believed about the certificate: nobody may.
+        server = web.WebServer(application, address, trusted_proxies=(), mutual=anchors.context)
+        self._work += [("est anchors", anchors.run), ("est", server.run)]
+        return [f"Devices enrol on {web.url_of(address, 'https')}/.well-known/est/"]
 
     def serve(self, name: str, application: ASGIApp, address: socket.socket, *, with_tls: bool = True) -> None:
         """Serves an application: on the outside as the settings say, or `with_tls` off to our own pages on loopback."""

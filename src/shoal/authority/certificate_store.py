@@ -24,7 +24,7 @@ from shoal.authority.authority import (
 from shoal.authority.issuing import DEVICE_LIFETIME, PublicKey, ServerName, checked_lifetime, curve_of
 from shoal.authority.request import parse_name, parse_server_names, parse_uris
 from shoal.authority.store import Authorities
-from shoal.authority.tables import issued_certificates
+from shoal.authority.tables import authorities, issued_certificates
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import Prefix, TenantId, new_id
@@ -150,9 +150,17 @@ class Certificates:
             return _found((await connection.execute(_one(tenant, id_))).first(), id_)
 
     async def of_fingerprint(self, tx: Transaction, fingerprint: str) -> IssuedCertificate | None:
-        """The certificate with this SHA-256, of any tenant; nobody revokes it from here to the commit."""
-        query = select(issued_certificates).where(issued_certificates.c.fingerprint == fingerprint)
-        row = (await tx.execute(query.with_for_update())).first()
+        """The certificate with this SHA-256, of any tenant, while its authority vouches for it.
+
+        Nobody revokes it from here to the commit.
+        """
+        query = (
+            select(issued_certificates)
+            .join(authorities, authorities.c.id == issued_certificates.c.authority_id)
+            .where(issued_certificates.c.fingerprint == fingerprint, authorities.c.state != State.RETIRED)
+            .with_for_update(of=issued_certificates)
+        )
+        row = (await tx.execute(query)).first()
         return None if row is None else _certificate(row)
 
     async def several(

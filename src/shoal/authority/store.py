@@ -241,6 +241,7 @@ class Authorities:
                 created_by=by,
             )
         )
+        tx.poke(authorities.name)
         if self.trust is not None:
             await self.trust.trust(tx, authority)
         return authority
