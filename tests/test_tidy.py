@@ -87,6 +87,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/composition.py": "tests/stories/test_demo.py",
     "app/roles.py": "tests/stories/test_demo.py",
     "app/watching.py": "tests/faults/test_refusals.py",
+    "authority/tables.py": "tests/unit/authority/test_store.py",
     "demo/run.py": "tests/stories/test_demo.py",
     "identity/tables.py": "tests/unit/identity/test_store.py",
     "events/alert.py": "tests/property/test_event_codec.py",

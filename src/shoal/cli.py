@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shoal import __version__
+from shoal import __version__, cli_ca
 from shoal.app import backup, first_start, keys, service_manager
 from shoal.app.composition import Role, Running, run_role, up
 from shoal.demo import run
@@ -40,6 +40,7 @@ FLAGS = (
     "master_key",
     "web",
     "open_enrolment",
+    "est",
     "tls_cert",
     "tls_key",
     "allow_plain_coap",
@@ -129,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_token_revoke)
     _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
     _key(commands.add_parser("key", help="the master key: rotate, forget"))
+    cli_ca.add(commands.add_parser("ca", help="a private certificate authority for devices"), _stored, _settings)
     return top
 
 
@@ -167,6 +169,7 @@ def _serving(command: argparse.ArgumentParser) -> None:
     fields = Settings.model_fields
     _listening(command)
     command.add_argument("--web", metavar="HOST:PORT", help=fields["web"].description)
+    command.add_argument("--est", metavar="HOST:PORT", help=fields["est"].description)
     command.add_argument("--fresh", action="store_true", help="forget everything in the data folder and begin again")
     command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     _neighbours(command)
@@ -186,6 +189,7 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
     _neighbours(command)
     if role is Role.API:
         command.add_argument("--api", metavar="HOST:PORT", help=fields["api"].description)
+        command.add_argument("--est", metavar="HOST:PORT", help=fields["est"].description)
     else:
         command.add_argument("--ops", metavar="HOST:PORT", help=fields["ops"].description)
     if role in {Role.API, Role.GATEWAY}:

@@ -47,6 +47,9 @@ class Prefix(StrEnum):
     CHANNEL = "chn"
     CONTACT = "con"
     SEVERITY = "sev"
+    AUTHORITY = "aut"
+    CERTIFICATE = "crt"
+    ENROLMENT = "enr"
 
 
 class MistypedId(Rejected):

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain for the pages and the API")
     tls_key: Path | None = Field(None, description="PEM file with its private key")
+    est: str | None = Field(
+        None,
+        description="HOST:PORT where devices fetch and renew certificates by EST (RFC 7030); needs tls_cert and tls_key",
+    )
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
     web_secret: Path | None = Field(
         None,
@@ -146,7 +150,7 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("web", "api", "ops")
+    @field_validator("web", "api", "ops", "est")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
         if value is None:
@@ -175,6 +179,8 @@ class Settings(BaseSettings):
     def _nothing_leaves_the_machine_in_clear(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together")
+        if self.est is not None and self.tls_cert is None:
+            raise ValueError("est is never served in clear: give tls_cert and tls_key, too")
         for name, address in (("web", self.web), ("api", self.api), ("ops", self.ops)):
             if address and not is_loopback(host_of(address)) and self.tls_cert is None and not self.allow_plain_http:
                 raise ValueError(

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from shoal.app.neighbours import files_for_devices, queue_for_campaigns, queue_for_inventory
+from shoal.authority.certificate_store import Certificates
+from shoal.authority.enrolment_store import Enrolments
+from shoal.authority.store import Authorities
 from shoal.campaigns.campaigns import Campaigns
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
@@ -56,6 +59,9 @@ class Installation:
         self.expiry = Expiry(self.commands, database, clock)
         self.inventory = Inventory(database, clock, tell=queue_for_inventory(self.commands))
         self.credentials = Credentials(database, self.vault, clock)
+        self.authorities = Authorities(database, self.vault, clock)
+        self.certificates = Certificates(database, self.authorities, clock)
+        self.enrolments = Enrolments(database, self.certificates, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(

@@ -156,3 +156,11 @@ def test_the_page_for_operators_tells_every_setting_as_it_is() -> None:
 
     assert generator.PAGE.read_text() == generator.page(generator.PAGE.read_text()), "run docs/generate_settings.py"
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_devices_never_enrol_in_clear() -> None:
+    with pytest.raises(Rejected, match="est is never served in clear"):
+        load({"est": "127.0.0.1:8443"})
+    assert load({"est": "127.0.0.1:8443", "tls_cert": Path("a"), "tls_key": Path("b")}).est == "127.0.0.1:8443"
+    with pytest.raises(Rejected, match="HOST:PORT"):
+        load({"est": "nowhere", "tls_cert": Path("a"), "tls_key": Path("b")})

@@ -9,6 +9,8 @@ from shoal.api import alerts as alert_routes
 from shoal.api import (
     artifacts,
     audit,
+    authorities,
+    certificates,
     composites,
     devices,
     downloads,
@@ -65,6 +67,8 @@ _ROUTERS: Final = (
     updates.router,
     downloads.router,
     security.router,
+    authorities.router,
+    certificates.router,
     search.router,
     audit.router,
     live.router,

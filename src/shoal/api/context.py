@@ -11,6 +11,9 @@ from shoal.api.changes import Changes
 from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
 from shoal.audit.store import Audit
+from shoal.authority.certificate_store import Certificates
+from shoal.authority.enrolment_store import Enrolments
+from shoal.authority.store import Authorities
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
@@ -54,6 +57,9 @@ class Rooms:
     audit: Audit
     inventory: Inventory
     credentials: Credentials
+    authorities: Authorities
+    certificates: Certificates
+    enrolments: Enrolments
     identity: Identity
     commands: Commands
     history: History

@@ -73,6 +73,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         # Before anything takes long or is changed: whoever made a typing error hears it at once.
         pages_socket = web.listen(settings.web)
         opened.callback(pages_socket.close)
+        est_socket = _est(settings, opened)
         base = await Foundation.open(settings, opened, is_whole=True, fresh=fresh)
         process = Process(base, opened, "all")
         ours = await first_start.tenant_of(base.database, process.inventory, tenant)
@@ -83,6 +84,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         process.add_health()
         process.add_alerts()
         process.add_campaigns()
+        process.add_est(est_socket)
         # The pages ask the API over loopback, TLS or not: what leaves this machine goes through the outer address.
         inner = web.listen("127.0.0.1:0")
         opened.callback(inner.close)
@@ -121,6 +123,7 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
     listening = None if address is None else web.listen(address)
     if listening is not None:
         opened.callback(listening.close)
+    est_socket = _est(settings, opened) if role is Role.API else None
     base = await Foundation.open(settings, opened, is_whole=False)
     process = Process(base, opened, role)
     lines = [f"The {role} of Shoal is up"]
@@ -132,6 +135,7 @@ async def _role(settings: Settings, role: Role, say: Say, opened: contextlib.Asy
             lines.append(f"Devices connect to {' and '.join(gateway.addresses)}")
         case Role.API:
             application = process.add_api()
+            lines += process.add_est(est_socket)
             ours = await first_start.tenant_of(base.database, process.inventory, None)
             invitation = await first_start.first_invitation(base.database, process.identity, ours.id)
             if invitation is not None:
@@ -173,6 +177,15 @@ async def _web(settings: Settings, role: Role, say: Say, opened: contextlib.Asyn
     async with asyncio.TaskGroup() as tasks:
         for application, socket_ in served:
             tasks.create_task(outer(settings, application, socket_).run())
+
+
+def _est(settings: Settings, opened: contextlib.AsyncExitStack) -> socket.socket | None:
+    """Where devices enrol, None where they do not."""
+    if settings.est is None:
+        return None
+    listening = web.listen(settings.est)
+    opened.callback(listening.close)
+    return listening
 
 
 def _operations(router: APIRouter) -> FastAPI:

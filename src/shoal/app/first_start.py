@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -200,6 +201,21 @@ async def revoke_token(settings: Settings, token: str) -> None:
                 continue
             return
         raise NotFound(token, "no such token")
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def reached(settings: Settings, tenant: str | None) -> AsyncIterator[tuple[Database, TenantId]]:
+    """The database of a Shoal that may be running, and a tenant of it: the one that is named, or the only one.
+
+    Raises:
+        Rejected: several tenants and none named; no data folder yet.
+        NotFound: no such tenant.
+    """
+    database = await _existing(settings)
+    try:
+        yield database, await _tenant(Inventory(database, SystemClock()), tenant)
     finally:
         await database.close()
 

@@ -23,8 +23,11 @@ from shoal.api import measures, operations
 from shoal.api.application import create_application as create_api
 from shoal.api.changes import Changes
 from shoal.api.context import Rooms
+from shoal.api.est import EstRooms
+from shoal.api.est import create_application as create_est
 from shoal.api.operations import Meter, Probe
 from shoal.app import first_start, web
+from shoal.app.est import Anchors
 from shoal.app.foundation import Foundation
 from shoal.app.neighbours import (
     file_address,
@@ -38,6 +41,9 @@ from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import answers, failing
 from shoal.app.web_secret import web_secret
 from shoal.audit.store import Audit
+from shoal.authority.certificate_store import Certificates
+from shoal.authority.enrolment_store import Enrolments
+from shoal.authority.store import Authorities
 from shoal.bff.api import connect
 from shoal.bff.application import create_application as create_pages
 from shoal.campaigns import store as campaign_store
@@ -100,6 +106,9 @@ class Process:
         self.commands: Final = Commands(base.database, base.clock)
         self.inventory: Final = Inventory(base.database, base.clock, tell=queue_for_inventory(self.commands))
         self.identity: Final = Identity(base.database, base.clock)
+        self.authorities: Final = Authorities(base.database, base.vault, base.clock)
+        self.certificates: Final = Certificates(base.database, self.authorities, base.clock)
+        self.enrolments: Final = Enrolments(base.database, self.certificates, base.clock)
         self.health: Final = Health(base.database, base.clock)
         self.artifacts: Final = ArtifactFiles(base.folder / "artifacts")
         self.gateway: Gateway | None = None
@@ -248,6 +257,9 @@ class Process:
                 audit=Audit(base.database),
                 inventory=self.inventory,
                 credentials=Credentials(base.database, base.vault, base.clock),
+                authorities=self.authorities,
+                certificates=self.certificates,
+                enrolments=self.enrolments,
                 identity=self.identity,
                 commands=self.commands,
                 history=History(base.database),
@@ -265,6 +277,31 @@ class Process:
             ),
             operations=self.operations(),
         )
+
+    def add_est(self, address: socket.socket | None) -> list[str]:
+        """Lets devices fetch and renew certificates there, if there is where; what to say of it.
+
+        Raises:
+            Rejected: the server's own certificate or its key is none.
+        """
+        base, settings = self.base, self.base.settings
+        if address is None or settings.tls_cert is None or settings.tls_key is None:
+            return []
+        anchors = Anchors(self.authorities, base.database, settings.tls_cert, settings.tls_key)
+        application = create_est(
+            EstRooms(
+                database=base.database,
+                clock=base.clock,
+                audit=Audit(base.database),
+                authorities=self.authorities,
+                certificates=self.certificates,
+                enrolments=self.enrolments,
+            )
+        )
+        # Whoever stands between would have to be believed about the certificate: nobody may.
+        server = web.WebServer(application, address, trusted_proxies=(), mutual=anchors.context)
+        self._work += [("est anchors", anchors.run), ("est", server.run)]
+        return [f"Devices enrol on {web.url_of(address, 'https')}/.well-known/est/"]
 
     def serve(self, name: str, application: ASGIApp, address: socket.socket, *, with_tls: bool = True) -> None:
         """Serves an application: on the outside as the settings say, or `with_tls` off to our own pages on loopback."""

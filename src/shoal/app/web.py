@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shoal.app.est import ShowsCertificate
 from shoal.errors import Unavailable
 
 # Browsers hold a live stream open for ever: it is cut after this, all other answers are short.
@@ -71,7 +73,9 @@ class WebServer:
         cert: Path | None = None,
         key: Path | None = None,
         trusted_proxies: Sequence[str] = LOOPBACK,
+        mutual: ssl.SSLContext | None = None,
     ) -> None:
+        """`mutual` is TLS in which clients show certificates: what they showed is in the state of their requests."""
         self._socket = address
         self._server = _Server(
             uvicorn.Config(
@@ -84,6 +88,8 @@ class WebServer:
                 timeout_graceful_shutdown=GOODBYE_S,
                 ssl_certfile=cert,
                 ssl_keyfile=key,
+                ssl_context_factory=None if mutual is None else lambda *_: mutual,
+                http="auto" if mutual is None else ShowsCertificate,
                 backlog=BACKLOG_MAX,
             )
         )
