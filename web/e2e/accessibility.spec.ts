@@ -73,6 +73,7 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("combobox").fill("oxy");
     await expect(page.getByRole("option").first()).toBeVisible();
   },
+  "the security log": async (page) => open(page, "/security", "14 times"),
   "the audit log": async (page) => open(page, "/settings/audit", "By the feeding barge"),
   welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
   "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),

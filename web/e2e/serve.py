@@ -8,6 +8,7 @@ test's story goes, and are answered with `done`:
     delayed, caught-up                       monitoring lags behind, and no longer
     update {"device": "...", ...}            the device's latest update gets these fields
     heard {"device": "..."}                  the device reports again
+    refused {"reason": "...", ...}           somebody is not let in, with these fields
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
+from tests.unit.bff.fake_trust import refusals  # noqa: E402
 
 HEARTBEAT_S = 5
 
@@ -39,6 +41,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     farm = make_farm(now, times)
     farm.test_s = 1.5
     staff(farm)
+    farm.refusals = refusals(farm)
     return farm
 
 
@@ -108,6 +111,11 @@ class World:
             case "heard":
                 self.farm.hear(said["device"], datetime.now(UTC))
                 live.tell("status", device=said["device"])
+            case "refused":
+                moment = datetime.now(UTC).isoformat()
+                row = self.farm.refusals[0] | {"id": "r-new", "device": None, "endpoint": "", "count": 1}
+                self.farm.refusals.insert(0, row | {"first_at": moment, "last_at": moment} | said)
+                live.tell("security")
             case _:
                 raise ValueError(line)
 

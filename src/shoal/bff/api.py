@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from shoal.bff import heard, heard_calls
+from shoal.bff import heard, heard_calls, heard_trust
 from shoal.errors import ShoalError, Unavailable
 from shoal.http_exchange import handed_on
 
@@ -154,6 +154,11 @@ class Api:
 
     async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
         return await self._page(heard.AuditEntry, "/audit", query)
+
+    async def security_events(
+        self, query: Mapping[str, str | int | None]
+    ) -> heard.Page[heard_trust.SecurityEvent]:
+        return await self._page(heard_trust.SecurityEvent, "/security-events", query)
 
     # -- actions ---------------------------------------------------------------------------------------------------
 

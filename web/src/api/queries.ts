@@ -143,6 +143,23 @@ export const auditQuery = (filter: AuditFilter) =>
     retry: (times, error) => times < 2 && !(error instanceof Problem && error.status === 403),
   });
 
+export type SecurityFilter = {
+  q?: string | undefined;
+  reason?: string | undefined;
+  address?: string | undefined;
+  device?: string | undefined;
+};
+
+export const securityQuery = (filter: SecurityFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["security", filter],
+    queryFn: ({ pageParam }) =>
+      said(client.GET("/bff/screens/security", { params: { query: { ...filter, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
 export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ["alerts", state, farm],

@@ -996,6 +996,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Security Screen
+         * @description A page of the security log.
+         */
+        get: operations["security_screen_bff_screens_security_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2022,6 +2042,13 @@ export interface components {
             /** Unit */
             unit: string;
         };
+        /** ReasonShown */
+        ReasonShown: {
+            /** Reason */
+            reason: string;
+            /** Title */
+            title: string;
+        };
         /** RegistrationShown */
         RegistrationShown: {
             /** Address */
@@ -2100,6 +2127,67 @@ export interface components {
         SearchScreen: {
             /** Groups */
             groups: components["schemas"]["GroupShown"][];
+        };
+        /**
+         * SecurityLine
+         * @description `who` is the name that was shown: an identity, an endpoint or a login; empty where nobody said one.
+         */
+        SecurityLine: {
+            /** Address */
+            address: string;
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+            /** Detail */
+            detail: string;
+            /** Device */
+            device: string | null;
+            /** Endpoint */
+            endpoint: string;
+            /**
+             * First At
+             * Format: date-time
+             */
+            first_at: string;
+            /** Id */
+            id: string;
+            /** Is Rest */
+            is_rest: boolean;
+            /** Kind */
+            kind: string;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Operation */
+            operation: string;
+            /** Reason */
+            reason: string;
+            /** Remedy */
+            remedy: string;
+            /** Title */
+            title: string;
+            /** Who */
+            who: string;
+        };
+        /**
+         * SecurityScreen
+         * @description `reasons` are those that can be filtered by.
+         */
+        SecurityScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Items */
+            items: components["schemas"]["SecurityLine"][];
+            /** Next */
+            next: string | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonShown"][];
         };
         /**
          * Series
@@ -4001,6 +4089,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    security_screen_bff_screens_security_get: {
+        parameters: {
+            query?: {
+                address?: string | null;
+                cursor?: string | null;
+                device?: string | null;
+                q?: string | null;
+                reason?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityScreen"];
                 };
             };
             /** @description Validation Error */

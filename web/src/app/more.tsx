@@ -50,8 +50,13 @@ export function More({ person, role, onClose }: { person: string; role: string; 
           <Icon name="escalation" /> Escalation, contacts, channels
         </Link>
       </nav>
+      <nav className={css.further} aria-label="Trust">
+        <Link to="/security" onClick={onClose}>
+          <Icon name="shield" /> Security log: who was not let in
+        </Link>
+      </nav>
       {role !== "viewer" && (
-        <nav className={css.further} aria-label="Further pages">
+        <nav className={css.further} aria-label="Records">
           <Link to="/settings/audit" onClick={onClose}>
             <Icon name="search" /> Audit log: who did what
           </Link>

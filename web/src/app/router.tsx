@@ -156,6 +156,18 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/audit-page"), "AuditPage"),
 });
 
+const security = createRoute({
+  getParentRoute: () => inside,
+  path: "/security",
+  validateSearch: (search): { q?: string; reason?: string; address?: string; device?: string } => ({
+    q: typeof search.q === "number" ? String(search.q) : text(search.q),
+    reason: text(search.reason),
+    address: text(search.address),
+    device: text(search.device),
+  }),
+  component: lazyRouteComponent(() => import("../features/security/security-page"), "SecurityPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -174,6 +186,7 @@ const tree = root.addChildren([
     contacts,
     channels,
     audit,
+    security,
   ]),
 ]);
 

@@ -56,6 +56,9 @@ const SHAPES = {
     </>
   ),
   escalation: <path d="M2 13h3v-3h3.500V7H12V4h2.500M12 1.500L14.500 4 12 6.500" {...stroke} />,
+  shield: (
+    <path d="M8 1.8l5.200 1.900v4.100c0 3.200-2.200 5.400-5.200 6.400-3-1-5.200-3.200-5.200-6.400V3.700z" {...stroke} />
+  ),
   more: (
     <>
       <circle cx="3" cy="8" r="1.4" fill="currentColor" />
