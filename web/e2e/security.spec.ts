@@ -13,6 +13,9 @@ test("who was not let in is found from the menu, with what to do and a way to th
   await expect(first).toContainText("Give it a new one, and put that into the device.");
   await first.getByRole("link", { name: "oxy-0418" }).click();
   await expect(page).toHaveURL(new RegExp(`/devices/${await deviceNamed(page, "oxy-0418")}`));
+  await expect(page.getByRole("region", { name: "State" })).toContainText(
+    /Handshake refused: wrong key, 14 times since .* from 10\.0\.0\.7/,
+  );
 });
 
 test("the list is narrowed by reason, address and what is typed, and back", async ({ page }) => {

@@ -155,9 +155,7 @@ class Api:
     async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
         return await self._page(heard.AuditEntry, "/audit", query)
 
-    async def security_events(
-        self, query: Mapping[str, str | int | None]
-    ) -> heard.Page[heard_trust.SecurityEvent]:
+    async def security_events(self, query: Mapping[str, str | int | None]) -> heard.Page[heard_trust.SecurityEvent]:
         return await self._page(heard_trust.SecurityEvent, "/security-events", query)
 
     # -- actions ---------------------------------------------------------------------------------------------------

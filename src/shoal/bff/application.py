@@ -38,7 +38,15 @@ def create_application(
     )
     application.state.bff = Bff(api=api, logins=Logins(secret), clock=clock, is_secure=is_secure)
     problems.install(application)
-    for router in (login.router, live.router, routes.router, actions.router, tree.router, escalation.router, trust.router):
+    for router in (
+        login.router,
+        live.router,
+        routes.router,
+        actions.router,
+        tree.router,
+        escalation.router,
+        trust.router,
+    ):
         application.include_router(router)
 
     pages = Assets(assets)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from shoal.events.codec import AnyEvent
-from shoal.events.device import RequestRefused, SecurityEvent
+from shoal.events.device import RequestRefused, SecurityEvent, host_of
 
 # Tenant and device of what nobody can be blamed for: an unknown identity knocked.
 NOBODY: Final = ""
@@ -153,19 +153,6 @@ def says(entry: Refusal) -> str:
     said = entry.identity or entry.endpoint
     who = " under many other names" if entry.is_rest else f" {said!r}" if entry.device == NOBODY and said else ""
     return f"Not let in: {_words(entry.reason)}{who}{times}"
-
-
-def host_of(address: str) -> str:
-    """The address without its port, which is another one at every attempt."""
-    bare = address.removeprefix("[").partition("]")[0] if address.startswith("[") else address
-    if bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        parsed = ipaddress.ip_address(bare)
-    except ValueError:
-        return bare
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)
 
 
 def source_of(address: str) -> str:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shoal.events.device import DeviceAwake, SecurityEvent
+from shoal.events.device import DeviceAwake, SecurityEvent, host_of
 from shoal.history import refusal as refusal_module
-from shoal.history.refusal import Refusal, folded, host_of, refusal, says, source_of, within_bounds
+from shoal.history.refusal import Refusal, folded, refusal, says, source_of, within_bounds
 from tests.harness.findings import NOON, at
 from tests.harness.voices import Voice
 

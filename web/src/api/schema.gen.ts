@@ -1401,7 +1401,10 @@ export interface components {
              */
             status: "new" | "healthy" | "degraded" | "failing" | "silent";
         };
-        /** DeviceScreen */
+        /**
+         * DeviceScreen
+         * @description `refused` is how it was last not let in, if it was not heard since.
+         */
         DeviceScreen: {
             /** Alerts */
             alerts: components["schemas"]["AlertLine"][];
@@ -1419,6 +1422,7 @@ export interface components {
             model: string;
             /** Needs Key */
             needs_key: boolean;
+            refused: components["schemas"]["SecurityLine"] | null;
             registration: components["schemas"]["RegistrationShown"] | null;
             /** Security Identity */
             security_identity: string;

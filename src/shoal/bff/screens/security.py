@@ -45,7 +45,8 @@ WORDS: Final = {
         "Certificate for another purpose", f"It is not meant for clients of TLS. {_CERTIFICATE}"
     ),
     "certificate_algorithm": Words(
-        "Certificate with an unknown algorithm", f"P-256 and P-384 with SHA-256 or SHA-384 are understood. {_CERTIFICATE}"
+        "Certificate with an unknown algorithm",
+        f"P-256 and P-384 with SHA-256 or SHA-384 are understood. {_CERTIFICATE}",
     ),
     "certificate_chain_too_long": Words("Chain of certificates too long", _CERTIFICATE),
     "certificate_not_owned": Words(
