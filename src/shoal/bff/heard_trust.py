@@ -1,4 +1,4 @@
-"""What the API answers about trust: the security log."""
+"""What the API answers about trust: the security log, and new devices with what they prove themselves with."""
 
 from datetime import datetime
 
@@ -22,3 +22,17 @@ class SecurityEvent(Heard):
     first_at: datetime
     last_at: datetime
     detail: str = ""
+
+
+class NewSecurity(Heard):
+    """`key` in hexadecimal: in this answer only."""
+
+    mode: str = ""
+    identity: str = ""
+    key: str = ""
+
+
+class NewDevice(Heard):
+    id: str
+    endpoint: str = ""
+    security: NewSecurity = NewSecurity()

@@ -1,8 +1,9 @@
-"""Who was not let in at the invented farm, and the API's routes to that."""
+"""Who was not let in at the invented farm, who is brought in, and the API's routes to that."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
+from fastapi.responses import JSONResponse
 
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
@@ -76,3 +77,55 @@ def route_trust(api: FastAPI, farm: FakeFarm) -> None:
         ]
         more = len(found) > cursor + limit
         return {"items": found[cursor : cursor + limit], "next": str(cursor + limit) if more else None}
+
+    @api.get("/api/v1/enclosures")
+    async def enclosures() -> Row:
+        return {"items": farm.enclosures, "next": None}
+
+    @api.post("/api/v1/devices", status_code=201)
+    async def create(body: Annotated[Row, Body()]) -> Any:
+        if any(each["endpoint"] == body["endpoint"] for each in farm.devices):
+            title = f"{body['endpoint']}: another device has this endpoint name"
+            return JSONResponse({"type": "conflict", "title": title, "status": 409}, 409)
+        made = newcomer(farm, body)
+        farm.devices.append(made)
+        given = body["security"].get("key")
+        return {**made, "security": {**made["security"], "key": given or "00112233445566778899aabbccddeeff"}}
+
+
+def newcomer(farm: FakeFarm, body: Row) -> Row:
+    """A device that was made a moment ago and never heard."""
+    place = next((each for each in farm.enclosures if each["id"] == body["enclosure"]), None)
+    at = next((each for each in farm.farms if place and each["id"] == place["farm"]), None)
+    return {
+        "id": "dev-NEW0001",
+        "endpoint": body["endpoint"],
+        "kind": body["kind"],
+        "model": "Tidemark S1",
+        "quantity": "oxygen",
+        "status": "new",
+        "cause": None,
+        "last_heard_at": None,
+        "place": {
+            "farm": at and at["id"],
+            "enclosure": place and place["id"],
+            "names": {"farm": at["name"] if at else "", "enclosure": place["name"] if place else ""},
+            "state": "agreed",
+        },
+        "claim": None,
+        "registration": None,
+        "security": {"mode": body["security"]["mode"], "identity": body["security"].get("identity", "")},
+        "vitals": {},
+        "flags": {},
+        "waiting": [],
+    }
+
+
+def arrives(farm: FakeFarm, endpoint: str) -> str:
+    """A device that was made registers, and says where it is; its id."""
+    device, now = farm.device(endpoint), farm.clock().isoformat()
+    place = device["place"]
+    known = farm.devices[0]["registration"]
+    device.update(status="healthy", last_heard_at=now, registration=known | {"registered_at": now})
+    device["claim"] = {"enclosure": place["enclosure"], "name": place["names"]["enclosure"], "via": "query"}
+    return str(device["id"])

@@ -160,6 +160,21 @@ export const securityQuery = (filter: SecurityFilter) =>
     placeholderData: keepPreviousData,
   });
 
+export const placesQuery = queryOptions({
+  queryKey: ["places"],
+  queryFn: () => said(client.GET("/bff/screens/places")),
+});
+
+/** Live changes tell of what is known; a stranger that may be this device is only looked for. */
+const ARRIVAL_MS = 5_000;
+
+export const arrivalQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device, "arrival"],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/arrival", { params: at(device) })),
+    refetchInterval: (query) => (query.state.data?.reading_at ? false : ARRIVAL_MS),
+  });
+
 export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ["alerts", state, farm],

@@ -50,9 +50,12 @@ export function More({ person, role, onClose }: { person: string; role: string; 
           <Icon name="escalation" /> Escalation, contacts, channels
         </Link>
       </nav>
-      <nav className={css.further} aria-label="Trust">
+      <nav className={css.further} aria-label="Trust and labels">
         <Link to="/security" onClick={onClose}>
           <Icon name="shield" /> Security log: who was not let in
+        </Link>
+        <Link to="/labels" onClick={onClose}>
+          <Icon name="scan" /> Labels to print
         </Link>
       </nav>
       {role !== "viewer" && (

@@ -168,6 +168,28 @@ const security = createRoute({
   component: lazyRouteComponent(() => import("../features/security/security-page"), "SecurityPage"),
 });
 
+const add = createRoute({
+  getParentRoute: () => inside,
+  path: "/add",
+  validateSearch: (search): { device?: string; enclosure?: string } => ({
+    device: text(search.device),
+    enclosure: text(search.enclosure),
+  }),
+  component: lazyRouteComponent(() => import("../features/onboarding/add-page"), "AddPage"),
+});
+
+const labels = createRoute({
+  getParentRoute: () => inside,
+  path: "/labels",
+  validateSearch: (search): { of?: "devices"; farm?: string; device?: string; format?: "single" } => ({
+    of: search.of === "devices" ? "devices" : undefined,
+    farm: text(search.farm),
+    device: text(search.device),
+    format: search.format === "single" ? "single" : undefined,
+  }),
+  component: lazyRouteComponent(() => import("../features/labels/labels-page"), "LabelsPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -187,6 +209,8 @@ const tree = root.addChildren([
     channels,
     audit,
     security,
+    add,
+    labels,
   ]),
 ]);
 
