@@ -39,10 +39,10 @@ test("labels are printed alone: a sheet for each twenty-four, or a page for each
   expect(pagesOf(await page.pdf({ preferCSSPageSize: true }))).toBe(Math.ceil(total / 24));
 
   await page.getByLabel("Farm").selectOption({ label: farms[0].name });
-  await page.getByLabel("On").selectOption({ label: "one by one" });
+  await page.getByRole("combobox", { name: "On" }).selectOption({ label: "one by one" });
   await expect(page.getByRole("article")).toHaveCount(farms[0].enclosures.length);
   expect(pagesOf(await page.pdf({ preferCSSPageSize: true }))).toBe(farms[0].enclosures.length);
 
-  await page.getByLabel("Of").selectOption({ label: "devices" });
+  await page.getByRole("combobox", { name: "Of" }).selectOption({ label: "devices" });
   await expect(page.getByRole("article").first()).toContainText("dev-");
 });
