@@ -89,6 +89,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/watching.py": "tests/faults/test_refusals.py",
     "authority/tables.py": "tests/unit/authority/test_store.py",
     "demo/run.py": "tests/stories/test_demo.py",
+    "history/tables.py": "tests/unit/history/test_refusal_store.py",
     "identity/tables.py": "tests/unit/identity/test_store.py",
     "events/alert.py": "tests/property/test_event_codec.py",
     "events/campaign.py": "tests/property/test_event_codec.py",

@@ -1,7 +1,5 @@
 import { defineConfig } from "@playwright/test";
-
-/** Debian's package; another browser is named by CHROMIUM. */
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+import { ALONE, CHROMIUM } from "./e2e/chromium";
 
 export default defineConfig({
   testDir: "e2e",
@@ -19,18 +17,7 @@ export default defineConfig({
     locale: "en-GB",
     timezoneId: "Europe/Oslo",
     screenshot: "only-on-failure",
-    launchOptions: {
-      executablePath: CHROMIUM,
-      // Nothing but the pages under test: no sandbox inside a container, no calls home.
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    },
+    launchOptions: { executablePath: CHROMIUM, args: ALONE },
   },
   projects: [
     // Over the invented farm: seconds each.

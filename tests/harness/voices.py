@@ -98,7 +98,9 @@ class Voice:
         return RequestRefused(**self._facts(at), operation="update", code="4.04", reason="registration_unknown")
 
     def intruded(self, at: datetime, *, count: int = 1, reason: str = "bad_key") -> SecurityEvent:
-        return SecurityEvent(**self._facts(at), reason=reason, identity=self.endpoint, count=count)
+        return SecurityEvent(
+            **self._facts(at), reason=reason, identity=self.endpoint, address="192.0.2.7:40001", count=count
+        )
 
     def placed(self, at: datetime, state: str, claimed: str | None = None, *, by: str | None = None) -> PlaceChanged:
         return PlaceChanged(**self._facts(at), state=state, claimed=claimed, by=by)

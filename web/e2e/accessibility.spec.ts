@@ -73,6 +73,24 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("combobox").fill("oxy");
     await expect(page.getByRole("option").first()).toBeVisible();
   },
+  "adding a device": async (page) => open(page, "/add", "Photo of the code"),
+  "a new device": async (page) => {
+    await open(page, "/add", "Photo of the code");
+    await page.getByRole("button", { name: "Go on without a code" }).click();
+    await page.getByLabel("Endpoint name").fill("oxy-0999");
+    await page.getByRole("button", { name: "Scan its label" }).click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+  },
+  "the key of a new device": async (page) => {
+    await open(page, "/add", "Photo of the code");
+    await page.getByRole("button", { name: "Go on without a code" }).click();
+    await page.getByLabel("Endpoint name").fill("oxy-0999");
+    await page.getByRole("button", { name: "Add the device" }).click();
+    await expect(page.getByText("Waiting for the first contact")).toBeVisible();
+  },
+  labels: async (page) => open(page, "/labels", "none of them holds a key"),
+  "a single label": async (page) => open(page, "/labels?format=single", "none of them holds a key"),
+  "the security log": async (page) => open(page, "/security", "14 times"),
   "the audit log": async (page) => open(page, "/settings/audit", "By the feeding barge"),
   welcome: async (page) => open(page, "/welcome#shoal_first", "You become an administrator"),
   "a link that is over": async (page) => open(page, "/welcome#shoal_old", "does not work any more"),

@@ -8,6 +8,8 @@ test's story goes, and are answered with `done`:
     delayed, caught-up                       monitoring lags behind, and no longer
     update {"device": "...", ...}            the device's latest update gets these fields
     heard {"device": "..."}                  the device reports again
+    arrives {"endpoint": "..."}              a device that was made registers
+    refused {"reason": "...", ...}           somebody is not let in, with these fields
 """
 
 import asyncio
@@ -30,6 +32,7 @@ from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
+from tests.unit.bff.fake_trust import arrives, refusals  # noqa: E402
 
 HEARTBEAT_S = 5
 
@@ -39,6 +42,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     farm = make_farm(now, times)
     farm.test_s = 1.5
     staff(farm)
+    farm.refusals = refusals(farm)
     return farm
 
 
@@ -108,6 +112,13 @@ class World:
             case "heard":
                 self.farm.hear(said["device"], datetime.now(UTC))
                 live.tell("status", device=said["device"])
+            case "arrives":
+                live.tell("registration", device=arrives(self.farm, said["endpoint"]))
+            case "refused":
+                moment = datetime.now(UTC).isoformat()
+                row = self.farm.refusals[0] | {"id": "r-new", "device": None, "endpoint": "", "count": 1}
+                self.farm.refusals.insert(0, row | {"first_at": moment, "last_at": moment} | said)
+                live.tell("security")
             case _:
                 raise ValueError(line)
 

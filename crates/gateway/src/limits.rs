@@ -132,7 +132,8 @@ pub const READS_PER_DEVICE_MAX: usize = 32;
 /// Different object lists that are kept interned; devices of one make share theirs.
 pub const OBJECT_LISTS_MAX: usize = 4_096;
 
-/// Kinds of trouble counted together within a second. The rest of that second is counted without a name.
+/// Kinds of trouble counted together within a second, of strangers and of devices each. The rest of that second is
+/// counted without a name.
 pub const SECURITY_EVENTS_MAX: usize = 256;
 
 /// Equal security events within this time are one, with a count.

@@ -95,6 +95,8 @@ struct Counted {
 /// What happened within this second.
 pub(crate) struct SecurityLog {
     counted: HashMap<Sameness, Counted, RandomState>,
+    /// How many of them are about nobody that we know.
+    strangers: usize,
     tell_at: Option<Instant>,
     /// More kinds of trouble than fit into the table.
     pub(crate) dropped: u64,
@@ -102,17 +104,22 @@ pub(crate) struct SecurityLog {
 
 impl SecurityLog {
     pub(crate) fn new(hasher: RandomState) -> Self {
-        Self { counted: HashMap::with_hasher(hasher), tell_at: None, dropped: 0 }
+        Self { counted: HashMap::with_hasher(hasher), strangers: 0, tell_at: None, dropped: 0 }
     }
 
     pub(crate) fn note(&mut self, now: Now, intrusion: Intrusion<'_>) {
         let cut = |bytes: &[u8]| bytes[..bytes.len().min(FOREIGN_TEXT_BYTES_MAX)].to_vec();
         let name = if intrusion.identity.is_empty() { intrusion.endpoint } else { intrusion.identity };
         let sameness = Sameness { reason: intrusion.reason, name: cut(name), address: intrusion.address.ip() };
-        if self.counted.len() >= SECURITY_EVENTS_MAX && !self.counted.contains_key(&sameness) {
+        let is_stranger = intrusion.device.is_none();
+        // Each has a table of its own: a flood of strangers does not hide a device that is refused.
+        let held = if is_stranger { self.strangers } else { self.counted.len() - self.strangers };
+        let is_new = !self.counted.contains_key(&sameness);
+        if is_new && held >= SECURITY_EVENTS_MAX {
             self.dropped += 1;
             return;
         }
+        self.strangers += usize::from(is_new && is_stranger);
         self.tell_at.get_or_insert(now.monotonic + SECURITY_EVENTS_EVERY);
         let counted = self.counted.entry(sameness).or_insert_with(|| Counted {
             count: 0,
@@ -135,6 +142,7 @@ impl SecurityLog {
             return;
         }
         self.tell_at = None;
+        self.strangers = 0;
         for (same, counted) in self.counted.drain() {
             let (key, partition) = match &counted.device {
                 Some((device, _, partition)) => (Arc::clone(device), *partition),
@@ -189,7 +197,7 @@ mod tests {
     use crate::page::PageOptions;
 
     #[test]
-    fn a_flood_of_different_names_is_bounded_and_the_rest_counted() {
+    fn a_flood_of_different_names_is_bounded_and_hides_no_device() {
         let now = Now { monotonic: Instant::now(), unix_ms: 0 };
         let mut log = SecurityLog::new(RandomState::with_seeds(1, 2, 3, 4));
         let mut pages = Pages::new(PageOptions {
@@ -206,12 +214,16 @@ mod tests {
             let reason = SecurityReason::UnknownIdentity;
             log.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device: None });
         }
+        let device = Some((Arc::from("dev-1"), Arc::from(""), 0));
+        let address = SocketAddr::from(([192, 0, 2, 2], 5684));
+        let reason = SecurityReason::WrongKey;
+        log.note(now, Intrusion { reason, identity: b"known", endpoint: b"", address, device });
         let later = Now { monotonic: now.monotonic + SECURITY_EVENTS_EVERY, unix_ms: 1_000 };
         log.handle_timeout(now, &mut pages);
         assert_eq!(pages.events(), 0, "not before the second is over");
         log.handle_timeout(later, &mut pages);
 
-        assert_eq!((pages.events(), log.dropped), (SECURITY_EVENTS_MAX as u64, 10));
+        assert_eq!((pages.events(), log.dropped), (SECURITY_EVENTS_MAX as u64 + 1, 10), "the device is told as well");
         assert_eq!(log.poll_timeout(), None);
     }
 }

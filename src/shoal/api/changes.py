@@ -31,6 +31,8 @@ from shoal.events.device import (
     ReadingsReported,
     RegistrationExpired,
     RegistrationUpdated,
+    RequestRefused,
+    SecurityEvent,
 )
 from shoal.events.topics import ALERT, CAMPAIGN, CONDITION, DEVICE
 from shoal.health.store import Health
@@ -43,8 +45,8 @@ log = logging.getLogger(__name__)
 CHANGES_MAX: Final = 10_000
 # Open streams of a process: each is a connection, so this is well below what a process may have open.
 WATCHERS_MAX: Final = 2_000
-# A page draws readings as curves and sums; more often than this nobody sees a difference.
-READINGS_EVERY: Final = timedelta(seconds=5)
+# A page draws readings as curves and sums, and counts refusals; more often than this nobody sees a difference.
+SELDOM_EVERY: Final = timedelta(seconds=5)
 # Devices that are remembered as told within that time. Beyond it, those that come are told once more.
 DEVICES_TOLD_MAX: Final = 20_000
 # How often our own delay is looked at while somebody watches.
@@ -53,6 +55,7 @@ PIPELINE_EVERY: Final = timedelta(seconds=5)
 FOLLOWS_ON: Final = timedelta(seconds=60)
 BACK_OFF: Final = timedelta(seconds=1)
 
+_SELDOM: Final = frozenset({"readings", "security"})
 _TOPICS: Final = (DEVICE, CONDITION, ALERT, CAMPAIGN)
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -156,21 +159,23 @@ class Changes:
     def tell(self, event: AnyEvent) -> None:
         """Remembers what an event means to a page, if it means anything, and wakes those who wait."""
         tenant = getattr(event, "tenant", None)
-        if tenant is None:
+        # That some stranger knocked may be told to everybody: who it was is asked for, and answered to whom it concerns.
+        is_of_a_stranger = isinstance(event, SecurityEvent) and event.device is None
+        if tenant is None and not is_of_a_stranger:
             return
         change = change_of(event)
-        if change is None or (change.type == "readings" and not self._is_due(change.device or "")):
+        if change is None or (change.type in _SELDOM and not self._is_due(f"{change.type} {change.device}")):
             return
         self._add(tenant, change)
 
-    def _is_due(self, device: str) -> bool:
+    def _is_due(self, what: str) -> bool:
         now = asyncio.get_running_loop().time()
-        if now - self._told_since >= READINGS_EVERY.total_seconds() or len(self._told) >= DEVICES_TOLD_MAX:
+        if now - self._told_since >= SELDOM_EVERY.total_seconds() or len(self._told) >= DEVICES_TOLD_MAX:
             self._told.clear()
             self._told_since = now
-        if device in self._told:
+        if what in self._told:
             return False
-        self._told.add(device)
+        self._told.add(what)
         return True
 
     def _add(self, tenant: str | None, change: Change) -> None:
@@ -271,6 +276,8 @@ def change_of(event: AnyEvent) -> Change | None:
                 command=command,
                 state=state,
             )
+        case SecurityEvent():
+            return Change(type="security", at=event.time)
         case StatusChanged():
             return Change(type="status", at=event.time, farm=event.farm, device=event.device, state=event.status)
         case ConditionEvent():
@@ -312,5 +319,7 @@ def _of_device(event: DeviceEvent) -> str | None:
             return "place"
         case ObservationChanged():
             return "observation"
+        case SecurityEvent() | RequestRefused():
+            return "security"
         case _:
             return None

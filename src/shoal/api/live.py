@@ -32,7 +32,7 @@ async def events(
     last_event_id: Annotated[str | None, Header(max_length=ID_CHARACTERS_MAX)] = None,
 ) -> StreamingResponse:
     """What changed, as it happens: `alert`, `status`, `registration`, `place`, `readings`, `command`, `update`,
-    `observation`, `pipeline`, with the ids of what it is about. After `reset` everything has to be asked for again.
+    `observation`, `security`, `pipeline`, with the ids of what it is about. After `reset` everything has to be asked for again.
     """
     asking.may(Operation.READ)
     watcher = rooms.changes.watch(asking.tenant, last_event_id or after)

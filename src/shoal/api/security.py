@@ -1,67 +1,107 @@
-"""Who was not let in, and why."""
+"""Who was not let in, what was refused, and why: the security log."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from shoal.access.policy import Operation
-from shoal.api.access import HeldAsking
+from shoal.api.access import DeviceKey, HeldAsking
 from shoal.api.context import HeldRooms
 from shoal.api.history import moment_of
 from shoal.api.paging import Cursor, Listed
-from shoal.history.store import LINES_MAX
-from shoal.history.timeline import NOBODY
+from shoal.history.refusal import NOBODY, says
+from shoal.history.refusal_store import ENTRIES_MAX, Logged, RefusalFilter
 from shoal.ids import DeviceId
+from shoal.inventory.device import Device
 from shoal.inventory.paging import cursor_after
 
 router = APIRouter(tags=["access"])
 
-# What of a timeline is about security: handshakes that failed, requests that we refused.
-KINDS: Final = ("security", "refused")
+# An identity has 128 bytes at most, an address 45.
+WORD_CHARACTERS_MAX: Final = 128
 
 
 class SecurityEventShown(BaseModel):
+    """What was alike on one day (UTC), counted. `device` is null for a stranger.
+
+    `security`: somebody was not let in; `refused`: a device asked for something that we refused, with `operation` and
+    CoAP `code`. `is_rest` stands for many others of that reason, from that network or, without an address, from anywhere.
+    """
+
     id: str
-    at: datetime
-    kind: str
+    kind: Literal["security", "refused"]
+    reason: str
+    operation: str
+    code: str
+    identity: str
+    address: str
     device: str | None
-    endpoint: str | None
+    endpoint: str
+    is_rest: bool
+    count: int
+    first_at: datetime
+    last_at: datetime
     says: str
-    detail: dict[str, Any]
+    detail: str
+
+
+Word = Annotated[str | None, Query(max_length=WORD_CHARACTERS_MAX)]
 
 
 @router.get("/security-events")
 async def security_events(
     asking: HeldAsking,
     rooms: HeldRooms,
+    q: Annotated[
+        str | None, Query(max_length=WORD_CHARACTERS_MAX, description="a piece of identity, endpoint or address")
+    ] = None,
+    reason: Word = None,
+    identity: Word = None,
+    address: Word = None,
+    device: DeviceKey | None = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
     cursor: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=LINES_MAX)] = 50,
+    limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX)] = 50,
 ) -> Listed[SecurityEventShown]:
-    """Refused handshakes and requests of the tenant's devices, newest first; `device` is null for a stranger.
+    """The security log: what happened last comes first. Entries are kept for 90 days after they happened last.
 
     Strangers belong to nobody: they are told where there is one tenant, and otherwise only counted (`/metrics`).
     """
-    asking.may(Operation.READ)
+    asking.may(Operation.READ, None if device is None else (await rooms.inventory.device(asking.tenant, device)).place)
     is_alone = len((await rooms.inventory.tenants(limit=2)).items) == 1
-    lines = await rooms.history.timeline_of_tenant(
-        asking.tenant, KINDS, moment_of(cursor), limit, with_strangers=is_alone
+    wanted = RefusalFilter(
+        q=q, reason=reason, identity=identity, address=address, device=device, since=since, until=until
     )
-    known = sorted({DeviceId(device) for device, _ in lines if device != NOBODY})
+    found = await rooms.history.refusals(
+        asking.tenant, wanted, moment_of(cursor), limit, with_strangers=is_alone and device is None
+    )
+    known = sorted({DeviceId(one.refusal.device) for one in found if one.refusal.device != NOBODY})
     devices = await rooms.inventory.devices_for(asking.tenant, known)
     return Listed(
-        items=[
-            SecurityEventShown(
-                id=line.id,
-                at=line.time,
-                kind=line.kind,
-                device=None if device == NOBODY else device,
-                endpoint=devices[DeviceId(device)].endpoint if device in devices else None,
-                says=line.says,
-                detail=line.detail,
-            )
-            for device, line in lines
-        ],
-        next=cursor_after(lines[-1][1].time.isoformat(), lines[-1][1].id) if len(lines) == limit else None,
+        items=[_shown(one, devices.get(DeviceId(one.refusal.device))) for one in found],
+        next=cursor_after(found[-1].refusal.last_at.isoformat(), found[-1].id) if len(found) == limit else None,
+    )
+
+
+def _shown(logged: Logged, device: Device | None) -> SecurityEventShown:
+    entry = logged.refusal
+    return SecurityEventShown(
+        id=logged.id,
+        kind="refused" if entry.kind == "refused" else "security",
+        reason=entry.reason,
+        operation=entry.operation,
+        code=entry.code,
+        identity=entry.identity,
+        address=entry.address,
+        device=None if entry.device == NOBODY else entry.device,
+        endpoint=device.endpoint if device else entry.endpoint,
+        is_rest=entry.is_rest,
+        count=entry.count,
+        first_at=entry.first_at,
+        last_at=entry.last_at,
+        says=says(entry),
+        detail=entry.detail,
     )

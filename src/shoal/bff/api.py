@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from shoal.bff import heard, heard_calls
+from shoal.bff import heard, heard_calls, heard_trust
 from shoal.errors import ShoalError, Unavailable
 from shoal.http_exchange import handed_on
 
@@ -155,6 +155,12 @@ class Api:
     async def audit(self, query: Mapping[str, str | int | None]) -> heard.Page[heard.AuditEntry]:
         return await self._page(heard.AuditEntry, "/audit", query)
 
+    async def security_events(self, query: Mapping[str, str | int | None]) -> heard.Page[heard_trust.SecurityEvent]:
+        return await self._page(heard_trust.SecurityEvent, "/security-events", query)
+
+    async def enclosures(self) -> list[heard.Enclosure]:
+        return (await self._page(heard.Enclosure, "/enclosures", {"limit": PLACES_PER_PAGE})).items
+
     # -- actions ---------------------------------------------------------------------------------------------------
 
     async def acknowledge(self, alert: str, note: str) -> heard.Alert:
@@ -195,6 +201,9 @@ class Api:
 
     async def unobserve(self, device: str, path: str, version: int) -> None:
         await self._remove(f"/devices/{_id(device)}/observations", path, version)
+
+    async def create_device(self, body: Body) -> heard_trust.NewDevice:
+        return await self._send(heard_trust.NewDevice, "POST", "/devices", body=body)
 
     async def settle_claim(self, device: str, verb: str) -> None:
         await self._answer("POST", f"/devices/{_id(device)}:{verb}-claim", body={})

@@ -27,7 +27,8 @@ SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    # Codes of devices are scanned; no other page may look.
+    "permissions-policy": "camera=(self), microphone=(), geolocation=()",
 }
 # RFC 6797 §6.1: one year, once the pages come over TLS.
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"

@@ -1,5 +1,6 @@
 """What devices did and said: topic shoal.device.v1. Most of these are written by the Rust core, byte for byte."""
 
+import ipaddress
 from typing import ClassVar, Final, TypeAlias
 
 import msgspec
@@ -212,3 +213,16 @@ AnyDeviceEvent: TypeAlias = (
     | DeviceRemoved
     | Heartbeat
 )
+
+
+def host_of(address: str) -> str:
+    """The address without its port, which is another one at every attempt."""
+    bare = address.removeprefix("[").partition("]")[0] if address.startswith("[") else address
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        parsed = ipaddress.ip_address(bare)
+    except ValueError:
+        return bare
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)

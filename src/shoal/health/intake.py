@@ -23,6 +23,7 @@ from shoal.events.device import (
     RegistrationUpdated,
     RequestRefused,
     SecurityEvent,
+    host_of,
 )
 from shoal.health.coverage import of_description
 from shoal.health.record import (
@@ -215,7 +216,13 @@ def _refused(record: HealthRecord, event: SecurityEvent) -> HealthRecord:
     if (heard is not None and event.time <= heard) or (known is not None and event.time <= known.last_at):
         return record
     count, first = (known.count, known.first_at) if known else (0, event.time)
-    refusals = Refusals(reason=event.reason, count=count + event.count, first_at=first, last_at=event.time)
+    refusals = Refusals(
+        reason=event.reason,
+        count=count + event.count,
+        first_at=first,
+        last_at=event.time,
+        address=host_of(event.address or ""),
+    )
     return replace(record, refusals=refusals)
 
 

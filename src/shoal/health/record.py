@@ -52,12 +52,13 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusals(msgspec.Struct, frozen=True, kw_only=True):
-    """Handshakes of this device that we refused since we last heard it."""
+    """Handshakes of this device that we refused since we last heard it; `address` is where the last came from."""
 
     reason: str
     count: int
     first_at: datetime
     last_at: datetime
+    address: str = ""
 
 
 class PlaceDispute(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,7 +80,12 @@ def _handshake_refused(quiet: _Quiet) -> _Found:
     times = "once" if refusals.count == 1 else f"{refusals.count} times"
     reason = refusals.reason.replace("_", " ")
     says = f"It tries to connect and is refused ({reason}), {times} since it was last heard."
-    return "handshake_refused", says, [Evidence(at=refusals.last_at, says=f"Handshake refused: {reason}.")]
+    origin = f", from {refusals.address}" if refusals.address else ""
+    counted = f", {times}" if refusals.count > 1 else ""
+    evidence = [Evidence(at=refusals.last_at, says=f"Handshake refused: {reason}{counted}{origin}.")]
+    if refusals.count > 1:
+        evidence.append(Evidence(at=refusals.first_at, says="Refused for the first time."))
+    return "handshake_refused", says, evidence
 
 
 def _battery_empty(quiet: _Quiet) -> _Found:

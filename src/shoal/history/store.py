@@ -27,8 +27,10 @@ from sqlalchemy import (
 
 from shoal.errors import Rejected
 from shoal.events.device import Scalar
+from shoal.history import refusal_store
 from shoal.history.readings import Sample, is_cut
-from shoal.history.timeline import NOBODY
+from shoal.history.refusal_store import Logged, RefusalFilter, forget_old_refusals
+from shoal.history.tables import refusals
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
 from shoal.storage.tables import milliseconds, moment
 
@@ -40,8 +42,6 @@ LAST_VALUES_MAX: Final = 1_000
 LINES_MAX: Final = 200
 # Rows deleted in one transaction: some 10 ms, so that nobody waits long for the writer.
 FORGOTTEN_ROWS_MAX: Final = 5_000
-# Lines about strangers that are kept, the newest: how much they knock must not decide how much we keep.
-STRANGERS_LINES_MAX: Final = 10_000
 # Until a farm has seen every season once, and can compare.
 READINGS_KEPT: Final = timedelta(days=400)
 TIMELINE_KEPT: Final = timedelta(days=400)
@@ -84,7 +84,6 @@ timeline: Final = Table(
 )
 Index("ix_timeline_device", timeline.c.device_id, timeline.c.time, timeline.c.id)
 Index("ix_timeline_time", timeline.c.time)
-Index("ix_timeline_kind", timeline.c.tenant_id, timeline.c.kind, timeline.c.time)
 # Devices that were removed, until the last of their rows is gone.
 forgotten_devices: Final = Table(
     "forgotten_devices",
@@ -225,33 +224,17 @@ class History:
         async with self._database.reading() as connection:
             return [TimelineLine(*row) for row in await connection.execute(query)]
 
-    async def timeline_of_tenant(
+    async def refusals(
         self,
         tenant: str,
-        kinds: Collection[str],
+        wanted: RefusalFilter,
         before: tuple[datetime, str] | None,
         limit: int,
         *,
-        with_strangers: bool = False,
-    ) -> list[tuple[str, TimelineLine]]:
-        """Lines of some kinds of all devices of a tenant, each with its device, newest first.
-
-        With those of strangers, whose device is "", when asked for.
-        """
-        columns = timeline.c
-        whose = [tenant, NOBODY] if with_strangers else [tenant]
-        query = (
-            select(columns.device_id, columns.id, columns.time, columns.kind, columns.says, columns.detail)
-            .where(columns.tenant_id.in_(whose), columns.kind.in_(kinds))
-            .order_by(columns.time.desc(), columns.id.desc())
-            .limit(min(limit, LINES_MAX))
-        )
-        if before is not None:
-            time, id_ = before
-            # In a tuple a bare moment would not take the type of its column.
-            query = query.where(tuple_(columns.time, columns.id) < tuple_(literal(time, Timestamp()), literal(id_)))
-        async with self._database.reading() as connection:
-            return [(row[0], TimelineLine(*row[1:])) for row in await connection.execute(query)]
+        with_strangers: bool,
+    ) -> list[Logged]:
+        """A page of the security log, the entry that happened last first; with those of strangers when asked for."""
+        return await refusal_store.entries(self._database, tenant, wanted, before, limit, with_strangers=with_strangers)
 
     async def forget(self, now: datetime) -> int:
         """Deletes one piece of what is too old, or of devices that were removed; how many rows.
@@ -304,6 +287,7 @@ async def _forget_device(tx: Transaction, device: str) -> int:
         (readings, [readings.c.device_id, readings.c.path, readings.c.time]),
         (last_values, [last_values.c.device_id, last_values.c.path]),
         (timeline, [timeline.c.id]),
+        (refusals, [refusals.c.id]),
     )
     for table, key in of_device:
         piece = select(*key).where(table.c.device_id == device).limit(FORGOTTEN_ROWS_MAX)
@@ -316,10 +300,7 @@ async def _forget_device(tx: Transaction, device: str) -> int:
 async def _forget_old(tx: Transaction, now: datetime) -> int:
     piece = select(timeline.c.id).where(timeline.c.time < now - TIMELINE_KEPT).limit(FORGOTTEN_ROWS_MAX)
     lines = (await tx.execute(delete(timeline).where(timeline.c.id.in_(piece)))).rowcount
-    of_strangers = select(timeline.c.id).where(timeline.c.tenant_id == NOBODY)
-    newest_first = of_strangers.order_by(timeline.c.time.desc(), timeline.c.id.desc())
-    piece = newest_first.offset(STRANGERS_LINES_MAX).limit(FORGOTTEN_ROWS_MAX)
-    lines += (await tx.execute(delete(timeline).where(timeline.c.id.in_(piece)))).rowcount
+    lines += await forget_old_refusals(tx, now, FORGOTTEN_ROWS_MAX)
     # Readings are ordered by device: going through `last_values` finds the old ones of each path without a scan.
     columns = readings.c
     key = [columns.device_id, columns.path, columns.time]

@@ -49,18 +49,12 @@ class Line(msgspec.Struct, frozen=True):
 # Paths of a composite that a line names; its command has them all.
 PATHS_SHOWN_MAX: Final = 3
 
-# Tenant and device of what nobody can be blamed for: an unknown identity knocked.
-NOBODY: Final = ""
-
 
 def line(event: AnyEvent) -> Line | None:
     """What to tell of an event; None when it says nothing to people, or cannot be attributed."""
     match event:
         case DeviceEvent(device=str(device), tenant=str(tenant)):
             told = _of_registration(event) or _of_device(event)
-        case SecurityEvent(device=None):
-            # Whose login is guessed at is known; who guesses is not.
-            return Line(event.tenant or NOBODY, NOBODY, *_not_let_in(event))
         case ConditionEvent(device=device, tenant=tenant):
             told = _of_condition(event)
         case StatusChanged(device=device, tenant=tenant):
@@ -119,11 +113,9 @@ def _of_device(event: DeviceEvent) -> _Told | None:
 
 
 def _not_let_in(event: SecurityEvent) -> _Told:
-    said = event.identity or event.endpoint
-    who = f" {said!r}" if event.device is None and said else ""
     times = f", {event.count} times" if event.count > 1 else ""
     detail = {"reason": event.reason, "identity": event.identity, "address": event.address, "count": event.count}
-    return "security", f"Not let in: {_words(event.reason)}{who}{times}", detail
+    return "security", f"Not let in: {_words(event.reason)}{times}", detail
 
 
 def _registered(event: DeviceRegistered) -> _Told:

@@ -11,6 +11,7 @@ from shoal.errors import Unavailable
 from shoal.events.device import DeviceRemoved, ReadingsReported
 from shoal.events.topics import ALERT, CAMPAIGN, CONDITION, DEVICE, Topic
 from shoal.history.readings import distinct, newest, samples
+from shoal.history.refusal_store import write_refusals
 from shoal.history.store import (
     History,
     mark_forgotten,
@@ -18,7 +19,7 @@ from shoal.history.store import (
     write_samples,
     write_timeline,
 )
-from shoal.history.timeline import NOBODY, line
+from shoal.history.timeline import line
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
@@ -26,45 +27,38 @@ logger = logging.getLogger(__name__)
 
 # How often to look for what is too old; a day's worth is then deleted in small pieces.
 FORGET_EVERY: Final = timedelta(hours=1)
-# A flood of strangers is told by a few of them; the counters of the gateway tell how many there were.
-STRANGERS_PER_BATCH_MAX: Final = 16
 # Between two pieces others get their turn at the database.
 PIECES_PAUSE: Final = timedelta(milliseconds=50)
 
 
 class HistoryHandler:
-    """Group `history`: readings, last values and the timeline. Has no timers."""
+    """Group `history`: readings, last values, the timeline and the security log. Has no timers."""
 
     group: Final = "history"
     topics: Final[Sequence[Topic]] = (DEVICE, CONDITION, ALERT, CAMPAIGN)
     timed: Final[Sequence[Topic]] = ()
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
-        taken = [
-            sample for _, event in batch.events if isinstance(event, ReadingsReported) for sample in samples(event)
-        ]
+        events = [event for _, event in batch.events]
+        taken = [sample for event in events if isinstance(event, ReadingsReported) for sample in samples(event)]
         await write_samples(tx, distinct(taken))
         await write_last_values(tx, newest(taken))
-        rows: list[dict[str, object]] = []
-        strangers = 0
-        for _, event in batch.events:
-            told = line(event)
-            if told is not None and told.device == NOBODY:
-                strangers += 1
-            if told is not None and (told.device != NOBODY or strangers <= STRANGERS_PER_BATCH_MAX):
-                rows.append(
-                    {
-                        "id": event.id,
-                        "tenant_id": told.tenant,
-                        "device_id": told.device,
-                        "time": event.time,
-                        "kind": told.kind,
-                        "says": told.says,
-                        "detail": dict(told.detail),
-                    }
-                )
+        rows: list[dict[str, object]] = [
+            {
+                "id": event.id,
+                "tenant_id": told.tenant,
+                "device_id": told.device,
+                "time": event.time,
+                "kind": told.kind,
+                "says": told.says,
+                "detail": dict(told.detail),
+            }
+            for event in events
+            if (told := line(event)) is not None
+        ]
         await write_timeline(tx, rows)
-        removed = {event.device for _, event in batch.events if isinstance(event, DeviceRemoved) and event.device}
+        await write_refusals(tx, events)
+        removed = {event.device for event in events if isinstance(event, DeviceRemoved) and event.device}
         await mark_forgotten(tx, removed)
 
 

@@ -278,17 +278,19 @@ async def upsert(
     index_elements: Sequence[str],
     update: Iterable[str] | None = None,
     where: Callable[[Any], ColumnElement[bool]] | None = None,
+    added: Iterable[str] = (),
 ) -> None:
     """Inserts rows; where the key is there already, updates `update` (None: all other columns given; empty: nothing).
 
-    `where` gets the new row ("excluded") and says which old rows may be replaced, such as only older ones. Rows are
-    written in the order of their keys, so that two writers never wait for each other.
+    What is `added` becomes the sum of the old and the new. `where` gets the new row ("excluded") and says which old rows
+    may be replaced, such as only older ones. Rows are written in the order of their keys, so that two writers never wait
+    for each other.
     """
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in index_elements))
     columns = [name for name in ordered[0] if name not in index_elements] if update is None else list(update)
-    statement = _upsert_statement(tx.connection.dialect.name, table, index_elements, columns, where)
+    statement = _upsert_statement(tx.connection.dialect.name, table, index_elements, columns, where, added)
     for start in range(0, len(ordered), ROWS_PER_STATEMENT_MAX):
         await tx.execute(statement, ordered[start : start + ROWS_PER_STATEMENT_MAX])
 
@@ -299,11 +301,13 @@ def _upsert_statement(
     index_elements: Sequence[str],
     update: Iterable[str],
     where: Callable[[Any], ColumnElement[bool]] | None,
+    added: Iterable[str],
 ) -> Executable:
     """INSERT .. ON CONFLICT: update these columns, or leave the row alone when there are none."""
     # Both have the same face, but no type in common that says so.
     statement: Any = (postgresql_dialect if dialect == "postgresql" else sqlite_dialect).insert(table)
     changes = {name: statement.excluded[name] for name in update}
+    changes |= {name: table.c[name] + statement.excluded[name] for name in added}
     conditioned: Executable = (
         statement.on_conflict_do_update(
             index_elements=list(index_elements),

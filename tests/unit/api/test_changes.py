@@ -11,7 +11,7 @@ from shoal.api import changes as room
 from shoal.api.changes import CHANGES_MAX, Changes, Reset, Told, change_of
 from shoal.errors import Unavailable
 from shoal.events.condition import StatusChanged
-from shoal.events.device import CommandChanged, DeviceAwake, DeviceRemoved, Reading, ReadingsReported
+from shoal.events.device import CommandChanged, DeviceAwake, DeviceRemoved, Reading, ReadingsReported, SecurityEvent
 from tests.unit.api.company import Company
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
@@ -98,6 +98,20 @@ async def test_readings_of_a_device_are_told_once_in_a_while(changes: Changes) -
         changes.tell(readings(device))
 
     assert devices(await watcher.next(AT_ONCE)) == ["dev-a", "dev-b"]
+
+
+async def test_that_a_stranger_knocked_is_told_now_and_then_and_not_who_it_was(changes: Changes) -> None:
+    watcher = changes.watch("ten-1")
+    for number in range(100):
+        changes.tell(SecurityEvent(id=f"s-{number}", time=NOW, reason="unknown_identity", identity="who"))
+    changes.tell(SecurityEvent(id="k", time=NOW, reason="wrong_key", device="dev-a", tenant="ten-1"))
+    changes.tell(SecurityEvent(id="k", time=NOW, reason="wrong_key", device="dev-b", tenant="ten-2"))
+
+    told = [one for one in await watcher.next(AT_ONCE) if isinstance(one, Told)]
+
+    assert [one.type for one in told] == ["security", "security"]
+    assert set(msgspec.json.decode(told[0].data)) == {"type", "at"}
+    assert msgspec.json.decode(told[1].data)["device"] == "dev-a"
 
 
 async def test_there_is_an_end_to_how_many_watch(changes: Changes) -> None:

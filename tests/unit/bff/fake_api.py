@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.unit.bff import fake_duty, fake_farm, fake_tree
+from tests.unit.bff import fake_duty, fake_farm, fake_tree, fake_trust
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
 EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
@@ -89,6 +89,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _reporting(api, farm, live)
     _deciding(api, farm, live)
     fake_duty.route_duty(api, farm)
+    fake_trust.route_trust(api, farm)
     return api
 
 

@@ -176,6 +176,7 @@ def test_refusals_are_counted_until_the_device_is_heard() -> None:
 
     assert refused.refusals is not None
     assert (refused.refusals.count, refused.refusals.first_at, refused.refusals.last_at) == (5, at(1), at(2))
+    assert refused.refusals.address == "192.0.2.7", "without the port, which is another one each time"
     assert after(refused, voice.awake(at(3))).refusals is None
 
 

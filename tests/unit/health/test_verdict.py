@@ -24,7 +24,7 @@ UPDATE = Update(
     since=NOON + MINUTE,
     deadline=NOON + 30 * MINUTE,
 )
-REFUSALS = Refusals(reason="bad_key", count=3, first_at=NOON + MINUTE, last_at=NOON + 2 * MINUTE)
+REFUSALS = Refusals(reason="bad_key", count=3, first_at=NOON + MINUTE, last_at=NOON + 2 * MINUTE, address="10.0.0.7")
 EMPTY = {"": Battery(levels=(BatteryLevel(NOON - MINUTE, 4),))}
 SUPPLY = Vitals(at=NOON, error_codes=(2,))
 
@@ -60,7 +60,8 @@ def test_evidence_is_newest_first_and_tells_the_last_words_whatever_the_cause() 
 
     assert verdict.says == "It tries to connect and is refused (bad key), 3 times since it was last heard."
     assert [fact.says for fact in verdict.evidence] == [
-        "Handshake refused: bad key.",
+        "Handshake refused: bad key, 3 times, from 10.0.0.7.",
+        "Refused for the first time.",
         "Last heard.",
         "Registered with a lifetime of 1 h.",
     ]

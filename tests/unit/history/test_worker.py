@@ -12,11 +12,10 @@ from shoal.errors import Unavailable
 from shoal.events.codec import encode
 from shoal.events.device import SecurityEvent
 from shoal.events.envelope import Event
-from shoal.events.topics import DEVICE
-from shoal.history import store as store_module
 from shoal.history import worker as worker_module
+from shoal.history.refusal_store import RefusalFilter
 from shoal.history.store import History
-from shoal.history.worker import STRANGERS_PER_BATCH_MAX, HistoryHandler, forget_now_and_then
+from shoal.history.worker import HistoryHandler, forget_now_and_then
 from shoal.storage.database import Database
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry
@@ -120,27 +119,20 @@ async def test_forgetting_goes_on_after_the_database_was_away(world: World, monk
     assert asked[:2] == ["away", "there"]
 
 
-async def test_a_flood_of_strangers_is_told_by_a_few_of_them(world: World) -> None:
-    flood = [
-        SecurityEvent(id=f"s-{number}", time=NOON, endpoint="same", reason="unknown_identity", identity=f"i-{number}")
-        for number in range(3 * STRANGERS_PER_BATCH_MAX)
-    ]
+async def test_a_stranger_stands_in_the_security_log_and_on_no_timeline(world: World) -> None:
+    await world.hear(SecurityEvent(id="s-1", time=NOON, reason="unknown_identity", identity="who"))
 
-    await world.log.append(DEVICE, [Entry("same", encode(event)) for event in flood])
-    await world.worker.drain()
-
-    told = await world.history.timeline_of_tenant("ten-1", ["security"], None, 200, with_strangers=True)
-    assert len(told) == STRANGERS_PER_BATCH_MAX
-    assert await world.history.timeline_of_tenant("ten-1", ["security"], None, 200) == []
+    [entry] = await world.history.refusals("ten-1", RefusalFilter(), None, 9, with_strangers=True)
+    assert entry.refusal.identity == "who"
+    assert await world.history.timeline("", None, 9) == []
 
 
-async def test_of_strangers_only_the_newest_lines_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "STRANGERS_LINES_MAX", 2)
-    for minute in range(4):
-        await world.hear(SecurityEvent(id=f"s-{minute}", time=at(60 * minute), reason="unknown_identity"))
+async def test_the_refusals_of_a_removed_device_are_forgotten_with_it(world: World) -> None:
+    voice = Voice()
+    await world.hear(voice.registered(NOON), voice.intruded(at(1)), voice.removed(at(2)))
+    assert len(await world.history.refusals("ten-1", RefusalFilter(), None, 9, with_strangers=False)) == 1
 
-    while await world.history.forget(NOON):
+    while await world.history.forget(at(3)):
         pass
 
-    told = await world.history.timeline_of_tenant("ten-1", ["security"], None, 200, with_strangers=True)
-    assert [line.id for _, line in told] == ["s-3", "s-2"]
+    assert await world.history.refusals("ten-1", RefusalFilter(), None, 9, with_strangers=False) == []

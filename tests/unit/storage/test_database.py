@@ -139,6 +139,16 @@ async def test_upsert_replaces_what_it_is_told_to(database: Database) -> None:
     assert [tuple(row) for row in rows] == [("a", 9, "red"), ("b", 5, "red"), ("c", 8, "new")]
 
 
+async def test_upsert_adds_up_what_it_is_told_to(database: Database) -> None:
+    async with database.transaction() as tx:
+        for size in (3, 4):
+            row = {"id": "a", "size": size, "color": "red" if size == 3 else "blue"}
+            await upsert(tx, things, [row], ["id"], update=["color"], added=["size"])
+        rows = await tx.rows(select(things))
+
+    assert [tuple(row) for row in rows] == [("a", 7, "blue")]
+
+
 async def test_upsert_takes_more_rows_than_one_statement(database: Database) -> None:
     async with database.transaction() as tx:
         await upsert(tx, things, [{"id": f"{n:05}", "size": n} for n in range(2_500)], ["id"])

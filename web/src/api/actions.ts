@@ -1,6 +1,6 @@
 /** What people do. Each action renews what it changed, and nothing else. */
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { client, said } from "./client";
+import { client, type Shown, said } from "./client";
 import { type Found, foundQuery, meQuery } from "./queries";
 
 type Json = string | number | boolean | null | { [name: string]: Json } | Json[];
@@ -155,6 +155,19 @@ export function useSettleClaim(device: string) {
           : client.POST("/bff/actions/devices/{device_id}/refuse-claim", { params }),
       ),
     onSettled: () => renew(queries, ["device", device], ["devices"], ["farm"], ["fleet"]),
+  });
+}
+
+export type NewDeviceAsked = Required<Shown["DeviceAsked"]>;
+
+/** The key travels in the body: addresses are written down in logs. */
+export function useAddDevice() {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: NewDeviceAsked) => said(client.POST("/bff/actions/devices", { body })),
+    onSuccess: () => renew(queries, ["devices"], ["farm"], ["fleet"]),
+    // Neither the key that was sent nor the one that was made is remembered once the page is gone.
+    gcTime: 0,
   });
 }
 

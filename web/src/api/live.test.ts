@@ -16,6 +16,10 @@ describe("a change", () => {
     expect([...near, ...far]).toEqual([["device", "dev-1"]]);
   });
 
+  it("of a stranger renews the security log and no device", () => {
+    expect(touched({ type: "security" })).toEqual({ near: [["security"]], far: [] });
+  });
+
   it("that cannot be read is still a change of its type", () => {
     expect(changeOf({ id: null, event: "pipeline", data: "{" })).toEqual({ type: "pipeline" });
   });

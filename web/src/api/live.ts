@@ -188,6 +188,8 @@ export function touched(change: Change): { near: string[][]; far: string[][] } {
       return { near: [...device, ["command"]], far: [] };
     case "update":
       return { near: change.device ? [["device", change.device, "updates"]] : [], far: device };
+    case "security":
+      return { near: [["security"], ...device], far: [] };
     case "pipeline":
       return { near: [["frame"]], far: [["fleet"]] };
     default:

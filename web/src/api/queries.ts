@@ -143,6 +143,38 @@ export const auditQuery = (filter: AuditFilter) =>
     retry: (times, error) => times < 2 && !(error instanceof Problem && error.status === 403),
   });
 
+export type SecurityFilter = {
+  q?: string | undefined;
+  reason?: string | undefined;
+  address?: string | undefined;
+  device?: string | undefined;
+};
+
+export const securityQuery = (filter: SecurityFilter) =>
+  infiniteQueryOptions({
+    queryKey: ["security", filter],
+    queryFn: ({ pageParam }) =>
+      said(client.GET("/bff/screens/security", { params: { query: { ...filter, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const placesQuery = queryOptions({
+  queryKey: ["places"],
+  queryFn: () => said(client.GET("/bff/screens/places")),
+});
+
+/** Live changes tell of what is known; a stranger that may be this device is only looked for. */
+const ARRIVAL_MS = 5_000;
+
+export const arrivalQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device, "arrival"],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/arrival", { params: at(device) })),
+    refetchInterval: (query) => (query.state.data?.reading_at ? false : ARRIVAL_MS),
+  });
+
 export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ["alerts", state, farm],

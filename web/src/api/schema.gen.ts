@@ -212,6 +212,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Device
+         * @description A new device, in an enclosure or in none yet.
+         */
+        post: operations["create_device_bff_actions_devices_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/accept-claim": {
         parameters: {
             query?: never;
@@ -796,6 +816,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/devices/{device_id}/arrival": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Arrival Screen
+         * @description How far a new device has come.
+         */
+        get: operations["arrival_screen_bff_screens_devices__device_id__arrival_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/devices/{device_id}/objects": {
         parameters: {
             query?: never;
@@ -976,6 +1016,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Places Screen
+         * @description Where a device can hang.
+         */
+        get: operations["places_screen_bff_screens_places_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/search": {
         parameters: {
             query?: never;
@@ -988,6 +1048,26 @@ export interface paths {
          * @description What somebody may mean who types this.
          */
         get: operations["search_screen_bff_screens_search_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Security Screen
+         * @description A page of the security log.
+         */
+        get: operations["security_screen_bff_screens_security_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1111,6 +1191,42 @@ export interface components {
             next: string | null;
             resolved: components["schemas"]["AlertGroup"] | null;
             taken: components["schemas"]["AlertGroup"];
+        };
+        /**
+         * ArrivalScreen
+         * @description How far a new device has come.
+         *
+         *     `refused` is how it was last not let in; `strangers` are unknown identities of the last minutes, in case one of them
+         *     is this device with a typing error.
+         */
+        ArrivalScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Claimed */
+            claimed: string;
+            /** Enclosure Name */
+            enclosure_name: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Id */
+            id: string;
+            /** Identity */
+            identity: string;
+            /**
+             * Place State
+             * @enum {string}
+             */
+            place_state: "agreed" | "mismatch" | "unknown" | "foreign";
+            /** Reading At */
+            reading_at: string | null;
+            refused: components["schemas"]["SecurityLine"] | null;
+            /** Registered At */
+            registered_at: string | null;
+            /** Strangers */
+            strangers: components["schemas"]["SecurityLine"][];
         };
         /** ArtifactShown */
         ArtifactShown: {
@@ -1349,6 +1465,44 @@ export interface components {
             };
         };
         /**
+         * DeviceAsked
+         * @description A device as its code or a person describes it. Without a key one is generated, and shown this once.
+         */
+        DeviceAsked: {
+            /** Enclosure */
+            enclosure?: string | null;
+            /** Endpoint */
+            endpoint: string;
+            /**
+             * Identity
+             * @default
+             */
+            identity: string;
+            /**
+             * Key
+             * Format: password
+             * @default
+             */
+            key: string;
+            /**
+             * Kind
+             * @default sensor
+             * @enum {string}
+             */
+            kind: "sensor" | "camera";
+            /**
+             * Mode
+             * @default psk
+             * @enum {string}
+             */
+            mode: "psk" | "x509";
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+        };
+        /**
          * DeviceLine
          * @description A device in one row.
          */
@@ -1381,7 +1535,10 @@ export interface components {
              */
             status: "new" | "healthy" | "degraded" | "failing" | "silent";
         };
-        /** DeviceScreen */
+        /**
+         * DeviceScreen
+         * @description `refused` is how it was last not let in, if it was not heard since.
+         */
         DeviceScreen: {
             /** Alerts */
             alerts: components["schemas"]["AlertLine"][];
@@ -1399,6 +1556,7 @@ export interface components {
             model: string;
             /** Needs Key */
             needs_key: boolean;
+            refused: components["schemas"]["SecurityLine"] | null;
             registration: components["schemas"]["RegistrationShown"] | null;
             /** Security Identity */
             security_identity: string;
@@ -1430,6 +1588,13 @@ export interface components {
             next: string | null;
             /** Total */
             total: number | null;
+        };
+        /** EnclosureChoice */
+        EnclosureChoice: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /**
          * EscalationScreen
@@ -1488,6 +1653,15 @@ export interface components {
         };
         /** FarmChoice */
         FarmChoice: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /** FarmPlaces */
+        FarmPlaces: {
+            /** Enclosures */
+            enclosures: components["schemas"]["EnclosureChoice"][];
             /** Id */
             id: string;
             /** Name */
@@ -1736,6 +1910,22 @@ export interface components {
             /** Name */
             name: string;
         };
+        /**
+         * NewDevice
+         * @description A device that was just made. `key` is there when it was generated, this once; else empty.
+         */
+        NewDevice: {
+            /** Endpoint */
+            endpoint: string;
+            /** Id */
+            id: string;
+            /** Identity */
+            identity: string;
+            /** Key */
+            key: string;
+            /** Mode */
+            mode: string;
+        };
         /** Noted */
         Noted: {
             /**
@@ -1907,6 +2097,16 @@ export interface components {
              */
             state: "agreed" | "mismatch" | "unknown" | "foreign";
         };
+        /** PlacesScreen */
+        PlacesScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Farms */
+            farms: components["schemas"]["FarmPlaces"][];
+        };
         /** PointShown */
         PointShown: {
             /**
@@ -2022,6 +2222,13 @@ export interface components {
             /** Unit */
             unit: string;
         };
+        /** ReasonShown */
+        ReasonShown: {
+            /** Reason */
+            reason: string;
+            /** Title */
+            title: string;
+        };
         /** RegistrationShown */
         RegistrationShown: {
             /** Address */
@@ -2100,6 +2307,67 @@ export interface components {
         SearchScreen: {
             /** Groups */
             groups: components["schemas"]["GroupShown"][];
+        };
+        /**
+         * SecurityLine
+         * @description `who` is the name that was shown: an identity, an endpoint or a login; empty where nobody said one.
+         */
+        SecurityLine: {
+            /** Address */
+            address: string;
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+            /** Detail */
+            detail: string;
+            /** Device */
+            device: string | null;
+            /** Endpoint */
+            endpoint: string;
+            /**
+             * First At
+             * Format: date-time
+             */
+            first_at: string;
+            /** Id */
+            id: string;
+            /** Is Rest */
+            is_rest: boolean;
+            /** Kind */
+            kind: string;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Operation */
+            operation: string;
+            /** Reason */
+            reason: string;
+            /** Remedy */
+            remedy: string;
+            /** Title */
+            title: string;
+            /** Who */
+            who: string;
+        };
+        /**
+         * SecurityScreen
+         * @description `reasons` are those that can be filtered by.
+         */
+        SecurityScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Items */
+            items: components["schemas"]["SecurityLine"][];
+            /** Next */
+            next: string | null;
+            /** Reasons */
+            reasons: components["schemas"]["ReasonShown"][];
         };
         /**
          * Series
@@ -2752,6 +3020,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    create_device_bff_actions_devices_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewDevice"];
+                };
             };
             /** @description Validation Error */
             422: {
@@ -3729,6 +4030,37 @@ export interface operations {
             };
         };
     };
+    arrival_screen_bff_screens_devices__device_id__arrival_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArrivalScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     objects_screen_bff_screens_devices__device_id__objects_get: {
         parameters: {
             query?: never;
@@ -3983,6 +4315,26 @@ export interface operations {
             };
         };
     };
+    places_screen_bff_screens_places_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacesScreen"];
+                };
+            };
+        };
+    };
     search_screen_bff_screens_search_get: {
         parameters: {
             query: {
@@ -4001,6 +4353,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    security_screen_bff_screens_security_get: {
+        parameters: {
+            query?: {
+                address?: string | null;
+                cursor?: string | null;
+                device?: string | null;
+                q?: string | null;
+                reason?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityScreen"];
                 };
             };
             /** @description Validation Error */

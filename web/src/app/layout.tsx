@@ -63,6 +63,7 @@ function Frame() {
             <NavLink to="/" icon="fleet" text="Fleet" />
             <NavLink to="/alerts" icon="alerts" text="Alerts" badge={needs} />
             <NavLink to="/devices" icon="devices" text="Devices" />
+            <NavLink to="/add" icon="scan" text="Add devices" />
             <NavLink to="/escalation" icon="escalation" text="Escalation" />
           </nav>
           <span className="space" />
@@ -93,6 +94,7 @@ function Frame() {
         <nav className={css.bottom} aria-label="Main, phone">
           <BarLink to="/" icon="fleet" text="Fleet" />
           <BarLink to="/alerts" icon="alerts" text="Alerts" badge={needs} />
+          <BarLink to="/add" icon="scan" text="Scan" />
           <BarLink to="/devices" icon="devices" text="Devices" />
           <button type="button" onClick={() => setMoreOpen(true)}>
             <Icon name="more" size={24} />
@@ -106,7 +108,12 @@ function Frame() {
   );
 }
 
-type LinkProps = { to: "/" | "/alerts" | "/devices" | "/escalation"; icon: IconName; text: string; badge?: number };
+type LinkProps = {
+  to: "/" | "/alerts" | "/devices" | "/add" | "/escalation";
+  icon: IconName;
+  text: string;
+  badge?: number;
+};
 
 function NavLink({ to, icon, text, badge = 0 }: LinkProps) {
   return (

@@ -50,8 +50,16 @@ export function More({ person, role, onClose }: { person: string; role: string; 
           <Icon name="escalation" /> Escalation, contacts, channels
         </Link>
       </nav>
+      <nav className={css.further} aria-label="Trust and labels">
+        <Link to="/security" onClick={onClose}>
+          <Icon name="shield" /> Security log: who was not let in
+        </Link>
+        <Link to="/labels" onClick={onClose}>
+          <Icon name="scan" /> Labels to print
+        </Link>
+      </nav>
       {role !== "viewer" && (
-        <nav className={css.further} aria-label="Further pages">
+        <nav className={css.further} aria-label="Records">
           <Link to="/settings/audit" onClick={onClose}>
             <Icon name="search" /> Audit log: who did what
           </Link>

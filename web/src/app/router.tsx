@@ -156,6 +156,40 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/audit-page"), "AuditPage"),
 });
 
+const security = createRoute({
+  getParentRoute: () => inside,
+  path: "/security",
+  validateSearch: (search): { q?: string; reason?: string; address?: string; device?: string } => ({
+    q: typeof search.q === "number" ? String(search.q) : text(search.q),
+    reason: text(search.reason),
+    address: text(search.address),
+    device: text(search.device),
+  }),
+  component: lazyRouteComponent(() => import("../features/security/security-page"), "SecurityPage"),
+});
+
+const add = createRoute({
+  getParentRoute: () => inside,
+  path: "/add",
+  validateSearch: (search): { device?: string; enclosure?: string } => ({
+    device: text(search.device),
+    enclosure: text(search.enclosure),
+  }),
+  component: lazyRouteComponent(() => import("../features/onboarding/add-page"), "AddPage"),
+});
+
+const labels = createRoute({
+  getParentRoute: () => inside,
+  path: "/labels",
+  validateSearch: (search): { of?: "devices"; farm?: string; device?: string; format?: "single" } => ({
+    of: search.of === "devices" ? "devices" : undefined,
+    farm: text(search.farm),
+    device: text(search.device),
+    format: search.format === "single" ? "single" : undefined,
+  }),
+  component: lazyRouteComponent(() => import("../features/labels/labels-page"), "LabelsPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -174,6 +208,9 @@ const tree = root.addChildren([
     contacts,
     channels,
     audit,
+    security,
+    add,
+    labels,
   ]),
 ]);
 

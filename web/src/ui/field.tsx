@@ -4,9 +4,13 @@ import {
   type ReactNode,
   type SelectHTMLAttributes,
   type TextareaHTMLAttributes,
+  useEffect,
   useId,
+  useRef,
+  useState,
 } from "react";
 import css from "./field.module.css";
+import { Icon } from "./icon";
 
 type Shared = { label: string; hint?: ReactNode; wrong?: string | null };
 
@@ -83,6 +87,42 @@ export function FilterSelect({
     <label className={css.chip}>
       <span>{label}</span>
       <select {...rest}>{children}</select>
+    </label>
+  );
+}
+
+/** As long as somebody types, nothing is asked. */
+const TYPING_MS = 250;
+
+/** What is looked for in a list; told once somebody has stopped typing. */
+export function SearchField({
+  label,
+  value,
+  onSettled,
+}: {
+  label: string;
+  value: string;
+  onSettled: (value: string) => void;
+}) {
+  const [text, setText] = useState(value);
+  const told = useRef(value);
+  useEffect(() => {
+    if (value !== told.current) setText(value); // cleared, or another address
+    told.current = value;
+  }, [value]);
+  useEffect(() => {
+    if (text === told.current) return;
+    const timer = setTimeout(() => {
+      told.current = text;
+      onSettled(text);
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [text, onSettled]);
+  return (
+    <label className={css.search}>
+      <Icon name="search" />
+      <span className="sr">{label}</span>
+      <input type="search" placeholder={label} value={text} onChange={(event) => setText(event.target.value)} />
     </label>
   );
 }

@@ -56,6 +56,17 @@ const SHAPES = {
     </>
   ),
   escalation: <path d="M2 13h3v-3h3.500V7H12V4h2.500M12 1.500L14.500 4 12 6.500" {...stroke} />,
+  scan: <path d="M2 5V2.500h2.500M11.500 2.500H14V5M14 11v2.500h-2.500M4.500 13.500H2V11M4 8h8" {...stroke} />,
+  photo: (
+    <>
+      <rect x="1.500" y="4" width="13" height="9.500" rx="2" {...stroke} />
+      <circle cx="8" cy="8.700" r="2.600" {...stroke} />
+      <path d="M5.500 4l1-1.700h3l1 1.700" {...stroke} />
+    </>
+  ),
+  shield: (
+    <path d="M8 1.8l5.200 1.900v4.100c0 3.200-2.200 5.400-5.200 6.400-3-1-5.200-3.200-5.200-6.400V3.700z" {...stroke} />
+  ),
   more: (
     <>
       <circle cx="3" cy="8" r="1.4" fill="currentColor" />

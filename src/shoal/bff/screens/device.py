@@ -6,12 +6,13 @@ from typing import Final
 
 from pydantic import BaseModel, JsonValue
 
-from shoal.bff import heard
+from shoal.bff import heard, heard_trust
 from shoal.bff.screens.alerts import AlertLine, VerdictShown, verdict_shown
 from shoal.bff.screens.chart import Series
 from shoal.bff.screens.coverage import Cell
 from shoal.bff.screens.devices import DeviceLine, VitalShown, device_line, vital_shown
 from shoal.bff.screens.exact import exact
+from shoal.bff.screens.security import SecurityLine, security_line
 
 
 class ClaimShown(BaseModel):
@@ -54,6 +55,8 @@ class CommandShown(BaseModel):
 
 
 class DeviceScreen(BaseModel):
+    """`refused` is how it was last not let in, if it was not heard since."""
+
     at: datetime
     device: DeviceLine
     model: str
@@ -69,6 +72,7 @@ class DeviceScreen(BaseModel):
     alerts: list[AlertLine]
     enclosure: Cell | None
     waiting: list[CommandShown]
+    refused: SecurityLine | None
 
 
 class UpdateShown(BaseModel):
@@ -133,6 +137,7 @@ def device_screen(
     series: list[Series],
     alerts: list[AlertLine],
     enclosure: Cell | None,
+    refusals: Sequence[heard_trust.SecurityEvent] = (),
 ) -> DeviceScreen:
     claim, registration, security = device.claim, device.registration, device.security
     return DeviceScreen(
@@ -158,7 +163,16 @@ def device_screen(
         alerts=alerts,
         enclosure=enclosure,
         waiting=[command_shown(command) for command in device.waiting],
+        refused=last_refused(device, refusals),
     )
+
+
+def last_refused(device: heard.Device, refusals: Sequence[heard_trust.SecurityEvent]) -> SecurityLine | None:
+    """How the device was last not let in; None when it has been heard since."""
+    heard_at = device.last_heard_at
+    events = (event for event in refusals if event.kind == "security")
+    newest = next((event for event in events if heard_at is None or event.last_at > heard_at), None)
+    return None if newest is None else security_line(newest)
 
 
 def _registration(said: heard.Registration) -> RegistrationShown:

@@ -27,6 +27,8 @@ from shoal.bff.screens.vocabulary import AlertState, Look, Status
 
 # Devices listed on a farm's page before it sends people to the table.
 FARM_DEVICES_MAX: Final = 200
+# Of the newest entries about a device, one may be a handshake.
+REFUSALS_MAX: Final = 10
 # The widest chart on a large desktop.
 POINTS: Final = 700
 Q_CHARACTERS_MAX: Final = 100  # a name, an id, or a piece of one
@@ -127,11 +129,12 @@ async def devices_screen(
 @router.get("/devices/{device_id}")
 async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.DeviceScreen:
     """One device, with what it measures, its open alerts and what is left in its enclosure."""
-    found, tree, needs_person, taken = await gather(
+    found, tree, needs_person, taken, refusals = await gather(
         api.device(device_id),
         _or_none(api.objects(device_id)),
         api.alerts("open", device=device_id),
         api.alerts("acknowledged", device=device_id),
+        _or_none(api.security_events({"device": device_id, "limit": REFUSALS_MAX})),
     )
     enclosure = found.place.enclosure
     covered = await _or_none(api.coverage(enclosure=enclosure)) if enclosure else None
@@ -141,6 +144,7 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
         chart.series_of(tree or []),
         alerts.worst_first([*needs_person.items, *taken.items]),
         next((coverage.cell(line) for line in covered or [] if line.enclosure == enclosure), None),
+        refusals.items if refusals else (),
     )
 
 

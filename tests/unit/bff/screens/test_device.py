@@ -4,6 +4,7 @@ import pytest
 
 from shoal.bff import heard
 from shoal.bff.screens import device
+from tests.unit.bff.conftest import Pages
 
 NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
 
@@ -112,3 +113,16 @@ def test_a_composite_that_waits_names_its_paths() -> None:
     screen = device.device_screen(NOW, heard.Device.model_validate({"id": "dev-1", "waiting": [said]}), [], [], None)
 
     assert [(one.path, one.paths) for one in screen.waiting] == [("/", ["/3/0/9", "/3303/0"])]
+
+
+async def test_how_it_was_last_not_let_in_is_told_until_it_is_heard(ida: Pages) -> None:
+    known = ida.farm.device("oxy-0418")
+    known["last_heard_at"] = ida.farm.ago(minutes=300)
+
+    shown = (await ida.screen(f"devices/{known['id']}"))["refused"]
+    assert (shown["title"], shown["count"], shown["address"]) == ("Wrong key", 14, "10.0.0.7")
+
+    known["last_heard_at"] = ida.farm.ago(minutes=0)
+    assert (await ida.screen(f"devices/{known['id']}"))["refused"] is None
+    known["last_heard_at"] = None
+    assert (await ida.screen(f"devices/{known['id']}"))["refused"]["title"] == "Wrong key"

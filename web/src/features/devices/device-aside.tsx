@@ -48,7 +48,13 @@ export function PlaceBeside({ screen }: { screen: Screen }) {
   const isSame = claim !== null && claim.enclosure === place.enclosure;
   return (
     <section className="card pad" aria-label="Place">
-      <h2>Place</h2>
+      <div className={css.besideHead}>
+        <h2>Place</h2>
+        <span className="space" />
+        <Link to="/labels" search={{ device: screen.device.id }} className="small">
+          Label
+        </Link>
+      </div>
       <dl className={css.facts}>
         <dt>Enclosure</dt>
         <dd>

@@ -1,4 +1,5 @@
 /** The state as a sentence: what, since when, why, how we know, what comes next. */
+import { Link } from "@tanstack/react-router";
 import { Fragment } from "react";
 import { useCancelCommand } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
@@ -8,7 +9,7 @@ import { useNow } from "../../ui/clock";
 import { Evidence } from "../../ui/evidence";
 import { useFreshness } from "../../ui/freshness";
 import { Pill, StatusIcon } from "../../ui/status";
-import { capital, moment, plural, until } from "../../ui/words";
+import { capital, count, moment, plural, until } from "../../ui/words";
 import css from "./device.module.css";
 import { valueText } from "./value";
 
@@ -41,12 +42,30 @@ export function DeviceState({ screen }: { screen: Screen }) {
           <b>Needs a new key.</b> <span className="muted">Without one it cannot connect.</span>
         </p>
       )}
+      {screen.refused && <Refused line={screen.refused} />}
       {verdict && <Evidence evidence={verdict.evidence} ruledOut={verdict.ruled_out} />}
       {!verdict && device.status !== "healthy" && device.status !== "new" && (
         <p className="muted">The cause is unknown; nothing was checked yet.</p>
       )}
       <Next screen={screen} />
     </section>
+  );
+}
+
+/** Somebody who says to be this device is not let in: how often, from where, and what to do. */
+function Refused({ line }: { line: Shown["SecurityLine"] }) {
+  const now = useNow(60_000);
+  const first = new Date(line.first_at);
+  return (
+    <p role="status">
+      <b>Handshake refused: {line.title.toLowerCase()}</b>,{" "}
+      {line.count === 1 ? "once at " : `${count(line.count)} times since `}
+      <Time at={first} text={moment(first, now)} />
+      {line.address && ` from ${line.address}`}. <span className="muted">{line.remedy}</span>{" "}
+      <Link to="/security" search={line.device ? { device: line.device } : {}}>
+        Security log
+      </Link>
+    </p>
   );
 }
 

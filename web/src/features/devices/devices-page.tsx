@@ -9,8 +9,7 @@ import { type Shown, why } from "../../api/client";
 import { type DeviceFilter, devicesQuery } from "../../api/queries";
 import { Age, Span } from "../../ui/age";
 import { Button } from "../../ui/button";
-import { FilterSelect } from "../../ui/field";
-import { Icon } from "../../ui/icon";
+import { FilterSelect, SearchField } from "../../ui/field";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
 import { usePhone } from "../../ui/phone";
@@ -23,7 +22,6 @@ const ROW_PHONE = 68;
 const OVERSCAN = 8;
 /** Rows before the end at which the next page is asked for. */
 const AHEAD = 30;
-const TYPING_MS = 250;
 
 export function DevicesPage() {
   const filter = useSearch({ from: "/inside/devices" });
@@ -92,7 +90,7 @@ function Filters({ filter, farms }: { filter: DeviceFilter; farms: Shown["FarmCh
     set({ status: value === "" ? undefined : (value as NonNullable<DeviceFilter["status"]>) });
   return (
     <search className={css.filters}>
-      <SearchBox value={filter.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
+      <SearchField label="Name or id" value={filter.q ?? ""} onSettled={(q) => set({ q: q || undefined })} />
       <FilterSelect label="Status" value={filter.status ?? ""} onChange={(event) => status(event.target.value)}>
         <option value="">all</option>
         {["silent", "failing", "degraded", "new", "healthy"].map((value) => (
@@ -128,30 +126,6 @@ function Filters({ filter, farms }: { filter: DeviceFilter; farms: Shown["FarmCh
         </Button>
       )}
     </search>
-  );
-}
-
-function SearchBox({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const [text, setText] = useState(value);
-  const told = useRef(value);
-  useEffect(() => {
-    if (value !== told.current) setText(value); // cleared, or another address
-    told.current = value;
-  }, [value]);
-  useEffect(() => {
-    if (text === told.current) return;
-    const timer = setTimeout(() => {
-      told.current = text;
-      onChange(text);
-    }, TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text, onChange]);
-  return (
-    <label className={css.search}>
-      <Icon name="search" />
-      <span className="sr">Name or id</span>
-      <input type="search" placeholder="Name or id" value={text} onChange={(event) => setText(event.target.value)} />
-    </label>
   );
 }
 

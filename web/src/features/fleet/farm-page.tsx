@@ -4,6 +4,7 @@ import { Link, useLocation, useParams } from "@tanstack/react-router";
 import { type Shown, why } from "../../api/client";
 import { farmQuery } from "../../api/queries";
 import { Age, Span } from "../../ui/age";
+import { buttonClass } from "../../ui/button";
 import { CoverageCell } from "../../ui/coverage-cell";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page, Section } from "../../ui/page";
@@ -36,6 +37,11 @@ export function FarmPage() {
         </>
       }
       at={data?.at}
+      actions={
+        <Link to="/labels" search={{ farm }} className={buttonClass()}>
+          Labels
+        </Link>
+      }
     >
       {isError && (
         <div className={`card ${css.block}`}>

@@ -1,0 +1,38 @@
+"""What the API answers about trust: the security log, and new devices with what they prove themselves with."""
+
+from datetime import datetime
+
+from shoal.bff.heard import Heard
+
+
+class SecurityEvent(Heard):
+    """What was refused, and how often on one day. `kind` is security or refused."""
+
+    id: str
+    kind: str = "security"
+    reason: str = ""
+    operation: str = ""
+    code: str = ""
+    identity: str = ""
+    address: str = ""
+    device: str | None = None
+    endpoint: str = ""
+    is_rest: bool = False
+    count: int = 1
+    first_at: datetime
+    last_at: datetime
+    detail: str = ""
+
+
+class NewSecurity(Heard):
+    """`key` in hexadecimal: in this answer only."""
+
+    mode: str = ""
+    identity: str = ""
+    key: str = ""
+
+
+class NewDevice(Heard):
+    id: str
+    endpoint: str = ""
+    security: NewSecurity = NewSecurity()

@@ -1,0 +1,58 @@
+/** A key that was just made: the one time that it is shown, as a code to scan and as text to copy. */
+import { useState } from "react";
+import { Button } from "./button";
+import { codeText } from "./device-code";
+import css from "./key-once.module.css";
+import { QrCode } from "./qr";
+
+export function KeyOnce({
+  endpoint,
+  identity,
+  secret,
+  enclosure = "",
+}: {
+  endpoint: string;
+  identity: string;
+  secret: string;
+  enclosure?: string | null;
+}) {
+  const [isCopied, setCopied] = useState(false);
+  const text = codeText({ endpoint, identity, key: secret, enclosure: enclosure ?? "" });
+  return (
+    <div className={css.once}>
+      <div className={css.code}>
+        <QrCode text={text} label={`Code with the key of ${endpoint}`} size="100%" />
+      </div>
+      <div className={css.said}>
+        <p>
+          <b>You will not see this key again.</b> Put it into the device now: scan the code with its app, or copy the
+          text.
+        </p>
+        <dl>
+          <div>
+            <dt>Identity</dt>
+            <dd>
+              <code>{identity}</code>
+            </dd>
+          </div>
+          <div>
+            <dt>Key</dt>
+            <dd>
+              <code>{secret}</code>
+            </dd>
+          </div>
+        </dl>
+        <div className="row">
+          <Button
+            onClick={() => {
+              void navigator.clipboard?.writeText(secret).then(() => setCopied(true));
+            }}
+          >
+            Copy the key
+          </Button>
+          {isCopied && <span role="status">Copied.</span>}
+        </div>
+      </div>
+    </div>
+  );
+}
