@@ -89,6 +89,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/watching.py": "tests/faults/test_refusals.py",
     "demo/run.py": "tests/stories/test_demo.py",
     "identity/tables.py": "tests/unit/identity/test_store.py",
+    "policies/tables.py": "tests/unit/policies/test_store.py",
     "events/alert.py": "tests/property/test_event_codec.py",
     "events/campaign.py": "tests/property/test_event_codec.py",
     "events/codec.py": "tests/property/test_event_codec.py",

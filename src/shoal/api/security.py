@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from shoal.access.policy import Operation
 from shoal.api.access import HeldAsking
 from shoal.api.context import HeldRooms
 from shoal.api.history import moment_of
@@ -43,10 +42,15 @@ async def security_events(
 
     Strangers belong to nobody: they are told where there is one tenant, and otherwise only counted (`/metrics`).
     """
-    asking.may(Operation.READ)
-    is_alone = len((await rooms.inventory.tenants(limit=2)).items) == 1
+    reach = asking.reach()
+    is_alone = reach.is_everywhere and len((await rooms.inventory.tenants(limit=2)).items) == 1
     lines = await rooms.history.timeline_of_tenant(
-        asking.tenant, KINDS, moment_of(cursor), limit, with_strangers=is_alone
+        asking.tenant,
+        KINDS,
+        moment_of(cursor),
+        limit,
+        among=None if reach.is_everywhere else rooms.inventory.ids_of(asking.tenant, reach),
+        with_strangers=is_alone,
     )
     known = sorted({DeviceId(device) for device, _ in lines if device != NOBODY})
     devices = await rooms.inventory.devices_for(asking.tenant, known)

@@ -232,11 +232,13 @@ class History:
         before: tuple[datetime, str] | None,
         limit: int,
         *,
+        among: Select[tuple[str]] | None = None,
         with_strangers: bool = False,
     ) -> list[tuple[str, TimelineLine]]:
         """Lines of some kinds of all devices of a tenant, each with its device, newest first.
 
-        With those of strangers, whose device is "", when asked for.
+        `among` asks for the devices that matter, None for all. With those of strangers, whose device is "", when asked
+        for.
         """
         columns = timeline.c
         whose = [tenant, NOBODY] if with_strangers else [tenant]
@@ -246,6 +248,8 @@ class History:
             .order_by(columns.time.desc(), columns.id.desc())
             .limit(min(limit, LINES_MAX))
         )
+        if among is not None:
+            query = query.where(columns.device_id.in_(among))
         if before is not None:
             time, id_ = before
             # In a tuple a bare moment would not take the type of its column.
