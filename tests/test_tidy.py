@@ -91,6 +91,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "demo/run.py": "tests/stories/test_demo.py",
     "history/tables.py": "tests/unit/history/test_refusal_store.py",
     "identity/tables.py": "tests/unit/identity/test_store.py",
+    "policies/tables.py": "tests/unit/policies/test_store.py",
     "events/alert.py": "tests/property/test_event_codec.py",
     "events/campaign.py": "tests/property/test_event_codec.py",
     "events/codec.py": "tests/property/test_event_codec.py",

@@ -121,6 +121,9 @@ def parser() -> argparse.ArgumentParser:
     create = token.add_parser("create", help="make a token and print it, alone; it cannot be shown again")
     create.add_argument("name", metavar="NAME", help="what it is for; shown in lists and in the audit log")
     create.add_argument("--role", required=True, choices=first_start.ROLES, help="what it may do")
+    create.add_argument(
+        "--at", action="append", default=[], metavar="ID", help="a farm or an enclosure where it may; again for more"
+    )
     create.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
     _stored(create)
     create.set_defaults(run=_token_create)
@@ -332,7 +335,7 @@ async def _admin_invite(given: argparse.Namespace) -> int:
 
 
 async def _token_create(given: argparse.Namespace) -> int:
-    _say(await first_start.create_token(_settings(given), given.name, given.role, given.tenant))
+    _say(await first_start.create_token(_settings(given), given.name, given.role, given.tenant, given.at))
     return 0
 
 

@@ -1,22 +1,15 @@
-"""May this one do that, there? Pure, total and quick: no table is read, nothing is awaited."""
+"""May this one do that, there, on this path? Pure, total and quick: no table is read, nothing is awaited."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, TypeAlias
 
-from shoal.access.policy import GRANTS, Grant, Operation, Role
+from shoal.access.pattern import ALL, ITSELF, Numbers
+from shoal.access.policy import ALL_DEVICES, BUILT_IN, EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind, who_is
 from shoal.errors import Forbidden, NotFound
-from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Who asks: a person or a token, with `id` usr-… or tok-…, and a name that a timeline can show."""
-
-    tenant: TenantId
-    role: Role
-    id: str
-    name: str
+from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId
+from shoal.lwm2m.path import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +21,57 @@ class Place:
     enclosure: EnclosureId | None = None
     device: DeviceId | None = None
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Everything that it is in, itself included."""
+        return tuple(id_ for id_ in ("", self.tenant, self.farm, self.enclosure, self.device) if id_ is not None)
+
+    @property
+    def innermost(self) -> str:
+        """The thing itself."""
+        return self.device or self.enclosure or self.farm or self.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who asks: a person or a token, with `id` usr-… or tok-…, and a name that a timeline can show.
+
+    The role is held at `places` (ids of farms and enclosures), everywhere when there are none. `token` is that of a
+    program; of a person's own program `person` is its owner, and it may only do what both may. For a device, `role` is
+    None and `device_kind` says of which kind it is.
+    """
+
+    tenant: TenantId
+    role: Role | None
+    id: str
+    name: str
+    places: frozenset[str] = frozenset()
+    token: str | None = None
+    person: "Subject | None" = None
+    device_kind: str | None = None
+
+    @property
+    def who(self) -> tuple[Who, ...]:
+        """Everything that policies may call it."""
+        if self.role is None:
+            return who_is(self.id), Who(WhoKind.DEVICES, self.device_kind or ""), ALL_DEVICES
+        return who_is(self.token or self.id), Who(WhoKind.ROLE, self.role.value), EVERYBODY
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Go on."""
+    """Go on. `because` is the policy that says so."""
+
+    because: Policy = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """No. `is_hidden`: the place must not even be told to exist, because it belongs to another tenant."""
+    """No. `is_hidden`: the place must not even be told to exist. `because` is the policy that denies, if one does."""
 
     reason: str
     is_hidden: bool = False
+    because: Policy | None = None
 
 
 Decision: TypeAlias = Allowed | Denied
@@ -47,28 +79,281 @@ Decision: TypeAlias = Allowed | Denied
 ANOTHER_TENANT: Final = "another tenant"
 
 
-def decide(subject: Subject, operation: Operation, place: Place, grants: Mapping[Role, Grant] = GRANTS) -> Decision:
-    """Whether the subject may do the operation at the place. Tenants first: no role reaches into another one."""
-    if subject.tenant != place.tenant:
-        return Denied(ANOTHER_TENANT, is_hidden=True)
-    grant = grants.get(subject.role)
-    if grant is None or not grant.covers(operation):
-        return Denied(f"the role {subject.role.value} does not grant {operation.value}")
-    return Allowed()
+class Bearing(StrEnum):
+    """What a policy that names somebody says to one question, or why it says nothing."""
+
+    DENIES = "denies"
+    ALLOWS = "allows"
+    OTHER_OPERATION = "other-operation"
+    OTHER_PLACE = "other-place"
+    OTHER_PATH = "other-path"
 
 
-def require(subject: Subject, operation: Operation, place: Place) -> None:
-    """Nothing when it is allowed.
+class Policies:
+    """All policies of one tenant, those that come with Shoal included, so kept that a decision looks at few of them."""
+
+    def __init__(self, tenant: TenantId, policies: Iterable[Policy] = ()) -> None:
+        self.tenant = tenant
+        self.all = (*BUILT_IN, *policies)
+        by_who: dict[Who, list[Policy]] = {}
+        lines: dict[tuple[Who, str, Operation], _Line] = {}
+        for policy in self.all:
+            by_who.setdefault(policy.who, []).append(policy)
+            for operation in policy.operations:
+                lines.setdefault((policy.who, policy.place, operation), _Line()).add(policy)
+        self._by_who: Mapping[Who, list[Policy]] = by_who
+        self._lines: Mapping[tuple[Who, str, Operation], _Line] = lines
+
+    def naming(self, subject: Subject) -> Iterator[Policy]:
+        """The policies that name this one, by itself or by what it is."""
+        for who in subject.who:
+            yield from self._by_who.get(who, ())
+
+    def decide(self, subject: Subject, operation: Operation, place: Place, path: Path | None = None) -> Decision:
+        """Whether the subject may do the operation there, on that path; without a path, to the thing itself.
+
+        Tenants first: nothing reaches into another one. Then what denies, then what allows.
+        """
+        return self.decide_on(subject, operation, place, None if path is None else path.identifiers)
+
+    def decide_on(self, subject: Subject, operation: Operation, place: Place, numbers: Numbers | None) -> Decision:
+        """`decide` for all that begins with these numbers; none at all are all paths."""
+        if subject.tenant != place.tenant or self.tenant != place.tenant:
+            return Denied(ANOTHER_TENANT, is_hidden=True)
+        allows: Policy | None = None
+        for who in subject.who:
+            if who.kind is WhoKind.ROLE and not _is_held(subject, place):
+                continue
+            for id_ in place.ids:
+                line = self._lines.get((who, id_, operation))
+                if line is None:
+                    continue
+                denies = line.denying(numbers)
+                if denies is not None:
+                    return Denied("a policy denies it", because=denies)
+                allows = allows or line.allowing(numbers)
+        if allows is None:
+            return Denied("no policy allows it")
+        if subject.person is not None:
+            return self.decide_on(subject.person, operation, place, numbers)
+        return Allowed(allows)
+
+    def bearings(
+        self, subject: Subject, operation: Operation, place: Place, path: Path | None = None
+    ) -> list[tuple[Policy, Bearing]]:
+        """What each policy that names the subject says to this question: what denies first, what is silent last."""
+        numbers = None if path is None else path.identifiers
+        said = [(policy, _bearing(policy, subject, operation, place, numbers)) for policy in self.naming(subject)]
+        if subject.person is not None:
+            said += self.bearings(subject.person, operation, place, path)
+        return sorted(said, key=lambda one: list(Bearing).index(one[1]))
+
+    def reach(self, subject: Subject, operation: Operation) -> "Reach":
+        """Where the subject may do the operation to things themselves: what lists and counts are narrowed to."""
+        layer = Layer(
+            within=self._zones(subject, operation, Effect.ALLOW), but=self._zones(subject, operation, Effect.DENY)
+        )
+        outer = () if subject.person is None else self.reach(subject.person, operation).layers
+        return Reach((layer, *outer))
+
+    def _zones(self, subject: Subject, operation: Operation, effect: Effect) -> tuple["Zone", ...]:
+        found: set[Zone] = set()
+        for policy in self.naming(subject):
+            if policy.effect is not effect or operation not in policy.operations:
+                continue
+            if not any(path in {ALL, ITSELF} for path in policy.paths):
+                continue
+            zone = zone_of(policy.place)
+            if policy.who.kind is WhoKind.ROLE and subject.places:
+                found.update(both for held in subject.places if (both := zone.within(zone_of(held))) is not None)
+            else:
+                found.add(zone)
+        return (Zone(),) if Zone() in found else tuple(sorted(found, key=str))
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """All that is in this farm and this enclosure and is this device; None does not matter."""
+
+    farm: str | None = None
+    enclosure: str | None = None
+    device: str | None = None
+
+    def within(self, other: "Zone") -> "Zone | None":
+        """What is in both; None when nothing can be."""
+        pairs = ((self.farm, other.farm), (self.enclosure, other.enclosure), (self.device, other.device))
+        if any(mine and theirs and mine != theirs for mine, theirs in pairs):
+            return None
+        return Zone(*(mine or theirs for mine, theirs in pairs))
+
+    def holds(self, farm: str | None, enclosure: str | None, device: str | None) -> bool:
+        """Whether something that is there is in it."""
+        return (
+            (self.farm is None or self.farm == farm)
+            and (self.enclosure is None or self.enclosure == enclosure)
+            and (self.device is None or self.device == device)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What is in one of the zones `within`, and in none of those of `but`."""
+
+    within: tuple[Zone, ...]
+    but: tuple[Zone, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where somebody may do something: what lies in all layers. A person's own program has one of its own, and theirs."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether nothing of the tenant is left out."""
+        return all(layer.within == (Zone(),) and not layer.but for layer in self.layers)
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether nothing is left."""
+        return any(not layer.within or Zone() in layer.but for layer in self.layers)
+
+    def covers(self, farm: str | None, enclosure: str | None, device: str | None) -> bool:
+        """Whether it reaches something that is there; None is in no farm, in no enclosure, or no device."""
+        return all(
+            any(zone.holds(farm, enclosure, device) for zone in layer.within)
+            and not any(zone.holds(farm, enclosure, device) for zone in layer.but)
+            for layer in self.layers
+        )
+
+    def covers_surely(self, farm: str | None, enclosure: str | None, device: str | None) -> bool:
+        """Whether it reaches something of which not all may be known: where None might be in what is denied, it is."""
+        return all(
+            any(zone.holds(farm, enclosure, device) for zone in layer.within)
+            and not any(
+                zone.holds(farm or zone.farm, enclosure or zone.enclosure, device or zone.device) for zone in layer.but
+            )
+            for layer in self.layers
+        )
+
+
+EVERYWHERE: Final = Reach((Layer((Zone(),)),))
+
+
+def zone_of(id_: str) -> Zone:
+    """The zone that the id of a place means; empty, or a tenant's: everything."""
+    match id_.partition("-")[0]:
+        case Prefix.FARM.value:
+            return Zone(farm=id_)
+        case Prefix.ENCLOSURE.value:
+            return Zone(enclosure=id_)
+        case Prefix.DEVICE.value:
+            return Zone(device=id_)
+        case _:
+            return Zone()
+
+
+def require(
+    policies: Policies,
+    subject: Subject,
+    operation: Operation,
+    place: Place,
+    path: Path | None = None,
+    thing: str | None = None,
+) -> None:
+    """Nothing when it is allowed. `thing` is what was asked for when that is not the place itself: an alert of it.
 
     Raises:
-        NotFound: the place belongs to another tenant; whether it exists is not told.
-        Forbidden: the role does not grant it.
+        NotFound: the place belongs to another tenant, or the subject may not read it; whether it exists is not told.
+        Forbidden: a policy denies it, or none allows it.
     """
-    match decide(subject, operation, place):
-        case Denied(is_hidden=True):
-            innermost = place.device or place.enclosure or place.farm or place.tenant
-            raise NotFound(innermost, "not found")
-        case Denied(reason):
-            raise Forbidden(operation.value, reason, role=subject.role.value)
-        case Allowed():
-            return
+    decision = policies.decide(subject, operation, place, path)
+    if isinstance(decision, Allowed):
+        return
+    named = thing or place.innermost
+    if decision.is_hidden or (named != place.tenant and not may(policies, subject, Operation.READ, place)):
+        raise NotFound(named, f"no such {_KINDS.get(named.partition('-')[0], 'thing')}")
+    raise Forbidden(
+        operation.value,
+        decision.reason,
+        role=None if subject.role is None else subject.role.value,
+        policy=None if decision.because is None else decision.because.id,
+        place=place.innermost,
+        path=None if path is None else str(path),
+    )
+
+
+def may(policies: Policies, subject: Subject, operation: Operation, place: Place, path: Path | None = None) -> bool:
+    """Whether it is allowed."""
+    return isinstance(policies.decide(subject, operation, place, path), Allowed)
+
+
+# As the rooms say it of what is not there: the two must not be told apart.
+_KINDS: Final = {
+    Prefix.FARM.value: "farm",
+    Prefix.ENCLOSURE.value: "enclosure",
+    Prefix.DEVICE.value: "device",
+    Prefix.ALERT.value: "alert",
+    Prefix.COMMAND.value: "command",
+}
+
+
+class _Line:
+    """The policies of one somebody, place and operation, by path."""
+
+    __slots__ = ("_allow", "_deny", "_deny_below")
+
+    def __init__(self) -> None:
+        self._allow: dict[Numbers | None, Policy] = {}
+        self._deny: dict[Numbers | None, Policy] = {}
+        # What is denied somewhere below a path: reading /3 reads /3/0/9, too.
+        self._deny_below: dict[Numbers, Policy] = {}
+
+    def add(self, policy: Policy) -> None:
+        for pattern in policy.paths:
+            numbers = pattern.numbers
+            if policy.effect is Effect.ALLOW:
+                self._allow.setdefault(numbers, policy)
+                continue
+            self._deny.setdefault(numbers, policy)
+            for length in range(len(numbers or ())):
+                self._deny_below.setdefault((numbers or ())[:length], policy)
+
+    def denying(self, numbers: Numbers | None) -> Policy | None:
+        if not self._deny:
+            return None
+        found = _covering(self._deny, numbers)
+        return found if found is not None or numbers is None else self._deny_below.get(numbers)
+
+    def allowing(self, numbers: Numbers | None) -> Policy | None:
+        return _covering(self._allow, numbers)
+
+
+def _covering(lines: Mapping[Numbers | None, Policy], numbers: Numbers | None) -> Policy | None:
+    """The first of the policies whose pattern covers a path, the widest first."""
+    if not lines:
+        return None
+    if numbers is None:
+        return lines.get(()) or lines.get(None)
+    for length in range(len(numbers) + 1):
+        found = lines.get(numbers[:length])
+        if found is not None:
+            return found
+    return None
+
+
+def _is_held(subject: Subject, place: Place) -> bool:
+    """Whether the subject has its role there."""
+    return not subject.places or any(id_ in subject.places for id_ in place.ids)
+
+
+def _bearing(policy: Policy, subject: Subject, operation: Operation, place: Place, numbers: Numbers | None) -> Bearing:
+    if operation not in policy.operations:
+        return Bearing.OTHER_OPERATION
+    is_held = policy.who.kind is not WhoKind.ROLE or _is_held(subject, place)
+    if not is_held or policy.place not in place.ids:
+        return Bearing.OTHER_PLACE
+    if policy.effect is Effect.DENY:
+        return Bearing.DENIES if any(path.touches(numbers) for path in policy.paths) else Bearing.OTHER_PATH
+    return Bearing.ALLOWS if any(path.covers(numbers) for path in policy.paths) else Bearing.OTHER_PATH

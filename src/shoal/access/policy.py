@@ -1,9 +1,12 @@
-"""What can be done, and which role may do it."""
+"""Policies: one row says who may, or may not, do what, where, and on which paths. Roles are policies that nobody edits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from shoal.access.pattern import ALL, ITSELF, Pattern
+from shoal.ids import Prefix
 
 
 class Operation(StrEnum):
@@ -22,25 +25,124 @@ class Operation(StrEnum):
 
 
 class Role(StrEnum):
-    """What somebody is to a tenant. A role is a name for a grant, and nothing is granted but by its role."""
+    """What somebody is to a tenant, or to some places of it."""
 
     ADMINISTRATOR = "administrator"
+    OPERATOR = "operator"
+    TECHNICIAN = "technician"
     VIEWER = "viewer"
+    INTEGRATOR = "integrator"
+
+
+class Effect(StrEnum):
+    """What a policy does. Whatever denies wins over all that allows."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class WhoKind(StrEnum):
+    """Whom a policy names. `everybody` are all people and tokens of the tenant; `devices` are all devices of a kind."""
+
+    EVERYBODY = "everybody"
+    ROLE = "role"
+    USER = "user"
+    TOKEN = "token"  # noqa: S105  # a word of the vocabulary
+    DEVICE = "device"
+    DEVICES = "devices"
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """The operations that a role may do, everywhere in its own tenant. What is not named is not granted."""
+class Who:
+    """One, or a group. `id` is an id, a role, or the kind of a device; empty for everybody."""
 
-    role: Role
-    operations: frozenset[Operation]
+    kind: WhoKind
+    id: str = ""
 
-    def covers(self, operation: Operation) -> bool:
-        return operation in self.operations
+    @property
+    def is_device(self) -> bool:
+        """Whether it speaks LwM2M: of its operations only `write` means anything, which is to report."""
+        return self.kind in {WhoKind.DEVICE, WhoKind.DEVICES}
 
 
-GRANTS: Final[Mapping[Role, Grant]] = {
-    Role.ADMINISTRATOR: Grant(Role.ADMINISTRATOR, frozenset(Operation)),
-    # Looking only: nothing that a viewer does reaches a device's settings, its battery's plan or somebody's work.
-    Role.VIEWER: Grant(Role.VIEWER, frozenset({Operation.READ})),
+EVERYBODY: Final = Who(WhoKind.EVERYBODY)
+# Every device, until a policy says otherwise of it.
+ALL_DEVICES: Final = Who(WhoKind.DEVICES)
+
+_KIND_OF_ID: Final[Mapping[str, WhoKind]] = {
+    Prefix.USER.value: WhoKind.USER,
+    Prefix.TOKEN.value: WhoKind.TOKEN,
+    Prefix.DEVICE.value: WhoKind.DEVICE,
 }
+
+
+def who_is(id_: str) -> Who:
+    """The one who has this id. A ValueError for one that is neither a person's, a token's nor a device's."""
+    kind = _KIND_OF_ID.get(id_.partition("-")[0])
+    if kind is None:
+        raise ValueError(id_)
+    return Who(kind, id_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One sentence: who may (or may not) do which operations, at which place, on which paths.
+
+    `place` is the id of a tenant, farm, enclosure or device, and means everything inside; empty is the whole tenant, in
+    policies that are every tenant's. One with `is_built_in` comes with Shoal.
+    """
+
+    id: str
+    effect: Effect
+    who: Who
+    operations: frozenset[Operation]
+    place: str = ""
+    paths: tuple[Pattern, ...] = (ALL,)
+    is_built_in: bool = False
+
+
+def _of_role(role: Role, number: int, operations: set[Operation], *paths: Pattern) -> Policy:
+    return Policy(
+        id=f"{role.value}-{number}",
+        effect=Effect.ALLOW,
+        who=Who(WhoKind.ROLE, role.value),
+        operations=frozenset(operations),
+        paths=paths or (ALL,),
+        is_built_in=True,
+    )
+
+
+_LOOKS: Final = {Operation.READ, Operation.OBSERVE, Operation.DISCOVER}
+
+ROLES: Final[Mapping[Role, tuple[Policy, ...]]] = {
+    Role.ADMINISTRATOR: (_of_role(Role.ADMINISTRATOR, 1, set(Operation)),),
+    Role.OPERATOR: (_of_role(Role.OPERATOR, 1, set(Operation) - {Operation.ADMINISTER}),),
+    Role.TECHNICIAN: (
+        _of_role(Role.TECHNICIAN, 1, {*_LOOKS, Operation.ACKNOWLEDGE}),
+        # Device, Reboot (OMA LwM2M Core 1.1, appendix E.4): what one tries at the pen.
+        _of_role(Role.TECHNICIAN, 2, {Operation.EXECUTE}, Pattern.parse("/3/0/4")),
+        # Placement: which enclosure a device is in, and that it is where it says.
+        _of_role(Role.TECHNICIAN, 3, {Operation.WRITE}, Pattern.parse("/26241/*")),
+        # Devices themselves, not their objects: one that broke is replaced by a new one.
+        _of_role(Role.TECHNICIAN, 4, {Operation.CREATE, Operation.WRITE}, ITSELF),
+    ),
+    # Looking only: nothing that a viewer does reaches a device's settings, its battery's plan or somebody's work.
+    Role.VIEWER: (_of_role(Role.VIEWER, 1, {Operation.READ}),),
+    Role.INTEGRATOR: (_of_role(Role.INTEGRATOR, 1, _LOOKS),),
+}
+
+BUILT_IN: Final[tuple[Policy, ...]] = (
+    *(policy for policies in ROLES.values() for policy in policies),
+    Policy(
+        id="devices-1",
+        effect=Effect.ALLOW,
+        who=ALL_DEVICES,
+        operations=frozenset({Operation.WRITE}),
+        is_built_in=True,
+    ),
+)
+
+
+def operations_of(role: Role) -> frozenset[Operation]:
+    """All operations that a role may do on some path."""
+    return frozenset(operation for policy in ROLES[role] for operation in policy.operations)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import func, or_, select
 
+from shoal.access.decision import EVERYWHERE, Reach
 from shoal.alerting import chase
 from shoal.alerting.alert import Alert, AlertState
 from shoal.alerting.code import short_code
@@ -17,6 +18,7 @@ from shoal.events.alert import AlertEvent
 from shoal.events.severity import Severity
 from shoal.ids import Prefix, derived_id
 from shoal.storage.database import Database, Transaction, upsert
+from shoal.storage.reach import within
 
 ALERTS_PER_PAGE_MAX: Final = 200  # an inbox that is longer is searched, not read
 TIMELINE_ROWS_MAX: Final = 500  # an alert that changed more often is flapping, and its start is what matters
@@ -76,15 +78,16 @@ class Alerts:
         severities: Sequence[Severity] = (),
         after: str | None = None,
         limit: int = 50,
+        reach: Reach = EVERYWHERE,
     ) -> AlertPage:
-        """Alerts of a tenant, newest first; `after` is the cursor of the page before.
+        """Alerts of a tenant in reach, newest first; `after` is the cursor of the page before.
 
         Raises:
             Rejected: the cursor is none of ours.
             Unavailable: the database is away.
         """
         columns = alerts.c
-        wanted = _wanted(tenant, states, farm, enclosure, device, severities)
+        wanted = _wanted(tenant, states, farm, enclosure, device, severities, reach)
         limit = max(1, min(limit, ALERTS_PER_PAGE_MAX))
         async with self._database.reading() as connection:
             if after is not None:
@@ -110,13 +113,14 @@ class Alerts:
         enclosure: str | None = None,
         device: str | None = None,
         severities: Sequence[Severity] = (),
+        reach: Reach = EVERYWHERE,
     ) -> int:
         """How many alerts `list` would list in all.
 
         Raises:
             Unavailable: the database is away.
         """
-        query = select(func.count()).where(*_wanted(tenant, states, farm, enclosure, device, severities))
+        query = select(func.count()).where(*_wanted(tenant, states, farm, enclosure, device, severities, reach))
         async with self._database.reading() as connection:
             return int(await connection.scalar(query) or 0)
 
@@ -212,9 +216,13 @@ def _wanted(
     enclosure: str | None,
     device: str | None,
     severities: Sequence[Severity],
+    reach: Reach,
 ) -> list[Any]:
     columns = alerts.c
-    wanted: list[Any] = [columns.tenant_id == tenant]
+    wanted: list[Any] = [
+        columns.tenant_id == tenant,
+        within(reach, columns.farm_id, columns.enclosure_id, columns.device_id),
+    ]
     if states:
         wanted.append(columns.state.in_([state.value for state in states]))
     if severities:

@@ -8,11 +8,12 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator
 
-from shoal.access.decision import Allowed, Place, Subject, decide, require
+from shoal.access.decision import Place, Policies, Reach, Subject, may, require
 from shoal.access.policy import Operation
 from shoal.api.acts import Doing, doing_of
 from shoal.api.context import HeldRooms, Rooms
 from shoal.audit.entry import differing
+from shoal.errors import Forbidden
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Authenticated
 from shoal.identity.token import digest
@@ -31,6 +32,7 @@ from shoal.ids import (
     parse_id,
 )
 from shoal.inventory.profile import ProfileId
+from shoal.lwm2m.path import Path
 
 _bearer = HTTPBearer(auto_error=False, description="a personal or service token, or that of a login (POST /sessions)")
 
@@ -39,10 +41,12 @@ _bearer = HTTPBearer(auto_error=False, description="a personal or service token,
 class Asking:
     """Whoever sent this request. Nothing outside their tenant is ever asked of a room.
 
-    `doing` is what the request does; None when it only looks.
+    `policies` are those of their tenant, as they were when the request came. `doing` is what the request does; None
+    when it only looks.
     """
 
     authenticated: Authenticated
+    policies: Policies
     secret: str
     doing: Doing | None = None
 
@@ -76,18 +80,34 @@ class Asking:
             before, after = differing(before, after)
         self.doing.thing, self.doing.before, self.doing.after = thing or self.doing.thing, before, after
 
-    def may(self, operation: Operation, place: Place | None = None) -> None:
-        """Nothing when it is allowed there; without a place, everywhere in the tenant.
+    def may(
+        self, operation: Operation, place: Place | None = None, path: Path | None = None, thing: str | None = None
+    ) -> None:
+        """Nothing when it is allowed there; without a place, for the tenant as a whole.
+
+        With `path`, it is about that of the device, without it, about the place itself. `thing` is what was asked for
+        when that is something else: an alert of the place.
 
         Raises:
-            Forbidden: the role does not grant it.
-            NotFound: the place is another tenant's.
+            Forbidden: a policy denies it, or none allows it.
+            NotFound: the place is another tenant's, or one that this one may not read.
         """
-        require(self.subject, operation, place or Place(tenant=self.tenant))
+        require(self.policies, self.subject, operation, place or Place(tenant=self.tenant), path, thing)
 
-    def can(self, operation: Operation) -> bool:
-        """Whether it is allowed everywhere in the tenant."""
-        return isinstance(decide(self.subject, operation, Place(tenant=self.tenant)), Allowed)
+    def can(self, operation: Operation, place: Place | None = None, path: Path | None = None) -> bool:
+        """Whether it is allowed there; without a place, for the tenant as a whole."""
+        return may(self.policies, self.subject, operation, place or Place(tenant=self.tenant), path)
+
+    def reach(self, operation: Operation = Operation.READ) -> Reach:
+        """Where it is allowed: what lists and counts are narrowed to.
+
+        Raises:
+            Forbidden: nowhere.
+        """
+        found = self.policies.reach(self.subject, operation)
+        if found.is_nowhere:
+            raise Forbidden(operation.value, "no policy allows it anywhere")
+        return found
 
 
 async def asking(
@@ -107,7 +127,7 @@ async def asking(
     doing = doing_of(request.scope)
     if doing is not None:
         doing.subject = known.subject
-    return Asking(known, bearer.credentials, doing)
+    return Asking(known, await rooms.access.of(known.subject.tenant), bearer.credentials, doing)
 
 
 async def authenticated(rooms: Rooms, address: str, secret: str) -> Authenticated:

@@ -126,7 +126,7 @@ async def several(
     limit: Annotated[int, Query(ge=1, le=ALERTS_PER_PAGE_MAX)] = 50,
 ) -> Counted[AlertShown]:
     """Alerts, newest first. `total` counts all that match."""
-    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm, enclosure=enclosure, device=device))
+    reach = asking.reach()
     states, severities = tuple(state or ()), tuple(severity or ())
     page = await rooms.alerts.list(
         asking.tenant,
@@ -137,9 +137,16 @@ async def several(
         severities=severities,
         after=cursor,
         limit=limit,
+        reach=reach,
     )
     total = await rooms.alerts.count(
-        asking.tenant, states=states, farm=farm, enclosure=enclosure, device=device, severities=severities
+        asking.tenant,
+        states=states,
+        farm=farm,
+        enclosure=enclosure,
+        device=device,
+        severities=severities,
+        reach=reach,
     )
     names = await _names(rooms, asking.tenant, page.items)
     people = await rooms.contacts.all(asking.tenant)
@@ -151,7 +158,7 @@ async def several(
 async def one(alert: AlertKey, asking: HeldAsking, rooms: HeldRooms) -> AlertInFull:
     """One alert in full."""
     found = await rooms.alerts.one(asking.tenant, alert)
-    asking.may(Operation.READ, _place(found))
+    asking.may(Operation.READ, _place(found), thing=alert)
     return await _in_full(rooms, asking.tenant, found)
 
 
@@ -174,7 +181,7 @@ async def resolve(alert: AlertKey, noted: Noted, asking: HeldAsking, rooms: Held
 
 
 async def _may_act(rooms: Rooms, asking: Asking, alert: str) -> None:
-    asking.may(Operation.ACKNOWLEDGE, _place(await rooms.alerts.one(asking.tenant, alert)))
+    asking.may(Operation.ACKNOWLEDGE, _place(await rooms.alerts.one(asking.tenant, alert)), thing=alert)
 
 
 async def _in_full(rooms: Rooms, tenant: TenantId, alert: Alert) -> AlertInFull:

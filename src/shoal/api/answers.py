@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any, Final, TypeAlias
@@ -19,6 +20,7 @@ from shoal.commands.queue import TIME_TO_LIVE_MAX, TIME_TO_LIVE_MIN
 from shoal.errors import Conflict, DeviceFault, Rejected
 from shoal.inventory.device import Device
 from shoal.inventory.presence import Registration
+from shoal.lwm2m.path import Path
 
 # Longer than a device takes that listens and has a poor link, shorter than proxies and the pages' backend wait.
 WAIT_MAX: Final = timedelta(seconds=30)
@@ -104,7 +106,8 @@ async def ask(
         DeviceFault: the device refused (with its code), or should have answered and did not.
         Conflict: too much waits for the device; or somebody called the command back.
     """
-    asking.may(GRANTED[operation], device.place)
+    for each in _paths(operation, path, body):
+        asking.may(GRANTED[operation], device.place, each)
     profile = await rooms.inventory.profile(asking.tenant, device.profile)
     reach = reach_of(device.registration, profile.awake_window, rooms.clock.now())
     # Who listens always answers now or has a problem; for all others the command stands until they wake.
@@ -124,6 +127,22 @@ async def ask(
         if has_room and patience:
             command = await _outcome(rooms, command, patience)
     return _checked(command, device, is_due=reach is Reach.ALWAYS and has_room and bool(patience))
+
+
+def _paths(operation: Operation, path: str, body: Mapping[str, Any] | None) -> list[Path]:
+    """The paths that a request is about, each of which takes a grant.
+
+    Of a partial write only what it names: the other resources of the instance stay as they are.
+    """
+    said = body or {}
+    if operation is Operation.READ_COMPOSITE:
+        return [Path.parse(each) for each in said["paths"]]
+    if operation is Operation.WRITE_COMPOSITE:
+        return [Path.parse(each) for each in said["values"]]
+    at = Path.parse(path)
+    if operation is Operation.WRITE_PARTIAL and at.resource is None and said.get("resources"):
+        return [Path.parse(f"{at}/{number}") for number in said["resources"]]
+    return [at]
 
 
 _USUAL: Final = {Reach.ALWAYS: WAIT_MAX, Reach.AWAKE: WAIT_AWAKE, Reach.AWAY: timedelta()}

@@ -19,9 +19,11 @@ from shoal.api import (
     farms,
     invitations,
     live,
+    needs,
     objects,
     observations,
     once,
+    policies,
     problems,
     profiles,
     search,
@@ -48,6 +50,7 @@ _ROUTERS: Final = (
     invitations.router,
     users.router,
     tokens.router,
+    policies.router,
     farms.router,
     enclosures.router,
     profiles.router,
@@ -117,4 +120,5 @@ class _Api(FastAPI):
         """The OpenAPI document, with what is true of all routes and stands at none of them."""
         if self.openapi_schema is None:
             once.describe(super().openapi())
+            needs.describe(super().openapi()["paths"], PREFIX)
         return super().openapi()

@@ -87,7 +87,7 @@ async def several(
     limit: Annotated[int, Query(ge=1, le=ITEMS_PER_PAGE_MAX)] = ITEMS_USUAL,
 ) -> Listed[ArtifactShown]:
     """Artifacts, newest first."""
-    asking.may(Operation.READ)
+    asking.reach()
     found = await rooms.campaigns.artifacts(asking.tenant, kind, limit)
     return Listed(items=[_shown(artifact) for artifact in found])
 
@@ -95,7 +95,7 @@ async def several(
 @router.get("/{artifact}")
 async def one(artifact: ArtifactKey, asking: HeldAsking, rooms: HeldRooms) -> ArtifactShown:
     """One artifact."""
-    asking.may(Operation.READ)
+    asking.reach()
     return _shown(await rooms.campaigns.artifact(asking.tenant, artifact))
 
 

@@ -9,11 +9,13 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import msgspec
 
+from shoal.access.decision import EVERYWHERE, Reach
 from shoal.errors import Unavailable
 from shoal.events.alert import AlertEvent, NotificationDue
 from shoal.events.campaign import UpdateChanged
@@ -99,8 +101,8 @@ class Changes:
         self._health = health
         # Numbers mean nothing to another process, nor after the log was not followed for a while.
         self._epoch = secrets.token_hex(4)
-        # A ring: the change of number n stands at n modulo its length. The first element is the tenant; None: for all.
-        self._ring: list[tuple[str | None, str, bytes] | None] = [None] * CHANGES_MAX
+        # A ring: the change of number n stands at n modulo its length.
+        self._ring: list[_Kept | None] = [None] * CHANGES_MAX
         self._next = 0
         self._news = asyncio.Event()
         self._watchers = 0
@@ -179,7 +181,7 @@ class Changes:
         return True
 
     def _add(self, tenant: str | None, change: Change) -> None:
-        self._ring[self._next % CHANGES_MAX] = (tenant, change.type, _ENCODER.encode(change))
+        self._ring[self._next % CHANGES_MAX] = _Kept(tenant, change, _ENCODER.encode(change))
         self._next += 1
         self._wake()
 
@@ -189,15 +191,15 @@ class Changes:
 
     # -- watching --------------------------------------------------------------------------------------------------
 
-    def watch(self, tenant: str, after: str | None = None) -> "Watcher":
-        """A watcher of a tenant's changes, from now on or after the id of the last one it saw.
+    def watch(self, tenant: str, after: str | None = None, reach: Reach = EVERYWHERE) -> "Watcher":
+        """A watcher of what changes in reach, in a tenant, from now on or after the id of the last one it saw.
 
         Raises:
             Unavailable: this process has enough of them.
         """
         if self._watchers >= WATCHERS_MAX:
             raise Unavailable("live changes", f"{WATCHERS_MAX} streams are open")
-        return Watcher(self, tenant, after)
+        return Watcher(self, tenant, after, reach)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -214,7 +216,7 @@ class Changes:
         """The id at which somebody who knows everything until now may go on."""
         return self._id(self._next)
 
-    def messages(self, tenant: str, after: str) -> tuple[list[Message], str]:
+    def messages(self, tenant: str, after: str, reach: Reach = EVERYWHERE) -> tuple[list[Message], str]:
         """What a watcher of this tenant has not seen, and where it is then."""
         epoch, _, number = after.partition("-")
         is_ours = epoch == self._epoch and number.isascii() and number.isdecimal()
@@ -224,8 +226,8 @@ class Changes:
         found: list[Message] = []
         for current in range(position, self._next):
             held = self._ring[current % CHANGES_MAX]
-            if held is not None and held[0] in {tenant, None}:
-                found.append(Told(self._id(current + 1), held[1], held[2]))
+            if held is not None and held.is_for(tenant, reach):
+                found.append(Told(self._id(current + 1), held.change.type, held.data))
         return found, self.here
 
     async def news(self, at_most: timedelta) -> None:
@@ -238,12 +240,29 @@ class Changes:
         return f"{self._epoch}-{number}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A change of a tenant, None: of all of them; and its JSON."""
+
+    tenant: str | None
+    change: Change
+    data: bytes
+
+    def is_for(self, tenant: str, reach: Reach) -> bool:
+        if self.tenant is None:
+            return True
+        if self.tenant != tenant:
+            return False
+        return reach.is_everywhere or reach.covers_surely(self.change.farm, self.change.enclosure, self.change.device)
+
+
 class Watcher:
     """One open stream: a place in what is remembered."""
 
-    def __init__(self, changes: Changes, tenant: str, after: str | None) -> None:
+    def __init__(self, changes: Changes, tenant: str, after: str | None, reach: Reach) -> None:
         self._changes = changes
         self._tenant = tenant
+        self.reach = reach
         self.after = after or changes.here
 
     async def next(self, at_most: timedelta) -> list[Message]:
@@ -255,7 +274,7 @@ class Watcher:
         return found
 
     def _take(self) -> list[Message]:
-        found, self.after = self._changes.messages(self._tenant, self.after)
+        found, self.after = self._changes.messages(self._tenant, self.after, self.reach)
         return found
 
 

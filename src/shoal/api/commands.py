@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, JsonValue
 
 from shoal.access.policy import Operation as Granted
-from shoal.api.access import CommandKey, DeviceKey, HeldAsking
+from shoal.api.access import Asking, CommandKey, DeviceKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.commands.command import Command, Operation, State
 from shoal.errors import Rejected
 from shoal.ids import DeviceId, TenantId
+from shoal.lwm2m.path import Path
 
 router = APIRouter(tags=["commands"])
 
@@ -67,7 +68,7 @@ class CommandShown(BaseModel):
 async def one(command: CommandKey, asking: HeldAsking, rooms: HeldRooms) -> CommandShown:
     """How a command fares."""
     found = await rooms.commands.command(asking.tenant, command)
-    asking.may(Granted.READ, found.place)
+    _may(asking, Granted.READ, found)
     return command_shown(found, await expected_at(rooms, asking.tenant, found.device))
 
 
@@ -75,7 +76,7 @@ async def one(command: CommandKey, asking: HeldAsking, rooms: HeldRooms) -> Comm
 async def cancel(command: CommandKey, asking: HeldAsking, rooms: HeldRooms) -> None:
     """Calls back a command that has not left: 409 when it has, or when it is over."""
     found = await rooms.commands.command(asking.tenant, command)
-    asking.may(GRANTED[found.operation], found.place)
+    _may(asking, GRANTED[found.operation], found)
     async with rooms.database.transaction() as tx:
         await rooms.commands.cancel(tx, asking.tenant, command)
 
@@ -98,9 +99,23 @@ async def of_device(
     )
     expected = await expected_at(rooms, asking.tenant, device)
     return Listed(
-        items=[command_shown(command, expected) for command in found],
+        items=[command_shown(command, expected) for command in found if can_read(asking, command)],
         next=str(found[-1].number) if len(found) == limit else None,
     )
+
+
+def can_read(asking: Asking, command: Command) -> bool:
+    """Whether the caller may see what was asked: it tells values of its paths."""
+    return all(asking.can(Granted.READ, command.place, path) for path in _paths(command))
+
+
+def _may(asking: Asking, operation: Granted, command: Command) -> None:
+    for path in _paths(command):
+        asking.may(operation, command.place, path, thing=command.id)
+
+
+def _paths(command: Command) -> list[Path]:
+    return [Path.parse(path) for path in command.paths or (command.path,)]
 
 
 async def expected_at(rooms: Rooms, tenant: TenantId, device: DeviceId) -> datetime | None:

@@ -26,6 +26,7 @@ from shoal.lwm2m.objects import Objects, known_objects
 from shoal.notifications.channel_store import Channels
 from shoal.notifications.contact_store import Contacts
 from shoal.notifications.store import Notifications
+from shoal.policies.store import AccessPolicies
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 
@@ -61,6 +62,7 @@ class Rooms:
     certificates: Certificates
     enrolments: Enrolments
     identity: Identity
+    access: AccessPolicies
     commands: Commands
     history: History
     health: Health

@@ -7,17 +7,20 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from shoal.api.commands import CommandShown, command_shown
+from shoal.access.policy import Operation
+from shoal.api.access import Asking
+from shoal.api.commands import CommandShown, can_read, command_shown
 from shoal.api.context import Rooms
 from shoal.credentials.store import Credential
 from shoal.events.condition import Verdict
 from shoal.health.status import Status
 from shoal.health.store import DeviceHealth
 from shoal.history.store import LastValue
-from shoal.ids import DeviceId, TenantId
+from shoal.ids import DeviceId
 from shoal.inventory.device import Device, Security
 from shoal.inventory.presence import Registration
 from shoal.inventory.profile import Profile, ProfileId
+from shoal.lwm2m.path import Path
 
 # What a list shows of each device: by name, the paths that may hold it, the first that is there.
 VITALS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -177,24 +180,32 @@ class _Known:
     now: datetime
 
 
-async def devices_shown(rooms: Rooms, tenant: TenantId, devices: Sequence[Device]) -> list[DeviceShown]:
-    """These devices as callers see them; what waits for each is left to the page of one."""
+async def devices_shown(rooms: Rooms, asking: Asking, devices: Sequence[Device]) -> list[DeviceShown]:
+    """These devices as this caller may see them; what waits for each is left to the page of one."""
+    tenant = asking.tenant
+    places = {device.id: device.place for device in devices}
     ids = [device.id for device in devices]
     known = _Known(
         health=await rooms.health.of(tenant, ids),
         credentials=await rooms.credentials.credentials_for(tenant, ids),
-        values=await rooms.history.last_values_of(ids, _PATHS) if ids else {},
+        values={
+            (device, path): value
+            for (device, path), value in (await rooms.history.last_values_of(ids, _PATHS) if ids else {}).items()
+            if asking.can(Operation.READ, places[DeviceId(device)], Path.parse(path))
+        },
         profiles={profile.id: profile for profile in await rooms.inventory.profiles(tenant)},
         now=rooms.clock.now(),
     )
     return [_shown(device, known) for device in devices]
 
 
-async def device_shown(rooms: Rooms, device: Device) -> DeviceShown:
+async def device_shown(rooms: Rooms, asking: Asking, device: Device) -> DeviceShown:
     """One device, with what waits for it, in the order in which it was asked."""
-    [shown] = await devices_shown(rooms, device.tenant, [device])
+    [shown] = await devices_shown(rooms, asking, [device])
     waiting = await rooms.commands.of_device(device.tenant, device.id, is_unfinished=True)
-    shown.waiting = [command_shown(command, shown.next_expected_at) for command in reversed(waiting)]
+    shown.waiting = [
+        command_shown(command, shown.next_expected_at) for command in reversed(waiting) if can_read(asking, command)
+    ]
     return shown
 
 

@@ -11,18 +11,22 @@ from shoal.api.access import Asking, DeviceKey, EnclosureKey, FarmKey, HeldAskin
 from shoal.api.context import HeldRooms, Rooms
 from shoal.api.credentials import SecurityAsked
 from shoal.api.device_shown import DeviceShown, NewSecurityShown, device_shown, devices_shown
+from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag, version_of
 from shoal.api.profiles import profile_named
 from shoal.health.status import Status
-from shoal.ids import DeviceId, Prefix, parse_id
+from shoal.ids import DeviceId, EnclosureId, Prefix, parse_id
 from shoal.inventory.device import ENDPOINT_BYTES_MAX, Device, Kind, Security
 from shoal.inventory.device_rows import DeviceFilter
 from shoal.inventory.place import NAME_CHARACTERS_MAX
+from shoal.lwm2m.path import Path
 
 router = APIRouter(prefix="/devices", tags=["devices"])
 
 # A name, an id, or a piece of one.
 Q_CHARACTERS_MAX: Final = 100
+# Enclosure of our Placement object: writing it is moving a device, whoever does it.
+PLACEMENT: Final = Path(26_241, 0, 0)
 # Rounds in which a page of a status is filled when a name is looked for as well: 10,000 devices at most are looked at.
 ROUNDS_MAX: Final = 20
 
@@ -56,7 +60,7 @@ class NewDeviceShown(DeviceShown):
 @router.post("", status_code=201)
 async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> NewDeviceShown:
     """A new device, in an enclosure or in none yet."""
-    asking.may(Operation.ADMINISTER)
+    asking.may(Operation.CREATE, await _place_in(rooms, asking, asked.enclosure))
     mode = asked.security.parsed_mode()
     profile = await profile_named(rooms, asking.tenant, asked.profile)
     async with rooms.database.transaction() as tx:
@@ -82,7 +86,7 @@ async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, roo
                 by=asking.name,
             )
             key = new.key
-    shown = await device_shown(rooms, device)
+    shown = await device_shown(rooms, asking, device)
     response.headers["Location"] = f"/api/v1/devices/{device.id}"
     response.headers.update(etag(device.version))
     members = shown.model_dump(exclude={"security"})
@@ -103,13 +107,14 @@ async def several(
     limit: Limit = ITEMS_USUAL,
 ) -> Counted[DeviceShown]:
     """Devices, by endpoint; with `status` by id. `total` counts all that match, where that is cheap."""
-    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm, enclosure=enclosure))
-    wanted = DeviceFilter(farm=farm, enclosure=enclosure, is_placed=placed, kind=kind, q=q)
+    wanted = DeviceFilter(
+        farm=farm, enclosure=enclosure, is_placed=placed, kind=kind, q=q, reach=asking.reach(Operation.READ)
+    )
     if status is not None:
         return await _of_status(rooms, asking, status, wanted, cursor, limit)
     page = await rooms.inventory.devices(asking.tenant, wanted, cursor, limit)
     return Counted(
-        items=await devices_shown(rooms, asking.tenant, page.items),
+        items=await devices_shown(rooms, asking, page.items),
         next=page.next,
         total=await rooms.inventory.count_devices(asking.tenant, wanted),
     )
@@ -121,7 +126,7 @@ async def one(device: DeviceKey, response: Response, asking: HeldAsking, rooms: 
     found = await rooms.inventory.device(asking.tenant, device)
     asking.may(Operation.READ, found.place)
     response.headers.update(etag(found.version))
-    return await device_shown(rooms, found)
+    return await device_shown(rooms, asking, found)
 
 
 @router.patch("/{device}")
@@ -135,7 +140,12 @@ async def change(
 ) -> DeviceShown:
     """Another name, kind, profile or enclosure. A device with a Placement object is told when it is moved."""
     was = await rooms.inventory.device(asking.tenant, device)
-    asking.may(Operation.ADMINISTER, was.place)
+    if asked.model_fields_set - {"enclosure"}:
+        asking.may(Operation.WRITE, was.place)
+    if "enclosure" in asked.model_fields_set:
+        # Whoever moves a device takes it from one place and puts it into another.
+        for place in (was.place, await _place_in(rooms, asking, asked.enclosure)):
+            asking.may(Operation.WRITE, place, PLACEMENT)
     version = version_of(if_match)
     profile = await profile_named(rooms, asking.tenant, asked.profile)
     async with rooms.database.transaction() as tx:
@@ -152,14 +162,14 @@ async def change(
         asking.tells(before=_edited(was), after=asked_for | ({"profile": profile} if profile else {}))
     changed = await rooms.inventory.device(asking.tenant, device)
     response.headers.update(etag(changed.version))
-    return await device_shown(rooms, changed)
+    return await device_shown(rooms, asking, changed)
 
 
 @router.delete("/{device}", status_code=204)
 async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
     was = await rooms.inventory.device(asking.tenant, device)
-    asking.may(Operation.ADMINISTER, was.place)
+    asking.may(Operation.DELETE, was.place)
     asking.tells(before=_edited(was) | {"endpoint": was.endpoint})
     async with rooms.database.transaction() as tx:
         # The device itself first: who changes one holds it before anything else.
@@ -173,10 +183,21 @@ async def settle_claim(
     device: DeviceKey, verb: Literal["accept", "refuse"], asking: HeldAsking, rooms: HeldRooms
 ) -> None:
     """Settles where a device is: `accept`, the inventory follows; `refuse`, the device is told, if it can be."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    found = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.WRITE, found.place, PLACEMENT)
+    if verb == "accept" and found.claim is not None and found.claim.farm is not None:
+        there = Place(tenant=asking.tenant, farm=found.claim.farm, enclosure=EnclosureId(found.claim.enclosure))
+        asking.may(Operation.WRITE, there, PLACEMENT)
     settle = rooms.inventory.accept_claim if verb == "accept" else rooms.inventory.refuse_claim
     async with rooms.database.transaction() as tx:
         await settle(tx, asking.tenant, device, by=asking.name)
+
+
+async def _place_in(rooms: Rooms, asking: Asking, enclosure: EnclosureId | None) -> Place:
+    """Where a device will be; in no enclosure, it is of the tenant only."""
+    if enclosure is None:
+        return Place(tenant=asking.tenant)
+    return place_of(await rooms.inventory.enclosure(asking.tenant, enclosure, asking.reach(Operation.READ)))
 
 
 def _edited(device: Device) -> dict[str, str | None]:
@@ -204,7 +225,14 @@ async def _of_status(
         ids = [
             DeviceId(one)
             for one in await rooms.health.devices_with(
-                asking.tenant, status, farm=wanted.farm, enclosure=wanted.enclosure, kind=kind, after=after, limit=limit
+                asking.tenant,
+                status,
+                farm=wanted.farm,
+                enclosure=wanted.enclosure,
+                kind=kind,
+                after=after,
+                limit=limit,
+                reach=wanted.reach,
             )
         ]
         known = await rooms.inventory.devices_for(asking.tenant, ids)
@@ -221,9 +249,9 @@ async def _of_status(
     total = None
     if is_counted:
         total = await rooms.health.count_devices_with(
-            asking.tenant, status, farm=wanted.farm, enclosure=wanted.enclosure, kind=kind
+            asking.tenant, status, farm=wanted.farm, enclosure=wanted.enclosure, kind=kind, reach=wanted.reach
         )
-    return Counted(items=await devices_shown(rooms, asking.tenant, found), next=None if is_last else after, total=total)
+    return Counted(items=await devices_shown(rooms, asking, found), next=None if is_last else after, total=total)
 
 
 def _matches(device: Device, wanted: DeviceFilter) -> bool:
@@ -231,6 +259,8 @@ def _matches(device: Device, wanted: DeviceFilter) -> bool:
     if wanted.farm not in {None, device.farm} or wanted.enclosure not in {None, device.enclosure}:
         return False
     if wanted.is_placed not in {None, device.enclosure is not None}:
+        return False
+    if not wanted.reach.covers(device.farm, device.enclosure, device.id):
         return False
     q = (wanted.q or "").lower()
     return wanted.kind in {None, device.kind} and (q in device.endpoint.lower() or q in device.name.lower())

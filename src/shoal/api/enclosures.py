@@ -59,8 +59,7 @@ async def of_farm(
     farm: FarmKey, asking: HeldAsking, rooms: HeldRooms, cursor: Cursor = None, limit: PlacesLimit = ITEMS_USUAL
 ) -> Listed[EnclosureShown]:
     """The enclosures of a farm, by name."""
-    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm))
-    await rooms.inventory.farm(asking.tenant, farm)
+    await rooms.inventory.farm(asking.tenant, farm, asking.reach())
     return await _page(asking, rooms, farm, cursor, limit)
 
 
@@ -73,15 +72,13 @@ async def several(
     limit: PlacesLimit = ITEMS_USUAL,
 ) -> Listed[EnclosureShown]:
     """Enclosures of all farms, or of one, by name."""
-    asking.may(Operation.READ)
     return await _page(asking, rooms, farm, cursor, limit)
 
 
 @router.get("/enclosures/{enclosure}")
 async def one(enclosure: EnclosureKey, response: Response, asking: HeldAsking, rooms: HeldRooms) -> EnclosureShown:
     """One enclosure."""
-    found = await rooms.inventory.enclosure(asking.tenant, enclosure)
-    asking.may(Operation.READ, _place(found))
+    found = await rooms.inventory.enclosure(asking.tenant, enclosure, asking.reach())
     response.headers.update(etag(found.version))
     return enclosure_shown(found)
 
@@ -97,7 +94,7 @@ async def change(
 ) -> EnclosureShown:
     """Another name or kind."""
     was = await rooms.inventory.enclosure(asking.tenant, enclosure)
-    asking.may(Operation.ADMINISTER, _place(was))
+    asking.may(Operation.ADMINISTER, place_of(was))
     async with rooms.database.transaction() as tx:
         changed = await rooms.inventory.change_enclosure(
             tx, asking.tenant, enclosure, name=asked.name, kind=asked.kind, if_version=version_of(if_match)
@@ -111,7 +108,7 @@ async def change(
 async def delete(enclosure: EnclosureKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
     """Deletes an enclosure in which no device hangs any more."""
     was = await rooms.inventory.enclosure(asking.tenant, enclosure)
-    asking.may(Operation.ADMINISTER, _place(was))
+    asking.may(Operation.ADMINISTER, place_of(was))
     asking.tells(before=_edited(was) | {"farm": was.farm})
     async with rooms.database.transaction() as tx:
         await rooms.inventory.delete_enclosure(tx, asking.tenant, enclosure, version_of(if_match))
@@ -136,11 +133,13 @@ def enclosure_shown(enclosure: Enclosure) -> EnclosureShown:
 async def _page(
     asking: HeldAsking, rooms: HeldRooms, farm: FarmKey | None, cursor: str | None, limit: int
 ) -> Listed[EnclosureShown]:
+    reach = asking.reach()
     page = await long_page(
-        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit), cursor, limit
+        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit, reach), cursor, limit
     )
     return Listed(items=[enclosure_shown(enclosure) for enclosure in page.items], next=page.next)
 
 
-def _place(enclosure: Enclosure) -> Place:
+def place_of(enclosure: Enclosure) -> Place:
+    """Where an enclosure is, itself included."""
     return Place(tenant=enclosure.tenant, farm=enclosure.farm, enclosure=enclosure.id)

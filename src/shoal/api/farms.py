@@ -51,19 +51,21 @@ async def create(asked: FarmAsked, response: Response, asking: HeldAsking, rooms
 async def several(
     asking: HeldAsking, rooms: HeldRooms, cursor: Cursor = None, limit: PlacesLimit = ITEMS_USUAL
 ) -> Listed[FarmShown]:
-    """All farms, by name."""
-    asking.may(Operation.READ)
-    page = await long_page(lambda cursor, limit: rooms.inventory.farms(asking.tenant, cursor, limit), cursor, limit)
+    """All farms of which the caller may read anything, by name."""
+    reach = asking.reach()
+    page = await long_page(
+        lambda cursor, limit: rooms.inventory.farms(asking.tenant, cursor, limit, reach), cursor, limit
+    )
     return Listed(items=[_shown(farm) for farm in page.items], next=page.next)
 
 
 @router.get("/{farm}")
 async def one(farm: FarmKey, response: Response, asking: HeldAsking, rooms: HeldRooms) -> FarmInFull:
-    """One farm with its enclosures."""
-    found = await rooms.inventory.farm(asking.tenant, farm)
-    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm))
+    """One farm with its enclosures, as far as the caller may read them."""
+    reach = asking.reach()
+    found = await rooms.inventory.farm(asking.tenant, farm, reach)
     inside = await long_page(
-        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit), None, PLACES_MAX
+        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit, reach), None, PLACES_MAX
     )
     response.headers.update(etag(found.version))
     return FarmInFull(

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, EnclosureKey, FarmKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
@@ -19,6 +18,7 @@ from shoal.ids import DeviceId, EnclosureId, FarmId
 from shoal.inventory.device_rows import DeviceFilter
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page
 from shoal.inventory.place import Enclosure
+from shoal.lwm2m.path import Path
 
 router = APIRouter(tags=["health"])
 
@@ -82,8 +82,7 @@ class PipelineShown(BaseModel):
 @router.get("/health")
 async def health(asking: HeldAsking, rooms: HeldRooms) -> HealthShown:
     """How many devices are well, in all and on each farm."""
-    asking.may(Operation.READ)
-    summary = await rooms.health.summary(asking.tenant)
+    summary = await rooms.health.summary(asking.tenant, reach=asking.reach())
     by_farm: defaultdict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for place in summary.places:
         if place.farm is not None:
@@ -108,10 +107,10 @@ async def coverage(
     limit: PlacesLimit = PAGE_ITEMS_MAX,
 ) -> Listed[CoverageShown]:
     """What each enclosure can still see, by name; also those in which no device hangs."""
-    asking.may(Operation.READ, Place(tenant=asking.tenant, farm=farm, enclosure=enclosure))
+    reach = asking.reach()
     page = await _enclosures(rooms, asking, farm, enclosure, cursor, limit)
     by_enclosure: defaultdict[str | None, list[Coverage]] = defaultdict(list)
-    for line in await rooms.health.coverage(asking.tenant, farm, enclosure):
+    for line in await rooms.health.coverage(asking.tenant, farm, enclosure, reach):
         by_enclosure[line.enclosure].append(line)
     freshest = await _freshest(rooms, asking, farm, enclosure) if farm or enclosure else {}
     return Listed(
@@ -131,7 +130,7 @@ async def coverage(
 @router.get("/pipeline")
 async def pipeline(asking: HeldAsking, rooms: HeldRooms) -> PipelineShown:
     """Whether what is shown is up to date, and since when not."""
-    asking.may(Operation.READ)
+    asking.reach()
     return PipelineShown(
         delayed_since=await rooms.health.delayed_since(),
         heartbeat_at=await rooms.health.heard_until(),
@@ -148,10 +147,12 @@ async def _enclosures(
     limit: int,
 ) -> Page[Enclosure]:
     if enclosure is not None:
-        found = await rooms.inventory.enclosure(asking.tenant, enclosure)
+        found = await rooms.inventory.enclosure(asking.tenant, enclosure, asking.reach())
         return Page([found] if farm in {None, found.farm} else [])
     return await long_page(
-        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit), cursor, limit
+        lambda cursor, limit: rooms.inventory.enclosures(asking.tenant, farm, cursor, limit, asking.reach()),
+        cursor,
+        limit,
     )
 
 
@@ -162,8 +163,11 @@ async def _freshest(
     rooms: Rooms, asking: Asking, farm: FarmId | None, enclosure: EnclosureId | None
 ) -> dict[tuple[str, Quantity], _Freshest]:
     """The newest value of each quantity of each enclosure, with its unit. The first page of devices is enough."""
-    page = await rooms.inventory.devices(asking.tenant, DeviceFilter(farm=farm, enclosure=enclosure))
+    page = await rooms.inventory.devices(
+        asking.tenant, DeviceFilter(farm=farm, enclosure=enclosure, reach=asking.reach())
+    )
     where: dict[DeviceId, EnclosureId] = {d.id: d.enclosure for d in page.items if d.enclosure}
+    places = {d.id: d.place for d in page.items}
     if not where:
         return {}
     paths = [*VALUES, *(_unit_path(path) for path in VALUES)]
@@ -171,6 +175,8 @@ async def _freshest(
     found: dict[tuple[str, Quantity], _Freshest] = {}
     for (device, path), value in known.items():
         if path not in VALUES or not isinstance(value.value, int | float):
+            continue
+        if not asking.can(Operation.READ, places[DeviceId(device)], Path.parse(path)):
             continue
         unit = known.get((device, _unit_path(path)))
         unit_text = str(unit.value) if unit else ""

@@ -65,7 +65,7 @@ async def readings(
     """Numbers of one path, at most so many points: for a chart, one for each pixel."""
     at = Path.parse(path)
     found = await rooms.inventory.device(asking.tenant, device)
-    asking.may(Operation.READ, found.place)
+    asking.may(Operation.READ, found.place, at)
     ends = until or rooms.clock.now()
     begins = since or ends - SPAN_USUAL
     if ends - begins > READINGS_KEPT + SPAN_USUAL:

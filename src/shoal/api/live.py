@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
+from shoal.access.decision import Reach
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, HeldAsking
 from shoal.api.changes import Message, Reset, Watcher
@@ -17,7 +18,7 @@ router = APIRouter(tags=["live"])
 
 # Proxies close what says nothing for a minute; a page takes two missed ones for a broken link.
 HEARTBEAT: Final = timedelta(seconds=15)
-# How long a token that was revoked may go on to listen.
+# How long a token that was revoked, or may less by now, may go on to listen.
 LOOKS_AT_TOKEN_EVERY: Final = timedelta(seconds=60)
 # Storms are told in bundles: a page that draws faster than this cannot be read.
 GATHER: Final = timedelta(milliseconds=50)
@@ -34,8 +35,7 @@ async def events(
     """What changed, as it happens: `alert`, `status`, `registration`, `place`, `readings`, `command`, `update`,
     `observation`, `security`, `pipeline`, with the ids of what it is about. After `reset` everything has to be asked for again.
     """
-    asking.may(Operation.READ)
-    watcher = rooms.changes.watch(asking.tenant, last_event_id or after)
+    watcher = rooms.changes.watch(asking.tenant, last_event_id or after, asking.reach())
     return StreamingResponse(
         stream(rooms, asking, watcher),
         media_type="text/event-stream",
@@ -55,8 +55,10 @@ async def stream(
             messages = await watcher.next(heartbeat)
             if rooms.clock.monotonic_s() - looked_s >= LOOKS_AT_TOKEN_EVERY.total_seconds():
                 looked_s = rooms.clock.monotonic_s()
-                if not await _still_counts(rooms, asking):
+                reach = await _reach_now(rooms, asking)
+                if reach is None:
                     return
+                watcher.reach = reach
             yield b"".join(lines(message) for message in messages) or b": heartbeat\n\n"
 
 
@@ -67,9 +69,11 @@ def lines(message: Message) -> bytes:
     return f"id: {message.id}\nevent: {message.type}\ndata: ".encode() + message.data + b"\n\n"
 
 
-async def _still_counts(rooms: Rooms, asking: Asking) -> bool:
+async def _reach_now(rooms: Rooms, asking: Asking) -> Reach | None:
+    """What the caller may read by now; None when the token counts no more, or nothing is left."""
     try:
-        await rooms.identity.authenticate(asking.secret)
+        known = await rooms.identity.authenticate(asking.secret)
     except Unauthenticated:
-        return False
-    return True
+        return None
+    reach = (await rooms.access.of(asking.tenant)).reach(known.subject, Operation.READ)
+    return None if reach.is_nowhere else reach

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, JsonValue
 
 from shoal.access.policy import Operation as Granted
-from shoal.api.access import DeviceKey, HeldAsking
+from shoal.api.access import Asking, DeviceKey, HeldAsking
 from shoal.api.answers import TIME_TO_LIVE, Answer, TimeToLive, Wait, ask, created_path
 from shoal.api.commands import CommandShown, answer_of, command_shown, expected_at, nested
 from shoal.api.context import HeldRooms, Rooms
@@ -90,7 +90,8 @@ async def tree(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Liste
     found = await rooms.inventory.device(asking.tenant, device)
     asking.may(Granted.READ, found.place)
     observed = {one.path for one in await rooms.inventory.observations(asking.tenant, device) if one.is_wanted}
-    return Listed(items=tree_of(found, observed, await rooms.history.last_values(device), rooms.objects))
+    values = [value for value in await rooms.history.last_values(device) if _can_read(asking, found, value.path)]
+    return Listed(items=tree_of(found, observed, values, rooms.objects))
 
 
 @router.get("/devices/{device}/objects/{path:path}", response_model=Answer, responses=ASKED)
@@ -107,7 +108,7 @@ async def read(
     at = Path.parse(path)
     found = await rooms.inventory.device(asking.tenant, device)
     if source == "last-known":
-        asking.may(Granted.READ, found.place)
+        asking.may(Granted.READ, found.place, at)
         return await _last_known(rooms, found, at)
     command = await ask(rooms, asking, found, Operation.READ, str(at), None, wait, ttl)
     return await _said(rooms, found, command)
@@ -227,6 +228,10 @@ async def send_attributes(
     body = {name: _whole(value) for name, value in asked.attributes.items()}
     command = await ask(rooms, asking, found, Operation.WRITE_ATTRIBUTES, str(at), body, wait)
     return await _said(rooms, found, command)
+
+
+def _can_read(asking: Asking, device: Device, path: str) -> bool:
+    return asking.can(Granted.READ, device.place, Path.parse(path))
 
 
 async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSONResponse:

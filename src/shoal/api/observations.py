@@ -55,8 +55,10 @@ class ObservationShown(BaseModel):
 @router.get("")
 async def several(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Listed[ObservationShown]:
     """Every path that is wanted, that was switched off, or that the device reports all the same."""
-    asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place)
-    return Listed(items=[_shown(found) for found in await rooms.inventory.observations(asking.tenant, device)])
+    place = (await rooms.inventory.device(asking.tenant, device)).place
+    asking.may(Operation.READ, place)
+    known = await rooms.inventory.observations(asking.tenant, device)
+    return Listed(items=[_shown(found) for found in known if asking.can(Operation.READ, place, found.path)])
 
 
 @router.get("/{path:path}")
@@ -64,8 +66,9 @@ async def one(
     device: DeviceKey, path: PathText, response: Response, asking: HeldAsking, rooms: HeldRooms
 ) -> ObservationShown:
     """How it stands with one path."""
-    asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place)
-    found = _at(await rooms.inventory.observations(asking.tenant, device), Path.parse(path))
+    at = Path.parse(path)
+    asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place, at)
+    found = _at(await rooms.inventory.observations(asking.tenant, device), at)
     response.headers.update(etag(_version(found)))
     return _shown(found)
 
@@ -85,7 +88,7 @@ async def observe(
     It is asked at once, or when it wakes, and again after each registration.
     """
     at = Path.parse(path)
-    asking.may(Operation.OBSERVE, (await rooms.inventory.device(asking.tenant, device)).place)
+    asking.may(Operation.OBSERVE, (await rooms.inventory.device(asking.tenant, device)).place, at)
     was = await rooms.inventory.observations(asking.tenant, device)
     async with rooms.database.transaction() as tx:
         await rooms.inventory.observe(
@@ -110,7 +113,7 @@ async def forget(
 ) -> None:
     """What was said of this path counts no more: the device's profile decides."""
     at = Path.parse(path)
-    asking.may(Operation.OBSERVE, (await rooms.inventory.device(asking.tenant, device)).place)
+    asking.may(Operation.OBSERVE, (await rooms.inventory.device(asking.tenant, device)).place, at)
     was = await rooms.inventory.observations(asking.tenant, device)
     async with rooms.database.transaction() as tx:
         await rooms.inventory.unobserve(tx, asking.tenant, device, at, version_of(if_match))

@@ -86,14 +86,14 @@ async def create(asked: ProfileAsked, response: Response, asking: HeldAsking, ro
 @router.get("")
 async def several(asking: HeldAsking, rooms: HeldRooms) -> Listed[ProfileShown]:
     """All profiles of the tenant, by name."""
-    asking.may(Operation.READ)
+    asking.reach()
     return Listed(items=[_shown(profile) for profile in await rooms.inventory.profiles(asking.tenant)])
 
 
 @router.get("/{profile}")
 async def one(profile: ProfileKey, asking: HeldAsking, rooms: HeldRooms) -> ProfileShown:
     """One profile."""
-    asking.may(Operation.READ)
+    asking.reach()
     return _shown(await rooms.inventory.profile(asking.tenant, profile))
 
 

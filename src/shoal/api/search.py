@@ -12,6 +12,7 @@ from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import Listed
 from shoal.ids import DeviceId
 from shoal.inventory.search_store import FOUND_MAX, Found, Match, match_of
+from shoal.lwm2m.path import Path
 
 router = APIRouter(tags=["search"])
 
@@ -53,10 +54,10 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=FOUND_MAX, description="at most that many of each kind")] = ITEMS_USUAL,
 ) -> Listed[FoundShown]:
     """What may be meant, the best match first."""
-    asking.may(Operation.READ)
+    reach = asking.reach()
     if not q.strip():
         return Listed(items=[])
-    named = await rooms.inventory.search(asking.tenant, q, limit)
+    named = await rooms.inventory.search(asking.tenant, q, limit, reach)
     alerts = await _alerts(rooms, asking, q.strip(), limit)
     serials = await _by_serial(rooms, asking, q.strip(), {one.id for one in named}, limit)
     found = [*alerts, *(_shown(one) for one in named), *serials]
@@ -64,7 +65,8 @@ async def search(
 
 
 async def _alerts(rooms: Rooms, asking: Asking, q: str, limit: int) -> list[FoundShown]:
-    page = await rooms.alerts.list(asking.tenant, states=(AlertState.OPEN, AlertState.ACKNOWLEDGED), limit=ALERTS_MAX)
+    states = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
+    page = await rooms.alerts.list(asking.tenant, states=states, limit=ALERTS_MAX, reach=asking.reach())
     sought = q.removeprefix("#")
     matches = [(match_of([alert.code, alert.id, alert.headline], sought), alert) for alert in page.items]
     found = sorted(((match, alert) for match, alert in matches if match is not None), key=lambda one: one[0])
@@ -75,7 +77,7 @@ async def _by_serial(rooms: Rooms, asking: Asking, q: str, known: set[str], limi
     """Devices that tell such a serial number, and that were not found otherwise."""
     if len(q) < SERIAL_CHARACTERS_MIN:
         return []
-    among = rooms.inventory.ids_of(asking.tenant)
+    among = rooms.inventory.ids_of(asking.tenant, asking.reach())
     told = await rooms.history.devices_with(SERIAL_PATH, q, among, limit + len(known))
     ids = [DeviceId(device) for device in told if device not in known][:limit]
     devices = await rooms.inventory.devices_for(asking.tenant, ids) if ids else {}
@@ -91,6 +93,7 @@ async def _by_serial(rooms: Rooms, asking: Asking, q: str, known: set[str], limi
             match="exact" if told[device.id].lower() == q.lower() else "prefix",
         )
         for device in (devices[id_] for id_ in ids if id_ in devices)
+        if asking.can(Operation.READ, device.place, Path.parse(SERIAL_PATH))
     ]
 
 

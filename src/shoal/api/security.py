@@ -70,10 +70,19 @@ async def security_events(
 
     Strangers belong to nobody: they are told where there is one tenant, and otherwise only counted (`/metrics`).
     """
-    asking.may(Operation.READ, None if device is None else (await rooms.inventory.device(asking.tenant, device)).place)
-    is_alone = len((await rooms.inventory.tenants(limit=2)).items) == 1
+    reach = asking.reach()
+    if device is not None:
+        asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place)
+    is_alone = reach.is_everywhere and len((await rooms.inventory.tenants(limit=2)).items) == 1
     wanted = RefusalFilter(
-        q=q, reason=reason, identity=identity, address=address, device=device, since=since, until=until
+        q=q,
+        reason=reason,
+        identity=identity,
+        address=address,
+        device=device,
+        among=None if reach.is_everywhere else rooms.inventory.ids_of(asking.tenant, reach),
+        since=since,
+        until=until,
     )
     found = await rooms.history.refusals(
         asking.tenant, wanted, moment_of(cursor), limit, with_strangers=is_alone and device is None

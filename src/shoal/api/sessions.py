@@ -6,9 +6,9 @@ from typing import Final
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from shoal.access.decision import Subject
-from shoal.access.policy import GRANTS
-from shoal.api.access import HeldAsking, address_of
+from shoal.access.decision import Zone
+from shoal.access.policy import Operation
+from shoal.api.access import Asking, HeldAsking, address_of
 from shoal.api.context import HeldRooms, Rooms
 from shoal.audit.entry import Act
 from shoal.errors import Conflict, Unavailable
@@ -48,12 +48,29 @@ class Session(BaseModel):
     expires_at: datetime
 
 
+class MayShown(BaseModel):
+    """An operation on things themselves, and the farms, enclosures and devices where it is allowed; none: everywhere.
+
+    `but` are those inside of them where it is not.
+    """
+
+    operation: str
+    places: list[str]
+    but: list[str]
+
+
 class Me(BaseModel):
-    """Who this request's token speaks for, and what that one may do."""
+    """Who this request's token speaks for, and what that one may do.
+
+    `places` are where the role is held, none: everywhere. `operations` are those that are allowed for the tenant as a
+    whole; `may` says of each that is allowed anywhere, where.
+    """
 
     user: Person
     role: str
+    places: list[str]
     operations: list[str]
+    may: list[MayShown]
     tenant: TenantShown
     token: str
     expires_at: datetime | None
@@ -85,11 +102,12 @@ async def me(asking: HeldAsking, rooms: HeldRooms) -> Me:
     """Who this request's token speaks for."""
     tenant = await rooms.inventory.tenant(asking.tenant)
     subject, user = asking.subject, asking.authenticated.user
-    grant = GRANTS.get(subject.role)
     return Me(
         user=_person(user) if user else Person(id=subject.id, name=subject.name),
-        role=subject.role.value,
-        operations=sorted(grant.operations) if grant else [],
+        role=asking.authenticated.role.value,
+        places=sorted(subject.places),
+        operations=sorted(operation for operation in Operation if asking.can(operation)),
+        may=_allowed(asking),
         tenant=TenantShown(id=tenant.id, name=tenant.name),
         token=asking.authenticated.token.id,
         expires_at=asking.authenticated.token.expires_at,
@@ -105,16 +123,31 @@ async def tenants(asking: HeldAsking, rooms: HeldRooms) -> list[TenantShown]:
 
 async def tell_login(request: Request, rooms: Rooms, user: User) -> None:
     """The audit log is to say who came in. Before that nobody was known to ask, and nothing was told."""
-    subject = Subject(tenant=user.tenant, role=user.role, id=user.id, name=user.name)
     act = Act(action="log-in", resource="sessions", thing=user.id, path=request.url.path.removeprefix("/api/v1"))
     async with rooms.database.transaction() as tx:
-        await rooms.audit.write(tx, subject, act, at=rooms.clock.now(), address=address_of(request))
+        await rooms.audit.write(tx, user.subject, act, at=rooms.clock.now(), address=address_of(request))
 
 
 def session_shown(new: NewToken, user: User) -> Session:
     """A login that was just made."""
     assert new.token.expires_at is not None  # noqa: S101  # a login always ends
     return Session(token=new.secret, user=_person(user), role=user.role.value, expires_at=new.token.expires_at)
+
+
+def _allowed(asking: Asking) -> list[MayShown]:
+    """What is allowed anywhere. Of a person's own program it is what its person may, which its role narrows further."""
+    found = []
+    for operation in sorted(Operation):
+        reach = asking.policies.reach(asking.subject, operation)
+        if not reach.is_nowhere:
+            layer = reach.layers[0]
+            found.append(MayShown(operation=operation, places=_ids(layer.within), but=_ids(layer.but)))
+    return found
+
+
+def _ids(zones: tuple[Zone, ...]) -> list[str]:
+    """The innermost place of each zone; nothing for everything."""
+    return sorted(id_ for zone in zones if (id_ := zone.device or zone.enclosure or zone.farm) is not None)
 
 
 def _person(user: User) -> Person:

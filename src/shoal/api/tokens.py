@@ -6,13 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from shoal.access.policy import GRANTS, Operation
+from shoal.access.policy import Operation, operations_of
 from shoal.api.access import HeldAsking, TokenKey
+from shoal.api.administered import PlaceText, own_places
 from shoal.api.context import HeldRooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.errors import Forbidden
 from shoal.identity.token import Token
-from shoal.identity.user import NAME_CHARACTERS_MAX, parse_role
+from shoal.identity.user import NAME_CHARACTERS_MAX, PLACES_MAX, parse_role
 from shoal.ids import Prefix, TokenId, parse_id
 
 router = APIRouter(prefix="/tokens", tags=["access"])
@@ -23,6 +24,7 @@ class TokenAsked(BaseModel):
 
     name: str = Field(max_length=2 * NAME_CHARACTERS_MAX)
     role: str = Field(max_length=40)
+    places: list[PlaceText] = Field([], max_length=PLACES_MAX, description="farms and enclosures; none: everywhere")
     personal: bool = False
     expires_at: AwareDatetime | None = None
 
@@ -33,6 +35,7 @@ class TokenShown(BaseModel):
     user: str | None
     name: str
     role: str
+    places: list[str]
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -47,20 +50,25 @@ class NewTokenShown(TokenShown):
 
 @router.post("", status_code=201)
 async def create(asked: TokenAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> NewTokenShown:
-    """A new token. People make their own; for a service it takes an administrator. Never more than the caller may."""
+    """A new token. People make their own; for a service it takes an administrator. Never more than the caller may.
+
+    A personal token may what both it and its person may, whatever becomes of that person's role.
+    """
     role, user = parse_role(asked.role), asking.authenticated.user
     if not (asked.personal and user):
         asking.may(Operation.ADMINISTER)
     if asked.personal and user is None:
         raise Forbidden("personal", "a service has no tokens of its own")
-    if not GRANTS[role].operations <= GRANTS[asking.subject.role].operations:
+    if user is not None and not operations_of(role) <= operations_of(user.role):
         raise Forbidden("role", "grants more than yours", role=role.value)
+    places = await own_places(rooms, asking.tenant, asked.places)
     async with rooms.database.transaction() as tx:
         new = await rooms.identity.create_token(
             tx,
             asking.tenant,
             name=asked.name,
             role=role,
+            places=places,
             user=user.id if asked.personal and user else None,
             expires_at=asked.expires_at,
         )
@@ -69,6 +77,7 @@ async def create(asked: TokenAsked, response: Response, asking: HeldAsking, room
             after={
                 "name": asked.name,
                 "role": role.value,
+                "places": list(new.token.places),
                 "kind": new.token.kind.value,
                 "expires_at": asked.expires_at,
             },
@@ -105,6 +114,7 @@ def _members(token: Token) -> dict[str, Any]:
         "user": token.user,
         "name": token.name,
         "role": token.role.value,
+        "places": list(token.places),
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "last_used_at": token.last_used_at,

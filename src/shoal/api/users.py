@@ -7,10 +7,11 @@ from pydantic import BaseModel, Field
 
 from shoal.access.policy import Operation
 from shoal.api.access import HeldAsking, UserKey
+from shoal.api.administered import PlaceText, check_administered, own_places
 from shoal.api.context import HeldRooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.api.sessions import EMAIL_CHARACTERS_MAX
-from shoal.identity.user import NAME_CHARACTERS_MAX, PASSWORD_CHARACTERS_MAX, User, parse_role
+from shoal.identity.user import NAME_CHARACTERS_MAX, PASSWORD_CHARACTERS_MAX, PLACES_MAX, User, parse_role
 from shoal.ids import Prefix, UserId, parse_id
 
 router = APIRouter(prefix="/users", tags=["access"])
@@ -20,6 +21,7 @@ class UserAsked(BaseModel):
     email: str = Field(max_length=EMAIL_CHARACTERS_MAX)
     name: str = Field(max_length=2 * NAME_CHARACTERS_MAX)
     role: str = Field(max_length=40)
+    places: list[PlaceText] = Field([], max_length=PLACES_MAX, description="farms and enclosures; none: everywhere")
     password: str = Field(max_length=PASSWORD_CHARACTERS_MAX)
 
 
@@ -28,6 +30,7 @@ class UserChange(BaseModel):
 
     name: str | None = Field(None, max_length=2 * NAME_CHARACTERS_MAX)
     role: str | None = Field(None, max_length=40)
+    places: list[PlaceText] | None = Field(None, max_length=PLACES_MAX)
     disabled: bool | None = None
 
 
@@ -40,6 +43,7 @@ class UserShown(BaseModel):
     email: str
     name: str
     role: str
+    places: list[str]
     disabled: bool
     created_at: datetime
 
@@ -48,9 +52,14 @@ class UserShown(BaseModel):
 async def create(asked: UserAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
     """A new person of this tenant."""
     asking.may(Operation.ADMINISTER)
-    asking.tells(after={"email": asked.email, "name": asked.name, "role": asked.role})
+    asking.tells(after={"email": asked.email, "name": asked.name, "role": asked.role, "places": asked.places})
     user = await rooms.identity.create_user(
-        asking.tenant, email=asked.email, name=asked.name, role=parse_role(asked.role), password=asked.password
+        asking.tenant,
+        email=asked.email,
+        name=asked.name,
+        role=parse_role(asked.role),
+        places=await own_places(rooms, asking.tenant, asked.places),
+        password=asked.password,
     )
     response.headers["Location"] = f"/api/v1/users/{user.id}"
     return _shown(user)
@@ -77,9 +86,10 @@ async def one(user: UserKey, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
 
 @router.patch("/{user}")
 async def change(user: UserKey, asked: UserChange, asking: HeldAsking, rooms: HeldRooms) -> UserShown:
-    """Another name or role; shut out, or let in again. The last administrator stays one."""
+    """Another name, role or places; shut out, or let in again. The last administrator stays one."""
     asking.may(Operation.ADMINISTER)
     was = await rooms.identity.user(asking.tenant, user)
+    places = None if asked.places is None else await own_places(rooms, asking.tenant, asked.places)
     async with rooms.database.transaction() as tx:
         changed = await rooms.identity.change_user(
             tx,
@@ -87,8 +97,10 @@ async def change(user: UserKey, asked: UserChange, asking: HeldAsking, rooms: He
             user,
             name=asked.name,
             role=None if asked.role is None else parse_role(asked.role),
+            places=places,
             is_disabled=asked.disabled,
         )
+        await check_administered(rooms, tx, asking)
         asking.tells(before=_edited(was), after=_edited(changed))
     return _shown(changed)
 
@@ -101,8 +113,13 @@ async def set_password(user: UserKey, asked: PasswordAsked, asking: HeldAsking, 
     await rooms.identity.set_password(asking.tenant, user, asked.password)
 
 
-def _edited(user: User) -> dict[str, str | bool]:
-    return {"name": user.name, "role": user.role.value, "disabled": user.is_disabled}
+def _edited(user: User) -> dict[str, str | bool | list[str]]:
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "places": list(user.places),
+        "disabled": user.is_disabled,
+    }
 
 
 def _shown(user: User) -> UserShown:
@@ -111,6 +128,7 @@ def _shown(user: User) -> UserShown:
         email=user.email,
         name=user.name,
         role=user.role.value,
+        places=list(user.places),
         disabled=user.is_disabled,
         created_at=user.created_at,
     )

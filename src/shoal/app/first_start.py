@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.invitation import NewInvitation
 from shoal.identity.login import Unauthenticated
 from shoal.identity.store import Identity
-from shoal.ids import Prefix, TenantId, TokenId, parse_id
+from shoal.identity.user import parse_places
+from shoal.ids import EnclosureId, FarmId, Prefix, TenantId, TokenId, parse_id
 from shoal.inventory.place import Tenant
 from shoal.inventory.store import Inventory
 from shoal.settings import Settings
@@ -163,19 +164,24 @@ async def _remembered(
     return access
 
 
-async def create_token(settings: Settings, name: str, role: str, tenant: str | None) -> str:
-    """Makes a token, also while Shoal runs on the same data folder; its secret.
+async def create_token(settings: Settings, name: str, role: str, tenant: str | None, places: Sequence[str] = ()) -> str:
+    """Makes a token, also while Shoal runs on the same data folder; its secret. Without places it is good everywhere.
 
     Raises:
-        Rejected: a role or a name that is none; several tenants and none named; no data folder yet.
-        NotFound: no such tenant.
+        Rejected: a role, a name or a place that is none; several tenants and none named; no data folder yet.
+        NotFound: no such tenant, farm or enclosure.
     """
     database = await _existing(settings)
     try:
         clock = SystemClock()
-        owner = await _tenant(Inventory(database, clock), tenant)
+        inventory = Inventory(database, clock)
+        owner = await _tenant(inventory, tenant)
+        held_at = parse_places(places)
+        for place in held_at:
+            is_farm = place.startswith(Prefix.FARM)
+            await (inventory.farm(owner, FarmId(place)) if is_farm else inventory.enclosure(owner, EnclosureId(place)))
         async with database.transaction() as tx:
-            token = await Identity(database, clock).create_token(tx, owner, name=name, role=Role(role))
+            token = await Identity(database, clock).create_token(tx, owner, name=name, role=Role(role), places=held_at)
         return token.secret
     finally:
         await database.close()

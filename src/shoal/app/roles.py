@@ -75,6 +75,7 @@ from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
 from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
+from shoal.policies.store import AccessPolicies
 from shoal.settings import Settings
 from shoal.storage import offsets
 from shoal.storage.database import Database
@@ -261,6 +262,7 @@ class Process:
                 certificates=self.certificates,
                 enrolments=self.enrolments,
                 identity=self.identity,
+                access=AccessPolicies(base.database, base.clock),
                 commands=self.commands,
                 history=History(base.database),
                 health=self.health,

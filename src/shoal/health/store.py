@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Boolean, Column, Index, Integer, Select, Table, Text, case, delete, func, select
 
+from shoal.access.decision import EVERYWHERE, Reach
 from shoal.clock import Clock
 from shoal.events.condition import Verdict
 from shoal.events.severity import Severity
@@ -22,6 +23,7 @@ from shoal.health.verdict import quiet_verdict
 from shoal.health.vitals import Vitals
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
 from shoal.storage.directory import device_directory
+from shoal.storage.reach import within
 
 device_health: Final = Table(
     "device_health",
@@ -119,8 +121,8 @@ class Health:
         self._database = database
         self._clock = clock
 
-    async def summary(self, tenant: str, farm: str | None = None) -> Summary:
-        """Counts by status, for the tenant (or one farm of it) and for each enclosure.
+    async def summary(self, tenant: str, farm: str | None = None, reach: Reach = EVERYWHERE) -> Summary:
+        """Counts by status, for the tenant (or one farm of it) and for each enclosure, of what is in reach.
 
         Raises:
             Unavailable: the database is away.
@@ -139,7 +141,7 @@ class Health:
                     func.count(),
                     func.sum(case((is_asleep, 1), else_=0)),
                 )
-                .where(*_in_place(tenant, farm, None))
+                .where(*_in_place(tenant, farm, None, reach))
                 .group_by(columns.farm_id, columns.enclosure_id, columns.status)
                 .order_by(columns.farm_id, columns.enclosure_id, columns.status)
             )
@@ -183,6 +185,7 @@ class Health:
         kind: str | None = None,
         after: str | None = None,
         limit: int = DEVICES_PER_QUESTION_MAX,
+        reach: Reach = EVERYWHERE,
     ) -> list[str]:
         """The ids of a tenant's devices of one status, by id; the next ones are `after` the last.
 
@@ -190,7 +193,7 @@ class Health:
             Unavailable: the database is away.
         """
         columns = device_health.c
-        query = select(columns.device_id).where(*_with_status(tenant, status, farm, enclosure, kind))
+        query = select(columns.device_id).where(*_with_status(tenant, status, farm, enclosure, kind, reach))
         if after is not None:
             query = query.where(columns.device_id > after)
         query = query.order_by(columns.device_id).limit(min(limit, DEVICES_PER_QUESTION_MAX))
@@ -205,13 +208,14 @@ class Health:
         farm: str | None = None,
         enclosure: str | None = None,
         kind: str | None = None,
+        reach: Reach = EVERYWHERE,
     ) -> int:
         """How many devices of a tenant have one status.
 
         Raises:
             Unavailable: the database is away.
         """
-        query = select(func.count()).where(*_with_status(tenant, status, farm, enclosure, kind))
+        query = select(func.count()).where(*_with_status(tenant, status, farm, enclosure, kind, reach))
         async with self._database.reading() as connection:
             return int(await connection.scalar(query) or 0)
 
@@ -233,8 +237,10 @@ class Health:
             rows: list[Any] = list(await connection.execute(query))
         return {record.device: device_view(record, hearing, now) for record, hearing in rows}
 
-    async def coverage(self, tenant: str, farm: str | None = None, enclosure: str | None = None) -> list[Coverage]:
-        """What each enclosure can still see, for a tenant, a farm or one enclosure.
+    async def coverage(
+        self, tenant: str, farm: str | None = None, enclosure: str | None = None, reach: Reach = EVERYWHERE
+    ) -> list[Coverage]:
+        """What each enclosure can still see, for a tenant, a farm or one enclosure, by the devices in reach.
 
         Raises:
             Unavailable: the database is away.
@@ -242,7 +248,7 @@ class Health:
         columns = device_health.c
         query: Select[Any] = select(
             columns.enclosure_id, columns.kind, columns.quantities, columns.status, columns.is_late
-        ).where(*_in_place(tenant, farm, enclosure))
+        ).where(*_in_place(tenant, farm, enclosure, reach))
         async with self._database.reading() as connection:
             rows = list(await connection.execute(query.order_by(columns.device_id)))
         return coverage(
@@ -276,8 +282,10 @@ class Health:
         return max((hearing.heard_at for hearing in hearings if hearing.heard_at is not None), default=None)
 
 
-def _with_status(tenant: str, status: Status, farm: str | None, enclosure: str | None, kind: str | None) -> list[Any]:
-    wanted = [*_in_place(tenant, farm, enclosure), device_health.c.status == status.value]
+def _with_status(
+    tenant: str, status: Status, farm: str | None, enclosure: str | None, kind: str | None, reach: Reach
+) -> list[Any]:
+    wanted = [*_in_place(tenant, farm, enclosure, reach), device_health.c.status == status.value]
     return wanted if kind is None else [*wanted, device_health.c.kind == kind]
 
 
@@ -409,9 +417,9 @@ async def save_hearing(tx: Transaction, partition: int, hearing: PartitionHearin
     await upsert(tx, health_partitions, [{"partition": partition, "hearing": hearing}], ["partition"])
 
 
-def _in_place(tenant: str, farm: str | None, enclosure: str | None) -> list[Any]:
+def _in_place(tenant: str, farm: str | None, enclosure: str | None, reach: Reach) -> list[Any]:
     columns = device_health.c
-    wanted = [columns.tenant_id == tenant]
+    wanted = [columns.tenant_id == tenant, within(reach, columns.farm_id, columns.enclosure_id, columns.device_id)]
     if farm is not None:
         wanted.append(columns.farm_id == farm)
     if enclosure is not None:

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, delete, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, delete, func, literal, or_, select, tuple_
 
 from shoal.events.codec import AnyEvent
 from shoal.history.refusal import NOBODY, Refusal, folded, refusal, within_bounds
@@ -25,13 +25,17 @@ _COLUMNS: Final = (*(column for column in refusals.c if column.name != "count"),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalFilter:
-    """What an entry has to be like. `q` is a piece of an identity, an endpoint name or an address, in any case."""
+    """What an entry has to be like. `q` is a piece of an identity, an endpoint name or an address, in any case.
+
+    `among` asks for the devices that matter, None for all.
+    """
 
     q: str | None = None
     reason: str | None = None
     identity: str | None = None
     address: str | None = None
     device: str | None = None
+    among: Select[tuple[str]] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -112,6 +116,8 @@ def _conditions(wanted: RefusalFilter) -> list[ColumnElement[bool]]:
     if wanted.q:
         sought = (columns.identity, columns.endpoint, columns.address)
         conditions.append(or_(*(func.lower(column).contains(wanted.q.lower(), autoescape=True) for column in sought)))
+    if wanted.among is not None:
+        conditions.append(columns.device_id.in_(wanted.among))
     if wanted.since is not None:
         conditions.append(columns.last_at >= wanted.since)
     if wanted.until is not None:

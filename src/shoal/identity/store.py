@@ -15,7 +15,7 @@ from shoal.identity.attempt_store import Attempts
 from shoal.identity.invitation import INVITATION_LIFETIME, Invitation, InvitationOver, NewInvitation
 from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
 from shoal.identity.tables import invitations, tokens, users
-from shoal.identity.token import NewToken, Token, TokenKind, digest, effective_role, new_secret, why_refused
+from shoal.identity.token import NewToken, Token, TokenKind, digest, new_secret, subject_of, why_refused
 from shoal.identity.user import (
     User,
     check_password,
@@ -24,6 +24,7 @@ from shoal.identity.user import (
     needs_rehash,
     parse_email,
     parse_name,
+    parse_places,
 )
 from shoal.ids import Prefix, TenantId, TokenId, UserId, new_id
 from shoal.storage.database import Database, Transaction, upsert
@@ -45,6 +46,11 @@ class Authenticated:
     subject: Subject
     token: Token
     user: User | None
+
+    @property
+    def role(self) -> Role:
+        """The role that decides: a login's is its person's."""
+        return self.user.role if self.user is not None and self.token.kind is TokenKind.SESSION else self.token.role
 
 
 class Identity:
@@ -106,13 +112,7 @@ class Identity:
         if token.last_used_at is None or now - token.last_used_at >= LAST_USED_EVERY:
             async with self._database.transaction() as tx:
                 await tx.execute(update(tokens).where(tokens.c.id == token.id).values(last_used_at=now))
-        subject = Subject(
-            tenant=token.tenant,
-            role=effective_role(token, user.role if user else None),
-            id=user.id if user else token.id,
-            name=user.name if user else token.name,
-        )
-        return Authenticated(subject=subject, token=token, user=user)
+        return Authenticated(subject=subject_of(token, user.subject if user else None), token=token, user=user)
 
     # -- invitations -----------------------------------------------------------------------------------------------
 
@@ -166,6 +166,7 @@ class Identity:
         *,
         name: str,
         role: Role,
+        places: Sequence[str] = (),
         user: UserId | None = None,
         expires_at: datetime | None = None,
     ) -> NewToken:
@@ -181,7 +182,16 @@ class Identity:
         if user is not None:
             await self._user_row(tx, tenant, user)
         kind = TokenKind.SERVICE if user is None else TokenKind.PERSONAL
-        return await self._insert_token(tx, tenant, kind=kind, name=parsed, role=role, user=user, expires_at=expires_at)
+        return await self._insert_token(
+            tx,
+            tenant,
+            kind=kind,
+            name=parsed,
+            role=role,
+            places=parse_places(places),
+            user=user,
+            expires_at=expires_at,
+        )
 
     async def tokens(
         self, tenant: TenantId, *, after: TokenId | None = None, limit: int = ITEMS_PER_QUERY_MAX
@@ -198,6 +208,13 @@ class Identity:
         async with self._database.reading() as connection:
             return [_token(row) for row in await connection.execute(query)]
 
+    async def tokens_for(self, tenant: TenantId, ids: Sequence[TokenId]) -> dict[TokenId, Token]:
+        """Those of these tokens that the tenant has; at most 500 are asked for at once."""
+        _checked(max(1, len(ids)))
+        query = select(tokens).where(tokens.c.tenant_id == tenant, tokens.c.id.in_(ids))
+        async with self._database.reading() as connection:
+            return {row.id: _token(row) for row in await connection.execute(query)}
+
     async def revoke_token(self, tx: Transaction, tenant: TenantId, token: TokenId) -> Token:
         """The token counts no more, at once; a login's token ends the login. Raises NotFound."""
         condition = and_(tokens.c.tenant_id == tenant, tokens.c.id == token)
@@ -210,17 +227,19 @@ class Identity:
 
     # -- people ----------------------------------------------------------------------------------------------------
 
-    async def create_user(self, tenant: TenantId, *, email: str, name: str, role: Role, password: str) -> User:
+    async def create_user(
+        self, tenant: TenantId, *, email: str, name: str, role: Role, password: str, places: Sequence[str] = ()
+    ) -> User:
         """A new person, in a transaction of its own: hashing a password takes too long for one that others wait for.
 
         Raises:
             Rejected: an email address, name or password that cannot be one.
             Conflict: somebody in the installation has this address.
         """
-        address, parsed = parse_email(email), parse_name(name)
+        address, parsed, held_at = parse_email(email), parse_name(name), parse_places(places)
         password_hash = await hash_password(check_password(password))
         async with self._database.transaction() as tx:
-            return await self._insert_user(tx, tenant, address, parsed, role, password_hash)
+            return await self._insert_user(tx, tenant, address, parsed, role, password_hash, held_at)
 
     async def has_users(self) -> bool:
         """Whether the first administrator has been made."""
@@ -253,6 +272,12 @@ class Identity:
         async with self._database.reading() as connection:
             return {row.id: _user(row) for row in await connection.execute(query)}
 
+    async def people(self, tx: Transaction, tenant: TenantId) -> list[User]:
+        """Everybody who may log in, as this transaction leaves them. From here to the commit nobody else changes them."""
+        await tx.in_order(users.name)
+        condition = and_(users.c.tenant_id == tenant, users.c.is_disabled.is_(False))
+        return [_user(row) for row in await tx.rows(select(users).where(condition).order_by(users.c.id))]
+
     async def change_user(
         self,
         tx: Transaction,
@@ -261,6 +286,7 @@ class Identity:
         *,
         name: str | None = None,
         role: Role | None = None,
+        places: Sequence[str] | None = None,
         is_disabled: bool | None = None,
     ) -> User:
         """The person with another name or role, shut out or let in again; None leaves one as it is.
@@ -279,6 +305,7 @@ class Identity:
             .values(
                 name=row.name if name is None else parse_name(name),
                 role=row.role if role is None else role.value,
+                places=row.places if places is None else parse_places(places),
                 is_disabled=row.is_disabled if is_disabled is None else is_disabled,
             )
         )
@@ -286,6 +313,7 @@ class Identity:
             select(func.count()).where(
                 users.c.tenant_id == tenant,
                 users.c.role == Role.ADMINISTRATOR.value,
+                users.c.places == (),
                 users.c.is_disabled.is_(False),
             )
         )
@@ -333,7 +361,14 @@ class Identity:
         return Invitation(tenant=row.tenant_id, role=Role(row.role), expires_at=row.expires_at)
 
     async def _insert_user(
-        self, tx: Transaction, tenant: TenantId, email: str, name: str, role: Role, password_hash: str
+        self,
+        tx: Transaction,
+        tenant: TenantId,
+        email: str,
+        name: str,
+        role: Role,
+        password_hash: str,
+        places: tuple[str, ...] = (),
     ) -> User:
         if await tx.scalar(select(exists().where(users.c.email == email))):
             raise Conflict("email", "somebody has this address already")
@@ -344,6 +379,7 @@ class Identity:
             name=name,
             role=role,
             created_at=self._clock.now(),
+            places=places,
         )
         await tx.execute(
             insert(users).values(
@@ -352,6 +388,7 @@ class Identity:
                 email=email,
                 name=name,
                 role=role.value,
+                places=places,
                 password_hash=password_hash,
                 is_disabled=False,
                 created_at=user.created_at,
@@ -369,6 +406,7 @@ class Identity:
         role: Role,
         user: UserId | None,
         expires_at: datetime | None,
+        places: tuple[str, ...] = (),
     ) -> NewToken:
         secret = new_secret()
         token = Token(
@@ -382,6 +420,7 @@ class Identity:
             expires_at=expires_at,
             last_used_at=None,
             revoked_at=None,
+            places=places,
         )
         await tx.execute(
             insert(tokens).values(
@@ -391,6 +430,7 @@ class Identity:
                 user_id=user,
                 name=name,
                 role=role.value,
+                places=places,
                 secret_digest=digest(secret),
                 created_at=token.created_at,
                 expires_at=expires_at,
@@ -438,6 +478,7 @@ def _user(row: Row[Any], prefix: str = "") -> User:
         role=Role(at["role"]),
         created_at=at["created_at"],
         is_disabled=at["is_disabled"],
+        places=tuple(at["places"]),
     )
 
 
@@ -457,4 +498,5 @@ def _token(row: Row[Any]) -> Token:
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
+        places=tuple(row.places),
     )

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from shoal.storage.database import Timestamp, metadata
+from shoal.storage.database import Json, Timestamp, metadata
 
 users: Final = Table(
     "users",
@@ -14,6 +14,8 @@ users: Final = Table(
     Column("email", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
+    # Ids of farms and enclosures; none is everywhere.
+    Column("places", Json(tuple[str, ...]), nullable=False, server_default="[]"),
     Column("password_hash", Text, nullable=False),
     Column("is_disabled", Boolean, nullable=False),
     Column("created_at", Timestamp, nullable=False),
@@ -29,6 +31,7 @@ tokens: Final = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE")),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
+    Column("places", Json(tuple[str, ...]), nullable=False, server_default="[]"),
     Column("secret_digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", Timestamp, nullable=False),
     Column("expires_at", Timestamp),

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from shoal.access.policy import GRANTS, Role
+from shoal.access.decision import Subject
+from shoal.access.policy import Role
 from shoal.identity.login import Unauthenticated
 from shoal.ids import TenantId, TokenId, UserId
 
@@ -40,6 +41,7 @@ class Token:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +77,19 @@ def why_refused(token: Token, now: datetime) -> str | None:
     return None
 
 
-def effective_role(token: Token, role: Role | None) -> Role:
-    """What a token may be now: a login is what its user is, a personal token never more than its user is.
+def subject_of(token: Token, person: Subject | None) -> Subject:
+    """Whom policies see in a token: a login is its person, a person's own program never more than its person is.
 
-    `role` is the user's, None for a service.
+    `person` is the token's owner, None for a service.
     """
-    if role is None:
-        return token.role
-    if token.kind is TokenKind.SESSION:
-        return role
-    return token.role if GRANTS[token.role].operations <= GRANTS[role].operations else role
+    if person is not None and token.kind is TokenKind.SESSION:
+        return person
+    return Subject(
+        tenant=token.tenant,
+        role=token.role,
+        id=person.id if person else token.id,
+        name=person.name if person else token.name,
+        places=frozenset(token.places),
+        token=token.id,
+        person=person,
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import unicodedata
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +11,17 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from shoal.access.decision import Subject
 from shoal.access.policy import Role
 from shoal.errors import Rejected
-from shoal.ids import TenantId, UserId
+from shoal.ids import Prefix, TenantId, UserId, parse_id
 
 # RFC 5321 §4.5.3.1.3: a path has at most 256 octets, two of them the angle brackets.
 EMAIL_BYTES_MAX: Final = 254
 # Fits a full name in any language, and one line of a timeline.
 NAME_CHARACTERS_MAX: Final = 120
+# Farms of one technician; who has more of them has all.
+PLACES_MAX: Final = 50
 # NIST SP 800-63B §5.1.1.2: at least 8, and nothing about which characters.
 PASSWORD_CHARACTERS_MIN: Final = 8
 # Long enough for a passphrase, short enough that hashing one stays cheap.
@@ -33,7 +37,10 @@ _threads: Final = ThreadPoolExecutor(max_workers=HASHING_MAX, thread_name_prefix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person of one tenant. The email address is the login, unique in the installation."""
+    """A person of one tenant. The email address is the login, unique in the installation.
+
+    The role is held at `places`, ids of farms and enclosures; everywhere when there are none.
+    """
 
     id: UserId
     tenant: TenantId
@@ -42,6 +49,12 @@ class User:
     role: Role
     created_at: datetime
     is_disabled: bool = False
+    places: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> Subject:
+        """The person as policies see them."""
+        return Subject(tenant=self.tenant, role=self.role, id=self.id, name=self.name, places=frozenset(self.places))
 
 
 def parse_email(raw: str) -> str:
@@ -83,6 +96,18 @@ def parse_role(raw: str) -> Role:
         return Role(raw)
     except ValueError as error:
         raise Rejected("role", "no such role", roles=", ".join(Role)) from error
+
+
+def parse_places(raw: Sequence[str]) -> tuple[str, ...]:
+    """The farms and enclosures at which a role is held, each once.
+
+    Raises:
+        Rejected: too many, or not the id of a farm or an enclosure.
+    """
+    if len(raw) > PLACES_MAX:
+        raise Rejected("places", f"{len(raw)}, expected at most {PLACES_MAX}")
+    prefixes = {text: Prefix.ENCLOSURE if text[:4].lower() == "enc-" else Prefix.FARM for text in raw}
+    return tuple(sorted({parse_id(text, prefix) for text, prefix in prefixes.items()}))
 
 
 def check_password(password: str) -> str:

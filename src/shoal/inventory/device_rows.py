@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
-from shoal.access.decision import Place
+from shoal.access.decision import EVERYWHERE, Place, Reach
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.inventory.claim import Claimed, Dispute, PlaceState, Via
 from shoal.inventory.device import Claim, Device, Kind, Security
 from shoal.inventory.presence import EndedBy, Registration
 from shoal.inventory.tables import devices, enclosures, farms, registrations
 from shoal.storage.database import Transaction
+from shoal.storage.reach import within
 
 _CLAIMED: Final = enclosures.alias("claimed_enclosures")
 _CLAIMED_FARM: Final = farms.alias("claimed_farms")
@@ -24,7 +25,8 @@ _REGISTRATION: Final = "registered__"
 class DeviceFilter:
     """Which devices of a tenant; what is None does not matter. `q` is looked for in endpoint and name, in any case.
 
-    `among` are ids that another room has chosen (those that are silent, say), at most 500.
+    `among` are ids that another room has chosen (those that are silent, say), at most 500; `reach` is where whoever asks
+    may read.
     """
 
     farm: FarmId | None = None
@@ -33,6 +35,7 @@ class DeviceFilter:
     kind: Kind | None = None
     q: str | None = None
     among: Sequence[DeviceId] | None = None
+    reach: Reach = EVERYWHERE
 
 
 def device_query(tenant: TenantId) -> Select[Any]:
@@ -89,7 +92,12 @@ def filtered(query: Select[Any], wanted: DeviceFilter) -> Select[Any]:
         query = query.where(found | devices.c.name.icontains(wanted.q, autoescape=True))
     if wanted.among is not None:
         query = query.where(devices.c.id.in_(wanted.among))
-    return query
+    return query.where(devices_within(wanted.reach))
+
+
+def devices_within(reach: Reach) -> ColumnElement[bool]:
+    """Only devices that are in reach."""
+    return within(reach, devices.c.farm_id, devices.c.enclosure_id, devices.c.id)
 
 
 def count_query(tenant: TenantId, wanted: DeviceFilter) -> Select[Any]:

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, Table, delete, exists, func, insert, select, tuple_, update
 
+from shoal.access.decision import EVERYWHERE, Reach
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, check_version
 from shoal.ids import EnclosureId, FarmId, Prefix, TenantId, new_id
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
 from shoal.inventory.place import Enclosure, Farm, Tenant, parse_kind, parse_name
 from shoal.inventory.profile import BUILT_IN, Profile, ProfileId, ProfileSettings, check_settings
+from shoal.inventory.reaching import enclosures_shown, farms_shown
 from shoal.inventory.tables import Draw, devices, enclosures, farms, fresh_id, profiles, tenants
 from shoal.storage.database import Database, Transaction
 
@@ -86,25 +88,31 @@ class PlaceStore:
         )
         return farm
 
-    async def farm(self, tenant: TenantId, farm: FarmId) -> Farm:
-        """One farm. Raises NotFound, also for another tenant's."""
-        found = await self.farms_for(tenant, [farm])
+    async def farm(self, tenant: TenantId, farm: FarmId, reach: Reach = EVERYWHERE) -> Farm:
+        """One farm. Raises NotFound, also for another tenant's, and when nothing of it is in reach."""
+        found = await self.farms_for(tenant, [farm], reach)
         if not found:
             raise NotFound(farm, "no such farm")
         return found[farm]
 
-    async def farms(self, tenant: TenantId, cursor: str | None = None, limit: int = PAGE_ITEMS_MAX) -> Page[Farm]:
+    async def farms(
+        self,
+        tenant: TenantId,
+        cursor: str | None = None,
+        limit: int = PAGE_ITEMS_MAX,
+        reach: Reach = EVERYWHERE,
+    ) -> Page[Farm]:
         """The tenant's farms by name. Raises Rejected for a cursor or a limit that is none."""
-        query = _page(select(farms).where(farms.c.tenant_id == tenant), farms, cursor, limit)
+        query = _page(select(farms).where(farms.c.tenant_id == tenant, farms_shown(reach)), farms, cursor, limit)
         async with self._database.reading() as connection:
             rows = list(await connection.execute(query))
         page = [_farm(row) for row in rows[:limit]]
         return Page(page, cursor_after(page[-1].name, page[-1].id) if len(rows) > limit else None)
 
-    async def farms_for(self, tenant: TenantId, ids: Sequence[FarmId]) -> dict[FarmId, Farm]:
+    async def farms_for(self, tenant: TenantId, ids: Sequence[FarmId], reach: Reach = EVERYWHERE) -> dict[FarmId, Farm]:
         """Those of these farms that the tenant has; at most 500 are asked for at once."""
         check_limit(max(1, len(ids)))
-        query = select(farms).where(farms.c.tenant_id == tenant, farms.c.id.in_(ids))
+        query = select(farms).where(farms.c.tenant_id == tenant, farms.c.id.in_(ids), farms_shown(reach))
         async with self._database.reading() as connection:
             return {row.id: _farm(row) for row in await connection.execute(query)}
 
@@ -157,9 +165,9 @@ class PlaceStore:
         )
         return enclosure
 
-    async def enclosure(self, tenant: TenantId, enclosure: EnclosureId) -> Enclosure:
-        """One enclosure. Raises NotFound, also for another tenant's."""
-        found = await self.enclosures_for(tenant, [enclosure])
+    async def enclosure(self, tenant: TenantId, enclosure: EnclosureId, reach: Reach = EVERYWHERE) -> Enclosure:
+        """One enclosure. Raises NotFound, also for another tenant's, and when nothing of it is in reach."""
+        found = await self.enclosures_for(tenant, [enclosure], reach)
         if not found:
             raise NotFound(enclosure, "no such enclosure")
         return found[enclosure]
@@ -170,9 +178,10 @@ class PlaceStore:
         farm: FarmId | None = None,
         cursor: str | None = None,
         limit: int = PAGE_ITEMS_MAX,
+        reach: Reach = EVERYWHERE,
     ) -> Page[Enclosure]:
         """The enclosures of a farm, or of all farms, by name. Raises Rejected for a cursor or a limit that is none."""
-        query = _page(_enclosures(tenant), enclosures, cursor, limit)
+        query = _page(_enclosures(tenant).where(enclosures_shown(reach)), enclosures, cursor, limit)
         if farm is not None:
             query = query.where(enclosures.c.farm_id == farm)
         async with self._database.reading() as connection:
@@ -180,11 +189,14 @@ class PlaceStore:
         page = [_enclosure(row) for row in rows[:limit]]
         return Page(page, cursor_after(page[-1].name, page[-1].id) if len(rows) > limit else None)
 
-    async def enclosures_for(self, tenant: TenantId, ids: Sequence[EnclosureId]) -> dict[EnclosureId, Enclosure]:
+    async def enclosures_for(
+        self, tenant: TenantId, ids: Sequence[EnclosureId], reach: Reach = EVERYWHERE
+    ) -> dict[EnclosureId, Enclosure]:
         """Those of these enclosures that the tenant has; at most 500 are asked for at once."""
         check_limit(max(1, len(ids)))
         async with self._database.reading() as connection:
-            rows = await connection.execute(_enclosures(tenant).where(enclosures.c.id.in_(ids)))
+            query = _enclosures(tenant).where(enclosures.c.id.in_(ids), enclosures_shown(reach))
+            rows = await connection.execute(query)
             return {row.id: _enclosure(row) for row in rows}
 
     async def change_enclosure(

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select
 
+from shoal.access.decision import EVERYWHERE, Reach
 from shoal.ids import MistypedId, Prefix, TenantId, parse_id
+from shoal.inventory.device_rows import devices_within
+from shoal.inventory.reaching import enclosures_shown, farms_shown
 from shoal.inventory.tables import devices, enclosures, farms
 from shoal.storage.database import Database
 
@@ -45,14 +48,14 @@ class Found:
     match: Match
 
 
-async def search(database: Database, tenant: TenantId, q: str, limit: int) -> list[Found]:
+async def search(database: Database, tenant: TenantId, q: str, limit: int, reach: Reach = EVERYWHERE) -> list[Found]:
     """At most that many of each kind, the best match first, then by name. An empty question finds nothing."""
     wanted = q.strip().lower()
     if not wanted:
         return []
     found: list[Found] = []
     async with database.reading() as connection:
-        for kind, query in _queries(tenant, wanted).items():
+        for kind, query in _queries(tenant, wanted, reach).items():
             rows = await connection.execute(query.limit(min(limit, FOUND_MAX)))
             found += [_found(kind, row) for row in rows]
     return sorted(found, key=lambda one: (one.match, list(Kind).index(one.kind), one.name.lower(), one.id))
@@ -67,7 +70,7 @@ def match_of(texts: Sequence[str], wanted: str) -> Match | None:
     return Match.EXACT if sought in found else Match.PREFIX if any(t.startswith(sought) for t in found) else Match.PART
 
 
-def _queries(tenant: TenantId, wanted: str) -> dict[Kind, Select[Any]]:
+def _queries(tenant: TenantId, wanted: str, reach: Reach) -> dict[Kind, Select[Any]]:
     none = literal(None)
     device = (
         select(
@@ -80,7 +83,7 @@ def _queries(tenant: TenantId, wanted: str) -> dict[Kind, Select[Any]]:
         )
         .outerjoin(farms, farms.c.id == devices.c.farm_id)
         .outerjoin(enclosures, enclosures.c.id == devices.c.enclosure_id)
-        .where(devices.c.tenant_id == tenant)
+        .where(devices.c.tenant_id == tenant, devices_within(reach))
     )
     farm = select(
         farms.c.id,
@@ -89,7 +92,7 @@ def _queries(tenant: TenantId, wanted: str) -> dict[Kind, Select[Any]]:
         none.label("farm_id"),
         none.label("farm_name"),
         none.label("enclosure_name"),
-    ).where(farms.c.tenant_id == tenant)
+    ).where(farms.c.tenant_id == tenant, farms_shown(reach))
     enclosure = (
         select(
             enclosures.c.id,
@@ -100,7 +103,7 @@ def _queries(tenant: TenantId, wanted: str) -> dict[Kind, Select[Any]]:
             none.label("enclosure_name"),
         )
         .join(farms, farms.c.id == enclosures.c.farm_id)
-        .where(enclosures.c.tenant_id == tenant)
+        .where(enclosures.c.tenant_id == tenant, enclosures_shown(reach))
     )
     return {
         Kind.DEVICE: _ranked(device, [devices.c.endpoint, devices.c.name], devices.c.id, Prefix.DEVICE, wanted),

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shoal.access.decision import Place
+from shoal.access.decision import EVERYWHERE, Place, Reach
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected, check_version
 from shoal.events.device import DeviceRemoved
@@ -24,6 +24,7 @@ from shoal.inventory.device_rows import (
     count_query,
     device_of,
     device_query,
+    devices_within,
     dispute_columns,
     dispute_of,
     filtered,
@@ -97,9 +98,9 @@ class Inventory(PlaceStore):
             rows = await connection.execute(device_query(tenant).where(devices.c.id.in_(ids)))
             return {row.id: device_of(row) for row in rows}
 
-    def ids_of(self, tenant: TenantId) -> Select[tuple[str]]:
-        """The question for the ids of all devices of a tenant, as a part of one about what they said."""
-        return select(devices.c.id).where(devices.c.tenant_id == tenant)
+    def ids_of(self, tenant: TenantId, reach: Reach = EVERYWHERE) -> Select[tuple[str]]:
+        """The question for the ids of a tenant's devices in reach, as a part of one about what they said."""
+        return select(devices.c.id).where(devices.c.tenant_id == tenant, devices_within(reach))
 
     async def count_devices(self, tenant: TenantId, wanted: DeviceFilter | None = None) -> int:
         """How many devices of the tenant those are."""
@@ -118,9 +119,9 @@ class Inventory(PlaceStore):
         async with self._database.reading() as connection:
             return {EnclosureId(row[0]): row[1] for row in await connection.execute(query)}
 
-    async def search(self, tenant: TenantId, q: str, limit: int) -> list[Found]:
+    async def search(self, tenant: TenantId, q: str, limit: int, reach: Reach = EVERYWHERE) -> list[Found]:
         """Devices, farms and enclosures that may be meant by a word: see `shoal.inventory.search_store`."""
-        return await search(self._database, tenant, q, limit)
+        return await search(self._database, tenant, q, limit, reach)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

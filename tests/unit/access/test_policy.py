@@ -1,20 +1,39 @@
 """What each role may do: nothing is granted but by name."""
 
-from shoal.access.policy import GRANTS, Grant, Operation, Role
+import pytest
+
+from shoal.access.pattern import ALL
+from shoal.access.policy import BUILT_IN, ROLES, Effect, Operation, Role, Who, WhoKind, operations_of, who_is
 
 
-def test_every_role_has_its_grant() -> None:
-    assert set(GRANTS) == set(Role)
-    assert {role: grant.role for role, grant in GRANTS.items()} == {role: role for role in Role}
+def test_every_role_has_its_policies_and_all_of_them_allow() -> None:
+    assert set(ROLES) == set(Role)
+    for role, policies in ROLES.items():
+        assert policies
+        assert {policy.who for policy in policies} == {Who(WhoKind.ROLE, role.value)}
+    assert {policy.effect for policy in BUILT_IN} == {Effect.ALLOW}
+    assert len({policy.id for policy in BUILT_IN}) == len(BUILT_IN)
 
 
-def test_an_administrator_may_do_everything() -> None:
-    assert all(GRANTS[Role.ADMINISTRATOR].covers(operation) for operation in Operation)
+def test_an_administrator_may_do_everything_and_an_operator_all_but_administer() -> None:
+    assert operations_of(Role.ADMINISTRATOR) == set(Operation)
+    assert set(Operation) - operations_of(Role.OPERATOR) == {Operation.ADMINISTER}
 
 
-def test_a_viewer_only_looks() -> None:
-    assert {operation for operation in Operation if GRANTS[Role.VIEWER].covers(operation)} == {Operation.READ}
+def test_a_viewer_only_looks_and_an_integrator_hears_too() -> None:
+    assert operations_of(Role.VIEWER) == {Operation.READ}
+    assert operations_of(Role.INTEGRATOR) == {Operation.READ, Operation.OBSERVE, Operation.DISCOVER}
 
 
-def test_an_empty_grant_covers_nothing() -> None:
-    assert not any(Grant(Role.VIEWER, frozenset()).covers(operation) for operation in Operation)
+def test_a_technician_writes_and_executes_only_what_is_named() -> None:
+    wide = {op for policy in ROLES[Role.TECHNICIAN] if ALL in policy.paths for op in policy.operations}
+
+    assert wide == {Operation.READ, Operation.OBSERVE, Operation.DISCOVER, Operation.ACKNOWLEDGE}
+    assert not operations_of(Role.TECHNICIAN) & {Operation.ADMINISTER, Operation.UPDATE_FIRMWARE, Operation.DELETE}
+
+
+def test_who_somebody_is_stands_in_the_id() -> None:
+    assert who_is("usr-1") == Who(WhoKind.USER, "usr-1")
+    assert who_is("dev-1").is_device
+    with pytest.raises(ValueError, match="frm-1"):
+        who_is("frm-1")

@@ -1,6 +1,6 @@
 """A company with people, farms and devices behind the API: real rooms, a real log, and a gateway that answers by script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -13,6 +13,7 @@ from shoal.access.policy import Role
 from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
+from shoal.api.access import Asking
 from shoal.api.application import create_application
 from shoal.api.changes import Changes
 from shoal.api.context import Rooms
@@ -31,6 +32,7 @@ from shoal.notifications.contact_store import Contacts
 from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
 from shoal.notifications.worker import NotificationHandler
+from shoal.policies.store import AccessPolicies
 from shoal.storage.poke import Poke
 from shoal.stream.worker import HEARTBEAT_EVERY, Worker
 from tests.harness.installation import Installation
@@ -114,6 +116,7 @@ class Company:
                 certificates=installation.certificates,
                 enrolments=installation.enrolments,
                 identity=installation.identity,
+                access=AccessPolicies(database, self.clock),
                 commands=self.commands,
                 history=History(database),
                 health=self.health,
@@ -145,13 +148,22 @@ class Company:
 
     # -- people ------------------------------------------------------------------------------------------------------
 
-    async def client(self, role: Role = Role.ADMINISTRATOR, tenant: TenantId | None = None) -> httpx.AsyncClient:
-        """Somebody with a service token of that role."""
+    async def client(
+        self, role: Role = Role.ADMINISTRATOR, tenant: TenantId | None = None, places: Sequence[str] = ()
+    ) -> httpx.AsyncClient:
+        """Somebody with a service token of that role, at these farms and enclosures or everywhere."""
         async with self.installation.database.transaction() as tx:
             new = await self.installation.identity.create_token(
-                tx, tenant or self.tenant, name=f"{role.value} of the test", role=role
+                tx, tenant or self.tenant, name=f"{role.value} of the test", role=role, places=places
             )
         return self.bearing(new.secret)
+
+    async def asking(self, client: httpx.AsyncClient | None = None) -> Asking:
+        """Who a request of this client, or of an administrator, would be from."""
+        bearer = client or await self.client()
+        secret = bearer.headers["Authorization"].removeprefix("Bearer ")
+        known = await self.installation.identity.authenticate(secret)
+        return Asking(known, await self.rooms.access.of(known.subject.tenant), secret)
 
     async def stranger(self) -> httpx.AsyncClient:
         """An administrator of another tenant."""

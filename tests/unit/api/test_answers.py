@@ -75,8 +75,7 @@ def test_what_is_no_span_is_refused(said: str) -> None:
 
 async def asking(company: Company) -> Asking:
     client = await company.client()
-    secret = client.headers["Authorization"].removeprefix("Bearer ")
-    return Asking(await company.installation.identity.authenticate(secret), secret)
+    return await company.asking(client)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.unit.api.company import Company
 async def test_a_device_that_never_connected_is_new_and_empty(company: Company) -> None:
     device = await company.device()
 
-    shown = await device_shown(company.rooms, device)
+    shown = await device_shown(company.rooms, await company.asking(), device)
 
     assert (shown.status, shown.cause, shown.registration, shown.claim) == ("new", None, None, None)
     assert shown.last_heard_at is None
@@ -21,10 +21,10 @@ async def test_a_device_that_never_connected_is_new_and_empty(company: Company) 
 
 async def test_a_device_in_queue_mode_is_asleep_after_its_window(company: Company) -> None:
     device = await company.registered(queue_mode=True)
-    awake = await device_shown(company.rooms, await company.current(device))
+    awake = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     await company.falls_asleep()
-    asleep = await device_shown(company.rooms, await company.current(device))
+    asleep = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     assert (awake.flags.asleep, asleep.flags.asleep) == (False, True)
     assert asleep.status == "healthy"
@@ -37,7 +37,7 @@ async def test_a_registration_that_ended_is_none(company: Company) -> None:
     device = await company.registered()
     await company.hear(DeviceDeregistered(**company.head(device, "goodbye"), registration="r-1"))
 
-    shown = await device_shown(company.rooms, await company.current(device))
+    shown = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     assert shown.registration is None
     assert shown.last_heard_at == company.clock.now()
@@ -46,7 +46,7 @@ async def test_a_registration_that_ended_is_none(company: Company) -> None:
 async def test_an_empty_claim_is_none(company: Company) -> None:
     device = await company.registered(claim=Claim(enclosure="", via="query"))
 
-    assert (await device_shown(company.rooms, await company.current(device))).claim is None
+    assert (await device_shown(company.rooms, await company.asking(), await company.current(device))).claim is None
 
 
 async def test_a_claim_of_another_tenants_enclosure_gives_no_name_away(company: Company) -> None:
@@ -55,7 +55,7 @@ async def test_a_claim_of_another_tenants_enclosure_gives_no_name_away(company: 
     foreign = await shoal.create_enclosure(other, await shoal.create_farm(other, "Secret farm"), "Secret pen")
     device = await company.registered(claim=Claim(enclosure=foreign, via="option"))
 
-    shown = await device_shown(company.rooms, await company.current(device))
+    shown = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     assert shown.place.state == "foreign"
     assert shown.claim is not None
@@ -66,7 +66,7 @@ async def test_a_voltage_of_several_supplies_is_found(company: Company) -> None:
     device = await company.registered()
     await company.reports(device, {"/3/0/7/0": 3_310})
 
-    shown = await device_shown(company.rooms, await company.current(device))
+    shown = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     assert shown.vitals.battery_mv is not None
     assert shown.vitals.battery_mv.value == 3_310
@@ -87,7 +87,7 @@ async def test_what_waits_is_told_in_the_order_in_which_it_was_asked(company: Co
                 wait_for_wake=True,
             )
 
-    shown = await device_shown(company.rooms, await company.current(device))
+    shown = await device_shown(company.rooms, await company.asking(), await company.current(device))
 
     assert [(one.path, one.state, one.by) for one in shown.waiting] == [
         ("/3/0/9", "queued", "Ida Vik"),
@@ -97,4 +97,4 @@ async def test_what_waits_is_told_in_the_order_in_which_it_was_asked(company: Co
 
 
 async def test_no_devices_are_no_questions(company: Company) -> None:
-    assert await devices_shown(company.rooms, company.tenant, []) == []
+    assert await devices_shown(company.rooms, await company.asking(), []) == []

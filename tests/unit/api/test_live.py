@@ -14,8 +14,7 @@ SOON = timedelta(milliseconds=20)
 
 async def asking(company: Company) -> Asking:
     client = await company.client()
-    secret = client.headers["Authorization"].removeprefix("Bearer ")
-    return Asking(await company.installation.identity.authenticate(secret), secret)
+    return await company.asking(client)
 
 
 def removed(company: Company) -> DeviceRemoved:

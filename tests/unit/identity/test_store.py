@@ -8,7 +8,8 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import update
 
-from shoal.access.policy import Role
+from shoal.access.decision import Place, Policies, may
+from shoal.access.policy import Operation, Role
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.identity.invitation import INVITATION_LIFETIME, InvitationOver
 from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
@@ -16,7 +17,7 @@ from shoal.identity.store import LAST_USED_EVERY, SESSIONS_KEPT
 from shoal.identity.tables import users
 from shoal.identity.token import TokenKind
 from shoal.identity.user import User
-from shoal.ids import TenantId, TokenId, UserId
+from shoal.ids import Prefix, TenantId, TokenId, UserId, new_id
 from tests.harness.databases import looks_into_files
 from tests.harness.installation import Installation
 
@@ -133,9 +134,33 @@ async def test_a_persons_own_token_shrinks_with_the_person(shoal: Installation) 
         made = await shoal.identity.create_token(tx, TENANT, name="script", role=Role.ADMINISTRATOR, user=kari.id)
         await shoal.identity.change_user(tx, TENANT, kari.id, role=Role.VIEWER)
 
-    known = await shoal.identity.authenticate(made.secret)
+    subject = (await shoal.identity.authenticate(made.secret)).subject
 
-    assert (made.token.kind, known.subject.role, known.subject.id) == (TokenKind.PERSONAL, Role.VIEWER, kari.id)
+    assert (made.token.kind, subject.id, subject.token) == (TokenKind.PERSONAL, kari.id, made.token.id)
+    assert subject.person is not None
+    assert subject.person.role is Role.VIEWER
+    assert not may(Policies(TENANT), subject, Operation.WRITE, Place(tenant=TENANT))
+
+
+async def test_a_role_is_held_at_the_places_that_were_given(shoal: Installation) -> None:
+    await create(shoal, "boss@farm.example")
+    kari = await create(shoal)
+    farm = new_id(Prefix.FARM)
+    async with shoal.database.transaction() as tx:
+        changed = await shoal.identity.change_user(tx, TENANT, kari.id, role=Role.TECHNICIAN, places=[farm])
+        token = await shoal.identity.create_token(tx, TENANT, name="scales", role=Role.INTEGRATOR, places=[farm])
+
+    assert changed.places == (await shoal.identity.user(TENANT, kari.id)).places == (farm,)
+    assert (await shoal.identity.authenticate(token.secret)).subject.places == {farm}
+    assert set(await shoal.identity.tokens_for(TENANT, [token.token.id])) == {token.token.id}
+    assert await shoal.identity.tokens_for(OTHER, [token.token.id]) == {}
+
+
+async def test_an_administrator_of_some_farms_is_not_the_one_who_must_be_left(shoal: Installation) -> None:
+    boss = await create(shoal, "boss@farm.example")
+    async with shoal.database.transaction() as tx:
+        with pytest.raises(Conflict):
+            await shoal.identity.change_user(tx, TENANT, boss.id, places=[new_id(Prefix.FARM)])
 
 
 async def test_a_token_is_made_only_for_somebody_there_is_and_for_some_time(shoal: Installation) -> None:

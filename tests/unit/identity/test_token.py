@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shoal.access.policy import GRANTS, Role
+from shoal.access.decision import Place, Policies, Subject, may
+from shoal.access.policy import Operation, Role
 from shoal.identity.login import Unauthenticated
 from shoal.identity.token import (
     MARK,
@@ -14,8 +15,8 @@ from shoal.identity.token import (
     Token,
     TokenKind,
     digest,
-    effective_role,
     new_secret,
+    subject_of,
     why_refused,
 )
 from shoal.ids import TenantId, TokenId, UserId
@@ -66,16 +67,27 @@ def test_a_token_counts_until_it_expires_or_is_revoked() -> None:
     assert why_refused(replace(ends, revoked_at=NOW), NOW) == "revoked"
 
 
+def person(role: Role) -> Subject:
+    return Subject(tenant=TOKEN.tenant, role=role, id="usr-1", name="Kari")
+
+
 @pytest.mark.parametrize("kind", TokenKind)
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("user", Role)
-def test_a_persons_token_is_never_more_than_the_person(kind: TokenKind, role: Role, user: Role) -> None:
-    effective = effective_role(replace(TOKEN, kind=kind, role=role), user)
+@pytest.mark.parametrize("operation", Operation)
+def test_a_persons_token_is_never_more_than_the_person(
+    kind: TokenKind, role: Role, user: Role, operation: Operation
+) -> None:
+    subject = subject_of(replace(TOKEN, kind=kind, role=role), person(user))
+    policies, place = Policies(TOKEN.tenant), Place(tenant=TOKEN.tenant)
 
-    assert GRANTS[effective].operations <= GRANTS[user].operations
+    if may(policies, subject, operation, place):
+        assert may(policies, person(user), operation, place)
     if kind is TokenKind.SESSION:
-        assert effective is user
+        assert subject == person(user)
 
 
 def test_a_service_is_what_its_token_says() -> None:
-    assert effective_role(replace(TOKEN, kind=TokenKind.SERVICE, role=Role.VIEWER), None) is Role.VIEWER
+    subject = subject_of(replace(TOKEN, kind=TokenKind.SERVICE, role=Role.VIEWER, user=None, places=("frm-1",)), None)
+
+    assert (subject.id, subject.role, subject.places) == (TOKEN.id, Role.VIEWER, {"frm-1"})

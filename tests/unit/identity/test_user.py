@@ -8,14 +8,17 @@ from shoal.identity.user import (
     EMAIL_BYTES_MAX,
     NAME_CHARACTERS_MAX,
     PASSWORD_CHARACTERS_MAX,
+    PLACES_MAX,
     check_password,
     hash_password,
     is_password,
     needs_rehash,
     parse_email,
     parse_name,
+    parse_places,
     parse_role,
 )
+from shoal.ids import Prefix, new_id
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,17 @@ def test_a_role_is_one_of_ours() -> None:
     assert parse_role("viewer") is Role.VIEWER
     with pytest.raises(Rejected) as caught:
         parse_role("root")
-    assert caught.value.facts["roles"] == "administrator, viewer"
+    assert caught.value.facts["roles"] == "administrator, operator, technician, viewer, integrator"
+
+
+def test_places_are_farms_and_enclosures_each_once() -> None:
+    farm, enclosure = new_id(Prefix.FARM), new_id(Prefix.ENCLOSURE)
+
+    assert parse_places([enclosure, farm.lower(), farm]) == tuple(sorted((enclosure, farm)))
+    assert parse_places([]) == ()
+    for wrong in ([new_id(Prefix.DEVICE)], ["everywhere"], [farm] * (PLACES_MAX + 1)):
+        with pytest.raises(Rejected):
+            parse_places(wrong)
 
 
 def test_a_password_has_a_length_and_is_not_repeated_in_the_refusal() -> None:

@@ -1,0 +1,1 @@
+"""The policies of a tenant, kept: who may do what where, beside what Shoal's own roles say."""
