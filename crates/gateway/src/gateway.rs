@@ -53,6 +53,8 @@ pub struct GatewayOptions {
     pub enrolment_grace: Option<Duration>,
     /// Answers do not wait for the log.
     pub acknowledge_at_once: bool,
+    /// It hands out accounts (the bootstrap interface) and registers nobody.
+    pub is_bootstrap_server: bool,
     /// For everything that must not be guessed.
     pub seed: [u8; 32],
     /// Which sockets speak DTLS, by their number.
@@ -74,6 +76,7 @@ impl Default for GatewayOptions {
             open_enrolment: None,
             enrolment_grace: None,
             acknowledge_at_once: false,
+            is_bootstrap_server: false,
             seed: [0; 32],
             secure_sockets: vec![false, true],
         }

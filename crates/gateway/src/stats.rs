@@ -81,4 +81,5 @@ counters! {
     /// Composites that went as single operations, because the device knows no others.
     composites_divided,
     file_blocks,
+    bootstraps,
 }
