@@ -35,9 +35,9 @@ class Thermometer(lwm2m.Object, id=3303):
         print(f"a server calls it {application}")
 
 
-async def live(server: str, endpoint: str, key: bytes, every_s: float) -> None:
+async def live(server: str, endpoint: str, key: bytes, every_s: float, bootstrap: bool = False) -> None:
     """Runs until it is interrupted."""
-    device = lwm2m.Device(endpoint, server, identity=endpoint, key=key)
+    device = lwm2m.Device(endpoint, server, identity=endpoint, key=key, bootstrap=bootstrap)
     device.add(Thermometer(value=8.0))
     device.set("/3/0/0", "Example Works")
     device.set("/3/0/9", 87)
@@ -51,7 +51,7 @@ async def live(server: str, endpoint: str, key: bytes, every_s: float) -> None:
     device.on_execute("/3/0/4", restart)
     async with device:
         await device.registered()
-        print(f"{endpoint} is registered with {server}")
+        print(f"{endpoint} is registered{'' if bootstrap else f' with {server}'}")
         while True:
             # Whoever observes the temperature hears of it; the battery is sent unasked, after an outage if need be.
             await device.measure("/3303/0/5700")
@@ -66,9 +66,10 @@ def main() -> None:
     parser.add_argument("--endpoint", default="oxy-0417", help="its name (default %(default)s)")
     parser.add_argument("--key", type=bytes.fromhex, default="000102030405060708090a0b0c0d0e0f", help="its key")
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="how often it reports")
+    parser.add_argument("--bootstrap", action="store_true", help="the server is a bootstrap server")
     chosen = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(live(chosen.server, chosen.endpoint, chosen.key, chosen.every))
+        asyncio.run(live(chosen.server, chosen.endpoint, chosen.key, chosen.every, chosen.bootstrap))
 
 
 if __name__ == "__main__":

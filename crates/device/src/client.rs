@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use coap::{Answers, Code, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
 use lwm2m::{Attributes, Definitions, Path, Record, Value, Version};
 
+use crate::bootstrap::Bootstrap;
 use crate::command::Config;
 use crate::download::{Begun, Download};
 use crate::event::Event;
 use crate::held::{Guard, Held};
+use crate::registration::{Kept, Told};
 use crate::relation::Relation;
-use crate::server_object;
 use crate::transport::{Arrived, Transport, milliseconds};
 use crate::tree::Tree;
 
@@ -30,6 +31,9 @@ const TICK: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ticket {
     Register,
+    /// A Bootstrap-Request, and one for all at once.
+    Bootstrap,
+    Pack,
     Update(Option<u64>),
     Deregister(Option<u64>),
     /// A goodbye for so long, because the server disabled itself.
@@ -44,7 +48,7 @@ impl Ticket {
         match self {
             Self::Update(number) | Self::Deregister(number) => *number,
             Self::Send(number) => Some(*number),
-            Self::Register | Self::Disable(_) | Self::Block => None,
+            Self::Register | Self::Bootstrap | Self::Pack | Self::Disable(_) | Self::Block => None,
         }
     }
 }
@@ -52,10 +56,19 @@ impl Ticket {
 #[derive(Debug)]
 pub(crate) enum Phase {
     Off,
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Connecting,
     Registering,
-    Registered { location: String, renew_at: Option<Instant> },
+    /// The bootstrap server has its turn.
+    Bootstrapping {
+        silent_at: Instant,
+    },
+    Registered {
+        location: String,
+        renew_at: Option<Instant>,
+    },
 }
 
 /// What a Send carries.
@@ -95,6 +108,8 @@ pub struct Device {
     /// Which connection it wants, if any: see [`Device::poll_connection`].
     pub(crate) connection: Option<u64>,
     pub(crate) kept: Option<Kept>,
+    /// Of one that can be bootstrapped.
+    pub(crate) bootstrap: Option<Box<Bootstrap>>,
     /// The server does not want to be connected to before.
     pub(crate) hold_off_until: Instant,
     pub(crate) transmits: VecDeque<Vec<u8>>,
@@ -120,29 +135,16 @@ pub struct Device {
     is_put_to_sleep: bool,
 }
 
-/// A registration whose connection is gone.
-pub(crate) struct Kept {
-    pub location: String,
-    /// What to say first over the next one; an Update if nothing else.
-    pub then: Ticket,
-}
-
-/// What a registration says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Told {
-    pub lifetime_s: u32,
-    /// A digest of the object links.
-    pub objects: [u8; 8],
-}
-
 impl Device {
     /// A device that is switched off. `now` is where its own clock begins.
     pub fn new(config: Config, definitions: &Definitions, now: Instant) -> Self {
         let requests = Requests::new(Transmission::default(), config.seed);
         let told = Told { lifetime_s: config.lifetime_s, objects: [0; 8] };
         let version = config.version;
+        let bootstrap = config.bootstraps.then(|| Box::new(Bootstrap::new()));
         Self {
             config,
+            bootstrap,
             definitions: definitions.clone(),
             tree: Tree::default(),
             attributes: BTreeMap::new(),
@@ -182,11 +184,7 @@ impl Device {
         if matches!(self.phase, Phase::Off) {
             self.failures = 0;
             self.version = self.config.version;
-            // Core 1.1 §E.2, resource 14: so that a farm that gets its power back does not register in one instant.
-            match self.tree.of_server(server_object::REGISTRATION_DELAY).filter(|delay_s| *delay_s > 0) {
-                Some(delay_s) => self.phase = Phase::Waiting { until: now + Duration::from_secs(delay_s.into()) },
-                None => self.connect(now),
-            }
+            self.connect_after(now, self.delay());
         }
     }
 
@@ -339,7 +337,7 @@ impl Device {
         match arrived {
             Arrived::Messages(messages) => self.handle_messages(now, messages),
             Arrived::Established(messages) => {
-                self.register(now);
+                self.begin(now);
                 self.handle_messages(now, messages);
             }
             Arrived::Over(detail) => self.come_back_later(now, None, detail),
@@ -373,6 +371,7 @@ impl Device {
         if std::mem::take(&mut self.is_disable_due) {
             self.disable(now);
         }
+        self.settle_bootstrap(now);
         self.handle_held(now);
         self.notify(now);
         let mut out: Vec<Vec<u8>> = Vec::new();
@@ -402,6 +401,8 @@ impl Device {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Off => return None,
+            _ if self.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.is_due()) => Some(self.spoke_at),
+            Phase::Bootstrapping { silent_at } => Some(*silent_at),
             Phase::Waiting { until } => Some(*until),
             Phase::Connecting | Phase::Registering => None,
             Phase::Registered { .. } if self.is_update_due || self.is_disable_due => Some(self.spoke_at),
@@ -409,9 +410,10 @@ impl Device {
         };
         let transport = self.transport.as_ref().and_then(|transport| transport.poll_timeout(self.origin));
         let held = self.held.iter().map(Held::due).min();
+        let purge = self.bootstrap.as_ref().and_then(|bootstrap| bootstrap.purge_at);
         let requests = self.requests.poll_timeout();
         let responses = self.responses.poll_timeout();
-        [phase, transport, requests, responses, held, self.observations_due(), self.sleep_due()]
+        [phase, transport, requests, responses, held, purge, self.observations_due(), self.sleep_due()]
             .into_iter()
             .flatten()
             .min()

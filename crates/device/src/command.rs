@@ -43,7 +43,7 @@ impl fmt::Debug for Credential {
 pub struct Config {
     /// Its name (`ep`).
     pub endpoint: String,
-    /// Where its server is.
+    /// Where its server is; of one that can be bootstrapped, what is there until an account says it.
     pub server: SocketAddr,
     /// Over a connection (binding T, RFC 8323) instead of datagrams.
     pub over_tcp: bool,
@@ -51,6 +51,8 @@ pub struct Config {
     pub version: Version,
     /// Where its objects live: `/`, or an alternate root such as `/lwm2m` (Transport 1.1 §6.4.1).
     pub root: String,
+    /// Whom it talks to stands in its objects 0 and 1, and a bootstrap server may write them (Core 1.1 §6.1).
+    pub bootstraps: bool,
     /// DTLS, or TLS over a connection, with this; plain CoAP without.
     pub credential: Option<Credential>,
     /// Seconds within which it promises to be heard; 0 never expires.

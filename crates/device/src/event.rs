@@ -40,6 +40,11 @@ pub enum Event {
         /// What, as JSON.
         value: Vec<u8>,
     },
+    /// A bootstrap server changed whom the device talks to. The values hold keys.
+    AccountsChanged {
+        /// All that objects 0, 1, 2 and 21 hold now, as JSON by path.
+        values: Vec<u8>,
+    },
     /// A server made an object instance.
     Created {
         /// Which.

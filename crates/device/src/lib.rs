@@ -3,6 +3,9 @@
 //! [`Device`] registers, renews and comes back by itself, serves its object [`Tree`] to the server, notifies, sends and
 //! downloads. It is what stands behind `shoal.lwm2m.Device`, the demo farm and the load generator.
 
+mod account;
+mod bootstrap;
+mod choosing;
 mod client;
 mod command;
 mod connection;
@@ -20,6 +23,7 @@ mod server_object;
 mod transport;
 mod tree;
 
+pub use choosing::Place;
 pub use client::{Device, Readings};
 pub use coap::Code;
 pub use command::{Config, Credential, parse_value};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coap::{Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
 use lwm2m::{Path, Record, Version};
 
-use crate::client::{Device, Kept, Phase, Readings, Ticket, Told, is_writable_time};
+use crate::client::{Device, Phase, Readings, Ticket, is_writable_time};
 use crate::download::Step;
 use crate::event::Event;
 use crate::relation::Relation;
@@ -15,7 +15,7 @@ use crate::transport::{Transport, milliseconds};
 /// Back-off after a failure: doubles from the first to the last of these. The last is the longest that a farm should wait
 /// after its server came back.
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
-const BACK_OFF_LAST: Duration = Duration::from_secs(60);
+pub(crate) const BACK_OFF_LAST: Duration = Duration::from_secs(60);
 
 /// What a server that disables itself means when it does not say (Core 1.1 §E.2, resource 5).
 const DISABLE_TIMEOUT_DEFAULT_S: u32 = 86_400;
@@ -33,8 +33,29 @@ const RENEW_AFTER: f64 = 0.6;
 /// must have room for an Update and for the blocks of a download.
 const SENDS_AT_ONCE_MAX: usize = 8;
 
+/// A registration whose connection is gone.
+pub(crate) struct Kept {
+    pub location: String,
+    /// What to say first over the next one; an Update if nothing else.
+    pub then: Ticket,
+}
+
+/// What a registration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Told {
+    pub lifetime_s: u32,
+    /// A digest of the object links.
+    pub objects: [u8; 8],
+}
+
 impl Device {
+    /// Begins with its server; of one that can be bootstrapped, with the one whose turn it is.
     pub(crate) fn connect(&mut self, now: Instant) {
+        if self.bootstrap.is_some() { self.choose(now) } else { self.open(now) }
+    }
+
+    /// Opens the way to the server.
+    pub(crate) fn open(&mut self, now: Instant) {
         self.starts = self.starts.wrapping_add(1);
         // Ids and tokens of a new session must not repeat those of the last.
         let seed = self.session_seed();
@@ -53,7 +74,7 @@ impl Device {
                 self.phase = Phase::Connecting;
                 self.transmits.extend(out);
                 if is_open {
-                    self.register(now);
+                    self.begin(now);
                 }
             }
             Err(detail) => self.come_back_later(now, None, detail),
@@ -67,7 +88,7 @@ impl Device {
 
     /// The server has introduced itself over the connection: it is told who we are, or that we are still here.
     pub(crate) fn take_up(&mut self, now: Instant) {
-        let Some(Kept { location, then }) = self.kept.take() else { return self.register(now) };
+        let Some(Kept { location, then }) = self.kept.take() else { return self.begin(now) };
         self.phase = Phase::Registered { location, renew_at: None };
         match then {
             Ticket::Deregister(number) => self.deregister(now, number),
@@ -158,6 +179,8 @@ impl Device {
             request.queries.push("Q".to_owned());
         }
         request.queries.extend(self.config.queries.iter().map(|(name, value)| format!("{name}={value}")));
+        let of_account = self.bootstrap.iter().flat_map(|bootstrap| &bootstrap.queries);
+        request.queries.extend(of_account.map(|(name, value)| format!("{name}={value}")));
         request.options = self.enclosure_option();
         request.content_format = Some(content_format::LINK_FORMAT);
         self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut request.payload);
@@ -252,12 +275,14 @@ impl Device {
             }
         };
         match ticket {
+            Ticket::Bootstrap | Ticket::Pack => self.handle_bootstrap(now, &ticket, &answered),
             Ticket::Register if answered.code == Code::CREATED && !answered.location.is_empty() => {
                 self.failures = 0;
                 let location = format!("/{}", answered.location.join("/"));
                 self.phase = Phase::Registered { location, renew_at: self.renew_at(now) };
                 self.relations.retain_mut(Relation::note_registered);
                 self.events.push_back(Event::Registered);
+                self.note_proved(now);
                 self.go_on_with_download(now);
             }
             // Core 1.1 §6.2.1: the server does not know this version of LwM2M; it may know the one before.
@@ -295,11 +320,7 @@ impl Device {
                 }
             }
             Ticket::Deregister(number) => {
-                let mut out = Vec::new();
-                if let Some(transport) = &mut self.transport {
-                    transport.close(&mut out);
-                }
-                self.transmits.extend(out);
+                self.close_session();
                 self.lose_power();
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));
             }
@@ -373,6 +394,10 @@ impl Device {
         }
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });
+        if self.bootstrap.is_some() {
+            self.phase = self.turn_after_failure(now);
+            return;
+        }
         self.phase = match self.back_off() {
             Some(wait) => Phase::Waiting { until: (now + wait).max(self.hold_off_until) },
             None => Phase::Off,
@@ -380,7 +405,7 @@ impl Device {
     }
 
     /// How long to wait before the next attempt, which is counted; None: there is none.
-    fn back_off(&mut self) -> Option<Duration> {
+    pub(crate) fn back_off(&mut self) -> Option<Duration> {
         // A quarter of spread, from the seed, so that a farm does not come back in one instant.
         let spread =
             (self.config.seed.wrapping_mul(u64::from(self.failures) + 1) >> 40) as f64 / f64::from(1_u32 << 24);
@@ -410,13 +435,18 @@ impl Device {
 
     /// Stays silent for a while, and registers again by itself.
     fn fall_silent(&mut self, now: Instant, time: Duration) {
+        self.close_session();
+        self.drop_session("the server disabled itself");
+        self.phase = Phase::Waiting { until: now + time };
+    }
+
+    /// Says goodbye to the server.
+    pub(crate) fn close_session(&mut self) {
         let mut out = Vec::new();
         if let Some(transport) = &mut self.transport {
             transport.close(&mut out);
         }
         self.transmits.extend(out);
-        self.drop_session("the server disabled itself");
-        self.phase = Phase::Waiting { until: now + time };
     }
 
     pub(crate) fn drop_session(&mut self, why: &str) {

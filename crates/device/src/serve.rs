@@ -117,6 +117,10 @@ impl Device {
                 }
             }
             UploadStep::Whole { body, block } => {
+                if self.is_bootstrapping() {
+                    let reply = self.serve_bootstrap(now, message, &body);
+                    return Some(encode(message, reply, block, fresh_id, self.capacity()));
+                }
                 let reply = match self.understand(message, &body) {
                     Ok(Understood::Done(reply)) => reply,
                     Ok(Understood::Work(work)) => match self.hold(now, message, block, work) {
@@ -283,6 +287,7 @@ impl Device {
             Work::Execute { path, arguments } => {
                 match path.resource.filter(|_| path.object == 1) {
                     Some(server_object::UPDATE_TRIGGER) => self.is_update_due |= self.is_registered(),
+                    Some(server_object::BOOTSTRAP_TRIGGER) => self.note_trigger(),
                     Some(server_object::DISABLE) => self.is_disable_due |= self.is_registered(),
                     _ => {}
                 }
@@ -349,7 +354,7 @@ impl Device {
         self.note_change(path);
     }
 
-    fn decoded(&self, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Vec<Record>, DecodeError> {
+    pub(crate) fn decoded(&self, path: &Path, message: &Message<'_>, body: &[u8]) -> Result<Vec<Record>, DecodeError> {
         let format = message.content_format().unwrap_or(content_format::TEXT_PLAIN);
         if path.is_root() && !is_composite_format(format) {
             return Err(DecodeError::UnsupportedFormat { format });
@@ -358,7 +363,7 @@ impl Device {
         codec::decode(format, path, body, 0.0, &self.definitions)
     }
 
-    fn tell_written(&mut self, path: &Path) {
+    pub(crate) fn tell_written(&mut self, path: &Path) {
         let mut value = Vec::new();
         if let Some(written) = self.tree.get(path) {
             if let (1, Some(server_object::LIFETIME), Value::Integer(seconds)) = (path.object, path.resource, written)
@@ -391,7 +396,7 @@ impl Device {
     }
 
     /// The path that a request is about, below the root that the device registered.
-    fn path_of(&self, message: &Message<'_>) -> Result<Path, Code> {
+    pub(crate) fn path_of(&self, message: &Message<'_>) -> Result<Path, Code> {
         let mut text = String::new();
         for segment in message.path() {
             text.push('/');

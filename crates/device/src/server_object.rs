@@ -14,8 +14,14 @@ pub const DISABLE_TIMEOUT: u16 = 5;
 pub const NOTIFICATION_STORING: u16 = 6;
 /// Its execution asks for an Update.
 pub const UPDATE_TRIGGER: u16 = 8;
+/// Its execution asks for a bootstrap.
+pub const BOOTSTRAP_TRIGGER: u16 = 9;
+/// Which server comes first.
+pub const PRIORITY_ORDER: u16 = 13;
 /// Seconds before the first registration.
 pub const REGISTRATION_DELAY: u16 = 14;
+/// Whether a registration that fails for good leads to the bootstrap server.
+pub const BOOTSTRAP_ON_FAILURE: u16 = 16;
 /// Attempts of one sequence of registrations.
 pub const RETRY_COUNT: u16 = 17;
 /// Seconds between the first two of them.

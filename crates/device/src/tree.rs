@@ -12,7 +12,7 @@ use lwm2m::{Definitions, Path, Record, Value};
 pub const VALUES_MAX: usize = 8_192;
 
 /// Object 0 holds keys: no server sees it (Core 1.1 §E.1: it is for the bootstrap interface only).
-const SECURITY_OBJECT: u16 = 0;
+pub(crate) const SECURITY_OBJECT: u16 = 0;
 
 /// How a Write treats what is there already (Core 1.1 §6.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,13 @@ pub enum Mode {
 }
 
 /// The values of a device, by path of the resource or of the resource instance.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tree {
     values: BTreeMap<Path, Value>,
     /// Objects that are there without an instance, too: a server makes them.
     objects: BTreeSet<u16>,
+    /// The instance of the Server object that is its server's; without bootstrap it is the first.
+    server: Option<u16>,
 }
 
 impl Tree {
@@ -60,9 +62,15 @@ impl Tree {
         self.values.get(path)
     }
 
-    /// A whole number of an instance of the Server object; there is one server, so the first instance is its.
+    /// From now on this instance of the Server object is its server's.
+    pub(crate) fn choose_server(&mut self, server: Option<u16>) {
+        self.server = server;
+    }
+
+    /// A whole number of the Server object of the server that it talks to.
     pub fn of_server(&self, resource: u16) -> Option<u32> {
-        let found = self.beneath(&Path::of_object(1)).find(|(path, _)| path.resource == Some(resource))?;
+        let server = self.server.map_or(Path::of_object(1), |instance| Path::of_instance(1, instance));
+        let found = self.beneath(&server).find(|(path, _)| path.resource == Some(resource))?;
         match found.1 {
             Value::Integer(whole) => u32::try_from(*whole).ok(),
             Value::Unsigned(whole) => Some(u32::try_from(*whole).unwrap_or(u32::MAX)),
@@ -240,13 +248,15 @@ impl Tree {
 
     /// The values at or beneath a path, without those that hold keys.
     pub fn beneath(&self, path: &Path) -> impl Iterator<Item = (&Path, &Value)> + use<'_> {
+        self.with_keys(path).filter(|(there, _)| there.object != SECURITY_OBJECT)
+    }
+
+    /// The values at or beneath a path, keys included: for the bootstrap interface.
+    pub(crate) fn with_keys(&self, path: &Path) -> impl Iterator<Item = (&Path, &Value)> + use<'_> {
         let path = *path;
         let from = if path.is_root() { Path::of_object(0) } else { path };
         // In the order of paths, whatever lies beneath one follows it.
-        self.values
-            .range(from..)
-            .take_while(move |(there, _)| path.contains(there))
-            .filter(|(there, _)| there.object != SECURITY_OBJECT)
+        self.values.range(from..).take_while(move |(there, _)| path.contains(there))
     }
 }
 
@@ -255,7 +265,7 @@ fn instance_of(path: &Path) -> Path {
 }
 
 /// One value is written to the resource, several to its instances (Core 1.1 §7.1).
-fn check_level(path: &Path, definitions: &Definitions) -> Result<(), Code> {
+pub(crate) fn check_level(path: &Path, definitions: &Definitions) -> Result<(), Code> {
     let defined = path.resource.and_then(|id| definitions.resource(path.object, id));
     let is_right = defined.is_none_or(|resource| resource.multiple == path.resource_instance.is_some());
     if is_right { Ok(()) } else { Err(Code::BAD_REQUEST) }

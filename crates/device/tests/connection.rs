@@ -36,6 +36,7 @@ impl World {
             endpoint: "oxy-0417".into(),
             server: "127.0.0.1:5683".parse().unwrap(),
             over_tcp: true,
+            bootstraps: false,
             version: device::Version::V1_1,
             root: "/".into(),
             credential: None,

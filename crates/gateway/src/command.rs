@@ -115,6 +115,12 @@ pub enum Operation {
     ObserveComposite,
     /// End one.
     CancelObservationComposite,
+    /// Of a bootstrap server: delete all, an object, or an instance.
+    BootstrapDelete,
+    /// Of a bootstrap server: that was all.
+    BootstrapFinish,
+    /// Of a bootstrap server: the answer to a device that asked for its account in one piece.
+    BootstrapPack,
 }
 
 impl Operation {
@@ -135,6 +141,9 @@ impl Operation {
             "write_composite" => Self::WriteComposite,
             "observe_composite" => Self::ObserveComposite,
             "cancel_observation_composite" => Self::CancelObservationComposite,
+            "bootstrap_delete" => Self::BootstrapDelete,
+            "bootstrap_finish" => Self::BootstrapFinish,
+            "bootstrap_pack" => Self::BootstrapPack,
             _ => return None,
         })
     }

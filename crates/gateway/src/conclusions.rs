@@ -82,6 +82,9 @@ impl Gateway {
             Errand::Asked(asked) => {
                 let answer = self.answer_asked(now, index, &asked, answered);
                 self.tell_all(&asked, Answer { trip: Some(trip), ..answer });
+                if self.options.is_bootstrap_server {
+                    self.note_step(now, index, &asked, answered);
+                }
             }
             errand => self.conclude_errand(now, index, errand, answered),
         }
@@ -108,7 +111,12 @@ impl Gateway {
                 asked.push().is_none()
                     && !matches!(
                         asked.operation,
-                        Operation::Execute | Operation::Delete | Operation::Discover | Operation::WriteAttributes
+                        Operation::Execute
+                            | Operation::Delete
+                            | Operation::Discover
+                            | Operation::WriteAttributes
+                            | Operation::BootstrapDelete
+                            | Operation::BootstrapFinish
                     )
             }
             Errand::Observe(wish) => wish.writes.is_empty(),

@@ -9,6 +9,7 @@ use ahash::RandomState;
 use lwm2m::{Definitions, Path};
 use zeroize::Zeroizing;
 
+use crate::bootstrap::Pack;
 use crate::checkpoints::Standing;
 use crate::command::{DeviceEntry, Security};
 use crate::composite::Lacking;
@@ -52,6 +53,8 @@ pub(crate) struct Device {
     /// What of composite operations it turned out not to know.
     pub(crate) lacking: Option<Box<Lacking>>,
     pub(crate) dialog: Option<Box<Dialog>>,
+    /// It asked for all of its account at once.
+    pub(crate) pack: Option<Box<Pack>>,
     pub(crate) expiry: Slot,
     pub(crate) downlink: Slot,
     pub(crate) checkpoint: Standing,
@@ -255,6 +258,7 @@ impl Directory {
             formats_refused: Refused::default(),
             lacking: None,
             dialog: None,
+            pack: None,
             expiry: None,
             downlink: None,
             checkpoint: Standing::default(),

@@ -107,7 +107,9 @@ impl Task {
     /// Whether doing it twice is as good as doing it once: it may be sent again when nobody knows whether it arrived.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.errand {
-            Errand::Asked(asked) => !matches!(asked.operation, Operation::Execute | Operation::Create),
+            Errand::Asked(asked) => {
+                !matches!(asked.operation, Operation::Execute | Operation::Create | Operation::BootstrapFinish)
+            }
             _ => true,
         }
     }

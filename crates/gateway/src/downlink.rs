@@ -38,6 +38,7 @@ impl Gateway {
 
     fn take_in(&mut self, now: Now, request: Request) -> Result<(), Answer> {
         let id = request.id;
+        self.check_interface(now, &request)?;
         let Some(index) = self.directory.by_id(&request.device) else {
             return Err(Answer::of(id, Outcome::Unregistered));
         };

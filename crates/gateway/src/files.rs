@@ -43,6 +43,8 @@ pub struct FileEntry {
 /// One block of a file as it is answered.
 pub(crate) struct FileBlock {
     pub(crate) etag: Vec<u8>,
+    /// Of what is no file; a file is what it is.
+    pub(crate) format: Option<u16>,
     /// None when it is the whole file, over a connection that takes it in one piece.
     pub(crate) block: Option<Block>,
     pub(crate) size: u64,
@@ -136,7 +138,7 @@ impl Gateway {
         }
         let only = Block { num: 0, more: false, szx: SZX_MAX };
         let block = cut.block.or_else(|| capacity.is_none().then_some(only));
-        let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
+        let block = FileBlock { etag: file.etag.clone(), format: None, block, size: file.size, bytes };
         Ok((path, block, cut.range.end))
     }
 

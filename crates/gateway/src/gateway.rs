@@ -58,6 +58,8 @@ pub struct GatewayOptions {
     /// Which start of this node it is: a number that was never used before and is higher than all before. Nothing is
     /// kept for the next start if none is given.
     pub start: Option<u32>,
+    /// It hands out accounts (the bootstrap interface) and registers nobody.
+    pub is_bootstrap_server: bool,
     /// For everything that must not be guessed.
     pub seed: [u8; 32],
     /// Which sockets speak DTLS, or TLS over connections, by their number.
@@ -80,6 +82,7 @@ impl Default for GatewayOptions {
             enrolment_grace: None,
             acknowledge_at_once: false,
             start: None,
+            is_bootstrap_server: false,
             seed: [0; 32],
             secure_sockets: vec![false, true],
         }

@@ -89,6 +89,15 @@ pub const AUTHORITIES_MAX: usize = 10_000;
 /// Devices taken in by open enrolment: a stranger can make one with a single datagram.
 pub const ENROLLED_MAX: usize = 100_000;
 
+/// Bootstraps that are under way in one shard: a new farm that is switched on. Each may keep a pack.
+pub const BOOTSTRAPS_MAX: usize = 1_024;
+
+/// A bootstrap ends when its device answers nothing for so long, and the usual grace: MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2).
+pub const BOOTSTRAP_SILENCE_S: u32 = 93;
+
+/// Largest pack: an account with a certificate chain takes a third of it.
+pub const PACK_BYTES_MAX: usize = 16 * 1024;
+
 /// Longest claim in a CoAP option; our own identifiers have 30 characters.
 pub const CLAIM_BYTES_MAX: usize = 64;
 

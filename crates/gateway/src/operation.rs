@@ -65,6 +65,10 @@ impl Manner<'_> {
             Operation::WriteAttributes => Ok(self.write_attributes(path, attribute_queries(self.version, path, body)?)),
             Operation::Observe => Ok(CoapRequest { observe: Some(observe::REGISTER), ..self.read(path) }),
             Operation::CancelObservation => Ok(CoapRequest { observe: Some(observe::CANCEL), ..self.read(path) }),
+            // Core 1.1 §6.1.7: the root, an object or an instance.
+            Operation::BootstrapDelete if path.resource.is_some() => Err(format!("{path}: not an instance")),
+            Operation::BootstrapDelete => Ok(self.request(Code::DELETE, path)),
+            Operation::BootstrapFinish => Ok(CoapRequest::new(Code::POST, "/bs")),
             _ => self.composite(operation, body),
         }
     }

@@ -184,6 +184,7 @@ impl Gateway {
         };
         match self.refuse(now, origin.device, "upload", code, reason, detail) {
             Reply::Now(response) | Reply::AfterCommit { response, .. } => response,
+            Reply::Later => code.into(),
         }
     }
 

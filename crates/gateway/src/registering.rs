@@ -31,7 +31,7 @@ impl Gateway {
                 return self.refuse(now, ask.origin.device, "register", code, reason, error.to_string());
             }
         };
-        let index = match self.registrant(now, ask, &parameters) {
+        let index = match self.registrant(now, ask, &parameters, "register") {
             Ok(index) => index,
             Err(reply) => return reply,
         };
@@ -49,17 +49,23 @@ impl Gateway {
         self.accept_registration(now, index, ask, parameters, objects, claim)
     }
 
-    /// The device that may register here, or the answer to one that may not.
-    fn registrant(&mut self, now: Now, ask: &Ask<'_>, parameters: &RegisterParameters) -> Result<DeviceIndex, Reply> {
+    /// The device that may register here, or have an account, or the answer to one that may not.
+    pub(crate) fn registrant(
+        &mut self,
+        now: Now,
+        ask: &Ask<'_>,
+        parameters: &RegisterParameters,
+        operation: &str,
+    ) -> Result<DeviceIndex, Reply> {
         let endpoint = parameters.endpoint.as_deref();
         if ask.origin.is_secure {
-            let Some(index) = ask.origin.device else { return Err(self.forbid(now, "not_allowed")) };
+            let Some(index) = ask.origin.device else { return Err(self.forbid(now, operation, "not_allowed")) };
             let expected = self.directory.get(index).map(|device| Arc::clone(&device.endpoint));
             if endpoint.is_some_and(|endpoint| expected.as_deref() != Some(endpoint)) {
                 let claimed = endpoint.unwrap_or_default();
                 self.note_intrusion(now, SecurityReason::EndpointMismatch, &ask.origin, claimed.as_bytes());
                 let detail = format!("the endpoint is not the credential's: {}", foreign(claimed.as_bytes()));
-                return Err(self.refuse(now, Some(index), "register", Code::BAD_REQUEST, "endpoint_mismatch", detail));
+                return Err(self.refuse(now, Some(index), operation, Code::BAD_REQUEST, "endpoint_mismatch", detail));
             }
             return Ok(index);
         }
@@ -67,7 +73,7 @@ impl Gateway {
             return Err(self.refuse(
                 now,
                 None,
-                "register",
+                operation,
                 Code::BAD_REQUEST,
                 "endpoint_missing",
                 "endpoint name missing",
@@ -78,17 +84,19 @@ impl Gateway {
         }
         if self.directory.needs_credential(endpoint) {
             self.note_intrusion(now, SecurityReason::Insecure, &ask.origin, endpoint.as_bytes());
-            return Err(self.forbid(now, "insecure"));
+            return Err(self.forbid(now, operation, "insecure"));
         }
         self.enrol(endpoint).ok_or_else(|| {
             self.note_intrusion(now, SecurityReason::NotAllowed, &ask.origin, endpoint.as_bytes());
-            self.forbid(now, "not_allowed")
+            self.forbid(now, operation, "not_allowed")
         })
     }
 
     /// Says no to somebody we do not know; why is for the security log alone.
-    fn forbid(&mut self, now: Now, reason: &'static str) -> Reply {
-        self.refuse(now, None, "register", Code::FORBIDDEN, reason, "not allowed")
+    fn forbid(&mut self, now: Now, operation: &str, reason: &'static str) -> Reply {
+        // Core 1.1 §6.1.7.1: of a Bootstrap-Request, an unknown endpoint is what is wrong with it.
+        let code = if self.options.is_bootstrap_server { Code::BAD_REQUEST } else { Code::FORBIDDEN };
+        self.refuse(now, None, operation, code, reason, "not allowed")
     }
 
     /// Takes a stranger in, where that is allowed. Its endpoint name is also our name for it.
@@ -338,7 +346,7 @@ impl Gateway {
         Some(Claim { enclosure: enclosure.as_str().into(), via: ClaimVia::Query })
     }
 
-    fn registration_id(&mut self) -> RegistrationId {
+    pub(crate) fn registration_id(&mut self) -> RegistrationId {
         loop {
             let id = RegistrationId(self.random.next_u64());
             if self.directory.by_registration(id).is_none() {
@@ -464,7 +472,7 @@ fn write_attributes(body: &mut Vec<u8>, others: &[(String, String)]) {
     body.push(b'}');
 }
 
-fn reason_of(error: &RegistrationError) -> &'static str {
+pub(crate) fn reason_of(error: &RegistrationError) -> &'static str {
     match error {
         RegistrationError::VersionUnknown { .. } => "version_unknown",
         RegistrationError::LifetimeInvalid { .. } => "lifetime_invalid",

@@ -130,6 +130,11 @@ impl Objects {
         Self::new(String::new(), Vec::new(), list, definitions)
     }
 
+    /// Of a device that lists nothing but the formats that it wants to be written in.
+    pub(crate) fn of_formats(content_formats: Vec<u16>, definitions: &Definitions) -> Self {
+        Self::new(String::new(), content_formats, Vec::new(), definitions)
+    }
+
     fn new(
         root: String,
         content_formats: Vec<u16>,
@@ -242,6 +247,9 @@ impl Gateway {
         if expires_at > now.monotonic {
             self.timers.set(&mut device.expiry, Timer::Expiry(index), expires_at);
             return;
+        }
+        if self.options.is_bootstrap_server {
+            return self.close_bootstrap(now, index, "timed_out", None);
         }
         self.stats.expired += 1;
         self.end_registration(now, index, "expired");

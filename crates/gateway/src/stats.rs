@@ -86,4 +86,5 @@ counters! {
     /// Composites that went as single operations, because the device knows no others.
     composites_divided,
     file_blocks,
+    bootstraps,
 }

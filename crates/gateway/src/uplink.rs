@@ -39,6 +39,8 @@ pub(crate) struct Ask<'a> {
 /// What to answer, and when.
 pub(crate) enum Reply {
     Now(Response),
+    /// When the caller has said what.
+    Later,
     /// When the partition's open page is in the log.
     AfterCommit {
         partition: u32,
@@ -205,14 +207,18 @@ impl Gateway {
             }
             UploadStep::Whole { body, block } => {
                 let mut reply = self.route(now, &Ask { origin, message, payload: &body });
-                let (Reply::Now(response) | Reply::AfterCommit { response, .. }) = &mut reply;
-                response.block1 = block;
+                if let Reply::Now(response) | Reply::AfterCommit { response, .. } = &mut reply {
+                    response.block1 = block;
+                }
                 reply
             }
         }
     }
 
     fn route(&mut self, now: Now, ask: &Ask<'_>) -> Reply {
+        if self.options.is_bootstrap_server {
+            return self.route_bootstrap(now, ask);
+        }
         let mut path = ask.message.path();
         let segments = (path.next(), path.next(), path.next());
         match (ask.message.code, segments) {
@@ -350,6 +356,7 @@ impl Gateway {
                 }
                 self.post_encoded(key);
             }
+            Reply::Later => self.acknowledge(now, origin.peer, message),
             Reply::AfterCommit { partition, peer, response } => {
                 let held = HeldAnswer {
                     peer,
@@ -391,10 +398,11 @@ impl Gateway {
     pub(crate) fn deliver_now(&mut self, now: Now, held: HeldAnswer, is_committed: bool) {
         let code = if is_committed { held.code } else { Code::SERVICE_UNAVAILABLE };
         let device = held.location.and_then(|id| self.directory.by_registration(id));
+        let begins = held.code == Code::CREATED || self.options.is_bootstrap_server;
         if !is_committed {
             self.stats.refused_by_store += 1;
             match device {
-                Some(device) if held.code == Code::CREATED => self.revoke_registration(now, device),
+                Some(device) if begins => self.revoke_registration(now, device),
                 Some(device) => self.note_unlogged(device),
                 None => {}
             }
@@ -423,7 +431,7 @@ impl Gateway {
             self.post_encoded(held.peer);
             self.note_answered(now, held.peer);
         }
-        if let (true, Code::CREATED, Some(device)) = (is_committed, code, device) {
+        if let (true, true, Some(device)) = (is_committed, begins, device) {
             self.begin_dialog(now, device);
         }
     }
@@ -458,8 +466,8 @@ fn encode(out: &mut Vec<u8>, message: &Message<'_>, id: u16, response: &Response
     write_response(Encoder::answer(out, message, response.code, id), response);
 }
 
-fn write_response(encoder: Encoder<'_>, response: &Response) {
-    // Options in ascending order: ETag 4, Location-Path 8, Max-Age 14, Block2 23, Block1 27, Size2 28, Size1 60.
+pub(crate) fn write_response(encoder: Encoder<'_>, response: &Response) {
+    // Options in ascending order: ETag 4, Location-Path 8, Content-Format 12, Max-Age 14, Block2 23, Block1 27, Size2 28, Size1 60.
     let mut encoder = encoder;
     if let Some(file) = &response.file {
         encoder = encoder.option(option::ETAG, &file.etag);
@@ -468,6 +476,9 @@ fn write_response(encoder: Encoder<'_>, response: &Response) {
         let mut text = [0; 16];
         id.write(&mut text);
         encoder = encoder.option(option::LOCATION_PATH, b"rd").option(option::LOCATION_PATH, &text);
+    }
+    if let Some(format) = response.file.as_ref().and_then(|file| file.format) {
+        encoder = encoder.uint(option::CONTENT_FORMAT, u32::from(format));
     }
     if response.code == Code::SERVICE_UNAVAILABLE {
         encoder = encoder.uint(option::MAX_AGE, RETRY_AFTER_S);

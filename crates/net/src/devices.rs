@@ -10,11 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Code, Config, Definitions, Device, Event, Guard, Path, Readings, Value};
+use device::{Begun, Code, Config, Definitions, Device, Event, Guard, Path, Place, Readings, Value};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use crate::line::Line;
+use crate::uri::Uri;
 use crate::{clock, lock};
 
 /// Largest datagram a device takes: RFC 7252 §4.6 keeps them below 1152 bytes, save for devices that do not keep to that.
@@ -98,7 +99,7 @@ struct Told {
 struct Running {
     device: Box<Device>,
     way: Way,
-    server: SocketAddr,
+    place: Place,
     due: Option<Instant>,
 }
 
@@ -107,6 +108,47 @@ enum Way {
     Datagrams(UdpSocket),
     /// None: it wants no connection now.
     Connection(Option<Line>),
+}
+
+impl Way {
+    fn to(place: Place) -> io::Result<Self> {
+        Ok(if place.over_tcp { Self::Connection(None) } else { Self::Datagrams(bind(place.address)?) })
+    }
+
+    fn listen(&self, epoll: &OwnedFd, handle: u64) -> io::Result<()> {
+        if let Self::Datagrams(socket) = self {
+            epoll::add(epoll, socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN)?;
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Sends what it has to say.
+    fn send(&mut self, epoll: &OwnedFd, handle: u64) {
+        match &mut self.way {
+            Way::Datagrams(socket) => {
+                while let Some(datagram) = self.device.poll_transmit() {
+                    // What the network does not take is lost, as any datagram may be.
+                    let _ = socket.send(&datagram);
+                }
+            }
+            Way::Connection(line) => Line::follow(line, epoll, handle, self.place.address, &mut self.device),
+        }
+    }
+
+    /// Another server has another socket: the one before may still say something.
+    fn follow(&mut self, epoll: &OwnedFd, handle: u64) {
+        let place = self.device.place();
+        if place == self.place {
+            return;
+        }
+        let way = Way::to(place).and_then(|way| way.listen(epoll, handle).map(|()| way));
+        if let Ok(way) = way {
+            // The old socket leaves epoll when it is closed.
+            (self.way, self.place) = (way, place);
+        }
+    }
 }
 
 impl Devices {
@@ -127,11 +169,12 @@ impl Devices {
 
     /// Adds a device that is switched off; its handle names it from now on. `definitions` say what its values mean.
     pub fn add(&self, mut config: Config, definitions: &Definitions) -> io::Result<u64> {
-        let way = if config.over_tcp { Way::Connection(None) } else { Way::Datagrams(bind(config.server)?) };
-        let (server, handle) = (config.server, self.next_handle.fetch_add(1, Ordering::Relaxed));
+        let place = Place { address: config.server, over_tcp: config.over_tcp };
+        let way = Way::to(place)?;
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
         config.seed = self.seed.wrapping_add(handle.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let device = Box::new(Device::new(config, definitions, Instant::now()));
-        lock(&self.shared.inbox).added.push((handle, Running { device, way, server, due: None }));
+        lock(&self.shared.inbox).added.push((handle, Running { device, way, place, due: None }));
         self.shared.wake();
         Ok(handle)
     }
@@ -254,12 +297,9 @@ impl Host {
     }
 
     fn add(&mut self, handle: u64, running: Running) {
-        if let Way::Datagrams(socket) = &running.way
-            && epoll::add(&self.epoll, socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_err()
-        {
-            return;
+        if running.way.listen(&self.epoll, handle).is_ok() {
+            self.devices.insert(handle, running);
         }
-        self.devices.insert(handle, running);
     }
 
     fn carry_out(&mut self, handle: u64, order: Order) {
@@ -309,7 +349,7 @@ impl Host {
             }
             return self.flush(handle);
         };
-        let Ok(socket) = bind(running.server) else { return };
+        let Ok(socket) = bind(running.place.address) else { return };
         if epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(handle), epoll::EventFlags::IN).is_ok() {
             // The old socket leaves epoll when it is closed.
             *former = socket;
@@ -365,14 +405,11 @@ impl Host {
     /// Sends what it has to say, tells what happened, and notes when it is due next.
     fn flush(&mut self, handle: u64) {
         let Some(running) = self.devices.get_mut(&handle) else { return };
-        match &mut running.way {
-            Way::Datagrams(socket) => {
-                while let Some(datagram) = running.device.poll_transmit() {
-                    // What the network does not take is lost, as any datagram may be.
-                    let _ = socket.send(&datagram);
-                }
-            }
-            Way::Connection(line) => Line::follow(line, &self.epoll, handle, running.server, &mut running.device),
+        running.send(&self.epoll, handle);
+        if let Some(place) = running.device.poll_lookup().map(place_of) {
+            running.device.handle_lookup(Instant::now(), place);
+            running.follow(&self.epoll, handle);
+            running.send(&self.epoll, handle);
         }
         self.shared.tell(handle, &mut running.device);
         let due = running.device.poll_timeout();
@@ -388,6 +425,12 @@ impl Host {
         let nap = due.min(NAP_MAX);
         Timespec { tv_sec: nap.as_secs() as i64, tv_nsec: i64::from(nap.subsec_nanos()) }
     }
+}
+
+/// Where a server is. A host name is looked up here and now: a device with one waits for it, and the others with it.
+fn place_of(uri: &str) -> Option<Place> {
+    let Uri { address, is_tcp, .. } = Uri::parse(uri).ok()?;
+    Some(Place { address, over_tcp: is_tcp })
 }
 
 /// The wall clock, in Unix seconds.

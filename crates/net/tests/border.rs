@@ -40,6 +40,7 @@ fn registering(server: &Server) -> Devices {
         endpoint: "oxy-0417".to_owned(),
         server: server.addresses()[0].address,
         over_tcp: false,
+        bootstraps: false,
         version: device::Version::V1_1,
         root: "/".into(),
         credential: Some(Credential::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),

@@ -74,6 +74,7 @@ fn device(server: &Server) -> (Devices, u64) {
         endpoint: "x".to_owned(),
         server: server.addresses()[0].address,
         over_tcp: true,
+        bootstraps: false,
         version: device::Version::V1_1,
         root: "/".into(),
         credential: None,

@@ -30,7 +30,7 @@ pub struct DeviceConfig {
 #[pymethods]
 impl DeviceConfig {
     #[new]
-    #[pyo3(signature = (*, endpoint, server, version="1.1", root="/", identity=None, key=None, certificate=None, authorities=Vec::new(), server_name=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None))]
+    #[pyo3(signature = (*, endpoint, server, version="1.1", root="/", identity=None, key=None, certificate=None, authorities=Vec::new(), server_name=None, lifetime_s=86400, queue_mode=false, awake_window_s=93.0, queries=Vec::new(), enclosure=None, enclosure_option=None, bootstraps=false))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         endpoint: String,
@@ -48,6 +48,7 @@ impl DeviceConfig {
         queries: Vec<(String, String)>,
         enclosure: Option<String>,
         enclosure_option: Option<u16>,
+        bootstraps: bool,
     ) -> PyResult<Self> {
         let Uri { is_secure, is_tcp, address } =
             Uri::parse(server).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -60,7 +61,7 @@ impl DeviceConfig {
             }),
             _ => None,
         };
-        if is_secure != credential.is_some() {
+        if is_secure != credential.is_some() && !bootstraps {
             return Err(PyValueError::new_err(
                 "coaps:// and coaps+tcp:// need a key, with an identity or a certificate; coap:// and coap+tcp:// take none",
             ));
@@ -80,6 +81,7 @@ impl DeviceConfig {
                 endpoint,
                 server: address,
                 over_tcp: is_tcp,
+                bootstraps,
                 version,
                 root: root.to_owned(),
                 credential,
@@ -282,6 +284,7 @@ fn occurrence(py: Python<'_>, handle: u64, event: Event) -> DeviceOccurrence {
         Event::Written { path, value } => {
             (told.kind, told.path, told.value) = ("written", Some(path.to_string()), json(&value));
         }
+        Event::AccountsChanged { values } => (told.kind, told.value) = ("accounts", json(&values)),
         Event::Created { path, values } => {
             (told.kind, told.path, told.value) = ("created", Some(path.to_string()), json(&values));
         }

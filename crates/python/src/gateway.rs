@@ -33,7 +33,7 @@ pub struct Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, objects=None, start=None))]
+    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, is_bootstrap_server=false, objects=None, start=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         py: Python<'_>,
@@ -49,6 +49,7 @@ impl Gateway {
         open_enrolment: Option<String>,
         enrolment_grace_s: Option<f64>,
         acknowledge_at_once: bool,
+        is_bootstrap_server: bool,
         objects: Option<&ObjectDefinitions>,
         start: Option<u32>,
     ) -> PyResult<Self> {
@@ -69,6 +70,7 @@ impl Gateway {
             enrolment_grace: enrolment_grace_s.map(|seconds| span("enrolment_grace_s", seconds)).transpose()?,
             acknowledge_at_once,
             start,
+            is_bootstrap_server,
             ..GatewayOptions::default()
         };
         let definitions = given(objects);

@@ -42,6 +42,7 @@ _Kind: TypeAlias = Literal[
     "unregistered",
     "refused",
     "written",
+    "accounts",
     "created",
     "removed",
     "attributes",
@@ -213,9 +214,11 @@ class Gateway:
     while more than `uncommitted_bytes_max` bytes are not committed, devices hear 5.03. With `heartbeat_s` every partition
     says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
     enclosure. `open_enrolment` is the context of strangers without a credential, which are refused if it is None.
-    With `acknowledge_at_once` answers do not wait for `committed`. `objects` say what the values of devices mean; by
-    default those of this build. `start` says which start of this node it is, a number higher than all before: then what is to
-    outlive this process comes with the batches, and nobody is heard before `open`.
+    With `acknowledge_at_once` answers do not wait for `committed`. With `is_bootstrap_server` it hands out accounts
+    (the operations write, discover, read, bootstrap_delete, bootstrap_finish, bootstrap_pack) and registers nobody.
+    `objects` say what the values of devices mean; by default those of this build. `start` says which start of this node it
+    is, a number higher than all before: then what is to outlive this process comes with the batches, and nobody is heard
+    before `open`.
 
     Raises:
         OSError: an address is taken or not ours; `strerror` names it.
@@ -237,6 +240,7 @@ class Gateway:
         open_enrolment: str | None = None,
         enrolment_grace_s: float | None = None,
         acknowledge_at_once: bool = False,
+        is_bootstrap_server: bool = False,
         objects: ObjectDefinitions | None = None,
         start: int | None = None,
     ) -> Self: ...
@@ -313,7 +317,8 @@ class DeviceConfig:
     """Who a device is and how it speaks. `key` and one of `identity` and `certificate` belong to `coaps://`, and only to
     it. `certificate` is the chain in DER, the device's own first, and `key` then its key in DER; `authorities` may vouch for
     the server, whose certificate must be for `server_name`, or for its address. `version` is the newest LwM2M version that it
-    speaks, `root` where its objects live.
+    speaks, `root` where its objects live. With `bootstraps` whom it talks to stands in its objects 0 and 1, which a bootstrap
+    server may write; `server` and its credential then count for nothing.
 
     Raises:
         ValueError: the server is no address, or does not fit the credential.
@@ -337,6 +342,7 @@ class DeviceConfig:
         queries: Sequence[tuple[str, str]] = ...,
         enclosure: str | None = None,
         enclosure_option: int | None = None,
+        bootstraps: bool = False,
     ) -> Self: ...
 
 @final

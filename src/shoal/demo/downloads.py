@@ -5,7 +5,7 @@ from typing import Final
 import httpx
 
 from shoal.errors import DeviceFault
-from shoal.lwm2m.device import Begun
+from shoal.lwm2m.state import Begun
 
 # A server that says nothing for so long is gone; the device comes back with what it has.
 QUIET_S: Final = 30.0

@@ -10,10 +10,12 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 (console.txt is five lines to type).
 """
 
+from shoal.lwm2m.account import Access, Account
 from shoal.lwm2m.bodies import Values
+from shoal.lwm2m.bootstrap import Bootstrap, BootstrapEvent, BootstrapServer, NotLetIn
 from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
-from shoal.lwm2m.device import Begun, Device
+from shoal.lwm2m.device import Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.journal import Journal
 from shoal.lwm2m.objects import Objects, definition, load_objects, resource_at
@@ -34,11 +36,17 @@ from shoal.lwm2m.server import (
     ServerEvent,
     Updated,
 )
+from shoal.lwm2m.state import Begun
 from shoal.lwm2m.value import Link
 
 __all__ = [
+    "Access",
+    "Account",
     "Asked",
     "Begun",
+    "Bootstrap",
+    "BootstrapEvent",
+    "BootstrapServer",
     "Certificate",
     "Deregistered",
     "Device",
@@ -48,6 +56,7 @@ __all__ = [
     "Heard",
     "Journal",
     "Link",
+    "NotLetIn",
     "Object",
     "Objects",
     "Observation",

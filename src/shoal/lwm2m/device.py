@@ -14,7 +14,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
@@ -23,6 +22,7 @@ from typing import Final, Literal, Protocol, Self, TypeAlias
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.certificates import Certificate, proof
+from shoal.lwm2m.factory import factory_account, without_accounts
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
@@ -30,21 +30,11 @@ from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, O
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
 from shoal.lwm2m.sending import Answer, Sending
+from shoal.lwm2m.state import Begun
 from shoal.lwm2m.value import Scalar, decoded, encoded
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
-
-
-@dataclass
-class Begun:
-    """What came of a file whose fetch broke off. Give it to the next fetch, which goes on there and keeps it up to date.
-
-    It means something only together with its ETag: of another file it is thrown away.
-    """
-
-    data: bytes = b""
-    etag: bytes | None = None
 
 
 class Attachable(Protocol):
@@ -62,8 +52,8 @@ class Device:
     the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP where the server is
     `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the newest LwM2M
     version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
-    say what its values are, when that is more than this build knows: see `load_objects`. `state` is a file that keeps
-    what servers wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
+    say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
+    bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
     the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
 
@@ -85,6 +75,7 @@ class Device:
         enclosure_option: int | None = None,
         attributes: Mapping[str, str] | None = None,
         objects: Objects | None = None,
+        bootstrap: bool = False,
         state: FilePath | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -106,9 +97,10 @@ class Device:
             queries=list(queries.items()),
             enclosure=enclosure if enclosure_via == "option" else None,
             enclosure_option=enclosure_option,
+            bootstraps=bootstrap,
             **proof(identity, key, certificate),
         )
-        self._values: dict[str, Scalar] = {}
+        self._values: dict[str, Scalar] = factory_account(server, identity, key, certificate) if bootstrap else {}
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
@@ -149,6 +141,8 @@ class Device:
             core.declare(handle, object_id)
         for gone in remembered.gone():
             self._lose(gone)
+        if accounts := remembered.accounts():
+            self._values = without_accounts(self._values) | accounts
         for path, value in self._values.items():
             self._put(handle, path, value)
         for instance, values in remembered.made().items():
@@ -473,6 +467,9 @@ class Device:
                 self._owner.measure_soon(occurrence.path or "/")
             case "executed":
                 self._owner.executed(occurrence)
+            case "accounts":
+                self._remembered.accounts_changed(json.loads(occurrence.value or b"{}"))
+                self._values = without_accounts(self._values) | self._remembered.accounts()
             case "written" if path is not None:
                 value = decoded(path, json.loads(occurrence.value or b"null"), self._objects)
                 self._values[str(path)] = value

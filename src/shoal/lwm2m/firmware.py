@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.classes import Object, check, execute, resource, written
-from shoal.lwm2m.device import Begun, Device
+from shoal.lwm2m.device import Device
 from shoal.lwm2m.owner import Refusal
+from shoal.lwm2m.state import Begun
 
 PACKAGE: Final = "/5/0/0"
 RESULT: Final = "/5/0/5"

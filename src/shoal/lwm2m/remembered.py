@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
+from shoal.lwm2m.factory import ACCOUNT_OBJECTS
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects
 from shoal.lwm2m.path import Path
@@ -118,6 +119,19 @@ class Remembered:
             self._state.attributes[str(path)] = queries
         else:
             self._state.attributes.pop(str(path), None)
+        self._note(soon=True)
+
+    def accounts(self) -> dict[str, Scalar]:
+        """Whom the device talks to, as a bootstrap server wrote it, by path."""
+        return dict(self._read(self._state.accounts))
+
+    def accounts_changed(self, values: Mapping[str, object]) -> None:
+        """A bootstrap server wrote these: nothing that was kept of others before still holds."""
+        for object_id in ACCOUNT_OBJECTS:
+            self._forget(Path(object_id))
+        self._state.accounts = {
+            path: encoded(decoded(Path.parse(path), value, self._objects)).decode() for path, value in values.items()
+        }
         self._note(soon=True)
 
     def recorded(self) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -20,9 +21,20 @@ FORMAT: Final = 1
 READINGS_EVERY_S: Final = 5.0
 
 
+@dataclass
+class Begun:
+    """What came of a file whose fetch broke off. Give it to the next fetch, which goes on there and keeps it up to date.
+
+    It means something only together with its ETag: of another file it is thrown away.
+    """
+
+    data: bytes = b""
+    etag: bytes | None = None
+
+
 class State(msgspec.Struct, kw_only=True):
     """The content of the file. Values are JSON as the core takes it, by path: `values` are what servers wrote, `own` what
-    the owner said since, or wants to be kept."""
+    the owner said since, or wants to be kept. `accounts` are what a bootstrap server wrote: the file then holds keys."""
 
     format: int = FORMAT
     values: dict[str, str] = {}
@@ -31,6 +43,7 @@ class State(msgspec.Struct, kw_only=True):
     made: list[str] = []
     gone: list[str] = []
     readings: list[tuple[str, str, float]] = []
+    accounts: dict[str, str] = {}
 
 
 def load(file: FilePath) -> State:

@@ -8,7 +8,7 @@ import pytest
 from shoal.demo import downloads
 from shoal.demo.downloads import fetch_by_http
 from shoal.errors import DeviceFault
-from shoal.lwm2m.device import Begun
+from shoal.lwm2m.state import Begun
 
 URI = "https://shoal.example/api/v1/downloads/x"
 FILE = bytes(range(250)) * 20

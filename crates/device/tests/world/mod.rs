@@ -39,6 +39,7 @@ pub fn config() -> Config {
         endpoint: "oxy-0417".into(),
         server: "127.0.0.1:5683".parse().unwrap(),
         over_tcp: false,
+        bootstraps: false,
         version: device::Version::V1_1,
         root: "/".into(),
         credential: None,

@@ -144,6 +144,7 @@ pub fn config(number: u8) -> Config {
         endpoint: format!("urn:dev:{number}"),
         server: SocketAddr::from(([192, 0, 2, 200], 5683)),
         over_tcp: false,
+        bootstraps: false,
         version: device::Version::V1_1,
         root: "/".into(),
         credential: None,
