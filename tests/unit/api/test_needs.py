@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi.routing import APIRoute
 
 from shoal.access.decision import Place, Policies, Subject, may
@@ -19,6 +20,7 @@ from shoal.api.needs import NEEDS, At, Need
 from shoal.ids import EnclosureId, FarmId
 from shoal.inventory.device import Device
 from shoal.lwm2m.path import Path
+from tests.harness.requests import request
 from tests.unit.api.company import Company
 from tests.unit.api.test_alerts import alerted
 from tests.unit.api.test_artifacts import FILE, FORM
@@ -117,6 +119,12 @@ BODIES: Final[dict[tuple[str, str], Body]] = {
     ("POST", "/channels"): {"name": "Hook", "kind": "webhook", "url": "https://hooks.example/x"},
     ("POST", "/channels/email:test"): {"address": "kari@farm.example"},
     ("POST", "/devices/{device}/updates"): {"artifact": "$artifact"},
+    ("POST", "/authorities"): {"name": "Ours"},
+    ("POST", "/authorities/{authority}/certificates"): {
+        "request": request("s-17", encoding=Encoding.PEM).decode(),
+        "endpoint": "s-17",
+    },
+    ("POST", "/enrolments"): {"endpoint": "s-17"},
 }
 QUERIES: Final = {
     ("GET", "/devices/{device}/readings"): {"path": "/3/0/9"},
@@ -138,6 +146,10 @@ async def world(company: Company, admin: httpx.AsyncClient) -> World:
             f"/devices/{device.id}/objects/3/0/15", json={"value": "Oslo"}, params={"wait": "0s"}
         ),
     }
+    made["authority"] = await admin.post("/authorities", json=BODIES["POST", "/authorities"])
+    issuing = f"/authorities/{made['authority'].json()['id']}/certificates"
+    made["certificate"] = await admin.post(issuing, json=BODIES["POST", "/authorities/{authority}/certificates"])
+    made["enrolment"] = await admin.post("/enrolments", json=BODIES["POST", "/enrolments"])
     ids = {name: answer.json()["id"] for name, answer in made.items() if answer.is_success}
     assert set(ids) == set(made), {name: answer.text for name, answer in made.items() if not answer.is_success}
     [profile, *_] = (await admin.get("/profiles")).json()["items"]
