@@ -26,6 +26,8 @@ ArtifactId = NewType("ArtifactId", str)
 CampaignId = NewType("CampaignId", str)
 UserId = NewType("UserId", str)
 TokenId = NewType("TokenId", str)
+CredentialId = NewType("CredentialId", str)
+TrustAnchorId = NewType("TrustAnchorId", str)
 
 
 class Prefix(StrEnum):
@@ -50,6 +52,8 @@ class Prefix(StrEnum):
     AUTHORITY = "aut"
     CERTIFICATE = "crt"
     ENROLMENT = "enr"
+    CREDENTIAL = "crd"
+    TRUST_ANCHOR = "tra"
 
 
 class MistypedId(Rejected):

@@ -36,7 +36,7 @@ mod tls_ends;
 
 pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
-    OwnCertificate, PeerCertificate, TrustAnchors,
+    OwnCertificate, PeerCertificate, TrustAnchor, TrustAnchors,
 };
 pub use checkpoint::{NotRestored, NotSaved, RECORDS_SKIPPED, SavedSession};
 pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};

@@ -366,7 +366,7 @@ impl Gateway {
     /// The session of a peer, if it has one and it can be saved, with the number of its next record.
     fn save_session(&mut self, now: Now, key: PeerKey) -> Result<Option<(ConnectionId, SavedSession, u64)>, NotSaved> {
         let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing { directory: &self.directory, trust };
+        let mut keys = KeyRing::new(&self.directory, trust);
         let Some(association) = self.peers.get_mut(key).and_then(|peer| peer.security.as_mut()) else {
             return Ok(None);
         };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
@@ -10,6 +11,7 @@ use coap::Connection;
 use dtls::{Progress, SessionError, Tls, Trust};
 
 use crate::connections::OPTIONS;
+use crate::credential::Credential;
 use crate::gateway::Gateway;
 use crate::limits::{OPENINGS_MAX, TLS_HANDSHAKE_WAIT};
 use crate::outbox::{ConnectionNumber, SocketNumber};
@@ -23,6 +25,8 @@ struct Opening {
     socket: SocketNumber,
     address: SocketAddr,
     until: Instant,
+    /// What it is about to prove itself with.
+    credential: Option<Arc<Credential>>,
     /// Bytes of an unfinished record, as they count in the sum of all.
     buffered: usize,
 }
@@ -95,7 +99,7 @@ impl Gateway {
             return false;
         };
         let until = now.monotonic + TLS_HANDSHAKE_WAIT;
-        self.openings.put(number, Opening { tls, socket, address, until, buffered: 0 });
+        self.openings.put(number, Opening { tls, socket, address, until, credential: None, buffered: 0 });
         true
     }
 
@@ -104,7 +108,7 @@ impl Gateway {
         let now_ms = self.dtls_ms(now);
         let Some(opening) = self.openings.by_number.get_mut(&number) else { return };
         let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing { directory: &self.directory, trust };
+        let mut keys = KeyRing::new(&self.directory, trust);
         let mut data = Vec::new();
         let progress = self.outbox.write(number, |out| {
             opening.tls.handle_bytes(now_ms, bytes, &mut keys, &mut |part| data.extend_from_slice(part), out)
@@ -112,6 +116,7 @@ impl Gateway {
         let buffered = opening.tls.allocated();
         self.unfinished_bytes = self.unfinished_bytes - opening.buffered + buffered;
         opening.buffered = buffered;
+        opening.credential = keys.asked.or(opening.credential.take());
         match progress {
             Ok(Progress::Established) => self.admit_opening(now, number, &data),
             Ok(Progress::Handshaking | Progress::Data) => {}
@@ -132,7 +137,7 @@ impl Gateway {
         let tls = Some(Box::new(opening.tls));
         let mut connected = Connected { number, connection, tls, timer: None, buffered: opening.buffered };
         connected.write(&mut self.outbox, |_, out| out.extend_from_slice(&csm));
-        let peer = new_peer(now, opening.socket, opening.address, None);
+        let peer = Peer { credential: opening.credential, ..new_peer(now, opening.socket, opening.address, None) };
         let key = self.peers.insert(Peer { connected: Some(Box::new(connected)), ..peer });
         self.admit(now, key);
         if self.peers.get(key).is_some() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
@@ -12,6 +13,7 @@ use coap::{Capacity, Connection};
 use dtls::{ConnectionId, PeerCertificate, Session, Suite, Tls};
 use hashbrown::HashTable;
 
+use crate::credential::Credential;
 use crate::devices::DeviceIndex;
 use crate::outbox::{ConnectionNumber, Outbox, SocketNumber};
 use crate::timers::Slot;
@@ -31,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) security: Option<Box<Association>>,
     /// Without one it sends datagrams.
     pub(crate) connected: Option<Box<Connected>>,
+    /// What it proved itself with, or is about to.
+    pub(crate) credential: Option<Arc<Credential>>,
     /// Whose peer it is, once we know.
     pub(crate) device: Option<DeviceIndex>,
     /// What we answered lately, for copies of a request.
@@ -69,6 +73,11 @@ impl Peer {
     /// What it takes, if it is connected.
     pub(crate) fn capacity(&self) -> Option<Capacity> {
         self.connected.as_ref().map(|connected| connected.connection.capacity())
+    }
+
+    /// Whether it proves who it is, and nobody else can read what it says.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.security.is_some() || self.tls().is_some()
     }
 
     fn tls(&self) -> Option<&Tls> {

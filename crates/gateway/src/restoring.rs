@@ -9,7 +9,7 @@ use dtls::{ConnectionId, Trust};
 use lwm2m::Path;
 
 use crate::checkpoints::{Checkpoint, SavedAssociation, SavedObservation, SavedWay, Standing, VERSION, order_of};
-use crate::command::Security;
+use crate::credential::Security;
 use crate::devices::{Device, DeviceIndex};
 use crate::error::NotTakenUp;
 use crate::formats::Refused;
@@ -18,7 +18,7 @@ use crate::intent::Target;
 use crate::limits::{CHECKPOINT_BYTES_MAX, OBSERVATIONS_PER_DEVICE_MAX, PEERS_MAX, SESSIONS_MAX};
 use crate::observations::Observation;
 use crate::outbox::SocketNumber;
-use crate::peers::{Association, PeerKey};
+use crate::peers::{Association, Peer, PeerKey};
 use crate::registrations::RegistrationId;
 use crate::sessions::{KeyRing, new_peer};
 use crate::timers::Now;
@@ -100,16 +100,11 @@ impl Gateway {
             return Err(NotTakenUp::Full);
         }
         let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing { directory: &self.directory, trust };
+        let mut keys = KeyRing::new(&self.directory, trust);
         let session =
             self.server.restore(saved.session, saved.connection_id, starts, &mut keys).map_err(NotTakenUp::Session)?;
-        let holder = match session.peer_certificate() {
-            Some(certificate) => self.authorities.holder(&self.directory, certificate),
-            None => session.identity().and_then(|identity| self.directory.by_identity(identity)),
-        };
-        if holder != Some(index) {
-            return Err(NotTakenUp::CredentialChanged);
-        }
+        let bearer = self.bearer(session.peer_certificate(), session.identity()).filter(|(holder, _)| *holder == index);
+        let (_, credential) = bearer.cloned().ok_or(NotTakenUp::CredentialChanged)?;
         let mut association = Association {
             session,
             connection_id,
@@ -119,7 +114,8 @@ impl Gateway {
             safe_up_to: None,
         };
         association.bound();
-        let key = self.peers.insert(new_peer(now, socket, way.address, Some(Box::new(association))));
+        let peer = new_peer(now, socket, way.address, Some(Box::new(association)));
+        let key = self.peers.insert(Peer { credential: Some(credential), ..peer });
         self.peers.establish(key);
         Ok(key)
     }

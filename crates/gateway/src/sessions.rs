@@ -1,13 +1,15 @@
 //! DTLS: which session a datagram belongs to, and how sessions begin and end.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
-use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, SessionError, Trust};
+use dtls::{ConnectionId, Hello, HelloRefused, Keys, PeerCertificate, Progress, SessionError, Trust};
 use zeroize::Zeroizing;
 
+use crate::credential::{Bearer, Credential};
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
 use crate::limits::{CHECKPOINT_SOON, HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
@@ -19,13 +21,23 @@ use crate::uplink::Origin;
 
 /// The directory and the authorities as the handshake sees them.
 pub(crate) struct KeyRing<'a> {
-    pub(crate) directory: &'a Directory,
-    pub(crate) trust: Trust<'a>,
+    directory: &'a Directory,
+    trust: Trust<'a>,
+    /// Whose key was asked for.
+    pub(crate) asked: Option<Arc<Credential>>,
+}
+
+impl<'a> KeyRing<'a> {
+    pub(crate) fn new(directory: &'a Directory, trust: Trust<'a>) -> Self {
+        Self { directory, trust, asked: None }
+    }
 }
 
 impl Keys for KeyRing<'_> {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.directory.key(identity)
+        let (key, (_, credential)) = self.directory.key(identity)?;
+        self.asked = Some(Arc::clone(credential));
+        Some(key)
     }
 
     fn trust(&self) -> Trust<'_> {
@@ -155,13 +167,15 @@ impl Gateway {
         let mut plaintext = std::mem::take(&mut self.plaintext);
         let newest = association.session.newest();
         let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
+        let mut keys = KeyRing::new(&self.directory, trust);
         let progress = association.session.handle_datagram(
             now_ms,
             datagram,
-            &mut KeyRing { directory: &self.directory, trust },
+            &mut keys,
             &mut |record| plaintext.push(record),
             &mut self.datagrams,
         );
+        peer.credential = keys.asked.or(peer.credential.take());
         // RFC 9146 §6: only what is newer than everything before may move the session.
         let has_moved =
             association.session.newest() > newest && from != peer.address && association.session.peer_has_cid();
@@ -208,13 +222,24 @@ impl Gateway {
         self.admit(now, key);
     }
 
+    /// Who goes by what was proved, and by which credential.
+    pub(crate) fn bearer(&self, certificate: Option<&PeerCertificate>, identity: Option<&[u8]>) -> Option<&Bearer> {
+        match certificate {
+            Some(certificate) => self.authorities.bearer(&self.directory, certificate),
+            None => self.directory.bearers().of_identity(identity?),
+        }
+    }
+
     /// Finds out whose peer it is by what it has proved, and shows a stranger out.
     pub(crate) fn admit(&mut self, now: Now, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let bearer = self.bearer(peer.certificate(), peer.identity()).cloned();
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let device = match peer.certificate() {
-            Some(certificate) => self.authorities.holder(&self.directory, certificate),
-            None => peer.identity().and_then(|identity| self.directory.by_identity(identity)),
-        };
+        // The key may have been replaced while they shook hands.
+        let used = peer.credential.take();
+        let bearer = bearer.filter(|(_, credential)| used.is_none_or(|used| used == *credential));
+        let device = bearer.as_ref().map(|(index, _)| *index);
+        peer.credential = bearer.map(|(_, credential)| credential);
         peer.device = device;
         match device {
             Some(device) => self.bind(now, device, key),
@@ -291,7 +316,9 @@ impl Gateway {
         };
         let device = match error {
             SessionError::CertificateRefused { certificate, .. } => {
-                certificate.as_ref().and_then(|certificate| self.authorities.holder(&self.directory, certificate))
+                let bearer =
+                    |certificate| self.authorities.bearer(&self.directory, certificate).map(|(index, _)| *index);
+                certificate.as_deref().and_then(bearer)
             }
             _ => self.directory.by_identity(&identity),
         };
@@ -430,6 +457,7 @@ pub(crate) fn new_peer(
         address,
         security,
         connected: None,
+        credential: None,
         device: None::<DeviceIndex>,
         answers: Answers::new(),
         uploads: Uploads::new(),

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration,
-    SetupError,
+    Authority, DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request,
+    RestoredRegistration, SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ pub(crate) enum Order {
         reply: SyncSender<Result<(), SetupError>>,
     },
     PutAuthorities {
-        authorities: Vec<(String, Vec<u8>)>,
+        authorities: Vec<Authority>,
         reply: SyncSender<Vec<(usize, SetupError)>>,
     },
     RemoveDevices(Vec<String>),

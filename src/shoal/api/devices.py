@@ -9,7 +9,7 @@ from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, DeviceKey, EnclosureKey, FarmKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.credentials import SecurityAsked
+from shoal.api.credentials import SecurityAsked, make
 from shoal.api.device_shown import DeviceShown, NewSecurityShown, device_shown, devices_shown
 from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag, version_of
@@ -76,16 +76,8 @@ async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, roo
         )
         asking.tells(device.id, after=_edited(device) | {"endpoint": device.endpoint, "security": mode.value})
         key = None
-        if mode is Security.PSK:
-            new = await rooms.credentials.create(
-                tx,
-                asking.tenant,
-                device.id,
-                identity=asked.security.identity,
-                key=asked.security.key_text(),
-                by=asking.name,
-            )
-            key = new.key
+        if mode is not Security.NONE:
+            key = (await make(tx, rooms, asking.tenant, device.id, asked.security, asking.name)).key
     shown = await device_shown(rooms, asking, device)
     response.headers["Location"] = f"/api/v1/devices/{device.id}"
     response.headers.update(etag(device.version))
@@ -167,7 +159,7 @@ async def change(
 
 @router.delete("/{device}", status_code=204)
 async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
-    """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
+    """Forgets a device: its session ends, its credentials are void, what was asked of it is called back, its past goes."""
     was = await rooms.inventory.device(asking.tenant, device)
     asking.may(Operation.DELETE, was.place)
     asking.tells(before=_edited(was) | {"endpoint": was.endpoint})
