@@ -26,6 +26,10 @@ from shoal.storage.folder import database_url
 
 DEFAULT_FILE = Path("shoal.toml")
 
+# How devices may connect: protected, or believed.
+SECURE_COAP = frozenset({"coaps", "coaps+tcp"})
+PLAIN_COAP = frozenset({"coap", "coap+tcp"})
+
 
 class Settings(BaseSettings):
     """What an operator can decide. Unknown names are refused, so that a typing error does not pass silently."""
@@ -38,7 +42,7 @@ class Settings(BaseSettings):
     )
     listen: Annotated[tuple[str, ...], NoDecode] = Field(
         ("coaps://127.0.0.1:5684",),
-        description="where devices connect; coaps://HOST:PORT, or for plain CoAP in labs coap://HOST:PORT and coap+tcp://HOST:PORT",
+        description="where devices connect; coaps://HOST:PORT (DTLS) and coaps+tcp://HOST:PORT (TLS), or for plain CoAP in labs coap://HOST:PORT and coap+tcp://HOST:PORT",
     )
     allow_plain_coap: bool = Field(False, description="listen to plain CoAP beyond this machine, all the same")
     web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages, and of the API where one process runs both")
@@ -132,9 +136,10 @@ class Settings(BaseSettings):
     def _check_listen(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for uri in value:
             parts = urlsplit(uri)
-            if parts.scheme not in {"coap", "coaps", "coap+tcp"} or parts.hostname is None or parts.port is None:
+            if parts.scheme not in SECURE_COAP | PLAIN_COAP or parts.hostname is None or parts.port is None:
                 raise ValueError(
-                    f"{uri!r} is not of the form coaps://HOST:PORT, coap://HOST:PORT or coap+tcp://HOST:PORT"
+                    f"{uri!r} is not of the form coaps://HOST:PORT, coaps+tcp://HOST:PORT, coap://HOST:PORT "
+                    "or coap+tcp://HOST:PORT"
                 )
         return value
 
@@ -189,11 +194,11 @@ class Settings(BaseSettings):
                 )
         for uri in self.listen:
             parts = urlsplit(uri)
-            is_plain = parts.scheme != "coaps" and not is_loopback(parts.hostname or "")
+            is_plain = parts.scheme not in SECURE_COAP and not is_loopback(parts.hostname or "")
             if is_plain and not self.allow_plain_coap:
                 raise ValueError(
                     f"listen {uri} can be reached from other machines and believes any name: "
-                    "use coaps://, or say allow_plain_coap as well"
+                    "use coaps:// or coaps+tcp://, or say allow_plain_coap as well"
                 )
         if not self.allow_plain_neighbours:
             self._neighbours_are_asked_over_tls()

@@ -10,6 +10,9 @@ import aiocoap
 from aiocoap import resource
 
 LIBCOAP: Final = "coap-client-notls"
+# The same over two other libraries of TLS.
+LIBCOAP_OPENSSL: Final = "coap-client-openssl"
+LIBCOAP_GNUTLS: Final = "coap-client-gnutls"
 # A busy two-core machine; a peer that takes longer has failed.
 PATIENCE_S: Final = 60
 
@@ -71,14 +74,16 @@ async def aiocoap_peer(uri: str, resources: dict[str, resource.Resource]) -> Asy
         await context.shutdown()
 
 
-async def libcoap(uri: str, method: str = "get", *arguments: str, payload: bytes = b"") -> str:
+async def libcoap(
+    uri: str, method: str = "get", *arguments: str, payload: bytes = b"", program: str = LIBCOAP
+) -> str:
     """What `coap-client` says about one request, its messages included."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(payload)
         file.flush()
         given = ("-f", file.name) if payload else ()
         process = await asyncio.create_subprocess_exec(
-            *(LIBCOAP, "-v", "7", "-B", "20", "-m", method, *arguments, *given, uri),
+            *(program, "-v", "7", "-B", "20", "-m", method, *arguments, *given, uri),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

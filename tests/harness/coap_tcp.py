@@ -1,6 +1,7 @@
 """CoAP over TCP by hand (RFC 8323 §3.2): an encoder and a decoder that share nothing with the core."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -118,10 +119,10 @@ def _extended(nibble: int, rest: bytes) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def connected(uri: str) -> AsyncIterator[Peer]:
-    """A connection to `coap+tcp://HOST:PORT`, over which nothing was said yet."""
+async def connected(uri: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    """A connection to `coap+tcp://HOST:PORT`, or under `tls` to `coaps+tcp://`, over which nothing was said yet."""
     parts = urlsplit(uri)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=tls)
     try:
         yield Peer(reader, writer)
     finally:

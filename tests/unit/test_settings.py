@@ -39,11 +39,11 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
 
 
 def test_several_listeners_come_as_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOAL_LISTEN", "coaps://127.0.0.1:5684, coap://[::1]:5683,coap+tcp://[::1]:5683")
+    monkeypatch.setenv("SHOAL_LISTEN", "coaps://127.0.0.1:5684, coaps+tcp://[::1]:5684,coap+tcp://[::1]:5683")
 
     monkeypatch.setenv("SHOAL_TRUSTED_PROXIES", "10.0.0.0/8, ::1")
 
-    assert load({}).listen == ("coaps://127.0.0.1:5684", "coap://[::1]:5683", "coap+tcp://[::1]:5683")
+    assert load({}).listen == ("coaps://127.0.0.1:5684", "coaps+tcp://[::1]:5684", "coap+tcp://[::1]:5683")
     assert load({}).trusted_proxies == ("10.0.0.0/8", "::1")
 
 
@@ -53,7 +53,7 @@ def test_several_listeners_come_as_a_list_with_commas(monkeypatch: pytest.Monkey
         ({"web": "8080"}, "web"),
         ({"listen": "udp://127.0.0.1:1"}, "listen"),
         ({"listen": "coaps://127.0.0.1"}, "listen"),
-        ({"listen": "coaps+tcp://127.0.0.1:5684"}, "listen"),
+        ({"listen": "coaps+udp://127.0.0.1:5684"}, "listen"),
         ({"trusted_proxies": "proxy.example"}, "trusted_proxies"),
         ({"partitions": 0}, "partitions"),
         ({"enclosure_option": 11}, "enclosure_option"),

@@ -5,6 +5,9 @@ use coap::{Answered, Block, Code, Outcome, Request, blockwise::SZX_MAX};
 /// Largest file a device takes: a firmware image or a recognition model for a small camera.
 pub const DOWNLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What an address to fetch from can begin with (RFC 7252 §6, RFC 8323 §8).
+const COAP_SCHEMES: [&str; 4] = ["coap", "coaps", "coap+tcp", "coaps+tcp"];
+
 /// A block of the largest size over UDP (RFC 7959 §2.2).
 const BLOCK_BYTES: usize = 1024;
 
@@ -51,9 +54,9 @@ impl Download {
     /// From a URI such as `coaps://host:5684/fw/abc`; the host is the server we are registered with.
     pub fn of_uri(number: u64, uri: &str) -> Result<Self, String> {
         let rest = uri
-            .strip_prefix("coaps://")
-            .or_else(|| uri.strip_prefix("coap://"))
-            .or_else(|| uri.strip_prefix("coap+tcp://"))
+            .split_once("://")
+            .filter(|(scheme, _)| COAP_SCHEMES.contains(scheme))
+            .map(|(_, rest)| rest)
             .ok_or_else(|| format!("{uri:.80} is not a CoAP address"))?;
         let (path, query) = match rest.split_once('/') {
             Some((_, path)) => path.split_once('?').unwrap_or((path, "")),
@@ -319,5 +322,6 @@ mod tests {
     fn what_is_no_coap_address_is_refused() {
         assert!(Download::of_uri(1, "http://127.0.0.1/x").is_err());
         assert!(Download::of_uri(1, "coaps://127.0.0.1").is_err());
+        assert!(Download::of_uri(1, "coaps+tcp://127.0.0.1/fw/abc").is_ok());
     }
 }

@@ -228,7 +228,7 @@ class Batch:
 class Gateway:
     """The server side of the data plane: its sockets and its thread.
 
-    `listen` are addresses, `coap://127.0.0.1:5683` or `coaps://[::1]:0` (any free port). `boot` makes event ids unique
+    `listen` are addresses, `coap://127.0.0.1:5683`, `coaps+tcp://[::1]:0` (any free port) and the like. `boot` makes event ids unique
     over restarts. Devices are spread over `partitions` by their name. A page of events waits `linger_ms` for more;
     while more than `uncommitted_bytes_max` bytes are not committed, devices hear 5.03. With `heartbeat_s` every partition
     says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
@@ -333,8 +333,8 @@ class Gateway:
 
 @final
 class DeviceConfig:
-    """Who a device is and how it speaks. `key` and one of `identity` and `certificate` belong to `coaps://`, and only to
-    it. `certificate` is the chain in DER, the device's own first, and `key` then its key in DER; `authorities` may vouch for
+    """Who a device is and how it speaks. `key` and one of `identity` and `certificate` belong to `coaps://` and
+    `coaps+tcp://`, and only to them. `certificate` is the chain in DER, the device's own first, and `key` then its key in DER; `authorities` may vouch for
     the server, whose certificate must be for `server_name`, or for its address. `version` is the newest LwM2M version that it
     speaks, `root` where its objects live. With `bootstraps` whom it talks to stands in its objects 0 and 1, which a bootstrap
     server may write; `server` and its credential then count for nothing.

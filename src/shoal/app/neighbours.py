@@ -74,8 +74,8 @@ def file_address(listeners: Sequence[str], public: str | None) -> Callable[[Devi
     """
 
     def address(facts: DeviceFacts) -> str:
-        plain = "coap+tcp" if "T" in facts.binding and "U" not in facts.binding else "coap"
-        scheme = "coaps" if facts.secure else plain
+        is_tcp = "T" in facts.binding and "U" not in facts.binding
+        scheme = ("coaps" if facts.secure else "coap") + ("+tcp" if is_tcp else "")
         if public is not None and urlsplit(public).scheme == scheme:
             return public
         found = next((uri for uri in listeners if urlsplit(uri).scheme == scheme), listeners[0])

@@ -49,11 +49,12 @@ class Device:
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
     (`enclosure_option` is its number), a query parameter of Register, or the Placement object. `identity` and `key` are
-    the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP, over TCP where the server is
-    `coap+tcp://`: then it keeps a connection, and makes a new one when that breaks. `version` is the newest LwM2M
-    version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
+    the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP. Where the server is
+    `coaps+tcp://` or `coap+tcp://`, it keeps a connection, and makes a new one when that breaks. `version` is the newest
+    LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
     say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
-    bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
+    bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers
+    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
     the device starts: `Rejected` if it is damaged, and the caller may take it away.
     """
 

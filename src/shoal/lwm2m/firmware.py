@@ -21,7 +21,7 @@ from shoal.lwm2m.state import Begun
 
 PACKAGE: Final = "/5/0/0"
 RESULT: Final = "/5/0/5"
-_COAP: Final = frozenset({"coap", "coaps", "coap+tcp"})
+_COAP: Final = frozenset({"coap", "coaps", "coap+tcp", "coaps+tcp"})
 _WEB: Final = frozenset({"http", "https"})
 
 
@@ -59,6 +59,7 @@ class Protocol(IntEnum):
     HTTP = 2
     HTTPS = 3
     COAP_TCP = 4
+    COAPS_TCP = 5
 
 
 class Method(IntEnum):

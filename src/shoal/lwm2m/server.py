@@ -154,7 +154,7 @@ _DECODER: Final = msgspec.json.Decoder(ServerEvent)
 
 
 class Server:
-    """LwM2M over CoAP: DTLS (`coaps://`), plain (`coap://`) and over TCP (`coap+tcp://`). `credentials` maps endpoint names to keys, of which they are the identities, or to "x509": such a device shows a certificate with its name.
+    """LwM2M over CoAP: DTLS (`coaps://`), TLS 1.2 and 1.3 (`coaps+tcp://`), plain (`coap://`, `coap+tcp://`). `credentials` maps endpoint names to keys, of which they are the identities, or to "x509": such a device shows a certificate with its name.
 
     `certificate` is the server's own, and says whose certificates devices may show; without it only keys are taken.
 

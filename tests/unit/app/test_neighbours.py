@@ -46,8 +46,9 @@ def test_a_device_is_sent_to_the_listener_that_it_can_use(
 
 
 def test_a_device_that_connects_is_sent_where_it_can_connect() -> None:
-    listeners = ("coap://127.0.0.1:5683", "coap+tcp://127.0.0.1:5685")
+    listeners = ("coap://127.0.0.1:5683", "coap+tcp://127.0.0.1:5685", "coaps://[::1]:5684", "coaps+tcp://[::1]:5684")
 
+    assert file_address(listeners, None)(facts(secure=True, binding="T")) == "coaps+tcp://[::1]:5684"
     assert file_address(listeners, None)(facts(secure=False, binding="T")) == "coap+tcp://127.0.0.1:5685"
     assert file_address(listeners, None)(facts(secure=False, binding="UT")) == "coap://127.0.0.1:5683"
 
