@@ -70,7 +70,7 @@ async def dropping(core: DataPlane) -> AsyncIterator[None]:
 async def storing(core: DataPlane, log: Log) -> AsyncIterator[None]:
     """The gateway's own way into a log."""
     await log.start()
-    uplink = Uplink(core, log, lambda _answers: None)
+    uplink = Uplink(core, log, lambda _answers: None, lambda _checkpoints: None)
     uplink.start()
     try:
         yield

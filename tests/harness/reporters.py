@@ -59,7 +59,9 @@ async def reporting(shoal: Product, count: int, server: str, *, secure: bool) ->
             security = {"mode": "psk", "identity": endpoint, "key": key} if secure else {"mode": "none"}
             made = await shoal.post("/devices", {"endpoint": endpoint, "security": security})
             credential = {"identity": endpoint, "key": bytes.fromhex(key)} if secure else {}
-            device = await stack.enter_async_context(Device(endpoint, server, **credential))
+            device = Device(endpoint, server, **credential)
+            device.set(PATH, 0.0)
+            await stack.enter_async_context(device)
             reporters.append(Reporter(made["id"], device))
         tasks = [asyncio.create_task(reporter.report()) for reporter in reporters]
         try:

@@ -57,6 +57,10 @@ pub(crate) struct Standing {
     /// When the next one is to be taken.
     due: Slot,
     is_queued: bool,
+    /// Something changed that no safe one tells of.
+    is_changed: bool,
+    /// The one under way tells of it.
+    is_taken: bool,
     /// There is one outside, or will be.
     pub(crate) is_kept: bool,
     taken_at: Option<Instant>,
@@ -82,6 +86,8 @@ pub(crate) struct Checkpoints {
     gone: Vec<Arc<str>>,
     number: u64,
     under_way: Option<UnderWay>,
+    /// Devices of which not everything is safe that a restart would cost.
+    changed: usize,
     /// After a refusal.
     not_before: Option<Instant>,
 }
@@ -109,6 +115,11 @@ impl Checkpoints {
     /// Which start of this node it is, if anything is kept for the next.
     pub(crate) fn start(&self) -> Option<u32> {
         self.start
+    }
+
+    /// Devices of which not everything is safe that a restart would cost.
+    pub(crate) fn waiting(&self) -> usize {
+        self.changed
     }
 
     fn is_idle(&self) -> bool {
@@ -209,6 +220,9 @@ impl Gateway {
             let held = device.checkpoint.held.take();
             if is_safe {
                 device.checkpoint.safe = Some(taken.registration);
+                if std::mem::take(&mut device.checkpoint.is_taken) {
+                    self.checkpoints.changed -= usize::from(std::mem::take(&mut device.checkpoint.is_changed));
+                }
             }
             if let Some((key, written)) = taken.session.filter(|_| is_safe)
                 && let Some(association) = self.peers.get_mut(key).and_then(|peer| peer.security.as_mut())
@@ -216,6 +230,7 @@ impl Gateway {
                 association.safe_up_to = Some(written + RECORDS_AHEAD_MAX);
             }
             if !is_safe {
+                self.note_change(taken.index);
                 self.queue_checkpoint(taken.index);
             }
             match held {
@@ -254,11 +269,26 @@ impl Gateway {
         if let Some(device) = self.directory.get_mut(index) {
             device.checkpoint.held = Some(Box::new(held));
         }
+        self.note_change(index);
         self.queue_checkpoint(index);
     }
 
-    /// The next checkpoint of a device is to tell of this, and may wait so long.
-    pub(crate) fn want_checkpoint(&mut self, now: Now, index: DeviceIndex, wait: Duration) {
+    /// Something changed that a restart would forget.
+    pub(crate) fn want_checkpoint(&mut self, now: Now, index: DeviceIndex) {
+        self.note_change(index);
+        self.schedule_checkpoint(now, index, CHECKPOINT_SOON);
+    }
+
+    fn note_change(&mut self, index: DeviceIndex) {
+        let Some(device) = self.directory.get_mut(index) else { return };
+        if self.checkpoints.start.is_some() && is_wanted(device) {
+            device.checkpoint.is_taken = false;
+            self.checkpoints.changed += usize::from(!std::mem::replace(&mut device.checkpoint.is_changed, true));
+        }
+    }
+
+    /// The next checkpoint of a device is due after so long, at the latest.
+    fn schedule_checkpoint(&mut self, now: Now, index: DeviceIndex, wait: Duration) {
         let Some(device) = self.directory.get_mut(index) else { return };
         if self.checkpoints.start.is_some() && is_wanted(device) && !device.checkpoint.is_queued {
             self.timers.set(&mut device.checkpoint.due, Timer::Checkpoint(index), now.monotonic + wait);
@@ -283,7 +313,7 @@ impl Gateway {
             }
             None => CHECKPOINT_SOON,
         };
-        self.want_checkpoint(now, index, wait);
+        self.schedule_checkpoint(now, index, wait);
     }
 
     /// The timer of a checkpoint fired.
@@ -318,6 +348,7 @@ impl Gateway {
         let Some(device) = self.directory.get_mut(index) else { return };
         self.timers.clear(&mut device.checkpoint.due, Timer::Checkpoint(index));
         let before = std::mem::take(&mut device.checkpoint);
+        self.checkpoints.changed -= usize::from(before.is_changed);
         // It stands in the queue still, and is passed over there unless it registers again.
         device.checkpoint.is_queued = before.is_queued;
         if before.is_kept {
@@ -332,6 +363,7 @@ impl Gateway {
         if !std::mem::take(&mut device.checkpoint.is_queued) || !is_wanted(device) {
             return None;
         }
+        device.checkpoint.is_taken = true;
         let key = device.peer;
         let saved = key.map(|key| self.save_session(now, key));
         let device = self.directory.get_mut(index)?;

@@ -14,7 +14,6 @@ use crate::event::foreign;
 use crate::formats::choose;
 use crate::gateway::{Gateway, device_event};
 use crate::intent::{Target, Wish};
-use crate::limits::CHECKPOINT_SOON;
 use crate::observations::Terms;
 use crate::timers::Now;
 
@@ -304,7 +303,7 @@ impl Gateway {
             }
             event.finish();
         }
-        self.want_checkpoint(now, index, CHECKPOINT_SOON);
+        self.want_checkpoint(now, index);
     }
 }
 

@@ -381,6 +381,7 @@ impl Gateway {
             ("connections_opening", self.openings.len() as u64),
             ("connections_bytes", self.unfinished_bytes as u64),
             ("messages_too_long", self.outbox.too_long),
+            ("checkpoints_waiting", self.checkpoints.waiting() as u64),
             ("sessions_exhausted", self.outbox.exhausted),
             ("uploading", self.uploading_peers as u64),
             ("waiting", self.asked.len() as u64),

@@ -11,7 +11,7 @@ use crate::credential::Security;
 use crate::devices::DeviceIndex;
 use crate::event::{foreign, write_text};
 use crate::gateway::{Gateway, device_event};
-use crate::limits::{ATTRIBUTES_MAX, AWAKE_WINDOW, CHECKPOINT_SOON, CLAIM_BYTES_MAX};
+use crate::limits::{ATTRIBUTES_MAX, AWAKE_WINDOW, CLAIM_BYTES_MAX};
 use crate::peers::{Peer, PeerKey};
 use crate::registrations::{Claim, ClaimVia, Objects, Registration, RegistrationId};
 use crate::security::SecurityReason;
@@ -221,7 +221,7 @@ impl Gateway {
         if change.is_empty() {
             return Reply::now(Code::CHANGED);
         }
-        self.want_checkpoint(now, index, CHECKPOINT_SOON);
+        self.want_checkpoint(now, index);
         let Some(device) = self.directory.get(index) else { return Reply::busy() };
         let Some(registration) = &device.registration else { return Reply::busy() };
         let mut event = device_event(&mut self.pages, now, device, "updated");
@@ -371,7 +371,7 @@ impl Gateway {
             return;
         }
         let before = device.peer.replace(peer);
-        self.want_checkpoint(now, index, CHECKPOINT_SOON);
+        self.want_checkpoint(now, index);
         if let Some(before) = before {
             self.unbind(now, before);
         }

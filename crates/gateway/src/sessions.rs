@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::credential::{Bearer, Credential};
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
-use crate::limits::{CHECKPOINT_SOON, HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
+use crate::limits::{HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
 use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
 use crate::security::{Intrusion, SecurityReason};
@@ -187,7 +187,7 @@ impl Gateway {
             self.stats.relocated += 1;
             self.peers.relocate(key, from);
             if let Some(device) = self.peers.get(key).and_then(|peer| peer.device) {
-                self.want_checkpoint(now, device, CHECKPOINT_SOON);
+                self.want_checkpoint(now, device);
             }
         }
         match progress {

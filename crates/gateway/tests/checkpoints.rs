@@ -130,6 +130,7 @@ fn whoever_was_told_that_it_is_registered_is_so_after_a_crash() {
     assert_eq!(world.events_of("registered").len(), 1);
     world.run(3 * SECOND);
     assert_eq!((registers(&world), world.stat("duplicates_pending")), (0, 1));
+    assert_eq!(world.stat("checkpoints_waiting"), 1);
 
     world.store = Log::Commits;
     for batch in std::mem::take(&mut world.batches_hanging) {
@@ -158,9 +159,12 @@ fn a_device_is_registered_also_while_nothing_can_be_kept() {
     assert_eq!(registers(&world), 1);
     assert!(world.stat("checkpoints_refused") > 0);
 
+    assert_eq!(world.stat("checkpoints_waiting"), 1);
+
     world.store = Log::Commits;
     world.run(2 * SECOND);
     assert!(world.checkpoints.contains_key("d1"), "it comes again as soon as it can be kept");
+    assert_eq!(world.stat("checkpoints_waiting"), 0);
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn a_registration_that_ended_leaves_nothing() {
     let now = world.now().monotonic;
     world.hosts[0].device.deregister(now, None);
     world.run(SECOND);
-    assert!(world.checkpoints.is_empty());
+    assert!(world.checkpoints.is_empty() && world.stat("checkpoints_waiting") == 0);
 
     world.gateway.remove_device(world.now(), "d1");
     let now = world.now();

@@ -21,6 +21,7 @@ HELD: Final = frozenset(
         "half_open",
         "connections",
         "connections_bytes",
+        "checkpoints_waiting",
         "uploading",
         "waiting",
         "timers",

@@ -1,0 +1,145 @@
+"""`kill -9` of a whole Shoal with many DTLS devices, and how long the next start takes until all of them were heard again.
+
+    PYTHONPATH=src:. .venv/bin/python -m bench.restart --devices 10000
+
+Each device is `shoal.lwm2m.Device` with a socket of its own, in one other process; `ulimit -n` must allow them.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from shoal.app import first_start, keys
+from shoal.clock import SystemClock
+from shoal.credentials.store import Credentials
+from shoal.errors import DeviceFault
+from shoal.inventory.device import Kind, Security
+from shoal.inventory.store import Inventory
+from shoal.lwm2m import Device
+from shoal.storage.database import Database
+from shoal.storage.folder import database_url
+from tests.harness.product import Product
+
+PATH: Final = "/3303/0/5700"
+DEVICES_PER_TRANSACTION: Final = 250
+# As a fleet whose farm has power again: not all in the same moment.
+TOGETHER: Final = 64
+PATIENCE: Final = timedelta(minutes=3)
+
+
+def name_of(number: int) -> str:
+    return f"bench-{number:05}"
+
+
+def key_of(number: int) -> str:
+    return f"{number:032x}"
+
+
+async def create(folder: Path, count: int) -> None:
+    """Puts the devices into the database of a Shoal that is down."""
+    clock = SystemClock()
+    database = await Database.open(database_url(folder))
+    vault = await keys.open_vault(database, folder, None)
+    inventory, credentials = Inventory(database, clock), Credentials(database, vault, clock)
+    tenant = (await first_start.tenant_of(database, inventory, None)).id
+    for first in range(0, count, DEVICES_PER_TRANSACTION):
+        async with database.transaction() as tx:
+            for number in range(first, min(first + DEVICES_PER_TRANSACTION, count)):
+                endpoint = name_of(number)
+                device = await inventory.create_device(
+                    tx, tenant, endpoint=endpoint, kind=Kind.SENSOR, security=Security.PSK, enclosure=None
+                )
+                await credentials.create(tx, tenant, device.id, identity=endpoint, key=key_of(number))
+    await database.close()
+
+
+async def all_of(devices: list[Device], ask: str) -> float:
+    """Lets every device do the same; how long until the last has done it."""
+    turn = asyncio.Semaphore(TOGETHER)
+
+    async def one(device: Device) -> None:
+        async with turn:
+            if ask == "register":
+                await device.registered(PATIENCE)
+                return
+            for _ in range(3):
+                try:
+                    return await device.send(PATH)
+                except DeviceFault:
+                    continue
+            raise SystemExit(f"{device.endpoint} was not heard")
+
+    began = perf_counter()
+    await asyncio.gather(*(one(device) for device in devices))
+    return perf_counter() - began
+
+
+def restored_in(log: Path) -> tuple[float, float]:
+    """Of the last start: seconds until sessions were taken up since its first line, and seconds that that took."""
+    lines = [line for line in log.read_text().splitlines() if "checkpoints.restored" in line]
+    seconds = re.search(r"seconds=([\d.]+)", lines[-1])
+    assert seconds is not None
+    return datetime.fromisoformat(lines[-1].split()[0]).timestamp(), float(seconds[1])
+
+
+async def measure(count: int, folder: Path) -> dict[str, float]:
+    shoal = Product(folder / "data")
+    await shoal.start()
+    await shoal.stop()
+    await create(folder / "data", count)
+    await shoal.start()
+    async with AsyncExitStack() as stack:
+        devices = []
+        for number in range(count):
+            device = Device(name_of(number), shoal.coaps, identity=name_of(number), key=bytes.fromhex(key_of(number)))
+            device.set(PATH, 9.5)
+            devices.append(device)
+        entering = asyncio.Semaphore(TOGETHER)
+
+        async def begin(device: Device) -> None:
+            async with entering:
+                await stack.enter_async_context(device)
+                await device.registered(PATIENCE)
+
+        began = perf_counter()
+        await asyncio.gather(*(begin(device) for device in devices))
+        figures = {"devices": float(count), "registering_s": perf_counter() - began}
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while (await shoal.metrics())["checkpoints_waiting"] > 0:
+                await asyncio.sleep(1)
+        figures["sending_before_s"] = await all_of(devices, "send")
+        loading = asyncio.create_task(all_of(devices, "send"))
+        await asyncio.sleep(0.5)
+        shoal.kill()
+        loading.cancel()
+        began_at, began = datetime.now().timestamp(), perf_counter()
+        await shoal.start()
+        figures["ready_s"] = perf_counter() - began
+        accepting_at, figures["restoring_s"] = restored_in(shoal.log)
+        figures["accepting_s"] = accepting_at - began_at
+        figures["all_heard_s"] = await all_of(devices, "send")
+        core = await shoal.metrics()
+        wanted = ("restored", "handshakes", "register", "unknown_token", "unknown_connection_id")
+        figures |= {name: core[name] for name in wanted}
+        await shoal.stop()
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--devices", type=int, default=10_000)
+    count = parser.parse_args().devices
+    with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
+        figures = asyncio.run(measure(count, Path(folder)))
+    print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
