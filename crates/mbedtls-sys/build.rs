@@ -55,8 +55,15 @@ const LIBRARY_FILES: [&str; 35] = [
 ];
 
 /// Our own files. What is included by others comes with `csrc`.
-const SHIM_FILES: [&str; 6] =
-    ["shoal_curves.c", "shoal_dtls.c", "shoal_p256.c", "shoal_stock_ecdsa.c", "shoal_x509.c", "sha256_x86.c"];
+const SHIM_FILES: [&str; 7] = [
+    "shoal_curves.c",
+    "shoal_dtls.c",
+    "shoal_p256.c",
+    "shoal_stock_ecdsa.c",
+    "shoal_tickets.c",
+    "shoal_x509.c",
+    "sha256_x86.c",
+];
 
 fn main() {
     // Named one by one: without these lines Cargo would run this script, and the C compiler, after every change.

@@ -92,6 +92,8 @@ pub struct Device {
     pub(crate) events: VecDeque<Event>,
     pub(crate) phase: Phase,
     pub(crate) transport: Option<Transport>,
+    /// What the next session can go on from.
+    pub(crate) resumption: Option<dtls::Ticket>,
     /// Which connection it wants, if any: see [`Device::poll_connection`].
     pub(crate) connection: Option<u64>,
     pub(crate) kept: Option<Kept>,
@@ -154,6 +156,7 @@ impl Device {
             events: VecDeque::new(),
             phase: Phase::Off,
             transport: None,
+            resumption: None,
             connection: None,
             kept: None,
             hold_off_until: now,
@@ -327,15 +330,15 @@ impl Device {
             return;
         }
         let now_ms = milliseconds(self.origin, now);
-        // Without a clock no certificate is valid.
-        let unix_s = self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64());
+        let times = (now_ms, self.unix_s(now));
         let Some(transport) = &mut self.transport else { return };
         let mut out = Vec::new();
-        let arrived = transport.receive(now_ms, unix_s as i64, datagram, &mut out);
+        let arrived = transport.receive(times, datagram, &mut out);
         self.transmits.extend(out);
         match arrived {
             Arrived::Messages(messages) => self.handle_messages(now, messages),
             Arrived::Established(messages) => {
+                self.keep_ticket(now);
                 self.register(now);
                 self.handle_messages(now, messages);
             }

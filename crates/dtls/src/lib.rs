@@ -19,10 +19,13 @@ mod error;
 mod hello;
 #[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
 mod native;
+#[allow(unsafe_code, reason = "the same border, for session tickets")]
+mod native_tickets;
 mod record;
 mod server;
 mod session;
 mod suite;
+mod ticket;
 
 pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
@@ -37,3 +40,4 @@ pub use hello::{HelloRefused, is_client_hello};
 pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};
 pub use session::{Progress, Session};
 pub use suite::Suite;
+pub use ticket::{TICKET_BYTES_MAX, TICKET_LIFE_MS, Ticket};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
-use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, Session, SessionError, Trust};
+use dtls::{ConnectionId, Hello, HelloRefused, Keys, PeerCertificate, Progress, Session, SessionError, Trust};
 use zeroize::Zeroizing;
 
 use crate::devices::{DeviceIndex, Directory};
@@ -15,11 +15,13 @@ use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
 use crate::security::{Intrusion, SecurityReason};
 use crate::timers::{Now, Timer};
+use crate::trust::Authorities;
 use crate::uplink::Origin;
 
 /// The directory and the authorities as the handshake sees them.
 struct KeyRing<'a> {
     directory: &'a Directory,
+    authorities: &'a Authorities,
     trust: Trust<'a>,
 }
 
@@ -30,6 +32,10 @@ impl Keys for KeyRing<'_> {
 
     fn trust(&self) -> Trust<'_> {
         self.trust
+    }
+
+    fn takes_again(&self, certificate: &PeerCertificate) -> bool {
+        self.trust.holds(certificate) && self.authorities.holder(self.directory, certificate).is_some()
     }
 }
 
@@ -152,7 +158,7 @@ impl Gateway {
         let progress = association.session.handle_datagram(
             now_ms,
             datagram,
-            &mut KeyRing { directory: &self.directory, trust },
+            &mut KeyRing { directory: &self.directory, authorities: &self.authorities, trust },
             &mut |record| plaintext.push(record),
             &mut self.datagrams,
         );
@@ -195,6 +201,7 @@ impl Gateway {
         self.peers.establish(key);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(association) = peer.security.as_mut() else { return };
+        self.stats.handshakes_resumed += u64::from(association.session.is_resumed());
         self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
         let device = match association.session.peer_certificate() {
             Some(certificate) => self.authorities.holder(&self.directory, certificate),

@@ -45,6 +45,8 @@ counters! {
     /// Empty acknowledgements, because the log was slow.
     acknowledged_early,
     handshakes,
+    /// Those of them that went on from an earlier session.
+    handshakes_resumed,
     handshakes_failed,
     sessions_broken,
     sessions_full,

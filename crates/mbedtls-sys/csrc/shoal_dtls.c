@@ -146,6 +146,7 @@ static int configure(shoal_config *config, const shoal_options *options)
     if (ret == 0) {
         ret = shoal_configure_x509(config, options);
     }
+    shoal_configure_tickets(config, options);
     if (ret != 0) {
         return ret;
     }
@@ -321,6 +322,7 @@ static void begin(shoal_session *session, const shoal_call *call)
 
 static void end(shoal_session *session)
 {
+    shoal_note_handshake(session);
     shoal_leave(session);
     session->call = NULL;
     session->record = NULL;
@@ -401,6 +403,11 @@ static int read_once(shoal_session *session, uint8_t *plaintext, size_t plaintex
     int ret = mbedtls_ssl_read(ssl, plaintext, plaintext_bytes);
     int alert;
 
+    if (shoal_is_resumed_unsafely(ssl)) {
+        mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+        return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
+    }
     if (is_bad_proof(ssl, ret)) {
         ret = SHOAL_BAD_PROOF;
     }
