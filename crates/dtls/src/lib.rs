@@ -36,7 +36,7 @@ pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
 pub use cookie::Hello;
 pub use credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys, NoKeys, Trust};
 pub use error::{SessionError, SetupError};
-pub use hello::{HelloRefused, is_client_hello};
+pub use hello::{HelloRefused, is_client_hello, offers_psk};
 pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};
 pub use session::{Progress, Session};
 pub use suite::Suite;

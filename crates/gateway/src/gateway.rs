@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use lwm2m::Definitions;
 
+use crate::admission::Admission;
 use crate::command::{Answer, DeviceEntry, RegistrationState};
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
@@ -96,6 +97,7 @@ pub struct Gateway {
     pub(crate) security: SecurityLog,
     pub(crate) server: dtls::Server,
     pub(crate) authorities: Authorities,
+    pub(crate) admission: Admission,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -155,6 +157,7 @@ impl Gateway {
             security: SecurityLog::new(hasher.clone()),
             server,
             authorities: Authorities::default(),
+            admission: Admission::new(now.monotonic, hasher.clone()),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),

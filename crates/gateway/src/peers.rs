@@ -272,7 +272,7 @@ fn is_at(places: &[Place], index: u32, socket: SocketNumber, address: SocketAddr
 }
 
 /// What one subscriber of a network has: an address of IPv4, or 64 bits of one of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
         v4 => v4,
