@@ -69,12 +69,13 @@ const LIBRARY_FILES: [&str; 49] = [
 ];
 
 /// Our own files. What is included by others comes with `csrc`.
-const SHIM_FILES: [&str; 8] = [
+const SHIM_FILES: [&str; 9] = [
     "shoal_checkpoint.c",
     "shoal_curves.c",
     "shoal_dtls.c",
     "shoal_p256.c",
     "shoal_stock_ecdsa.c",
+    "shoal_tickets.c",
     "shoal_tls.c",
     "shoal_x509.c",
     "sha256_x86.c",

@@ -62,6 +62,8 @@ impl Device {
             return self.come_back_later(now, None, "there is no server to talk to".to_owned());
         };
         self.config.credential.clone_from(&chosen.credential);
+        // It was given for another account: going on from it would prove that one once more.
+        self.resumption = None;
         self.tree.choose_server(chosen.server);
         if chosen.server.is_some()
             && let Some(lifetime_s) = self.tree.of_server(server_object::LIFETIME)

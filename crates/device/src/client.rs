@@ -105,6 +105,8 @@ pub struct Device {
     pub(crate) events: VecDeque<Event>,
     pub(crate) phase: Phase,
     pub(crate) transport: Option<Transport>,
+    /// What the next session can go on from.
+    pub(crate) resumption: Option<dtls::Ticket>,
     /// Which connection it wants, if any: see [`Device::poll_connection`].
     pub(crate) connection: Option<u64>,
     pub(crate) kept: Option<Kept>,
@@ -156,6 +158,7 @@ impl Device {
             events: VecDeque::new(),
             phase: Phase::Off,
             transport: None,
+            resumption: None,
             connection: None,
             kept: None,
             hold_off_until: now,
@@ -319,24 +322,20 @@ impl Device {
         self.events.push_back(Event::failed(number, refusal));
     }
 
-    /// The time that a certificate must be valid at, in Unix seconds. Without a clock none is.
-    pub(crate) fn time_of_certificates(&self, now: Instant) -> i64 {
-        self.wall.map_or(0, |(at, unix_s)| (unix_s + now.saturating_duration_since(at).as_secs_f64()) as i64)
-    }
-
     /// Takes a datagram from the server.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         if matches!(self.phase, Phase::Off | Phase::Waiting { .. }) || self.is_asleep(now) {
             return;
         }
-        let (now_ms, unix_s) = (milliseconds(self.origin, now), self.time_of_certificates(now));
+        let times = (milliseconds(self.origin, now), self.unix_s(now));
         let Some(transport) = &mut self.transport else { return };
         let mut out = Vec::new();
-        let arrived = transport.receive(now_ms, unix_s, datagram, &mut out);
+        let arrived = transport.receive(times, datagram, &mut out);
         self.transmits.extend(out);
         match arrived {
             Arrived::Messages(messages) => self.handle_messages(now, messages),
             Arrived::Established(messages) => {
+                self.keep_ticket(now);
                 self.begin(now);
                 self.handle_messages(now, messages);
             }

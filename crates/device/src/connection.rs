@@ -34,7 +34,7 @@ impl Device {
     /// Takes bytes from the server that came over its connection.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         let is_asleep = self.is_asleep(now);
-        let (now_ms, unix_s) = (milliseconds(self.origin, now), self.time_of_certificates(now));
+        let (now_ms, unix_s) = (milliseconds(self.origin, now), self.unix_s(now));
         let Some(Transport::Connected(line)) = &mut self.transport else { return };
         let mut out = Vec::new();
         let over = line.push(now, now_ms, unix_s, bytes, &mut out);

@@ -67,7 +67,8 @@ impl Device {
             return;
         }
         let mut out = Vec::new();
-        match Transport::open(self.config.credential.as_ref(), seed, milliseconds(self.origin, now), &mut out) {
+        let times = (milliseconds(self.origin, now), self.unix_s(now));
+        match Transport::open(self.config.credential.as_ref(), self.resumption.as_ref(), seed, times, &mut out) {
             Ok(transport) => {
                 let is_open = transport.is_open();
                 self.transport = Some(transport);
@@ -84,6 +85,17 @@ impl Device {
     /// Another for each session.
     pub(crate) fn session_seed(&self) -> u64 {
         self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Keeps what the next session can go on from: what the server just gave, or what it gave before.
+    pub(crate) fn keep_ticket(&mut self, now: Instant) {
+        let given = self.transport.as_ref().and_then(|transport| transport.ticket(milliseconds(self.origin, now)));
+        self.resumption = given.or(self.resumption.take());
+    }
+
+    /// The time of day, in Unix seconds. Without a clock no certificate is valid.
+    pub(crate) fn unix_s(&self, now: Instant) -> i64 {
+        self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64()) as i64
     }
 
     /// The server has introduced itself over the connection: it is told who we are, or that we are still here.
@@ -391,6 +403,10 @@ impl Device {
     pub(crate) fn come_back_later(&mut self, now: Instant, code: Option<Code>, detail: String) {
         if matches!(self.phase, Phase::Off) {
             return;
+        }
+        if matches!(self.phase, Phase::Connecting) {
+            // Whatever is wrong, the next handshake is a full one.
+            self.resumption = None;
         }
         self.drop_session(&detail);
         self.events.push_back(Event::Refused { code, detail });

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use coap::Capacity;
-use dtls::{Client, ClientOptions, Progress, Session, SetupError, Trust, TrustAnchors};
+use dtls::{Client, ClientOptions, Progress, Session, SetupError, Ticket, Trust, TrustAnchors};
 
 use crate::command::Credential;
 use crate::line::Line;
@@ -34,22 +34,25 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Begins; a secure one puts its first flight into `out`.
+    /// Begins; a secure one puts its first flight into `out`. It goes on from an earlier session if it has a ticket of one
+    /// and the server's certificate is still good at `unix_s`.
     pub fn open(
         credential: Option<&Credential>,
+        ticket: Option<&Ticket>,
         seed: u64,
-        now_ms: u64,
+        (now_ms, unix_s): (u64, i64),
         out: &mut Vec<Vec<u8>>,
     ) -> Result<Self, String> {
         let Some(credential) = credential else { return Ok(Self::Plain) };
         let options = ClientOptions { seed: seed_bytes(seed), ..ClientOptions::default() };
-        Self::secure(credential, &options, now_ms, out).map_err(|error| error.to_string())
+        Self::secure(credential, ticket, &options, (now_ms, unix_s), out).map_err(|error| error.to_string())
     }
 
     fn secure(
         credential: &Credential,
+        ticket: Option<&Ticket>,
         options: &ClientOptions,
-        now_ms: u64,
+        (now_ms, unix_s): (u64, i64),
         out: &mut Vec<Vec<u8>>,
     ) -> Result<Self, SetupError> {
         let mut anchors = TrustAnchors::new();
@@ -62,7 +65,19 @@ impl Transport {
                 Client::with_certificate(own, server_name.as_deref(), options)?
             }
         };
-        Ok(Self::Secure { session: Box::new(client.connect(now_ms, out)?), anchors })
+        let session = match ticket {
+            Some(ticket) => client.resume(now_ms, ticket, &Trust { anchors: &anchors, unix_s }, out)?,
+            None => client.connect(now_ms, out)?,
+        };
+        Ok(Self::Secure { session: Box::new(session), anchors })
+    }
+
+    /// What a later session can go on from, if the server just gave something new.
+    pub fn ticket(&self, now_ms: u64) -> Option<Ticket> {
+        match self {
+            Self::Secure { session, .. } => session.ticket(now_ms),
+            Self::Plain | Self::Connected(_) => None,
+        }
     }
 
     /// The connection was made; what is said first goes into `out`.
@@ -97,7 +112,7 @@ impl Transport {
     }
 
     /// Takes a datagram from the server; `unix_s` is the time that the server's certificate must be valid at.
-    pub fn receive(&mut self, now_ms: u64, unix_s: i64, datagram: &[u8], out: &mut Vec<Vec<u8>>) -> Arrived {
+    pub fn receive(&mut self, (now_ms, unix_s): (u64, i64), datagram: &[u8], out: &mut Vec<Vec<u8>>) -> Arrived {
         let Self::Secure { session, anchors } = self else { return Arrived::Messages(vec![datagram.to_vec()]) };
         let mut trust = Trust { anchors, unix_s };
         let mut messages = Vec::new();

@@ -124,6 +124,28 @@ fn a_session_that_the_server_closes_is_made_anew() {
     world.advance(seconds(10));
 
     assert!(world.device.is_registered() && handshakes(&world) == 2);
+    assert!(world.server.secure.as_ref().unwrap().session.as_ref().unwrap().is_resumed(), "the short way");
+}
+
+#[test]
+fn a_key_that_was_changed_meanwhile_lets_the_device_in_after_a_full_handshake() {
+    let mut world = World::registered(secure());
+    let close = |world: &mut World| {
+        let mut out = Vec::new();
+        world.server.secure.as_mut().unwrap().session.as_mut().unwrap().close(&mut out);
+        world.server.outbox.extend(out);
+    };
+
+    // The ticket is of no use with another key, and neither is the device.
+    world.server.secure.as_mut().unwrap().key = b"another key!".to_vec();
+    close(&mut world);
+    world.advance(seconds(60));
+    assert!(!world.device.is_registered());
+    world.server.secure.as_mut().unwrap().key = world::KEY.to_vec();
+    world.advance(seconds(120));
+
+    assert!(world.device.is_registered());
+    assert!(!world.server.secure.as_ref().unwrap().session.as_ref().unwrap().is_resumed());
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use dtls::{Client, ClientOptions, Hello, Server, ServerOptions, Session, Suite, Trust, is_client_hello};
+use dtls::{Client, ClientOptions, Hello, Server, ServerOptions, Session, Suite, Ticket, Trust, is_client_hello};
 use world::{CID, HOME, IDENTITY, KEY, OneKeyAndTrust, anchors, certificate, key, year};
 
 const HANDSHAKES: u32 = 200;
@@ -28,19 +28,25 @@ fn main() {
             false => Client::new(IDENTITY, &key(KEY), &options),
         };
         let client = client.unwrap();
-        let busy: Duration = (0..HANDSHAKES).map(|_| handshake(&client, &server)).sum();
-        let each = busy / HANDSHAKES;
-        println!("{}: {each:?} of the server, {:.0} /s", suite.name(), each.as_secs_f64().recip());
+        let (_, ticket) = handshake(&client, &server, None);
+        for (kind, ticket) in [("in full", None), ("resumed", ticket.as_ref())] {
+            let busy: Duration = (0..HANDSHAKES).map(|_| handshake(&client, &server, ticket).0).sum();
+            let each = busy / HANDSHAKES;
+            println!("{} {kind}: {each:?} of the server, {:.0} /s", suite.name(), each.as_secs_f64().recip());
+        }
     }
 }
 
-/// The time the server needed.
-fn handshake(client: &Client, server: &Server) -> Duration {
+/// The time the server needed, and what the client can go on from if it got something new.
+fn handshake(client: &Client, server: &Server, ticket: Option<&Ticket>) -> (Duration, Option<Ticket>) {
     let (of_devices, of_servers) = (anchors(&["anchor"]), anchors(&["anchor of servers"]));
-    let mut keys = OneKeyAndTrust(Trust { anchors: &of_devices, unix_s: year(2031) });
+    let mut keys = OneKeyAndTrust { key: KEY, trust: Trust { anchors: &of_devices, unix_s: year(2031) } };
     let mut trust = Trust { anchors: &of_servers, unix_s: year(2031) };
     let (mut up, mut down, mut busy) = (Vec::new(), Vec::new(), Duration::ZERO);
-    let mut device = client.connect(0, &mut up).unwrap();
+    let mut device = match ticket {
+        Some(ticket) => client.resume(0, ticket, &trust, &mut up).unwrap(),
+        None => client.connect(0, &mut up).unwrap(),
+    };
     let mut gateway: Option<Session> = None;
     while !up.is_empty() || !down.is_empty() {
         for datagram in std::mem::take(&mut up) {
@@ -61,8 +67,8 @@ fn handshake(client: &Client, server: &Server) -> Duration {
             device.handle_datagram(0, &datagram, &mut trust, &mut |_| {}, &mut up).unwrap();
         }
     }
-    assert!(device.is_established());
-    busy
+    assert!(device.is_established() && device.is_resumed() == ticket.is_some());
+    (busy, device.ticket(0))
 }
 
 /// What this thread has used so far.

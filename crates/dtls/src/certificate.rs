@@ -1,6 +1,6 @@
 //! X.509 certificates (RFC 5280): our own, those of peers, and the authorities that we let vouch for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,8 @@ pub struct PeerCertificate {
     pub not_before_s: i64,
     /// Seconds since 1970 (UTC).
     pub not_after_s: i64,
+    /// The same of whichever certificate of its chain ends first, the anchor included.
+    pub chain_not_after_s: i64,
     /// Digest of the anchor that the chain ends at. If the certificate was refused: of the last one that was found.
     pub anchor: Digest,
 }
@@ -152,6 +154,7 @@ pub struct TrustAnchor {
 #[derive(Debug, Default)]
 pub struct TrustAnchors {
     by_subject: BTreeMap<Box<[u8]>, Vec<Anchor>>,
+    fingerprints: BTreeSet<Digest>,
 }
 
 #[derive(Debug)]
@@ -163,7 +166,7 @@ struct Anchor {
 impl TrustAnchors {
     /// Nobody is trusted.
     pub const fn new() -> Self {
-        Self { by_subject: BTreeMap::new() }
+        Self { by_subject: BTreeMap::new(), fingerprints: BTreeSet::new() }
     }
 
     /// Trusts an authority, given its certificate in DER. One that is trusted already stays so. Names are compared byte
@@ -193,23 +196,28 @@ impl TrustAnchors {
         if same_subject.len() >= ANCHORS_PER_SUBJECT_MAX {
             return Err(SetupError::Certificate { problem: "too many authorities have this name" });
         }
+        self.fingerprints.insert(facts.fingerprint);
         same_subject.push(Anchor { fingerprint: facts.fingerprint, der: der.into() });
         Ok(known)
     }
 
     /// Trusts an authority no longer; whether it was. Sessions that are established go on.
     pub fn remove(&mut self, fingerprint: &Digest) -> bool {
-        let before = self.len();
         self.by_subject.retain(|_, anchors| {
             anchors.retain(|anchor| anchor.fingerprint != *fingerprint);
             !anchors.is_empty()
         });
-        self.len() < before
+        self.fingerprints.remove(fingerprint)
+    }
+
+    /// Whether this authority is trusted.
+    pub fn contains(&self, fingerprint: &Digest) -> bool {
+        self.fingerprints.contains(fingerprint)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_subject.values().map(Vec::len).sum()
+        self.fingerprints.len()
     }
 
     /// Whether nobody is trusted.

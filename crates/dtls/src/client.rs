@@ -6,12 +6,13 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::certificate::{NAME_BYTES_MAX, OwnCertificate, setup_error};
-use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX};
+use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys};
 use crate::error::SetupError;
 use crate::native::{Association, Configuration, Role, Setup};
 use crate::server::{check_bounds, library};
 use crate::session::{Session, patience_ms};
 use crate::suite::Suite;
+use crate::ticket::Ticket;
 
 /// Longest connection id a client may ask for (`MBEDTLS_SSL_CID_IN_LEN_MAX` in our configuration).
 pub const CLIENT_CID_BYTES_MAX: usize = 32;
@@ -90,6 +91,7 @@ impl Client {
             handshake_timeout_ms: options.handshake_timeout_ms,
             mtu: options.mtu,
             seed: &options.seed,
+            tickets: None,
         })
         .map_err(setup_error)?;
         Ok(Self {
@@ -101,8 +103,34 @@ impl Client {
 
     /// Begins a handshake: the first flight is put into `out`.
     pub fn connect(&self, now_ms: u64, out: &mut Vec<Vec<u8>>) -> Result<Session, SetupError> {
-        let association = Association::new(Arc::clone(&self.configuration), self.cid.as_deref()).map_err(library)?;
-        Session::of_client(association, now_ms, now_ms.saturating_add(self.patience_ms), out).map_err(library)
+        self.begin(now_ms, None, out)
+    }
+
+    /// Begins a handshake that goes on from an earlier session, if the server still knows it: half the messages and none
+    /// of the arithmetic of certificates. It becomes a full one by itself if the server does not, and is one from the
+    /// start if the ticket is too old, is another client's, or if `keys` would not take the server's certificate any more.
+    pub fn resume(
+        &self,
+        now_ms: u64,
+        ticket: &Ticket,
+        keys: &dyn Keys,
+        out: &mut Vec<Vec<u8>>,
+    ) -> Result<Session, SetupError> {
+        let is_good = now_ms < ticket.expires_ms
+            && ticket.owner == self.configuration.owner
+            && ticket.certificate.as_ref().is_none_or(|certificate| keys.takes_again(certificate));
+        self.begin(now_ms, Some(ticket).filter(|_| is_good), out)
+    }
+
+    fn begin(&self, now_ms: u64, ticket: Option<&Ticket>, out: &mut Vec<Vec<u8>>) -> Result<Session, SetupError> {
+        let mut association =
+            Association::new(Arc::clone(&self.configuration), self.cid.as_deref()).map_err(library)?;
+        if let Some(ticket) = ticket {
+            association.go_on_from(&ticket.saved).map_err(library)?;
+        }
+        let certificate = ticket.and_then(|ticket| ticket.certificate.clone());
+        let give_up_ms = now_ms.saturating_add(self.patience_ms);
+        Session::of_client(association, certificate, now_ms, give_up_ms, out).map_err(library)
     }
 }
 

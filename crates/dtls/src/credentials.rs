@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::certificate::TrustAnchors;
+use crate::certificate::{PeerCertificate, TrustAnchors};
 
 /// Longest identity we look up. RFC 4279 §5.3 asks for 128; LwM2M endpoint names of the recorded fleets stay below 64.
 pub const IDENTITY_BYTES_MAX: usize = 128;
@@ -19,6 +19,14 @@ pub struct Trust<'a> {
     pub unix_s: i64,
 }
 
+impl Trust<'_> {
+    /// Whether a certificate that was taken once would still be: its authority is trusted, and its time is not over.
+    pub fn holds(&self, certificate: &PeerCertificate) -> bool {
+        self.anchors.contains(&certificate.anchor)
+            && (certificate.not_before_s..=certificate.chain_not_after_s).contains(&self.unix_s)
+    }
+}
+
 static NOBODY: TrustAnchors = TrustAnchors::new();
 
 /// How an end finds out who the other is: a server the keys of its devices, and both whose certificates to trust.
@@ -33,6 +41,12 @@ pub trait Keys {
     /// Called for every datagram.
     fn trust(&self) -> Trust<'_> {
         Trust { anchors: &NOBODY, unix_s: 0 }
+    }
+
+    /// Whether the owner of a certificate that was taken in an earlier handshake may go on from there. If not, the
+    /// handshake becomes a full one, in which the certificate is judged anew.
+    fn takes_again(&self, certificate: &PeerCertificate) -> bool {
+        self.trust().holds(certificate)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cookie::{COOKIE_BYTES, Cookie};
 use crate::record::{HANDSHAKE, HEADER_BYTES};
+use crate::suite::Suite;
 
 /// Message types.
 const CLIENT_HELLO: u8 = 1;
@@ -45,7 +46,17 @@ pub fn is_client_hello(datagram: &[u8]) -> bool {
         && datagram[HEADER_BYTES] == CLIENT_HELLO
 }
 
-/// The beginning of a ClientHello, up to its cookie.
+/// Whether a ClientHello offers a suite of ours with a pre-shared key, which is then chosen: the handshake is a cheap one,
+/// and so is one that says nothing of its suites in this datagram not.
+pub fn offers_psk(datagram: &[u8]) -> bool {
+    let Ok(hello) = ClientHello::parse(datagram) else { return false };
+    let Ok((length, suites)) = fixed(hello.suites) else { return false };
+    let suites = &suites[..suites.len().min(u16::from_be_bytes(*length).into())];
+    let (suites, _) = suites.as_chunks();
+    suites.iter().any(|code| Suite::of_code(u16::from_be_bytes(*code)).is_some_and(|suite| !suite.has_certificates()))
+}
+
+/// The beginning of a ClientHello, up to its suites.
 pub(crate) struct ClientHello<'a> {
     /// Type, version, epoch and sequence number.
     record: &'a [u8; 11],
@@ -54,6 +65,8 @@ pub(crate) struct ClientHello<'a> {
     pub(crate) parameters: &'a [u8],
     pub(crate) random: &'a Random,
     pub(crate) cookie: &'a [u8],
+    /// Their length, and as many of them as there are.
+    suites: &'a [u8],
 }
 
 impl<'a> ClientHello<'a> {
@@ -74,8 +87,8 @@ impl<'a> ClientHello<'a> {
         let (_session_id, rest) = opaque(rest, (*session_id_bytes).into())?;
         let parameters = &body[..body.len() - rest.len()];
         let ([cookie_bytes], rest) = fixed(rest)?;
-        let (cookie, _suites) = opaque(rest, (*cookie_bytes).into())?;
-        Ok(Self { record, message_sequence: [header[4], header[5]], parameters, random, cookie })
+        let (cookie, suites) = opaque(rest, (*cookie_bytes).into())?;
+        Ok(Self { record, message_sequence: [header[4], header[5]], parameters, random, cookie, suites })
     }
 
     /// Appends the HelloVerifyRequest that answers this hello.

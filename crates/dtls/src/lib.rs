@@ -25,12 +25,15 @@ mod error;
 mod hello;
 #[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
 mod native;
+#[allow(unsafe_code, reason = "the same border, for session tickets")]
+mod native_tickets;
 #[allow(unsafe_code, reason = "the border to C, for streams")]
 mod native_tls;
 mod record;
 mod server;
 mod session;
 mod suite;
+mod ticket;
 mod tls;
 mod tls_ends;
 
@@ -44,9 +47,10 @@ pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};
 pub use cookie::Hello;
 pub use credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys, NoKeys, Trust};
 pub use error::{SessionError, SetupError};
-pub use hello::{HelloRefused, is_client_hello};
+pub use hello::{HelloRefused, is_client_hello, offers_psk};
 pub use server::{MTU_MAX, MTU_MIN, Server, ServerOptions};
 pub use session::{Progress, Session};
 pub use suite::Suite;
+pub use ticket::{TICKET_BYTES_MAX, TICKET_LIFE_MS, Ticket};
 pub use tls::Tls;
 pub use tls_ends::{TlsClient, TlsClientOptions, TlsServer, TlsServerOptions, TlsVersion};

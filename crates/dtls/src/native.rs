@@ -15,7 +15,9 @@ use crate::certificate::{
     AlternativeName, CertificateRefused, Digest, NAME_BYTES_MAX, OwnCertificate, PeerCertificate,
 };
 use crate::credentials::{IDENTITY_BYTES_MAX, KEY_BYTES_MAX, Keys};
+use crate::native_tickets::{open_ticket, seal_ticket};
 use crate::suite::Suite;
+use crate::ticket::Tickets;
 use crate::tls_ends::TlsVersion;
 
 const _: () = assert!(KEY_BYTES_MAX == sys::KEY_BYTES_MAX);
@@ -27,6 +29,10 @@ pub(crate) type Code = c_int;
 pub(crate) struct Configuration {
     raw: NonNull<sys::Config>,
     pub(crate) cid_bytes: usize,
+    /// Clients only: stands for the key or the certificate.
+    pub(crate) owner: Digest,
+    /// The shim points to it.
+    _tickets: Option<Arc<Tickets>>,
 }
 
 /// What a configuration is made of.
@@ -41,6 +47,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) handshake_timeout_ms: (u32, u32),
     pub(crate) mtu: u16,
     pub(crate) seed: &'a [u8; sys::SEED_BYTES],
+    /// Servers only.
+    pub(crate) tickets: Option<Arc<Tickets>>,
 }
 
 /// Which end of a session, and what only that end has.
@@ -95,13 +103,20 @@ impl Configuration {
             find_key: matches!(setup.role, Role::Server).then_some(find_key as sys::KeyFn),
             find_anchors,
             judged,
+            tickets: setup.tickets.as_ref().map_or(ptr::null(), |tickets| Arc::as_ptr(tickets).cast()),
+            seal_ticket,
+            open_ticket,
+        };
+        let owner = match setup.role {
+            Role::PskClient { identity, key } => mac(key, identity)?,
+            _ => chain.first().map_or(Ok([0; sys::DIGEST_BYTES]), |der| digest(der))?,
         };
         let mut raw = ptr::null_mut();
         let _alone = SETUP.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: every pointer in `options` is valid for its length during the call; the shim copies what it keeps.
         succeed(unsafe { sys::shoal_config_new(&raw const options, &raw mut raw) })?;
         let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
-        Ok(Self { raw, cid_bytes: setup.cid_bytes })
+        Ok(Self { raw, cid_bytes: setup.cid_bytes, owner, _tickets: setup.tickets.clone() })
     }
 
     /// Fills `output` from the configuration's random generator.
@@ -184,9 +199,9 @@ pub(crate) fn is_key_error(code: Code) -> bool {
 pub(crate) struct Outside<'a> {
     pub(crate) out: &'a mut Vec<Vec<u8>>,
     pub(crate) keys: &'a mut dyn Keys,
-    /// The identity the peer gave during this call, if it did; cut to [`IDENTITY_BYTES_MAX`].
+    /// The identity the peer gave, if it did; cut to [`IDENTITY_BYTES_MAX`].
     pub(crate) identity: Option<Box<[u8]>>,
-    /// The certificate the peer showed during this call, if it did, and why it was refused, if it was.
+    /// The certificate the peer showed, if it did, and why it was refused, if it was.
     pub(crate) certificate: Option<(Box<PeerCertificate>, Option<CertificateRefused>)>,
 }
 
@@ -264,6 +279,11 @@ impl Association {
     /// The length of every connection id in the records this end receives.
     pub(crate) fn cid_bytes(&self) -> usize {
         self.configuration.cid_bytes
+    }
+
+    /// Clients only: stands for the key or the certificate that the session began with.
+    pub(crate) fn owner(&self) -> Digest {
+        self.configuration.owner
     }
 
     /// Begins a client's handshake, or repeats the last flight if the timer has run out.
@@ -490,6 +510,7 @@ fn peer_certificate(peer: &sys::Certificate, anchor: &[u8]) -> Result<PeerCertif
         serial: bytes(&peer.serial).to_vec(),
         not_before_s: peer.not_before_s,
         not_after_s: peer.not_after_s,
+        chain_not_after_s: peer.chain_not_after_s,
         anchor: digest(anchor)?,
     })
 }

@@ -12,6 +12,7 @@ use crate::hello::HelloRefused;
 use crate::native::{Association, Configuration, Role, Setup};
 use crate::session::{Session, patience_ms};
 use crate::suite::Suite;
+use crate::ticket::Tickets;
 
 /// The shortest path MTU a handshake can be cut to; RFC 7252 §4.6 knows links of 127 bytes, below IP.
 pub const MTU_MIN: u16 = 128;
@@ -41,20 +42,26 @@ pub struct Server {
     configuration: Arc<Configuration>,
     options: ServerOptions,
     cookies: Cookies,
+    tickets: Arc<Tickets>,
     patience_ms: u64,
 }
 
 impl Server {
-    /// A server with a cookie secret of its own, and without a certificate: it takes pre-shared keys only.
+    /// A server with secrets of its own for cookies and tickets, and without a certificate: it takes pre-shared keys only.
     pub fn new(options: &ServerOptions) -> Result<Self, SetupError> {
         check_bounds(options.handshake_timeout_ms, options.mtu)?;
-        let configuration = configure(options, None)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        configuration.random(secret.as_mut_slice()).map_err(library)?;
+        let draw = || {
+            let mut secret = Zeroizing::new([0; 32]);
+            configure(options, None, None)?.random(secret.as_mut_slice()).map_err(library)?;
+            Ok(secret)
+        };
+        let tickets = Arc::new(Tickets::new(draw()?).map_err(library)?);
+        let configuration = configure(options, None, Some(Arc::clone(&tickets)))?;
         Ok(Self {
             configuration: Arc::new(configuration),
             options: options.clone(),
-            cookies: Cookies::new(secret),
+            cookies: Cookies::new(draw()?),
+            tickets,
             patience_ms: patience_ms(options.handshake_timeout_ms),
         })
     }
@@ -62,7 +69,7 @@ impl Server {
     /// Shows this certificate from now on, and takes devices with certificates; `None` ends that. Sessions that began
     /// before go on with what they began with.
     pub fn set_certificate(&mut self, own: Option<&OwnCertificate>) -> Result<(), SetupError> {
-        self.configuration = Arc::new(configure(&self.options, own)?);
+        self.configuration = Arc::new(configure(&self.options, own, Some(Arc::clone(&self.tickets)))?);
         Ok(())
     }
 
@@ -91,7 +98,11 @@ impl Server {
     }
 }
 
-fn configure(options: &ServerOptions, own: Option<&OwnCertificate>) -> Result<Configuration, SetupError> {
+fn configure(
+    options: &ServerOptions,
+    own: Option<&OwnCertificate>,
+    tickets: Option<Arc<Tickets>>,
+) -> Result<Configuration, SetupError> {
     own.map_or(Ok(()), OwnCertificate::check)?;
     Configuration::new(&Setup {
         role: Role::Server,
@@ -103,6 +114,7 @@ fn configure(options: &ServerOptions, own: Option<&OwnCertificate>) -> Result<Co
         handshake_timeout_ms: options.handshake_timeout_ms,
         mtu: options.mtu,
         seed: &options.seed,
+        tickets,
     })
     .map_err(setup_error)
 }

@@ -10,6 +10,7 @@ use crate::hello::{ClientHello, Random};
 use crate::native::{Association, Code, Outside, refusal_of_code};
 use crate::record::records;
 use crate::suite::Suite;
+use crate::ticket::{TICKET_LIFE_MS, Ticket};
 
 /// A client waits for three flights (cookie, ServerHello, Finished), a server for one; each may need every repetition.
 /// Without this bound a peer that goes on repeating itself could keep a half-made session for ever.
@@ -59,11 +60,12 @@ impl Session {
 
     pub(crate) fn of_client(
         association: Association,
+        certificate: Option<Box<PeerCertificate>>,
         now_ms: u64,
         give_up_ms: u64,
         out: &mut Vec<Vec<u8>>,
     ) -> Result<Self, Code> {
-        let mut session = Self::of_server(association, give_up_ms);
+        let mut session = Self { certificate, ..Self::of_server(association, give_up_ms) };
         session.resume(now_ms, out)?;
         Ok(session)
     }
@@ -102,10 +104,10 @@ impl Session {
         }
         for record in records(datagram, self.association.cid_bytes()) {
             let mut outside = Outside::new(out, keys);
+            outside.identity = self.identity.take();
+            outside.certificate = self.certificate.take().map(|certificate| (certificate, self.refused));
             let taken = self.take_record(now_ms, record, plaintext, &mut outside);
-            if let Some(identity) = outside.identity {
-                self.identity = Some(identity);
-            }
+            self.identity = outside.identity;
             if let Some((certificate, refused)) = outside.certificate {
                 (self.certificate, self.refused) = (Some(certificate), refused);
             }
@@ -202,6 +204,25 @@ impl Session {
     /// Whether the session has given its buffers back.
     pub fn is_parked(&self) -> bool {
         self.is_parked
+    }
+
+    /// Whether this session goes on from an earlier one; only once established is it known.
+    pub fn is_resumed(&self) -> bool {
+        self.association.is_resumed()
+    }
+
+    /// What [`crate::Client::resume`] can go on from later, once established. Clients only, and only where the server gave
+    /// a new ticket and both ends know the extended master secret (RFC 7627 §5.4): keep the one before otherwise.
+    pub fn ticket(&self, now_ms: u64) -> Option<Ticket> {
+        let (saved, lifetime_s) = self.association.saved().filter(|_| self.is_established())?;
+        // RFC 5077 §3.3: 0 leaves it to the client.
+        let life_ms = if lifetime_s == 0 { TICKET_LIFE_MS } else { u64::from(lifetime_s) * 1_000 };
+        Some(Ticket {
+            saved,
+            owner: self.association.owner(),
+            expires_ms: now_ms.saturating_add(life_ms.min(TICKET_LIFE_MS)),
+            certificate: self.certificate.clone(),
+        })
     }
 
     /// The PSK identity of the peer, from the moment it gave it; only once established is it known to be true. `None`

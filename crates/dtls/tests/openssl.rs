@@ -60,6 +60,7 @@ struct Outcome {
     closed: bool,
     /// Records of the client that carried a part of a ClientHello.
     hellos: usize,
+    is_resumed: bool,
     longest_datagram: usize,
 }
 
@@ -106,16 +107,27 @@ fn run_with(proof: &Proof<'_>, cipher: &str, mtu: Option<u16>, shown: &str, trus
         _ => b"device",
     };
     let mut echo = Echo { socket: &socket, server, session: None, known, trust, outcome: Outcome::default() };
+    let folder = folder_of(&socket);
+    serve(&mut echo, client(&socket, proof, &folder, cipher, mtu, &[]));
+    std::fs::remove_dir_all(&folder).unwrap();
+    echo.outcome
+}
+
+fn folder_of(socket: &UdpSocket) -> PathBuf {
     let port = socket.local_addr().unwrap().port();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("openssl-{port}"));
     std::fs::create_dir_all(&folder).unwrap();
-    let mut client = client(&socket, proof, &folder, cipher, mtu);
+    folder
+}
+
+/// Serves the client until it has gone.
+fn serve(echo: &mut Echo<'_>, mut client: Child) {
     let (printed, started, mut room) = (output(&mut client), Instant::now(), [0; 2_048]);
 
     while echo.outcome.error.is_none() && !echo.outcome.closed {
         assert!(started.elapsed() < PATIENCE, "{:?}", echo.outcome);
         let now_ms = started.elapsed().as_millis() as u64;
-        if let Ok((length, peer)) = socket.recv_from(&mut room) {
+        if let Ok((length, peer)) = echo.socket.recv_from(&mut room) {
             echo.take(now_ms, peer, &room[..length]);
         }
         echo.tick(now_ms);
@@ -125,13 +137,20 @@ fn run_with(proof: &Proof<'_>, cipher: &str, mtu: Option<u16>, shown: &str, trus
             drop(client.stdin.take());
         }
     }
-    let _ = client.kill();
+    if echo.outcome.error.is_some() {
+        let _ = client.kill();
+    }
     client.wait().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
-    echo.outcome
 }
 
-fn client(socket: &UdpSocket, proof: &Proof<'_>, folder: &Path, cipher: &str, mtu: Option<u16>) -> Child {
+fn client(
+    socket: &UdpSocket,
+    proof: &Proof<'_>,
+    folder: &Path,
+    cipher: &str,
+    mtu: Option<u16>,
+    more: &[&std::ffi::OsStr],
+) -> Child {
     let mut command = Command::new("openssl");
     command.args([
         "s_client",
@@ -161,7 +180,7 @@ fn client(socket: &UdpSocket, proof: &Proof<'_>, folder: &Path, cipher: &str, mt
     if let Some(mtu) = mtu {
         command.args(["-mtu", &mtu.to_string()]);
     }
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let child = command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = child.expect("the program `openssl` is missing: install the Debian package `openssl`");
     child.stdin.as_mut().unwrap().write_all(b"reading\n").unwrap();
     child
@@ -212,6 +231,7 @@ impl Echo<'_> {
         match session.handle_datagram(now_ms, datagram, &mut keys, &mut |data| heard.push(data.to_vec()), &mut out) {
             Ok(Progress::Established) => {
                 self.outcome.suite = session.suite();
+                self.outcome.is_resumed = session.is_resumed();
                 self.outcome.identity = session.identity().map(<[u8]>::to_vec);
                 self.outcome.common_name = session.peer_certificate().and_then(|seen| seen.common_name.clone());
                 assert!(!session.peer_has_cid(), "OpenSSL has no connection ids");
@@ -344,4 +364,37 @@ fn openssl_refuses_a_server_that_nobody_it_trusts_vouches_for() {
     let outcome = run_certified(Some("device"), "ECDHE-ECDSA-AES128-CCM8", None, "server of nobody we know", 2031);
 
     assert!(matches!(outcome.error, Some(SessionError::Alert { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_session_goes_on_from_the_ticket_that_openssl_kept() {
+    let key = Proof::Key { identity: "device", key_hex: KEY_HEX };
+    let cases = [
+        (key, "PSK-AES128-CCM8", (Some(&b"device"[..]), None)),
+        (Proof::Certificate(Some("device")), "ECDHE-ECDSA-AES128-GCM-SHA256", (None, Some("urn:shoal:camera-1"))),
+    ];
+    for (proof, cipher, who) in cases {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(TICK)).unwrap();
+        let mut server = Server::new(&ServerOptions::default()).unwrap();
+        server.set_certificate(Some(&certificate("server"))).unwrap();
+        let anchors = anchors(&["anchor"]);
+        let trust = Trust { anchors: &anchors, unix_s: year(2031) };
+        let mut echo =
+            Echo { socket: &socket, server, session: None, known: b"device", trust, outcome: Outcome::default() };
+        let folder = folder_of(&socket);
+        let kept = folder.join("session");
+
+        for (option, is_resumed) in [("-sess_out", false), ("-sess_in", true)] {
+            echo.outcome = Outcome::default();
+            echo.session = None;
+            serve(&mut echo, client(&socket, &proof, &folder, cipher, None, &[option.as_ref(), kept.as_ref()]));
+
+            let outcome = &echo.outcome;
+            assert_eq!(outcome.is_resumed, is_resumed, "{cipher}: {outcome:?}");
+            assert_eq!((outcome.identity.as_deref(), outcome.common_name.as_deref()), who, "{outcome:?}");
+            assert_eq!(outcome.heard, [b"reading\n"], "{outcome:?}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use coap::Code;
 use coap::exchange::Numbers;
 use coap::observe::Order;
-use dtls::{ConnectionId, NotSaved, RECORDS_SKIPPED, SavedSession, Trust};
+use dtls::{ConnectionId, NotSaved, RECORDS_SKIPPED, SavedSession};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -397,8 +397,7 @@ impl Gateway {
 
     /// The session of a peer, if it has one and it can be saved, with the number of its next record.
     fn save_session(&mut self, now: Now, key: PeerKey) -> Result<Option<(ConnectionId, SavedSession, u64)>, NotSaved> {
-        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing::new(&self.directory, trust);
+        let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
         let Some(association) = self.peers.get_mut(key).and_then(|peer| peer.security.as_mut()) else {
             return Ok(None);
         };

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use coap::{Connection, ConnectionOptions, Ending, Message};
-use dtls::{Progress, SessionError, Trust};
+use dtls::{Progress, SessionError};
 
 use crate::gateway::Gateway;
 use crate::limits::{
@@ -69,8 +69,7 @@ impl Gateway {
         let now_ms = self.dtls_ms(now);
         let Some(connected) = self.peers.get_mut(key).and_then(|peer| peer.connected.as_mut()) else { return };
         let Some(tls) = connected.tls.as_mut() else { return };
-        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing::new(&self.directory, trust);
+        let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
         let mut plain = Vec::new();
         let progress = self.outbox.write(connected.number, |out| {
             tls.handle_bytes(now_ms, bytes, &mut keys, &mut |part| plain.extend_from_slice(part), out)

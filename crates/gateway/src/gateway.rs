@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use lwm2m::Definitions;
 
+use crate::admission::Admission;
 use crate::checkpoints::Checkpoints;
 use crate::command::{Answer, DeviceEntry, RegistrationState};
 use crate::devices::{Device, DeviceIndex, Directory};
@@ -107,6 +108,7 @@ pub struct Gateway {
     pub(crate) tls: dtls::TlsServer,
     pub(crate) openings: Openings,
     pub(crate) authorities: Authorities,
+    pub(crate) admission: Admission,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -169,6 +171,7 @@ impl Gateway {
             tls,
             openings: Openings::new(hasher.clone()),
             authorities: Authorities::default(),
+            admission: Admission::new(now.monotonic, hasher.clone()),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),

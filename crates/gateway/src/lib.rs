@@ -7,6 +7,7 @@
 //!
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
+mod admission;
 mod bootstrap;
 mod checkpoints;
 mod command;

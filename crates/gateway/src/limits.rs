@@ -27,6 +27,31 @@ pub const UPLOADING_PEERS_MAX: usize = 256;
 /// Handshakes that are not finished. A thousand devices coming back in the same second find room; each costs about 20 kB.
 pub const HALF_OPEN_MAX: usize = 2_048;
 
+/// Of these, how many from one address, or from one network of IPv6: a farm behind one router finds room, and leaves some.
+pub const HALF_OPEN_PER_NETWORK_MAX: usize = HALF_OPEN_MAX / 4;
+
+/// What a handshake with a pre-shared key takes of a processor in all, its datagrams included
+/// (`docs/decisions/0014-what-a-handshake-costs.md`).
+pub const HANDSHAKE_COST_PSK: Duration = Duration::from_micros(50);
+
+/// The same with certificates.
+pub const HANDSHAKE_COST_CERTIFICATE: Duration = Duration::from_micros(350);
+
+/// One part in so many of a shard's time goes to handshakes, the rest to whoever is in.
+pub const HANDSHAKES_SHARE: u32 = 2;
+
+/// How far that may be overdrawn: half of it is what may lie between a report and its answer.
+pub const HANDSHAKES_BURST: Duration = Duration::from_millis(40);
+
+/// The part of one network: no address keeps the shard busy, and a farm of 10,000 cameras is back within half a minute.
+pub const HANDSHAKES_SHARE_OF_NETWORK: u32 = 8;
+
+/// How far that may be overdrawn: the 140 cameras of a site come back at once.
+pub const HANDSHAKES_PER_NETWORK_BURST: Duration = Duration::from_millis(400);
+
+/// Networks that are remembered while they shake hands: those with half-open handshakes, and as many again.
+pub const NETWORKS_MAX: usize = 2 * HALF_OPEN_MAX;
+
 /// A handshake that takes longer than MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2) will not end.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(93);
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use ahash::RandomState;
 use coap::Connection;
-use dtls::{Progress, SessionError, Tls, Trust};
+use dtls::{Progress, SessionError, Tls};
 
 use crate::connections::OPTIONS;
 use crate::credential::Credential;
@@ -107,8 +107,7 @@ impl Gateway {
     pub(crate) fn handle_opening(&mut self, now: Now, number: ConnectionNumber, bytes: &[u8]) {
         let now_ms = self.dtls_ms(now);
         let Some(opening) = self.openings.by_number.get_mut(&number) else { return };
-        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing::new(&self.directory, trust);
+        let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
         let mut data = Vec::new();
         let progress = self.outbox.write(number, |out| {
             opening.tls.handle_bytes(now_ms, bytes, &mut keys, &mut |part| data.extend_from_slice(part), out)

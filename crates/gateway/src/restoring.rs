@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coap::exchange::Numbers;
 use coap::message::Token;
-use dtls::{ConnectionId, Trust};
+use dtls::ConnectionId;
 use lwm2m::Path;
 
 use crate::checkpoints::{Checkpoint, SavedAssociation, SavedObservation, SavedWay, Standing, VERSION, order_of};
@@ -99,8 +99,7 @@ impl Gateway {
         if self.peers.secure() >= SESSIONS_MAX {
             return Err(NotTakenUp::Full);
         }
-        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing::new(&self.directory, trust);
+        let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
         let session =
             self.server.restore(saved.session, saved.connection_id, starts, &mut keys).map_err(NotTakenUp::Session)?;
         let bearer = self.bearer(session.peer_certificate(), session.identity()).filter(|(holder, _)| *holder == index);

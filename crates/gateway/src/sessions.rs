@@ -9,27 +9,30 @@ use coap::exchange::{Answers, Responses};
 use dtls::{ConnectionId, Hello, HelloRefused, Keys, PeerCertificate, Progress, SessionError, Trust};
 use zeroize::Zeroizing;
 
+use crate::admission::Wait;
 use crate::credential::{Bearer, Credential};
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
-use crate::limits::{HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
+use crate::limits::{HANDSHAKE_COST_CERTIFICATE, HANDSHAKE_COST_PSK, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
 use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
 use crate::security::{Intrusion, SecurityReason};
 use crate::timers::{Now, Timer};
+use crate::trust::Authorities;
 use crate::uplink::Origin;
 
 /// The directory and the authorities as the handshake sees them.
 pub(crate) struct KeyRing<'a> {
     directory: &'a Directory,
-    trust: Trust<'a>,
+    authorities: &'a Authorities,
+    unix_s: i64,
     /// Whose key was asked for.
     pub(crate) asked: Option<Arc<Credential>>,
 }
 
 impl<'a> KeyRing<'a> {
-    pub(crate) fn new(directory: &'a Directory, trust: Trust<'a>) -> Self {
-        Self { directory, trust, asked: None }
+    pub(crate) fn new(now: Now, directory: &'a Directory, authorities: &'a Authorities) -> Self {
+        Self { directory, authorities, unix_s: (now.unix_ms / 1_000) as i64, asked: None }
     }
 }
 
@@ -41,7 +44,11 @@ impl Keys for KeyRing<'_> {
     }
 
     fn trust(&self) -> Trust<'_> {
-        self.trust
+        Trust { anchors: &self.authorities.anchors, unix_s: self.unix_s }
+    }
+
+    fn takes_again(&self, certificate: &PeerCertificate) -> bool {
+        self.trust().holds(certificate) && self.authorities.bearer(self.directory, certificate).is_some()
     }
 }
 
@@ -119,9 +126,13 @@ impl Gateway {
 
     /// The peer returned our cookie: it is where it says, and may have a session.
     fn accept(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, living: Option<PeerKey>, datagram: &[u8]) {
-        if self.peers.half_open() >= HALF_OPEN_MAX || self.peers.secure() >= SESSIONS_MAX {
+        if self.peers.secure() >= SESSIONS_MAX {
             self.stats.sessions_full += 1;
             return;
+        }
+        let cost = if dtls::offers_psk(datagram) { HANDSHAKE_COST_PSK } else { HANDSHAKE_COST_CERTIFICATE };
+        if let Err(wait) = self.admission.admit(now.monotonic, from.ip(), cost) {
+            return self.note_waiting(wait);
         }
         // One that can be reached by its connection id lives on until the new one has proved who it is.
         if let Some(living) = living {
@@ -145,7 +156,22 @@ impl Gateway {
             safe_up_to: None,
         };
         let key = self.peers.insert(new_peer(now, socket, from, Some(Box::new(association))));
+        self.admission.begin(key.index, from.ip());
         self.feed(now, key, from, datagram);
+        let association = self.peers.get(key).and_then(|peer| peer.security.as_ref());
+        if association.is_some_and(|association| association.session.is_resumed()) {
+            self.admission.give_back(from.ip(), cost - HANDSHAKE_COST_PSK);
+        }
+    }
+
+    fn note_waiting(&mut self, wait: Wait) {
+        let count = match wait {
+            Wait::Shard => &mut self.stats.handshakes_waiting,
+            Wait::Network => &mut self.stats.handshakes_waiting_network,
+            Wait::HalfOpen => &mut self.stats.half_open_full,
+            Wait::HalfOpenOfNetwork => &mut self.stats.half_open_full_network,
+        };
+        *count += 1;
     }
 
     fn connection_id(&mut self) -> ConnectionId {
@@ -166,8 +192,7 @@ impl Gateway {
         let Some(association) = peer.security.as_mut() else { return };
         let mut plaintext = std::mem::take(&mut self.plaintext);
         let newest = association.session.newest();
-        let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
-        let mut keys = KeyRing::new(&self.directory, trust);
+        let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
         let progress = association.session.handle_datagram(
             now_ms,
             datagram,
@@ -216,8 +241,10 @@ impl Gateway {
     fn establish(&mut self, now: Now, key: PeerKey) {
         self.stats.handshakes += 1;
         self.peers.establish(key);
+        self.admission.end(key.index);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(association) = peer.security.as_mut() else { return };
+        self.stats.handshakes_resumed += u64::from(association.session.is_resumed());
         self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
         self.admit(now, key);
     }
@@ -361,6 +388,7 @@ impl Gateway {
 
     pub(crate) fn remove_peer(&mut self, key: PeerKey) {
         let Some(mut peer) = self.peers.remove(key) else { return };
+        self.admission.end(key.index);
         if let Some(association) = peer.security.as_mut() {
             self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
         }

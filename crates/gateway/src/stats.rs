@@ -45,9 +45,17 @@ counters! {
     /// Empty acknowledgements, because the log was slow.
     acknowledged_early,
     handshakes,
+    /// Those of them that went on from an earlier session.
+    handshakes_resumed,
     handshakes_failed,
     sessions_broken,
     sessions_full,
+    /// Hellos that have to come again: the shard has enough to do with handshakes, or one network has its share.
+    handshakes_waiting,
+    handshakes_waiting_network,
+    /// The same, because too many handshakes are under way.
+    half_open_full,
+    half_open_full_network,
     peers_full,
     /// Separate answers to peers that acknowledge none.
     separate_full,

@@ -149,7 +149,11 @@ static int configure(shoal_config *config, const shoal_options *options)
         ret = shoal_configure_x509(config, options);
     }
     if (ret == 0 && options->is_stream) {
+        /* A connection lasts: a new one costs a handshake. */
+        mbedtls_ssl_conf_session_tickets(&config->ssl, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
         ret = shoal_configure_tls(config, options);
+    } else if (ret == 0) {
+        shoal_configure_tickets(config, options);
     }
     if (ret != 0) {
         return ret;
@@ -331,6 +335,7 @@ static void begin(shoal_session *session, const shoal_call *call)
 
 static void end(shoal_session *session)
 {
+    shoal_note_handshake(session);
     shoal_leave(session);
     session->call = NULL;
     session->record = NULL;
@@ -410,6 +415,11 @@ int shoal_tell(mbedtls_ssl_context *ssl, int ret)
 {
     int alert;
 
+    if (shoal_is_resumed_unsafely(ssl)) {
+        mbedtls_ssl_send_alert_message(ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE);
+        return MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER;
+    }
     if (is_bad_proof(ssl, ret)) {
         ret = SHOAL_BAD_PROOF;
     }

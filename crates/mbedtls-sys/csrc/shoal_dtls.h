@@ -18,6 +18,12 @@
 #define SHOAL_SEED_BYTES 32
 #define SHOAL_MAC_BYTES 32
 #define SHOAL_DIGEST_BYTES 32
+#define SHOAL_MASTER_BYTES 48
+
+/* AES-128-GCM with a nonce of 96 bits. */
+#define SHOAL_TICKET_KEY_BYTES 16
+#define SHOAL_TICKET_NONCE_BYTES 12
+#define SHOAL_TICKET_TAG_BYTES 16
 
 /* Certificates between the peer's own and the anchor, the anchor included. */
 #define SHOAL_ISSUERS_MAX 4
@@ -65,6 +71,7 @@ typedef struct {
     size_t names_count;
     int64_t not_before_s;           /* since 1970, UTC */
     int64_t not_after_s;
+    int64_t chain_not_after_s;      /* of whichever ends first, the anchor included */
     int is_authority;               /* may it sign others */
     int is_curve_ours;              /* P-256 or P-384 */
 } shoal_certificate;
@@ -100,6 +107,20 @@ typedef void shoal_judged_fn(void *context, const shoal_certificate *peer,
 /* A certificate was read. */
 typedef void shoal_read_fn(void *context, const shoal_certificate *certificate);
 
+/* Makes a ticket for whoever the current call is about, and says for how long it
+ * is good; returns its length, or -1 if there shall be none. `tickets` is that of
+ * the options. */
+typedef int shoal_seal_ticket_fn(const void *tickets, void *context, uint64_t now_ms,
+                                 uint16_t suite, const uint8_t master[SHOAL_MASTER_BYTES],
+                                 const uint8_t nonce[SHOAL_TICKET_NONCE_BYTES],
+                                 uint8_t *ticket, size_t capacity, uint32_t *lifetime_s);
+
+/* Returns 0 if the ticket is ours and of this suite, and if whoever it was made
+ * for may come in. */
+typedef int shoal_open_ticket_fn(const void *tickets, void *context, uint64_t now_ms,
+                                 uint16_t suite, const uint8_t *ticket, size_t length,
+                                 uint8_t master[SHOAL_MASTER_BYTES]);
+
 typedef struct {
     int is_server;
     int is_stream;                  /* TLS; what is of DTLS alone is passed over */
@@ -126,6 +147,9 @@ typedef struct {
     shoal_key_fn *find_key;         /* servers only */
     shoal_find_anchors_fn *find_anchors;
     shoal_judged_fn *judged;
+    const void *tickets;            /* these three: servers only */
+    shoal_seal_ticket_fn *seal_ticket;
+    shoal_open_ticket_fn *open_ticket;
 } shoal_options;
 
 /*
@@ -155,6 +179,16 @@ int shoal_mac(const uint8_t *secret, size_t secret_bytes,
 /* SHA-256 of `input`. */
 int shoal_digest(const uint8_t *input, size_t input_bytes, uint8_t digest[SHOAL_DIGEST_BYTES]);
 
+/* Encrypts or decrypts `text` in place; `known` is authenticated with it. */
+int shoal_seal(const uint8_t key[SHOAL_TICKET_KEY_BYTES],
+               const uint8_t nonce[SHOAL_TICKET_NONCE_BYTES],
+               const uint8_t *known, size_t known_bytes, uint8_t *text, size_t text_bytes,
+               uint8_t tag[SHOAL_TICKET_TAG_BYTES]);
+int shoal_open(const uint8_t key[SHOAL_TICKET_KEY_BYTES],
+               const uint8_t nonce[SHOAL_TICKET_NONCE_BYTES],
+               const uint8_t *known, size_t known_bytes, uint8_t *text, size_t text_bytes,
+               const uint8_t tag[SHOAL_TICKET_TAG_BYTES]);
+
 /* Reads a certificate and tells what it says. */
 int shoal_certificate_read(const uint8_t *der, size_t length, shoal_read_fn *read, void *context);
 
@@ -172,6 +206,16 @@ int shoal_config_random(shoal_config *config, uint8_t *output, size_t length);
 int shoal_session_new(shoal_config *config, const uint8_t *cid,
                       shoal_session **session);
 void shoal_session_free(shoal_session *session);
+
+/* Clients, before the handshake begins: offers to go on from an earlier session,
+ * as shoal_session_ticket() has written it. */
+int shoal_session_resume(shoal_session *session, const uint8_t *saved, size_t length);
+
+/* Clients: writes what a later session can go on from, and for how many seconds
+ * the server promised to know it (0: it did not say); returns the length, 0 if
+ * the server gave nothing new. */
+int shoal_session_ticket(const shoal_session *session, uint8_t *saved, size_t capacity,
+                         uint32_t *lifetime_s);
 
 /* Begins a client's handshake, or does what is due after a timeout. */
 int shoal_session_continue(shoal_session *session, const shoal_call *call);
@@ -212,6 +256,7 @@ int shoal_session_load(shoal_config *config, const uint8_t *cid, const uint8_t *
 uint64_t shoal_session_written(const shoal_session *session);
 
 int shoal_session_is_established(const shoal_session *session);
+int shoal_session_is_resumed(const shoal_session *session);
 int shoal_session_has_cid(shoal_session *session);
 int shoal_session_suite(const shoal_session *session);
 

@@ -32,6 +32,10 @@ struct shoal_config {
     char *server_name;
     shoal_find_anchors_fn *find_anchors;
     shoal_judged_fn *judged;
+
+    const void *tickets;
+    shoal_seal_ticket_fn *seal_ticket;
+    shoal_open_ticket_fn *open_ticket;
 };
 
 struct shoal_session {
@@ -52,6 +56,15 @@ struct shoal_session {
     int top_depth;
     int anchors_found;
     uint32_t flaws;
+    int64_t not_after_s;
+
+    /* The ticket in the hello that is being read. */
+    const uint8_t *ticket;
+    size_t ticket_bytes;
+
+    /* Of the handshake; final once established. */
+    int is_resumed;
+    int has_extended_master;
 
     /* The retransmission timer; the library asks for two deadlines. */
     uint64_t now_ms;
@@ -94,5 +107,16 @@ void shoal_free_stream(shoal_session *session);
  * that this thread is busy with. */
 void shoal_enter(shoal_session *session);
 void shoal_leave(shoal_session *session);
+shoal_session *shoal_busy(void);
+
+/* Session tickets; in shoal_tickets.c. */
+void shoal_configure_tickets(shoal_config *config, const shoal_options *options);
+
+/* Keeps what is known of the handshake, which may be over after the next call. */
+void shoal_note_handshake(shoal_session *session);
+
+/* RFC 7627, 5.3: a server that goes on from a session, but does not know the
+ * extended master secret any more. */
+int shoal_is_resumed_unsafely(const mbedtls_ssl_context *ssl);
 
 #endif /* SHOAL_SESSION_H */

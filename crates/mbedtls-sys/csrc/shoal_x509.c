@@ -56,6 +56,11 @@ void shoal_leave(shoal_session *session)
     session->outer = NULL;
 }
 
+shoal_session *shoal_busy(void)
+{
+    return busy;
+}
+
 /* ---- what a certificate says -------------------------------------------- */
 
 /* Seconds since 1970 of a date of the Gregorian calendar, where the year is
@@ -124,6 +129,7 @@ static void describe(const mbedtls_x509_crt *crt, shoal_certificate *certificate
     }
     certificate->not_before_s = unix_seconds(&crt->valid_from);
     certificate->not_after_s = unix_seconds(&crt->valid_to);
+    certificate->chain_not_after_s = certificate->not_after_s;
     certificate->is_authority = crt->ca_istrue &&
                                 mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
     certificate->is_curve_ours = is_curve_ours(crt);
@@ -325,6 +331,10 @@ static int judge(void *p, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     if (session->top == NULL) {
         session->top = crt;
         session->top_depth = depth;
+        session->not_after_s = unix_seconds(&crt->valid_to);
+    }
+    if (unix_seconds(&crt->valid_to) < session->not_after_s) {
+        session->not_after_s = unix_seconds(&crt->valid_to);
     }
     session->flaws |= *flags | date_flaws(crt, session->call->now_unix_s);
     *flags = 0;
@@ -336,6 +346,7 @@ static int judge(void *p, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     *flags = flag_of(refusal);
 
     describe(crt, &peer);
+    peer.chain_not_after_s = session->not_after_s;
     anchor = bytes_of(&session->top->raw);
     session->config->judged(session->call->context, &peer, &anchor, refusal);
     session->top = NULL;

@@ -15,6 +15,15 @@ pub const SEED_BYTES: usize = 32;
 /// Length of a message authentication code.
 pub const MAC_BYTES: usize = 32;
 
+/// Length of a master secret (RFC 5246 §8.1).
+pub const MASTER_BYTES: usize = 48;
+/// Length of the key of a ticket.
+pub const TICKET_KEY_BYTES: usize = 16;
+/// Length of the nonce of a ticket.
+pub const TICKET_NONCE_BYTES: usize = 12;
+/// Length of the authentication tag of a ticket.
+pub const TICKET_TAG_BYTES: usize = 16;
+
 /// Length of a SHA-256 digest.
 pub const DIGEST_BYTES: usize = 32;
 /// Names of a certificate that are looked at.
@@ -130,6 +139,7 @@ pub struct Certificate {
     pub names_count: usize,
     pub not_before_s: i64,
     pub not_after_s: i64,
+    pub chain_not_after_s: i64,
     pub is_authority: c_int,
     pub is_curve_ours: c_int,
 }
@@ -150,6 +160,29 @@ pub type KeyFn = unsafe extern "C" fn(
     identity: *const u8,
     length: usize,
     key: *mut [u8; KEY_BYTES_MAX],
+) -> c_int;
+
+/// `shoal_seal_ticket_fn`
+pub type SealTicketFn = unsafe extern "C" fn(
+    tickets: *const c_void,
+    context: *mut c_void,
+    now_ms: u64,
+    suite: u16,
+    master: *const [u8; MASTER_BYTES],
+    nonce: *const [u8; TICKET_NONCE_BYTES],
+    ticket: *mut u8,
+    capacity: usize,
+    lifetime_s: *mut u32,
+) -> c_int;
+/// `shoal_open_ticket_fn`
+pub type OpenTicketFn = unsafe extern "C" fn(
+    tickets: *const c_void,
+    context: *mut c_void,
+    now_ms: u64,
+    suite: u16,
+    ticket: *const u8,
+    length: usize,
+    master: *mut [u8; MASTER_BYTES],
 ) -> c_int;
 
 /// `shoal_options`
@@ -180,6 +213,9 @@ pub struct Options {
     pub find_key: Option<KeyFn>,
     pub find_anchors: FindAnchorsFn,
     pub judged: JudgedFn,
+    pub tickets: *const c_void,
+    pub seal_ticket: SealTicketFn,
+    pub open_ticket: OpenTicketFn,
 }
 
 /// `shoal_call`
@@ -205,6 +241,24 @@ unsafe extern "C" {
     ) -> c_int;
 
     pub fn shoal_digest(input: *const u8, input_bytes: usize, digest: *mut [u8; DIGEST_BYTES]) -> c_int;
+    pub fn shoal_seal(
+        key: *const [u8; TICKET_KEY_BYTES],
+        nonce: *const [u8; TICKET_NONCE_BYTES],
+        known: *const u8,
+        known_bytes: usize,
+        text: *mut u8,
+        text_bytes: usize,
+        tag: *mut [u8; TICKET_TAG_BYTES],
+    ) -> c_int;
+    pub fn shoal_open(
+        key: *const [u8; TICKET_KEY_BYTES],
+        nonce: *const [u8; TICKET_NONCE_BYTES],
+        known: *const u8,
+        known_bytes: usize,
+        text: *mut u8,
+        text_bytes: usize,
+        tag: *const [u8; TICKET_TAG_BYTES],
+    ) -> c_int;
     pub fn shoal_certificate_read(der: *const u8, length: usize, read: ReadFn, context: *mut c_void) -> c_int;
     pub fn shoal_anchors_add(anchors: *mut Anchors, der: *const u8, length: usize) -> c_int;
 
@@ -214,6 +268,13 @@ unsafe extern "C" {
 
     pub fn shoal_session_new(config: *mut Config, cid: *const u8, session: *mut *mut Session) -> c_int;
     pub fn shoal_session_free(session: *mut Session);
+    pub fn shoal_session_resume(session: *mut Session, saved: *const u8, length: usize) -> c_int;
+    pub fn shoal_session_ticket(
+        session: *const Session,
+        saved: *mut u8,
+        capacity: usize,
+        lifetime_s: *mut u32,
+    ) -> c_int;
     pub fn shoal_session_continue(session: *mut Session, call: *const Call) -> c_int;
     pub fn shoal_session_read(
         session: *mut Session,
@@ -261,6 +322,7 @@ unsafe extern "C" {
     pub fn shoal_session_written(session: *const Session) -> u64;
 
     pub fn shoal_session_is_established(session: *const Session) -> c_int;
+    pub fn shoal_session_is_resumed(session: *const Session) -> c_int;
     pub fn shoal_session_has_cid(session: *mut Session) -> c_int;
     pub fn shoal_session_suite(session: *const Session) -> c_int;
     pub fn shoal_session_alert(session: *const Session) -> c_int;

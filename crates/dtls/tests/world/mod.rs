@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use dtls::{
     Client, ClientOptions, ConnectionId, Hello, Keys, OwnCertificate, Progress, Server, ServerOptions, Session,
-    SessionError, Suite, Trust, TrustAnchors, is_client_hello,
+    SessionError, Suite, Ticket, Trust, TrustAnchors, is_client_hello,
 };
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -34,15 +34,18 @@ impl Keys for OneKey {
 }
 
 /// The gateway knows one device by its key, and trusts some authorities.
-pub struct OneKeyAndTrust<'a>(pub Trust<'a>);
+pub struct OneKeyAndTrust<'a> {
+    pub key: &'static [u8],
+    pub trust: Trust<'a>,
+}
 
 impl Keys for OneKeyAndTrust<'_> {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        OneKey.psk(identity)
+        (identity == IDENTITY).then(|| key(self.key))
     }
 
     fn trust(&self) -> Trust<'_> {
-        self.0
+        self.trust
     }
 }
 
@@ -151,6 +154,8 @@ pub struct World {
     pub trusted_by_device: TrustAnchors,
     /// The time of day at both ends.
     pub unix_s: i64,
+    /// The key of the device as the gateway knows it.
+    pub key: &'static [u8],
 }
 
 impl World {
@@ -185,9 +190,26 @@ impl World {
             trusted,
             trusted_by_device: anchors(&["anchor of servers"]),
             unix_s: year(2031),
+            key: KEY,
         };
         world.post(true, out);
         world
+    }
+
+    /// The device begins anew and goes on from an earlier session; the gateway has forgotten that one.
+    pub fn come_back(&mut self, client: &Client, ticket: &Ticket) {
+        self.come_back_over(client, ticket, &mut |_| Fate::Deliver);
+    }
+
+    /// The same over a network with whims.
+    pub fn come_back_over(&mut self, client: &Client, ticket: &Ticket, fate: &mut dyn FnMut(usize) -> Fate) {
+        let trust = Trust { anchors: &self.trusted_by_device, unix_s: self.unix_s };
+        let mut out = Vec::new();
+        self.device = End::new(client.resume(self.now_ms, ticket, &trust, &mut out).unwrap());
+        self.gateway = None;
+        self.seen.clear();
+        self.post(true, out);
+        self.run(fate);
     }
 
     /// A world after its handshake.
@@ -256,7 +278,8 @@ impl World {
             }
         }
         let Some(gateway) = self.gateway.as_mut() else { return };
-        let mut keys = OneKeyAndTrust(Trust { anchors: &self.trusted, unix_s: self.unix_s });
+        let trust = Trust { anchors: &self.trusted, unix_s: self.unix_s };
+        let mut keys = OneKeyAndTrust { key: self.key, trust };
         let out = gateway.take(self.now_ms, datagram, &mut keys);
         self.post(false, out);
     }
