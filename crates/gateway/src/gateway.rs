@@ -10,6 +10,7 @@ use ahash::RandomState;
 use lwm2m::Definitions;
 
 use crate::command::{Answer, DeviceEntry, RegistrationState};
+use crate::denials::Denials;
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
 use crate::files::{Files, Shelf};
@@ -96,6 +97,7 @@ pub struct Gateway {
     pub(crate) security: SecurityLog,
     pub(crate) server: dtls::Server,
     pub(crate) authorities: Authorities,
+    pub(crate) denials: Denials,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -155,6 +157,7 @@ impl Gateway {
             security: SecurityLog::new(hasher.clone()),
             server,
             authorities: Authorities::default(),
+            denials: Denials::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),

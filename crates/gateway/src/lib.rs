@@ -12,6 +12,7 @@ mod composite;
 mod conclusions;
 mod connections;
 mod content;
+mod denials;
 mod devices;
 mod dialog;
 mod downlink;
@@ -44,6 +45,7 @@ pub use coap::Pieces;
 pub use command::{
     Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
 };
+pub use denials::DenialEntry;
 pub use dtls::{OwnCertificate, SetupError};
 pub use error::EntryError;
 pub use files::{FileEntry, Files};

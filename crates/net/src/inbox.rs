@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    DenialEntry, DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration,
+    SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -17,6 +18,10 @@ use crate::lock;
 pub(crate) enum Order {
     PutDevices {
         entries: Vec<DeviceEntry>,
+        reply: SyncSender<Vec<(String, EntryError)>>,
+    },
+    PutDenials {
+        entries: Vec<DenialEntry>,
         reply: SyncSender<Vec<(String, EntryError)>>,
     },
     SetCertificate {

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
-from shoal.bff import actions, escalation, live, login, problems, tree
+from shoal.bff import access, actions, escalation, live, login, problems, tree
 from shoal.bff.assets import Assets, SecurityHeaders
 from shoal.bff.context import Bff
 from shoal.bff.logins import Logins
@@ -38,7 +38,15 @@ def create_application(
     )
     application.state.bff = Bff(api=api, logins=Logins(secret), clock=clock, is_secure=is_secure)
     problems.install(application)
-    for router in (login.router, live.router, routes.router, actions.router, tree.router, escalation.router):
+    for router in (
+        login.router,
+        live.router,
+        routes.router,
+        actions.router,
+        tree.router,
+        escalation.router,
+        access.router,
+    ):
         application.include_router(router)
 
     pages = Assets(assets)

@@ -156,6 +156,30 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/audit-page"), "AuditPage"),
 });
 
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: "/people",
+  component: lazyRouteComponent(() => import("../features/access/people-page"), "PeoplePage"),
+});
+
+const policies = createRoute({
+  getParentRoute: () => inside,
+  path: "/policies",
+  component: lazyRouteComponent(() => import("../features/access/policies-page"), "PoliciesPage"),
+});
+
+const whyMay = createRoute({
+  getParentRoute: () => inside,
+  path: "/policies/why",
+  validateSearch: (search): { subject?: string; operation?: string; place?: string; path?: string } => ({
+    subject: text(search.subject),
+    operation: text(search.operation),
+    place: text(search.place),
+    path: text(search.path),
+  }),
+  component: lazyRouteComponent(() => import("../features/access/why-page"), "WhyPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -174,6 +198,9 @@ const tree = root.addChildren([
     contacts,
     channels,
     audit,
+    people,
+    policies,
+    whyMay,
   ]),
 ]);
 
