@@ -17,7 +17,7 @@ from shoal.commands.store import Commands
 from shoal.gateway import store
 from shoal.gateway.loop import NODE, Gateway, GatewayOptions
 from shoal.gateway.shelf import DeviceFile
-from shoal.ids import DeviceId, TenantId
+from shoal.ids import DeviceId, EnclosureId, TenantId
 from shoal.inventory.device import Device as InventoryDevice
 from shoal.lwm2m.device import Device
 from tests.harness.installation import Installation, installation
@@ -40,9 +40,9 @@ class Site:
     # What devices may fetch now; the shelf looks here.
     fetching: list[DeviceFile]
 
-    async def device(self, endpoint: str = "oxy-0101") -> InventoryDevice:
+    async def device(self, endpoint: str = "oxy-0101", enclosure: EnclosureId | None = None) -> InventoryDevice:
         """A device that may connect, and that the gateway knows."""
-        device = await self.shoal.create_device(self.tenant, endpoint)
+        device = await self.shoal.create_device(self.tenant, endpoint, enclosure)
         async with self.shoal.database.transaction() as tx:
             made = await self.shoal.credentials.create(tx, self.tenant, device.id, identity=endpoint)
         assert made.key is not None
@@ -123,6 +123,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             commands=commands,
             clock=clock,
             fetching=looked_up,
+            farms_of_enclosures=shoal.inventory.farms_of_enclosures,
         )
         await gateway.start([])
         working = asyncio.create_task(gateway.run())

@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from shoal.bff.api import connect  # noqa: E402
 from shoal.bff.application import create_application  # noqa: E402
 from shoal.clock import SystemClock  # noqa: E402
+from tests.unit.bff.fake_access import make_access  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
@@ -43,6 +44,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     farm.test_s = 1.5
     staff(farm)
     farm.refusals = refusals(farm)
+    make_access(farm)
     return farm
 
 

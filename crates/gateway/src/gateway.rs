@@ -12,6 +12,7 @@ use lwm2m::Definitions;
 use crate::admission::Admission;
 use crate::checkpoints::Checkpoints;
 use crate::command::{Answer, DeviceEntry, RegistrationState};
+use crate::denials::Denials;
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
 use crate::files::{Files, Shelf};
@@ -109,6 +110,7 @@ pub struct Gateway {
     pub(crate) openings: Openings,
     pub(crate) authorities: Authorities,
     pub(crate) admission: Admission,
+    pub(crate) denials: Denials,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -172,6 +174,7 @@ impl Gateway {
             openings: Openings::new(hasher.clone()),
             authorities: Authorities::default(),
             admission: Admission::new(now.monotonic, hasher.clone()),
+            denials: Denials::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             answers: VecDeque::new(),

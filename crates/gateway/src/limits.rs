@@ -212,3 +212,9 @@ pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
 
 /// How often peers and sessions that fell out of use are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Paths that one device may not send. As many as one policy can name, a few times over.
+pub const DENIED_PATHS_MAX: usize = 256;
+
+/// Enclosures that one device may not claim: those of some farms with 20 each.
+pub const DENIED_CLAIMS_MAX: usize = 5_000;

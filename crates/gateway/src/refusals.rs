@@ -45,6 +45,10 @@ reasons! {
     queries_invalid,
     links_invalid,
     claim_invalid,
+    /// A policy denies the device to say that it is there.
+    claim_denied,
+    /// A policy denies the device to send that.
+    send_denied,
     /// It has a credential and did not use it.
     insecure,
     not_allowed,

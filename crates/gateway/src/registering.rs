@@ -22,6 +22,8 @@ use crate::uplink::{Ask, Reply, Response};
 /// Content format of link lists (RFC 7252 §12.3).
 const LINK_FORMAT: u16 = coap::content_format::LINK_FORMAT;
 
+const CLAIM_DENIED: &str = "a policy denies this enclosure";
+
 impl Gateway {
     /// `POST /rd`
     pub(crate) fn register(&mut self, now: Now, ask: &Ask<'_>) -> Reply {
@@ -48,6 +50,9 @@ impl Gateway {
             }
         };
         let claim = self.claim(now, index, ask, &parameters.others, "register");
+        if self.is_claim_denied(index, claim.as_ref()) {
+            return self.refuse(now, Some(index), "register", Code::FORBIDDEN, "claim_denied", CLAIM_DENIED);
+        }
         self.accept_registration(now, index, ask, parameters, objects, claim)
     }
 
@@ -271,6 +276,9 @@ impl Gateway {
             }
         }
         let claim = self.claim(now, index, ask, &parameters.others, "update");
+        if self.is_claim_denied(index, claim.as_ref()) {
+            return Err(self.refuse(now, Some(index), "update", Code::FORBIDDEN, "claim_denied", CLAIM_DENIED));
+        }
         let registration = self.directory.get(index).and_then(|device| device.registration.as_ref());
         change.claim = claim.filter(|claim| registration.is_some_and(|known| known.claim.as_ref() != Some(claim)));
         Ok(change)

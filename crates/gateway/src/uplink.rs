@@ -246,6 +246,10 @@ impl Gateway {
             let detail = "no content format";
             return self.refuse(now, Some(index), "send", Code::BAD_REQUEST, "content_format", detail);
         };
+        if let Some(path) = self.denied_path(now, index, format, ask.payload) {
+            let detail = format!("a policy denies {path}");
+            return self.refuse(now, Some(index), "send", Code::FORBIDDEN, "send_denied", detail);
+        }
         let now_s = now.unix_ms as f64 / 1_000.0;
         let partition = device.partition;
         let mut event = device_event(&mut self.pages, now, device, "readings");

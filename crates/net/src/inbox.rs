@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    Authority, DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request,
+    Authority, DenialEntry, DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request,
     RestoredRegistration, SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
@@ -19,6 +19,10 @@ use crate::lock;
 pub(crate) enum Order {
     PutDevices {
         entries: Vec<DeviceEntry>,
+        reply: SyncSender<Vec<(String, EntryError)>>,
+    },
+    PutDenials {
+        entries: Vec<DenialEntry>,
         reply: SyncSender<Vec<(String, EntryError)>>,
     },
     SetCertificate {

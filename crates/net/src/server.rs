@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Authority, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, NotTakenUp,
-    OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    Answer, Authority, Definitions, DenialEntry, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions,
+    NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
 };
 use zeroize::Zeroizing;
 
@@ -132,6 +132,11 @@ impl Server {
     /// Takes devices in, or changes what is known about them. Answers with those that were refused, and why.
     pub fn put_devices(&self, entries: Vec<DeviceEntry>) -> Vec<(String, EntryError)> {
         self.in_turns(entries, |entries, reply| Order::PutDevices { entries, reply })
+    }
+
+    /// Denies devices what each entry says, in the place of what was denied before. Answers with those refused, and why.
+    pub fn put_denials(&self, entries: Vec<DenialEntry>) -> Vec<(String, EntryError)> {
+        self.in_turns(entries, |entries, reply| Order::PutDenials { entries, reply })
     }
 
     /// Shows this certificate to devices from now on, and takes theirs; `None` takes no certificates any more.

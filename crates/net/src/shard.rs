@@ -218,6 +218,13 @@ impl Shard {
                 });
                 let _ = reply.send(refused.collect());
             }
+            Order::PutDenials { entries, reply } => {
+                let refused = entries.into_iter().filter_map(|entry| {
+                    let device = entry.device.clone();
+                    Some((device, self.gateway.put_denials(entry).err()?))
+                });
+                let _ = reply.send(refused.collect());
+            }
             Order::SetCertificate { own, reply } => {
                 let _ = reply.send(self.gateway.set_certificate(own.as_ref()));
             }

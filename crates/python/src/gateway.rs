@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::{Authority, GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
+use gateway::{Authority, DenialEntry, GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
 use net::{FileError, Server, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -85,6 +85,12 @@ impl Gateway {
     fn put_devices(&self, py: Python<'_>, entries: Vec<DeviceEntry>) -> Vec<Refusal> {
         let entries = entries.into_iter().map(|entry| entry.entry).collect();
         py.detach(|| self.server.put_devices(entries)).into_iter().map(refusal).collect()
+    }
+
+    fn put_denials(&self, py: Python<'_>, entries: Vec<(String, Vec<String>, Vec<String>)>) -> Vec<Refusal> {
+        let entry = |(device, paths, claims)| DenialEntry { device, paths, claims };
+        let entries = entries.into_iter().map(entry).collect();
+        py.detach(|| self.server.put_denials(entries)).into_iter().map(refusal).collect()
     }
 
     #[pyo3(signature = (chain, key))]

@@ -267,6 +267,12 @@ class Gateway:
         """Where it listens, with the ports that were found."""
     def put_devices(self, entries: Sequence[DeviceEntry]) -> list[tuple[str, str]]:
         """Takes devices in, or changes what is known about them. Answers with those that were refused, and why."""
+    def put_denials(self, entries: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> list[tuple[str, str]]:
+        """Denies devices to send some paths (and all below; `/` is everything) and to claim some enclosures.
+
+        Each entry takes the place of what was denied to the device before; with both lists empty nothing is. Answers
+        with those that were refused, and why.
+        """
     def set_certificate(self, chain: Sequence[bytes], key: bytes) -> None:
         """Shows this certificate to devices from now on, and takes theirs. DER: our own, then its issuers; and its key.
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject
+from shoal.access.pattern import PATTERN_CHARACTERS_MAX
 from shoal.access.policy import ROLES, Effect, Operation, Policy, WhoKind
 from shoal.access.sentence import sentence_of, who_says
 from shoal.api.access import Asking, HeldAsking, PolicyKey
@@ -37,7 +38,8 @@ router = APIRouter(tags=["access"])
 
 # An id, a role, or the kind of a device, as it may be typed.
 ID_CHARACTERS_MAX: Final = 40
-PATH_CHARACTERS_MAX: Final = 24
+# As long as one of a policy may be.
+PATH_CHARACTERS_MAX: Final = PATTERN_CHARACTERS_MAX
 
 
 class WhoAsked(BaseModel):

@@ -135,6 +135,7 @@ class Process:
             commands=self.commands,
             clock=base.clock,
             fetching=fetching,
+            farms_of_enclosures=self.inventory.farms_of_enclosures,
         )
         base.database.on(campaign_store.updates.name, gateway.shelf.poke)
         self._opened.push_async_callback(gateway.close)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from shoal.bff import heard, heard_calls, heard_trust
+from shoal.bff import heard, heard_access, heard_calls, heard_trust
 from shoal.errors import ShoalError, Unavailable
 from shoal.http_exchange import handed_on
 
@@ -21,6 +21,9 @@ ANSWER_TIMEOUT_S: Final = 40.0
 CONNECT_TIMEOUT_S: Final = 3.0
 # Alerts that need somebody are a short list by design; the rest is a page away.
 ALERTS_PER_PAGE: Final = 100
+# People and tokens of a tenant: as many as one page of the API holds, and as many pages as one screen could show.
+ITEMS_PER_PAGE: Final = 200
+PAGES_MAX: Final = 10  # 2,000 people
 # Farms and enclosures of a tenant on one screen: 200 farms with 20 enclosures fit.
 PLACES_PER_PAGE: Final = 5_000
 
@@ -267,6 +270,41 @@ class Api:
     async def test_channel(self, channel: str, body: Body) -> None:
         await self._answer("POST", f"/channels/{_id(channel)}:test", body=body)
 
+    # -- who may do what -----------------------------------------------------------------------------------------------
+
+    async def users(self) -> list[heard_access.User]:
+        return await self._all(heard_access.User, "/users")
+
+    async def add_user(self, body: Body) -> None:
+        await self._answer("POST", "/users", body=body)
+
+    async def change_user(self, user: str, body: Body) -> None:
+        await self._answer("PATCH", f"/users/{_id(user)}", body=body)
+
+    async def tokens(self) -> list[heard_access.Token]:
+        return await self._all(heard_access.Token, "/tokens")
+
+    async def roles(self) -> list[heard_access.RoleRules]:
+        return (await self._page(heard_access.RoleRules, "/roles", {})).items
+
+    async def enclosures(self) -> list[heard.Enclosure]:
+        return (await self._page(heard.Enclosure, "/enclosures", {"limit": PLACES_PER_PAGE})).items
+
+    async def access_policies(self) -> list[heard_access.AccessPolicy]:
+        return (await self._page(heard_access.AccessPolicy, "/policies", {})).items
+
+    async def preview_access_policy(self, body: Body) -> heard_access.Preview:
+        return await self._send(heard_access.Preview, "POST", "/policies:preview", body=body)
+
+    async def write_access_policy(self, policy: str | None, body: Body, version: int | None = None) -> None:
+        await self._write(heard_access.AccessPolicy, "/policies", policy, body, version)
+
+    async def remove_access_policy(self, policy: str, version: int) -> None:
+        await self._remove("/policies", policy, version)
+
+    async def explain(self, body: Body) -> heard_access.Explained:
+        return await self._send(heard_access.Explained, "POST", "/policies:explain", body=body)
+
     # -- how ---------------------------------------------------------------------------------------------------------
 
     async def _get(self, kind: type[Said], path: str, query: Mapping[str, str | int | None] | None = None) -> Said:
@@ -288,6 +326,18 @@ class Api:
         answer = await self._answer("GET", path, query)
         data = answer.json()
         return _check(heard.Page[kind], {"items": data} if isinstance(data, list) else data)  # type: ignore[valid-type]
+
+    async def _all(self, kind: type[Said], path: str) -> list[Said]:
+        """All pages of a list that people write by hand."""
+        items: list[Said] = []
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            page = await self._page(kind, path, {"cursor": cursor, "limit": ITEMS_PER_PAGE})
+            items += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+        return items
 
     async def _answer(
         self,

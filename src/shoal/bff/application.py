@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
-from shoal.bff import actions, escalation, live, login, problems, tree, trust
+from shoal.bff import access, actions, escalation, live, login, problems, tree, trust
 from shoal.bff.assets import Assets, SecurityHeaders
 from shoal.bff.context import Bff
 from shoal.bff.logins import Logins
@@ -45,6 +45,7 @@ def create_application(
         actions.router,
         tree.router,
         escalation.router,
+        access.router,
         trust.router,
     ):
         application.include_router(router)

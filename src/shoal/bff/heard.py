@@ -460,9 +460,26 @@ def _named(value: object) -> object:
 AnyName = Annotated[str, BeforeValidator(_named)]
 
 
+class May(Heard):
+    """An operation that is allowed somewhere; without places, everywhere."""
+
+    operation: str
+    places: list[str] = []
+
+
 class Me(Heard):
+    id: str = ""
     user: AnyName = ""
     role: str = ""
+    may: list[May] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_id(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(user := data.get("user"), dict):
+            return {"id": user.get("id"), **data}
+        return data
+
     tenant: AnyName = Field("", description="The tenant's name")
 
 

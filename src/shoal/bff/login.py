@@ -48,10 +48,15 @@ class JoinAsked(InvitationAsked, LoginAsked):
 
 
 class Person(BaseModel):
-    """Who is logged in, as the pages know them. `csrf` goes into the header of every write."""
+    """Who is logged in, as the pages know them. `csrf` goes into the header of every write.
 
+    `may` are the operations that are allowed anywhere: pages offer no others, and the API decides of each.
+    """
+
+    id: str
     user: str
     role: str
+    may: list[str]
     tenant: str
     expires_at: datetime
     csrf: str
@@ -127,8 +132,10 @@ async def me(login: HeldLogin, bff: HeldBff) -> Person:
 async def _person(bff: Bff, login: Login) -> Person:
     known = await Api(bff.api, login.token).me()
     return Person(
+        id=known.id,
         user=known.user or login.user,
         role=known.role or login.role,
+        may=[each.operation for each in known.may],
         tenant=known.tenant,
         expires_at=login.expires_at,
         csrf=bff.logins.csrf(login),

@@ -11,12 +11,14 @@ from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.errors import Unavailable
 from shoal.gateway.checkpoints import Keeper
+from shoal.gateway.denials import Denials, FarmsOfEnclosures
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.uplink import Uplink
 from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
 from shoal.lwm2m.objects import Objects
+from shoal.policies.store import AccessPolicies
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.log import Pages
@@ -60,6 +62,7 @@ class Gateway:
         commands: Commands,
         clock: Clock,
         fetching: Fetching,
+        farms_of_enclosures: FarmsOfEnclosures,
     ) -> None:
         """Opens the listeners.
 
@@ -67,7 +70,8 @@ class Gateway:
             Unavailable: an address is taken, or not this machine's.
         """
         self.core: Final = _open(options)
-        self.roster: Final = Roster(self.core, database, vault)
+        denials = Denials(self.core, AccessPolicies(database, clock), farms_of_enclosures, clock)
+        self.roster: Final = Roster(self.core, database, vault, denials)
         self.shelf: Final = Shelf(self.core, fetching)
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
         self.keeper: Final = Keeper(self.core, database, vault, clock, NODE)

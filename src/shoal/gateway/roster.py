@@ -3,14 +3,16 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from shoal.credentials.credential import Mode
 from shoal.credentials.store import Proof, proofs_of
 from shoal.errors import Unavailable
+from shoal.gateway.denials import Denials
 from shoal.lwm2m.dataplane import DataPlane, DeviceCredential, DeviceEntry
+from shoal.policies.tables import policy_versions
 from shoal.storage import directory
 from shoal.storage.database import Database
 from shoal.storage.directory import DirectoryEntry
@@ -29,8 +31,9 @@ LOOK_EVERY: Final = timedelta(seconds=1)
 class Roster:
     """The core's copy of the device directory. `version` is up to which change it has followed."""
 
-    def __init__(self, core: DataPlane, database: Database, vault: Vault) -> None:
+    def __init__(self, core: DataPlane, database: Database, vault: Vault, denials: Denials) -> None:
         self._core = core
+        self._denials = denials
         self._database = database
         self._vault = vault
         self._poke = Poke()
@@ -39,6 +42,7 @@ class Roster:
         # Devices that the core would not take, and why: shown with the pipeline, and logged once for each change.
         self.refused: dict[str, str] = {}
         database.on(directory.device_directory.name, self._poke)
+        database.on(policy_versions.name, self._poke)
 
     async def follow(self) -> int:
         """Takes over what changed since the last call; how many devices that were.
@@ -48,6 +52,7 @@ class Roster:
         """
         total = 0
         async with self._following:
+            await self._deny_anew(await self._denials.changed())
             while entries := await directory.changed(self._database, self.version, ENTRIES_PER_ROUND_MAX):
                 proofs = await proofs_of(self._database, [entry.device_id for entry in entries])
                 self._take(entries, proofs)
@@ -64,6 +69,18 @@ class Roster:
                 log.warning("roster.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
             await self._poke.wait(LOOK_EVERY)
 
+    async def _deny_anew(self, tenants: Collection[str]) -> None:
+        """Policies changed: what they deny the devices of these tenants, up to where the core has followed."""
+        after = 0
+        while tenants and after < self.version:
+            entries = await directory.changed(self._database, after, ENTRIES_PER_ROUND_MAX)
+            if not entries:
+                return
+            self._denials.put(
+                entry for entry in entries if entry.tenant_id in tenants and entry.version <= self.version
+            )
+            after = entries[-1].version
+
     def _take(self, changed: Sequence[DirectoryEntry], proofs: Mapping[str, Sequence[Proof]]) -> None:
         gone = [entry.device_id for entry in changed if entry.removed]
         put: list[DeviceEntry] = []
@@ -71,6 +88,8 @@ class Roster:
             self.refused.pop(entry.device_id, None)
             if not entry.removed:
                 put.append(self._entry(entry, proofs.get(entry.device_id, ())))
+        # Before they are let in: nothing that is denied gets through in between.
+        self._denials.put(changed)
         # An identity that moved from one device to another has to be free before it is taken.
         self._core.remove_devices(gone)
         refused = self._core.put_devices(put)

@@ -105,7 +105,8 @@ class Identity:
             row = (await connection.execute(query)).first()
         if row is None:
             raise Unauthenticated("token", "unknown")
-        token, user, now = _token(row), _joined_user(row), self._clock.now()
+        token, now = _token(row), self._clock.now()
+        user = None if row.user__id is None else _user(row, "user__")
         refusal = why_refused(token, now) or ("its user may not log in" if user and user.is_disabled else None)
         if refusal is not None:
             raise Unauthenticated("token", refusal, token=token.id)
@@ -480,10 +481,6 @@ def _user(row: Row[Any], prefix: str = "") -> User:
         is_disabled=at["is_disabled"],
         places=tuple(at["places"]),
     )
-
-
-def _joined_user(row: Row[Any]) -> User | None:
-    return None if row.user__id is None else _user(row, "user__")
 
 
 def _token(row: Row[Any]) -> Token:

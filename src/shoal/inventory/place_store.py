@@ -189,6 +189,12 @@ class PlaceStore:
         page = [_enclosure(row) for row in rows[:limit]]
         return Page(page, cursor_after(page[-1].name, page[-1].id) if len(rows) > limit else None)
 
+    async def farms_of_enclosures(self, tenant: TenantId) -> dict[str, str]:
+        """The farm of each enclosure of a tenant."""
+        query = select(enclosures.c.id, enclosures.c.farm_id).where(enclosures.c.tenant_id == tenant)
+        async with self._database.reading() as connection:
+            return {row.id: row.farm_id for row in await connection.execute(query)}
+
     async def enclosures_for(
         self, tenant: TenantId, ids: Sequence[EnclosureId], reach: Reach = EVERYWHERE
     ) -> dict[EnclosureId, Enclosure]:

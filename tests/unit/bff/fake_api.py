@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.unit.bff import fake_duty, fake_farm, fake_tree, fake_trust
+from tests.unit.bff import fake_access, fake_duty, fake_farm, fake_tree, fake_trust
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
 EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
@@ -90,6 +90,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _deciding(api, farm, live)
     fake_duty.route_duty(api, farm)
     fake_trust.route_trust(api, farm)
+    fake_access.route_access(api, farm)
     return api
 
 
@@ -116,7 +117,14 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
     @api.get("/api/v1/me")
     async def me(authorization: Annotated[str, Header()]) -> Row:
         name, role = PEOPLE[authorization.removeprefix("Bearer ")]
-        return {"user": {"name": name}, "role": role, "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"}}
+        # Ida is asked about by many tests under the role that she had first; she may do all of it.
+        is_viewer = role == "viewer"
+        return {
+            "user": {"id": "usr-VERA0003" if is_viewer else fake_access.IDA, "name": name},
+            "role": role,
+            "may": fake_access.may("viewer" if is_viewer else "administrator"),
+            "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"},
+        }
 
 
 def _trust(api: FastAPI, farm: FakeFarm) -> None:

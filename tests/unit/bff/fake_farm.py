@@ -62,6 +62,9 @@ class FakeFarm:
     over: set[str] = field(default_factory=set)  # tokens that count no more
     audit: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
+    users: list[Row] = field(default_factory=list)
+    tokens: list[Row] = field(default_factory=list)
+    access: list[Row] = field(default_factory=list)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -26,6 +26,7 @@ def another(site: Site, listen: str) -> Gateway:
         commands=site.commands,
         clock=site.shoal.clock,
         fetching=nothing,
+        farms_of_enclosures=site.shoal.inventory.farms_of_enclosures,
     )
 
 

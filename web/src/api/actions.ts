@@ -11,10 +11,12 @@ const renew = (queries: QueryClient, ...keys: string[][]) =>
 const afterAlert = (queries: QueryClient, alert: string) =>
   renew(queries, ["alerts"], ["alert", alert], ["fleet"], ["frame"], ["farm"], ["device"]);
 
-/** Why this person may not change anything, or null when they may. The server decides; this only says it early. */
-export function useBlockedBy(): string | null {
+/** Why this person may not do this anywhere, or null when they may. The server decides; this only says it early. */
+export function useBlockedBy(operation: string): string | null {
   const { data } = useQuery(meQuery);
-  return data?.role === "viewer" ? "Viewers may look, but not change anything." : null;
+  if (!data || data.may.includes(operation)) return null;
+  if (data.role === "viewer") return "Viewers may look, but not change anything.";
+  return `Your role, ${data.role}, does not allow this.`;
 }
 
 export function useAcknowledge() {

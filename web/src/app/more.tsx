@@ -2,7 +2,7 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useLogOut } from "../api/actions";
+import { useBlockedBy, useLogOut } from "../api/actions";
 import { why } from "../api/client";
 import { Button } from "../ui/button";
 import { Dialog, DialogActions } from "../ui/dialog";
@@ -28,6 +28,7 @@ const KEYS = [
 ] as const;
 
 export function More({ person, role, onClose }: { person: string; role: string; onClose: () => void }) {
+  const isAdministrator = useBlockedBy("administer") === null;
   const [theme, setTheme] = useTheme();
   const [areKeysOn, setKeysOn] = useKeysOn();
   const logOut = useLogOut();
@@ -58,13 +59,23 @@ export function More({ person, role, onClose }: { person: string; role: string; 
           <Icon name="scan" /> Labels to print
         </Link>
       </nav>
-      {role !== "viewer" && (
-        <nav className={css.further} aria-label="Records">
-          <Link to="/settings/audit" onClick={onClose}>
-            <Icon name="search" /> Audit log: who did what
+      <nav className={css.further} aria-label="People and records">
+        {isAdministrator && (
+          <>
+            <Link to="/people" onClick={onClose}>
+              <Icon name="check" /> People and policies
+            </Link>
+            <Link to="/settings/audit" onClick={onClose}>
+              <Icon name="search" /> Audit log: who did what
+            </Link>
+          </>
+        )}
+        {!isAdministrator && (
+          <Link to="/policies/why" onClick={onClose}>
+            <Icon name="check" /> What you may do, and why
           </Link>
-        </nav>
-      )}
+        )}
+      </nav>
       <fieldset className={css.themes}>
         <legend>Theme</legend>
         {THEMES.map(([value, text]) => (

@@ -190,6 +190,30 @@ const labels = createRoute({
   component: lazyRouteComponent(() => import("../features/labels/labels-page"), "LabelsPage"),
 });
 
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: "/people",
+  component: lazyRouteComponent(() => import("../features/access/people-page"), "PeoplePage"),
+});
+
+const policies = createRoute({
+  getParentRoute: () => inside,
+  path: "/policies",
+  component: lazyRouteComponent(() => import("../features/access/policies-page"), "PoliciesPage"),
+});
+
+const whyMay = createRoute({
+  getParentRoute: () => inside,
+  path: "/policies/why",
+  validateSearch: (search): { subject?: string; operation?: string; place?: string; path?: string } => ({
+    subject: text(search.subject),
+    operation: text(search.operation),
+    place: text(search.place),
+    path: text(search.path),
+  }),
+  component: lazyRouteComponent(() => import("../features/access/why-page"), "WhyPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -211,6 +235,9 @@ const tree = root.addChildren([
     security,
     add,
     labels,
+    people,
+    policies,
+    whyMay,
   ]),
 ]);
 

@@ -112,7 +112,7 @@ function Acts({ screen }: { screen: Screen }) {
   const [isAsked, setAsked] = useState<"acknowledge" | "resolve" | null>(null);
   const acknowledge = useAcknowledge();
   const resolve = useResolve();
-  const notAllowed = useBlockedBy();
+  const notAllowed = useBlockedBy("acknowledge");
   const { isStale } = useFreshness();
   const now = useNow(60_000);
   const blockedBy = notAllowed ?? (isStale ? "The data may be old: wait until Shoal is live again." : null);

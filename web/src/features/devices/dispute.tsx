@@ -9,7 +9,7 @@ import css from "./device.module.css";
 export function Dispute({ screen }: { screen: Shown["DeviceScreen"] }) {
   const { device, claim } = screen;
   const settle = useSettleClaim(device.id);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("write");
   if (device.place.state === "agreed" || !claim) return null;
   const here = device.place.enclosure_name || "no enclosure";
   const there = [claim.farm_name !== device.place.farm_name ? claim.farm_name : "", claim.enclosure_name]

@@ -47,7 +47,7 @@ function Objects({ device, screen }: { device: string; screen: Shown["ObjectsScr
   const { data: page } = useQuery(deviceQuery(device));
   const name = page?.device.name ?? device;
   const { data: found = NOTHING } = useQuery(foundQuery(device));
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("write");
   const reading = useReadAll(device, screen.objects);
   const [text, setText] = useState("");
   const isPhone = usePhone();

@@ -54,7 +54,7 @@ export function UpdateTab() {
 /** One click begins it: what will happen stands beside the button, and it can be stopped until it installs. */
 function Start({ device, screen }: { device: string; screen: Shown["UpdatesScreen"] }) {
   const start = useStartUpdate(device);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("update_firmware");
   const [picked, setPicked] = useState<string | null>(null);
   const [delivery, setDelivery] = useState<Delivery>("automatic");
   const chosen =
@@ -174,7 +174,7 @@ function One({ device, update, others }: { device: string; update: Update; other
   const cancel = useCancelUpdate(device);
   const undone = others.find((each) => each.id === update.undoes);
   const back = others.find((each) => each.id === update.undone_by);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("update_firmware");
   const share = update.size ? Math.min(1, (update.bytes ?? 0) / update.size) : null;
   const step = WAY.indexOf(update.state);
   return (
@@ -279,7 +279,7 @@ function One({ device, update, others }: { device: string; update: Update; other
 /** Back to what it ran before; asked twice, because it is as much of an update as the one it undoes. */
 function RollBack({ device, update }: { device: string; update: Update }) {
   const rollBack = useRollBack(device);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("update_firmware");
   const [isAsking, setAsking] = useState(false);
   return (
     <div className={css.back}>

@@ -16,7 +16,7 @@ type Channel = Shown["ChannelShown"];
 
 export function ChannelsPage() {
   const [isNew, setNew] = useState(false);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   return (
     <Area
       title="Channels"

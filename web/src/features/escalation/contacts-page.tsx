@@ -27,7 +27,7 @@ const SEVERITIES = ["critical", "high", "warning", "informational"];
 
 export function ContactsPage() {
   const [isNew, setNew] = useState(false);
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   return (
     <Area
       title="Contacts"

@@ -43,7 +43,7 @@ export function EscalationPage() {
 
 function Policies({ screen }: { screen: Screen }) {
   const order = useOrderPolicies();
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   const own = screen.policies.filter((policy) => !policy.is_default);
   const move = (index: number, by: number) => {
     const ids = own.map((policy) => policy.id);

@@ -50,7 +50,7 @@ function Form({ screen, policy }: { screen: Screen; policy: Policy | null }) {
   const navigate = useNavigate();
   const write = useWritePolicy();
   const remove = useRemovePolicy();
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   const change: Change = (more) => setDraft({ ...draft, ...more });
   const leave = () => void navigate({ to: "/escalation" });
   const body = written(draft);

@@ -74,7 +74,7 @@ export function WrongNow({
 
 function Wrong({ alert, isFirst }: { alert: Line; isFirst: boolean }) {
   const acknowledge = useAcknowledge();
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("acknowledge");
   const { isStale } = useFreshness();
   return (
     <li className={css.row}>

@@ -1,0 +1,111 @@
+/** May somebody do that, there, on this path; and which rule says so? The question is the address. */
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { accessQuery, type Question, whyQuery } from "../../api/access";
+import { why } from "../../api/client";
+import { SelectField, TextField } from "../../ui/field";
+import { Failed, Skeleton } from "../../ui/notice";
+import { Page } from "../../ui/page";
+import css from "./access.module.css";
+import { Tabs } from "./area";
+import { BEARINGS, OPERATIONS } from "./words";
+
+export function WhyPage() {
+  const question = useSearch({ from: "/inside/policies/why" });
+  const navigate = useNavigate({ from: "/policies/why" });
+  const set = (more: Question) => void navigate({ search: (before) => ({ ...before, ...more }), replace: true });
+  // Only administrators may ask about others; without their list it is about whoever looks.
+  const { data: screen } = useQuery(accessQuery);
+  const others = screen ? [...screen.people.filter((person) => !person.is_you), ...screen.tokens] : [];
+  const isListed = (id: string | undefined, known: { id: string }[]) => !id || known.some((one) => one.id === id);
+  return (
+    <Page title="Why may X do Y?" documentTitle="Why">
+      <Tabs />
+      <search className={`card ${css.question}`}>
+        <SelectField
+          label="Who"
+          value={question.subject ?? ""}
+          onChange={(event) => set({ subject: event.target.value || undefined })}
+        >
+          <option value="">you</option>
+          {!isListed(question.subject, others) && <option value={question.subject}>{question.subject}</option>}
+          {others.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+        </SelectField>
+        <SelectField
+          label="What"
+          value={question.operation ?? "read"}
+          onChange={(event) => set({ operation: event.target.value })}
+        >
+          {OPERATIONS.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </SelectField>
+        <SelectField
+          label="Where"
+          value={question.place ?? ""}
+          onChange={(event) => set({ place: event.target.value || undefined })}
+        >
+          <option value="">everything of the company</option>
+          {!isListed(question.place, screen?.places ?? []) && <option value={question.place}>{question.place}</option>}
+          {(screen?.places ?? []).map((place) => (
+            <option key={place.id} value={place.id}>
+              {place.name}
+            </option>
+          ))}
+        </SelectField>
+        <TextField
+          label="Path, if it is about one"
+          placeholder="/3/0/15"
+          defaultValue={question.path ?? ""}
+          onBlur={(event) => set({ path: event.target.value.trim() || undefined })}
+          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+        />
+      </search>
+      <Answer question={question} />
+    </Page>
+  );
+}
+
+function Answer({ question }: { question: Question }) {
+  const { data, error, isError, refetch } = useQuery(whyQuery(question));
+  if (isError) {
+    return (
+      <div className="card">
+        <Failed what="That could not be answered" why={why(error)} onRetry={() => void refetch()} />
+      </div>
+    );
+  }
+  if (!data) {
+    return (
+      <div className="card">
+        <Skeleton rows={3} height={48} label="Looking at the rules" />
+      </div>
+    );
+  }
+  return (
+    <section className="card" aria-label="The answer">
+      <p className={`${css.verdict} ${data.is_allowed ? "" : css.deny}`} role="status">
+        {data.says}
+      </p>
+      <ol className={css.rows} aria-label="Rules that were looked at">
+        {data.because.map((rule) => (
+          <li key={`${rule.policy} ${rule.bearing}`} className={css.row}>
+            <span className={rule.bearing in DECIDING ? "" : css.silent}>{rule.says}</span>
+            <span className="small muted">
+              {BEARINGS[rule.bearing] ?? rule.bearing} · {rule.is_built_in ? "of the role" : rule.policy}
+            </span>
+          </li>
+        ))}
+      </ol>
+      {data.because.length === 0 && <p className={css.verdict}>No rule names them.</p>}
+    </section>
+  );
+}
+
+const DECIDING = { denies: true, allows: true };
