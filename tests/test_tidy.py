@@ -88,6 +88,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/roles.py": "tests/stories/test_demo.py",
     "app/watching.py": "tests/faults/test_refusals.py",
     "demo/run.py": "tests/stories/test_demo.py",
+    "credentials/tables.py": "tests/unit/credentials/test_bootstrap_store.py",
     "identity/tables.py": "tests/unit/identity/test_store.py",
     "events/alert.py": "tests/property/test_event_codec.py",
     "events/campaign.py": "tests/property/test_event_codec.py",

@@ -20,6 +20,7 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.events.codec import AnyEvent, decode, encode
 from shoal.events.device import DeviceEvent, Heartbeat
@@ -56,6 +57,7 @@ class Installation:
         self.expiry = Expiry(self.commands, database, clock)
         self.inventory = Inventory(database, clock, tell=queue_for_inventory(self.commands))
         self.credentials = Credentials(database, self.vault, clock)
+        self.bootstraps = BootstrapCredentials(database, self.vault, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(

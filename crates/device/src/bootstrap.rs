@@ -18,7 +18,7 @@ use crate::reply::Reply;
 use crate::tree::{SECURITY_OBJECT, Tree, VALUES_MAX, check_level};
 
 /// EXCHANGE_LIFETIME (RFC 7252 §4.8.2): a bootstrap server that says nothing for so long says nothing any more
-/// (Core 1.1 §6.1.7.3).
+/// (Core 1.1 §6.1.7).
 const SILENCE_MAX: Duration = Duration::from_secs(247);
 
 /// Objects that only say whom the device talks to and what each may do: Security, Server, Access Control, OSCORE.
@@ -188,7 +188,7 @@ impl Device {
         Some(&mut bootstrap.staged.get_or_insert_with(begin).tree)
     }
 
-    /// Bootstrap-Write: whatever the access rights of a resource are, and whether or not it is there (Core 1.1 §6.1.7.5).
+    /// Bootstrap-Write: whatever the access rights of a resource are, and whether or not it is there (Core 1.1 §6.1.7).
     fn stage_write(&mut self, path: &Path, records: Vec<Record>) -> Result<(), Refusal> {
         let definitions = self.definitions.clone();
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -220,7 +220,7 @@ impl Device {
         Ok(())
     }
 
-    /// Bootstrap-Delete (Core 1.1 §6.1.7.6). The bootstrap server's own account stays, and so does the Device object; of
+    /// Bootstrap-Delete (Core 1.1 §6.1.7). The bootstrap server's own account stays, and so does the Device object; of
     /// the root, what belongs to the device itself, which only its owner could bring back.
     fn stage_delete(&mut self, path: &Path) -> Result<(), Refusal> {
         let definitions = self.definitions.clone();
@@ -251,7 +251,7 @@ impl Device {
         Ok(())
     }
 
-    /// Bootstrap-Discover (Core 1.1 §6.1.7.4): instances, and of which server they are.
+    /// Bootstrap-Discover (Core 1.1 §6.1.7): instances, and of which server they are.
     fn show_staged(&mut self, path: &Path) -> Result<Reply, Refusal> {
         let (version, definitions) = (self.config.version, self.definitions.clone());
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -286,7 +286,7 @@ impl Device {
         Ok(Reply { format, payload: links.into_bytes(), ..Reply::from(Code::CONTENT) })
     }
 
-    /// Bootstrap-Read (Core 1.1 §6.1.7.7): the Server and the Access Control object, and no other.
+    /// Bootstrap-Read (Core 1.1 §6.1.7): the Server and the Access Control object, and no other.
     fn read_staged(&mut self, path: &Path, accept: Option<u16>) -> Result<Reply, Refusal> {
         let (version, definitions) = (self.config.version, self.definitions.clone());
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -304,7 +304,7 @@ impl Device {
         Ok(Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) })
     }
 
-    /// Whether what is there now is a device that can register (Core 1.1 §6.1.7.3: else 4.06).
+    /// Whether what is there now is a device that can register (Core 1.1 §6.1.7: else 4.06).
     fn check_staged(&mut self) -> Result<(), Refusal> {
         let Some(tree) = self.staged() else { return Err(not_now()) };
         let unfit = |unfit: account::Unfit| (Code::NOT_ACCEPTABLE, unfit.to_string());
@@ -401,7 +401,7 @@ fn accounts_in(tree: &Tree) -> Vec<Record> {
     found.map(|(path, value)| Record::new(*path, value.clone())).collect()
 }
 
-/// Attributes of an instance that say of which server it is (Core 1.1 §6.1.7.4).
+/// Attributes of an instance that say of which server it is (Core 1.1 §6.1.7).
 fn server_of(tree: &Tree, object: u16, instance: u16, version: Version) -> String {
     let id = |id: Option<i64>| id.map(|id| format!(";ssid={id}")).unwrap_or_default();
     match object {

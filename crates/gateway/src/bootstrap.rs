@@ -175,7 +175,7 @@ impl Gateway {
         let Some(device) = self.directory.get_mut(index) else { return };
         self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         // What was handed out in one piece was told when it left.
-        if !device.pack.take().is_some_and(|pack| pack.body.is_some()) {
+        if device.pack.take().is_none_or(|pack| pack.body.is_none()) {
             let mut event = device_event(&mut self.pages, now, device, "bootstrap");
             event.text("state", state);
             if let Some((asked, answered)) = refusal {
