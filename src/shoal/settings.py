@@ -206,6 +206,8 @@ class Settings(BaseSettings):
                     f"listen {uri} can be reached from other machines and believes any name: "
                     "use coaps://, or say allow_plain_coap as well"
                 )
+        if self.bootstrap_listen and not any(urlsplit(uri).scheme == "coaps" for uri in self.listen):
+            raise ValueError("bootstrap_listen gives devices keys for a coaps:// listener, and listen has none")
         if not self.allow_plain_neighbours:
             self._neighbours_are_asked_over_tls()
         if self.smtp_host and self.smtp_security == "none" and not is_loopback(self.smtp_host):

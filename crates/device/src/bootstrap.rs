@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use coap::{Answered, Code, Message, Request, content_format};
 use lwm2m::{Path, Record, Value, Version, codec};
 
-use crate::account::{self, Account};
+use crate::account::{self, ACCOUNTS_MAX, Account};
 use crate::client::{Device, Phase, Ticket};
 use crate::event::Event;
 use crate::held::values_json;
@@ -91,6 +91,10 @@ impl Device {
     pub(crate) fn begin(&mut self, now: Instant) {
         if !self.is_bootstrapping() {
             return self.register(now);
+        }
+        // What an earlier one left half done counts for nothing.
+        if let Some(bootstrap) = &mut self.bootstrap {
+            (bootstrap.staged, bootstrap.is_finish_due) = (None, false);
         }
         self.phase = Phase::Bootstrapping { silent_at: now + SILENCE_MAX };
         let mut request = Request::new(Code::POST, "/bs");
@@ -328,7 +332,11 @@ impl Device {
             return self.commit(now);
         }
         if std::mem::take(&mut bootstrap.is_trigger_due) {
-            (bootstrap.turn, bootstrap.attempts) = (usize::MAX, 0);
+            if !account::bootstrap_server(&self.tree).is_ok_and(|account| account.is_some()) {
+                let detail = "a bootstrap was asked for, and there is no bootstrap server".to_owned();
+                return self.events.push_back(Event::Refused { code: None, detail });
+            }
+            (bootstrap.turn, bootstrap.attempts) = (ACCOUNTS_MAX, 0);
             self.close_session();
             self.drop_session("a bootstrap was asked for");
             self.failures = 0;
