@@ -207,6 +207,9 @@ def _listening(command: argparse.ArgumentParser) -> None:
         "--listen", action="append", metavar="URI", help=f"{fields['listen'].description}; may be given again and again"
     )
     command.add_argument(
+        "--bootstrap-listen", action="append", metavar="URI", help=fields["bootstrap_listen"].description
+    )
+    command.add_argument(
         "--allow-plain-coap", action="store_const", const=True, help=fields["allow_plain_coap"].description
     )
     command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
@@ -251,8 +254,9 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 def _settings(given: argparse.Namespace, **defaults: Any) -> Settings:
     values = defaults | {name: value for name in FLAGS if (value := getattr(given, name, None)) is not None}
-    if listen := getattr(given, "listen", None):
-        values["listen"] = tuple(listen)
+    for name in ("listen", "bootstrap_listen"):
+        if uris := getattr(given, name, None):
+            values[name] = tuple(uris)
     return load(values, given.config)
 
 

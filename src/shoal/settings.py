@@ -44,6 +44,13 @@ class Settings(BaseSettings):
         ("coaps://127.0.0.1:5684",),
         description="where devices connect; coaps://HOST:PORT (DTLS) and coaps+tcp://HOST:PORT (TLS), or for plain CoAP in labs coap://HOST:PORT and coap+tcp://HOST:PORT",
     )
+    bootstrap_listen: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="where devices are given their account (bootstrap); coaps://HOST:PORT, off unless given",
+    )
+    bootstrap_lifetime_s: int = Field(
+        86_400, ge=60, le=31_536_000, description="lifetime of registrations in the accounts that bootstrap hands out"
+    )
     allow_plain_coap: bool = Field(False, description="listen to plain CoAP beyond this machine, all the same")
     web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages, and of the API where one process runs both")
     api: str = Field("127.0.0.1:8081", description="HOST:PORT of the API where it is a process of its own")
@@ -126,7 +133,7 @@ class Settings(BaseSettings):
     )
     otel_share: float = Field(0.1, ge=0, le=1, description="how much of what begins here is traced, from 0 to 1")
 
-    @field_validator("listen", "trusted_proxies", mode="before")
+    @field_validator("listen", "bootstrap_listen", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -141,6 +148,16 @@ class Settings(BaseSettings):
                     f"{uri!r} is not of the form coaps://HOST:PORT, coaps+tcp://HOST:PORT, coap://HOST:PORT "
                     "or coap+tcp://HOST:PORT"
                 )
+        return value
+
+    @field_validator("bootstrap_listen")
+    @classmethod
+    def _check_bootstrap_listen(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for uri in value:
+            parts = urlsplit(uri)
+            # Keys are handed out here: never in clear.
+            if parts.scheme != "coaps" or parts.hostname is None or parts.port is None:
+                raise ValueError(f"{uri!r} is not of the form coaps://HOST:PORT")
         return value
 
     @field_validator("trusted_proxies")
@@ -200,6 +217,8 @@ class Settings(BaseSettings):
                     f"listen {uri} can be reached from other machines and believes any name: "
                     "use coaps:// or coaps+tcp://, or say allow_plain_coap as well"
                 )
+        if self.bootstrap_listen and not any(urlsplit(uri).scheme == "coaps" for uri in self.listen):
+            raise ValueError("bootstrap_listen gives devices keys for a coaps:// listener, and listen has none")
         if not self.allow_plain_neighbours:
             self._neighbours_are_asked_over_tls()
         if self.smtp_host and self.smtp_security == "none" and not is_loopback(self.smtp_host):

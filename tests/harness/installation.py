@@ -23,6 +23,7 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.events.codec import AnyEvent, decode, encode
 from shoal.events.device import DeviceEvent, Heartbeat
@@ -62,6 +63,7 @@ class Installation:
         self.authorities = Authorities(database, self.vault, clock)
         self.certificates = Certificates(database, self.authorities, clock)
         self.enrolments = Enrolments(database, self.certificates, clock)
+        self.bootstraps = BootstrapCredentials(database, self.vault, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(

@@ -96,10 +96,11 @@ async def leshan(
     formats: Sequence[str] = (),
     queue_mode: bool = False,
     version: str = "1.1",
+    bootstraps: bool = False,
     **queries: str,
 ) -> AsyncIterator[LeshanPeer]:
     """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names;
-    `version` is the LwM2M version it registers as, 1.0 or 1.1."""
+    `version` is the LwM2M version it registers as, 1.0 or 1.1; with `bootstraps` the server is a bootstrap server."""
     jars = await asyncio.to_thread(build_leshan)
     process = await asyncio.create_subprocess_exec(
         "java",
@@ -111,6 +112,7 @@ async def leshan(
         *([f"-Dformats={','.join(formats)}"] if formats else []),
         f"-Dqueue={str(queue_mode).lower()}",
         f"-Dversion={version}",
+        f"-Dbootstrap={str(bootstraps).lower()}",
         "-cp",
         f"{jars}/*",
         "shoal.interop.LeshanPeer",

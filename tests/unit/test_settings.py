@@ -54,6 +54,8 @@ def test_several_listeners_come_as_a_list_with_commas(monkeypatch: pytest.Monkey
         ({"listen": "udp://127.0.0.1:1"}, "listen"),
         ({"listen": "coaps://127.0.0.1"}, "listen"),
         ({"listen": "coaps+udp://127.0.0.1:5684"}, "listen"),
+        ({"bootstrap_listen": "coap://127.0.0.1:5686"}, "bootstrap_listen"),
+        ({"bootstrap_listen": "coaps://127.0.0.1:5686", "listen": "coap://127.0.0.1:5683"}, "settings"),
         ({"trusted_proxies": "proxy.example"}, "trusted_proxies"),
         ({"partitions": 0}, "partitions"),
         ({"enclosure_option": 11}, "enclosure_option"),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use coap::{Answered, Code, Message, Request, content_format};
 use lwm2m::{Path, Record, Value, Version, codec};
 
-use crate::account::{self, Account};
+use crate::account::{self, ACCOUNTS_MAX, Account};
 use crate::client::{Device, Phase, Ticket};
 use crate::event::Event;
 use crate::held::values_json;
@@ -18,7 +18,7 @@ use crate::reply::Reply;
 use crate::tree::{SECURITY_OBJECT, Tree, VALUES_MAX, check_level};
 
 /// EXCHANGE_LIFETIME (RFC 7252 §4.8.2): a bootstrap server that says nothing for so long says nothing any more
-/// (Core 1.1 §6.1.7.3).
+/// (Core 1.1 §6.1.7).
 const SILENCE_MAX: Duration = Duration::from_secs(247);
 
 /// Objects that only say whom the device talks to and what each may do: Security, Server, Access Control, OSCORE.
@@ -91,6 +91,10 @@ impl Device {
     pub(crate) fn begin(&mut self, now: Instant) {
         if !self.is_bootstrapping() {
             return self.register(now);
+        }
+        // What an earlier one left half done counts for nothing.
+        if let Some(bootstrap) = &mut self.bootstrap {
+            (bootstrap.staged, bootstrap.is_finish_due) = (None, false);
         }
         self.phase = Phase::Bootstrapping { silent_at: now + SILENCE_MAX };
         let mut request = Request::new(Code::POST, "/bs");
@@ -188,7 +192,7 @@ impl Device {
         Some(&mut bootstrap.staged.get_or_insert_with(begin).tree)
     }
 
-    /// Bootstrap-Write: whatever the access rights of a resource are, and whether or not it is there (Core 1.1 §6.1.7.5).
+    /// Bootstrap-Write: whatever the access rights of a resource are, and whether or not it is there (Core 1.1 §6.1.7).
     fn stage_write(&mut self, path: &Path, records: Vec<Record>) -> Result<(), Refusal> {
         let definitions = self.definitions.clone();
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -220,7 +224,7 @@ impl Device {
         Ok(())
     }
 
-    /// Bootstrap-Delete (Core 1.1 §6.1.7.6). The bootstrap server's own account stays, and so does the Device object; of
+    /// Bootstrap-Delete (Core 1.1 §6.1.7). The bootstrap server's own account stays, and so does the Device object; of
     /// the root, what belongs to the device itself, which only its owner could bring back.
     fn stage_delete(&mut self, path: &Path) -> Result<(), Refusal> {
         let definitions = self.definitions.clone();
@@ -251,7 +255,7 @@ impl Device {
         Ok(())
     }
 
-    /// Bootstrap-Discover (Core 1.1 §6.1.7.4): instances, and of which server they are.
+    /// Bootstrap-Discover (Core 1.1 §6.1.7): instances, and of which server they are.
     fn show_staged(&mut self, path: &Path) -> Result<Reply, Refusal> {
         let (version, definitions) = (self.config.version, self.definitions.clone());
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -286,7 +290,7 @@ impl Device {
         Ok(Reply { format, payload: links.into_bytes(), ..Reply::from(Code::CONTENT) })
     }
 
-    /// Bootstrap-Read (Core 1.1 §6.1.7.7): the Server and the Access Control object, and no other.
+    /// Bootstrap-Read (Core 1.1 §6.1.7): the Server and the Access Control object, and no other.
     fn read_staged(&mut self, path: &Path, accept: Option<u16>) -> Result<Reply, Refusal> {
         let (version, definitions) = (self.config.version, self.definitions.clone());
         let Some(tree) = self.staged() else { return Err(not_now()) };
@@ -304,7 +308,7 @@ impl Device {
         Ok(Reply { format: Some(format), payload, ..Reply::from(Code::CONTENT) })
     }
 
-    /// Whether what is there now is a device that can register (Core 1.1 §6.1.7.3: else 4.06).
+    /// Whether what is there now is a device that can register (Core 1.1 §6.1.7: else 4.06).
     fn check_staged(&mut self) -> Result<(), Refusal> {
         let Some(tree) = self.staged() else { return Err(not_now()) };
         let unfit = |unfit: account::Unfit| (Code::NOT_ACCEPTABLE, unfit.to_string());
@@ -328,7 +332,11 @@ impl Device {
             return self.commit(now);
         }
         if std::mem::take(&mut bootstrap.is_trigger_due) {
-            (bootstrap.turn, bootstrap.attempts) = (usize::MAX, 0);
+            if !account::bootstrap_server(&self.tree).is_ok_and(|account| account.is_some()) {
+                let detail = "a bootstrap was asked for, and there is no bootstrap server".to_owned();
+                return self.events.push_back(Event::Refused { code: None, detail });
+            }
+            (bootstrap.turn, bootstrap.attempts) = (ACCOUNTS_MAX, 0);
             self.close_session();
             self.drop_session("a bootstrap was asked for");
             self.failures = 0;
@@ -401,7 +409,7 @@ fn accounts_in(tree: &Tree) -> Vec<Record> {
     found.map(|(path, value)| Record::new(*path, value.clone())).collect()
 }
 
-/// Attributes of an instance that say of which server it is (Core 1.1 §6.1.7.4).
+/// Attributes of an instance that say of which server it is (Core 1.1 §6.1.7).
 fn server_of(tree: &Tree, object: u16, instance: u16, version: Version) -> String {
     let id = |id: Option<i64>| id.map(|id| format!(";ssid={id}")).unwrap_or_default();
     match object {

@@ -1,5 +1,5 @@
 //! Which of its servers a device that can be bootstrapped goes to: those to register with in the order of their priority,
-//! then the bootstrap server (OMA LwM2M Core 1.1 §6.1.4), then those from before.
+//! then the bootstrap server (OMA LwM2M Core 1.1 §6.1), then those from before.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ impl Device {
         account.map_or(Duration::ZERO, |account| account.hold_off)
     }
 
-    /// After a failure: the same server once more, or the next one; the bootstrap server after the last (Core 1.1 §6.1.4).
+    /// After a failure: the same server once more, or the next one; the bootstrap server after the last (Core 1.1 §6.1).
     pub(crate) fn turn_after_failure(&mut self, now: Instant) -> Phase {
         let (servers, wait) = (self.servers(), self.back_off());
         let said = self.tree.of_server(server_object::RETRY_COUNT).is_some();

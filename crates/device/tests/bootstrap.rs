@@ -350,6 +350,37 @@ fn it_waits_before_it_asks_and_forgets_the_bootstrap_server_when_it_was_told_to(
 }
 
 #[test]
+fn a_bootstrap_that_the_power_ended_leaves_nothing_behind() {
+    let mut story = Story::begun(Version::V1_1);
+    story.write_account(1, 0, 101, "coap://192.0.2.7");
+
+    story.device.lose_power();
+    story.device.power_on(story.now);
+    assert_eq!(story.goes_to(), BOOTSTRAP);
+    let asked = story.said().remove(0);
+    story.answer(&asked, Code::CHANGED);
+
+    assert_eq!(story.finish().0, Code::NOT_ACCEPTABLE, "what was written before counts for nothing");
+}
+
+#[test]
+fn without_a_bootstrap_server_a_trigger_changes_nothing() {
+    let mut story = Story::new(Version::V1_1, account(1, 0, 101, SERVER));
+    story.device.remove(story.now, &path("/0/0"));
+    story.goes_to();
+    let register = story.said().remove(0);
+    story.answer(&register, Code::CREATED);
+
+    assert_eq!(story.ask(Code::POST, "/1/0/9", None, None).0, Code::CHANGED);
+    story.now += seconds(1);
+    story.device.handle_timeout(story.now);
+    story.gather();
+
+    assert!(story.device.is_registered());
+    assert!(story.events.iter().any(|event| matches!(event, Event::Refused { code: None, .. })));
+}
+
+#[test]
 fn what_the_owner_sets_meanwhile_is_kept() {
     let mut story = Story::begun(Version::V1_1);
     story.write_account(1, 0, 101, SERVER);

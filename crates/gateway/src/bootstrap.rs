@@ -19,7 +19,7 @@ use crate::dialog::Asked;
 use crate::event::foreign;
 use crate::files::FileBlock;
 use crate::gateway::{Gateway, device_event};
-use crate::limits::{BOOTSTRAP_SILENCE_S, BOOTSTRAPS_MAX, PACK_BYTES_MAX};
+use crate::limits::{BOOTSTRAP_SILENCE_S, BOOTSTRAPS_MAX, BOOTSTRAPS_PER_MINUTE_MAX, PACK_BYTES_MAX};
 use crate::operation::Manner;
 use crate::peers::PeerKey;
 use crate::registering::reason_of;
@@ -107,6 +107,10 @@ impl Gateway {
         if !is_again && self.directory.registrations() >= BOOTSTRAPS_MAX {
             return Err(self.refuse_busy());
         }
+        if !self.may_begin(now, index) {
+            let (code, detail) = (Code::SERVICE_UNAVAILABLE, "too many bootstraps within a minute");
+            return Err(self.refuse(now, Some(index), "bootstrap", code, "busy", detail));
+        }
         let Some(peer) = self.peer_of(now, &ask.origin) else { return Err(self.refuse_busy()) };
         self.end_dialog(now, index);
         self.bind(now, index, peer);
@@ -147,6 +151,16 @@ impl Gateway {
         Ok((peer, partition))
     }
 
+    /// Whether the device did not begin too often lately; counts it.
+    fn may_begin(&mut self, now: Now, index: DeviceIndex) -> bool {
+        let Some(device) = self.directory.get_mut(index) else { return false };
+        let minute = (now.unix_ms / 60_000) as u32;
+        let (begun_in, begun) = device.bootstraps_begun;
+        let begun = if begun_in == minute { begun } else { 0 };
+        device.bootstraps_begun = (minute, begun.saturating_add(1));
+        begun < BOOTSTRAPS_PER_MINUTE_MAX
+    }
+
     /// An answer to what the caller asked of a device in the middle of its bootstrap.
     pub(crate) fn note_step(&mut self, now: Now, index: DeviceIndex, asked: &Asked, answered: &Answered) {
         // A device that answers is there, however slow its radio.
@@ -175,7 +189,7 @@ impl Gateway {
         let Some(device) = self.directory.get_mut(index) else { return };
         self.timers.clear(&mut device.expiry, Timer::Expiry(index));
         // What was handed out in one piece was told when it left.
-        if !device.pack.take().is_some_and(|pack| pack.body.is_some()) {
+        if device.pack.take().is_none_or(|pack| pack.body.is_none()) {
             let mut event = device_event(&mut self.pages, now, device, "bootstrap");
             event.text("state", state);
             if let Some((asked, answered)) = refusal {

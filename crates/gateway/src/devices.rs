@@ -49,6 +49,8 @@ pub(crate) struct Device {
     pub(crate) is_awake_due: bool,
     /// A second, and how many refusals were told in it: see [`crate::limits::REFUSALS_TOLD_MAX`].
     pub(crate) refusals_told: (u32, u8),
+    /// A minute, and how many bootstraps began in it: see [`crate::limits::BOOTSTRAPS_PER_MINUTE_MAX`].
+    pub(crate) bootstraps_begun: (u32, u8),
     /// Content formats that it refused where another one served: see [`crate::formats`].
     pub(crate) formats_refused: Refused,
     /// What of composite operations it turned out not to know.
@@ -251,6 +253,7 @@ impl Directory {
             heard_unix_ms: 0,
             is_awake_due: false,
             refusals_told: (0, 0),
+            bootstraps_begun: (0, 0),
             formats_refused: Refused::default(),
             lacking: None,
             dialog: None,

@@ -124,6 +124,10 @@ pub const ENROLLED_MAX: usize = 100_000;
 /// Bootstraps that are under way in one shard: a new farm that is switched on. Each may keep a pack.
 pub const BOOTSTRAPS_MAX: usize = 1_024;
 
+/// Bootstraps of one device that may begin within a minute: each makes a key. A device that loses its way asks again after
+/// a minute at most, an operator a few times.
+pub const BOOTSTRAPS_PER_MINUTE_MAX: u8 = 10;
+
 /// A bootstrap ends when its device answers nothing for so long, and the usual grace: MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2).
 pub const BOOTSTRAP_SILENCE_S: u32 = 93;
 

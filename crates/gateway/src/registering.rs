@@ -101,7 +101,7 @@ impl Gateway {
 
     /// Says no to somebody we do not know; why is for the security log alone.
     fn forbid(&mut self, now: Now, operation: &str, reason: &'static str) -> Reply {
-        // Core 1.1 §6.1.7.1: of a Bootstrap-Request, an unknown endpoint is what is wrong with it.
+        // Core 1.1 §6.1.7: of a Bootstrap-Request, an unknown endpoint is what is wrong with it.
         let code = if self.options.is_bootstrap_server { Code::BAD_REQUEST } else { Code::FORBIDDEN };
         self.refuse(now, None, operation, code, reason, "not allowed")
     }

@@ -200,6 +200,27 @@ fn whoever_begins_again_gets_everything_again() {
 }
 
 #[test]
+fn a_device_that_begins_again_and_again_is_told_to_wait() {
+    let mut world = World::new(server());
+    world.put(&entry(1));
+    let from = address(9);
+    let mut begin = |id: u16| {
+        let message = MessageBuilder::new(Kind::Confirmable, Code::POST, id, Token::new(&id.to_be_bytes()).unwrap());
+        let answer = world.say(from, message.path("/bs").query("ep=urn:dev:1")).unwrap();
+        Message::parse(&answer).unwrap().code
+    };
+
+    let codes: Vec<Code> = (1..=12).map(&mut begin).collect();
+
+    assert!(codes[..10].iter().all(|code| *code == Code::CHANGED), "{codes:?}");
+    assert_eq!(codes[10..], [Code::SERVICE_UNAVAILABLE; 2]);
+    world.run(Duration::from_secs(61));
+    let later = MessageBuilder::new(Kind::Confirmable, Code::POST, 99, Token::new(&[99]).unwrap());
+    let answer = world.say(from, later.path("/bs").query("ep=urn:dev:1")).unwrap();
+    assert_eq!(Message::parse(&answer).unwrap().code, Code::CHANGED);
+}
+
+#[test]
 fn silence_ends_it() {
     let mut world = newcomer(secure_config(1));
     world.hosts[0].is_reachable = false;

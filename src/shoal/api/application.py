@@ -33,6 +33,7 @@ from shoal.api import (
     updates,
     users,
 )
+from shoal.api import bootstrap as bootstrap_routes
 from shoal.api import channels as channel_routes
 from shoal.api import commands as command_routes
 from shoal.api import contacts as contact_routes
@@ -56,6 +57,7 @@ _ROUTERS: Final = (
     profiles.router,
     devices.router,
     credential_routes.router,
+    bootstrap_routes.router,
     composites.router,
     objects.router,
     observations.router,

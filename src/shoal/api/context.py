@@ -17,6 +17,7 @@ from shoal.authority.store import Authorities
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
+from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.health.store import Health
 from shoal.history.store import History
@@ -61,6 +62,7 @@ class Rooms:
     authorities: Authorities
     certificates: Certificates
     enrolments: Enrolments
+    bootstraps: BootstrapCredentials
     identity: Identity
     access: AccessPolicies
     commands: Commands

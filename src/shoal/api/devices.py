@@ -167,6 +167,7 @@ async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_mat
         # The device itself first: who changes one holds it before anything else.
         await rooms.inventory.delete_device(tx, asking.tenant, device, version_of(if_match))
         await rooms.credentials.remove(tx, asking.tenant, device)
+        await rooms.bootstraps.remove(tx, asking.tenant, device)
         await rooms.commands.cancel_all(tx, asking.tenant, device)
 
 

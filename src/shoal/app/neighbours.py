@@ -76,15 +76,24 @@ def file_address(listeners: Sequence[str], public: str | None) -> Callable[[Devi
     def address(facts: DeviceFacts) -> str:
         is_tcp = "T" in facts.binding and "U" not in facts.binding
         scheme = ("coaps" if facts.secure else "coap") + ("+tcp" if is_tcp else "")
-        if public is not None and urlsplit(public).scheme == scheme:
-            return public
-        found = next((uri for uri in listeners if urlsplit(uri).scheme == scheme), listeners[0])
-        parts = urlsplit(found)
-        # An address that stands for all of the machine's is none that a device could ask.
-        host = socket.getfqdn() if parts.hostname in {"0.0.0.0", "::"} else parts.hostname  # noqa: S104  # compared
-        return f"{parts.scheme}://{f'[{host}]' if ':' in (host or '') else host}:{parts.port}"
+        return _reached(listeners, public, scheme)
 
     return address
+
+
+def secure_address(listeners: Sequence[str], public: str | None) -> str:
+    """Under which URI a device with a key reaches us."""
+    return _reached(listeners, public, "coaps")
+
+
+def _reached(listeners: Sequence[str], public: str | None, scheme: str) -> str:
+    if public is not None and urlsplit(public).scheme == scheme:
+        return public
+    found = next((uri for uri in listeners if urlsplit(uri).scheme == scheme), listeners[0])
+    parts = urlsplit(found)
+    # An address that stands for all of the machine's is none that a device could ask.
+    host = socket.getfqdn() if parts.hostname in {"0.0.0.0", "::"} else parts.hostname  # noqa: S104  # compared
+    return f"{parts.scheme}://{f'[{host}]' if ':' in (host or '') else host}:{parts.port}"
 
 
 def files_for_devices(database: Database, files: ArtifactFiles) -> Fetching:

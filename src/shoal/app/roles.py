@@ -36,6 +36,7 @@ from shoal.app.neighbours import (
     place_names,
     queue_for_campaigns,
     queue_for_inventory,
+    secure_address,
 )
 from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import answers, failing
@@ -55,10 +56,12 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.credentials.worker import CredentialHandler
 from shoal.credentials.worker import Expiry as CredentialExpiry
 from shoal.gateway import store as gateway_store
+from shoal.gateway.bootstrap import BootstrapGateway, BootstrapOptions
 from shoal.gateway.loop import NODE, Gateway, GatewayOptions
 from shoal.health.store import Health
 from shoal.health.worker import HealthHandler
@@ -115,6 +118,7 @@ class Process:
         self.health: Final = Health(base.database, base.clock)
         self.artifacts: Final = ArtifactFiles(base.folder / "artifacts")
         self.gateway: Gateway | None = None
+        self.bootstrap: BootstrapGateway | None = None
 
     # -- gateway -----------------------------------------------------------------------------------------------------
 
@@ -149,7 +153,32 @@ class Process:
             measures.core(gateway.core.stats),
             measures.counters("shoal_uplink_events", "Events of devices, by what became of them.", uplink),
         ]
+        self._add_bootstrap(gateway, sink)
         return gateway
+
+    def _add_bootstrap(self, gateway: Gateway, sink: Log | Spool) -> None:
+        """Opens the bootstrap server's listeners, where there are to be any."""
+        base = self.base
+        settings = base.settings
+        if not settings.bootstrap_listen:
+            return
+        bootstrap = self.bootstrap = BootstrapGateway(
+            BootstrapOptions(
+                listen=settings.bootstrap_listen,
+                server=secure_address(gateway.addresses, settings.public_coap),
+                boot=secrets.token_hex(4),
+                partitions=settings.partitions,
+                lifetime=timedelta(seconds=settings.bootstrap_lifetime_s),
+                objects=base.objects,
+            ),
+            database=base.database,
+            credentials=BootstrapCredentials(base.database, base.vault, base.clock),
+            stream=sink,
+            settle=gateway.roster.follow,
+        )
+        self._opened.push_async_callback(bootstrap.close)
+        self._failures.append(lambda: bootstrap.uplink.failure)
+        self._work.append(("bootstrap", bootstrap.run))
 
     async def start_gateway(self, gateway: Gateway) -> None:
         """Lets devices in, those first who were registered when the last gateway ended.
@@ -158,6 +187,8 @@ class Process:
             Unavailable: the database or the log is away.
         """
         await gateway.start(await _registered(self.base.database))
+        if self.bootstrap is not None:
+            await self.bootstrap.start()
 
     async def inventory_has_read(self) -> None:
         """Waits, for a while, until the process that keeps the inventory has read all that there is by now."""
@@ -264,6 +295,7 @@ class Process:
                 audit=Audit(base.database),
                 inventory=self.inventory,
                 credentials=credentials,
+                bootstraps=BootstrapCredentials(base.database, base.vault, base.clock),
                 authorities=self.authorities,
                 certificates=self.certificates,
                 enrolments=self.enrolments,

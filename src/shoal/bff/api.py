@@ -287,9 +287,6 @@ class Api:
     async def roles(self) -> list[heard_access.RoleRules]:
         return (await self._page(heard_access.RoleRules, "/roles", {})).items
 
-    async def enclosures(self) -> list[heard.Enclosure]:
-        return (await self._page(heard.Enclosure, "/enclosures", {"limit": PLACES_PER_PAGE})).items
-
     async def access_policies(self) -> list[heard_access.AccessPolicy]:
         return (await self._page(heard_access.AccessPolicy, "/policies", {})).items
 

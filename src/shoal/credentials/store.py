@@ -231,6 +231,12 @@ class Credentials:
             )
         await directory.touch(tx, [device])
 
+    async def revoke_unused(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, by: str) -> None:
+        """Whatever this one made for the device, and what it never used, is void; the one before is current again."""
+        for row in await self._living(tx, device):
+            if row.state == State.NEXT.value and row.created_by == by and row.last_used_at is None:
+                await self.revoke(tx, tenant, device, row.id, even_last=True)
+
     async def remove(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
         """Forgets all that the device had: its session ends. Nothing when it had none."""
         await directory.in_turn(tx)

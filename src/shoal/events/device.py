@@ -145,6 +145,25 @@ class SecurityEvent(DeviceEvent, frozen=True, kw_only=True, tag="security"):
     count: int = 1
 
 
+class BootstrapChanged(DeviceEvent, frozen=True, kw_only=True, tag="bootstrap"):
+    """How far a device is that asks for an account at the bootstrap server.
+
+    `state` is requested (`via` request or pack), then finished, refused (by the device: `path`, `code`, `detail`) or
+    timed_out.
+    """
+
+    state: str
+    via: str = "request"
+    format: int | None = None
+    secure: bool = False
+    again: bool = False
+    address: str | None = None
+    session: str | None = None
+    path: str | None = None
+    code: str | None = None
+    detail: str = ""
+
+
 class DownloadProgressed(DeviceEvent, frozen=True, kw_only=True, tag="download"):
     """How much of a file a device has fetched from us."""
 
@@ -220,6 +239,7 @@ AnyDeviceEvent: TypeAlias = (
     | ObservationChanged
     | RequestRefused
     | SecurityEvent
+    | BootstrapChanged
     | DownloadProgressed
     | CommandChanged
     | PlaceChanged

@@ -22,6 +22,7 @@ from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionEvent
 from shoal.events.codec import AnyEvent
 from shoal.events.condition import ConditionChanged, ConditionClosed, ConditionEvent, StatusChanged
 from shoal.events.device import (
+    BootstrapChanged,
     CommandChanged,
     DeviceDeregistered,
     DeviceEvent,
@@ -102,6 +103,8 @@ def _of_device(event: DeviceEvent) -> _Told | None:
             return "refused", says, {"code": event.code, "detail": event.detail, "address": event.address}
         case SecurityEvent():
             return _not_let_in(event)
+        case BootstrapChanged():
+            return _bootstrap(event)
         case CommandChanged():
             return _command(event)
         case PlaceChanged():
@@ -110,6 +113,21 @@ def _of_device(event: DeviceEvent) -> _Told | None:
             return "profile", f"Its profile is now {event.profile}", {"profile": event.profile}
         case _:
             return None
+
+
+def _bootstrap(event: BootstrapChanged) -> _Told:
+    match event.state:
+        case "requested":
+            says = "Asked for an account once more, in the middle" if event.again else "Asked for an account"
+        case "finished":
+            says = "Was given new keys"
+        case "refused":
+            said = " ".join(part for part in (event.code, event.detail) if part)
+            says = f"Did not take its account: {event.path or 'there is none for it'} {said}".rstrip()
+        case _:
+            says = "Fell silent before it had its account"
+    detail = {"via": event.via, "address": event.address, "session": event.session, "secure": event.secure}
+    return "registration", says, detail
 
 
 def _not_let_in(event: SecurityEvent) -> _Told:

@@ -56,6 +56,8 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
     format: int | None = None
     secure: bool = False
     again: bool = False
+    # Of whoever gave the core names of its own: that of the device.
+    device: str | None = None
     address: str | None = None
     path: str | None = None
     code: str | None = None

@@ -115,6 +115,7 @@ class Company:
                 authorities=installation.authorities,
                 certificates=installation.certificates,
                 enrolments=installation.enrolments,
+                bootstraps=installation.bootstraps,
                 identity=installation.identity,
                 access=AccessPolicies(database, self.clock),
                 commands=self.commands,

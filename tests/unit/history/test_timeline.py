@@ -10,7 +10,7 @@ from shoal.events.campaign import UpdateChanged, VersionDrifted, VersionRestored
 from shoal.events.codec import AnyEvent
 from shoal.events.condition import StatusChanged, Verdict
 from shoal.events.dead import RecordBuried
-from shoal.events.device import Claim, CommandChanged, DownloadProgressed, Heartbeat
+from shoal.events.device import BootstrapChanged, Claim, CommandChanged, DownloadProgressed, Heartbeat
 from shoal.history.timeline import line, span
 from tests.harness import findings
 from tests.harness.voices import Voice
@@ -68,6 +68,10 @@ def update(
     )
 
 
+def bootstrap(state: str, **more: Any) -> BootstrapChanged:
+    return BootstrapChanged(id="b", time=NOON, tenant="ten-1", device="dev-1", state=state, **more)
+
+
 def status(word: str, was: str, cause: str | None) -> StatusChanged:
     return StatusChanged(
         id="s", time=NOON, tenant="ten-1", device="dev-1", farm=None, status=word, was=was, cause=cause
@@ -114,6 +118,16 @@ ALERT: dict[str, Any] = {
         (VOICE.refused(NOON), "refused", "We refused its update: registration unknown"),
         (VOICE.intruded(NOON, count=3), "security", "Not let in: bad key, 3 times"),
         (VOICE.intruded(NOON), "security", "Not let in: bad key"),
+        (bootstrap("requested"), "registration", "Asked for an account"),
+        (bootstrap("requested", again=True), "registration", "Asked for an account once more, in the middle"),
+        (bootstrap("finished"), "registration", "Was given new keys"),
+        (
+            bootstrap("refused", path="/0/1", code="4.00", detail="no"),
+            "registration",
+            "Did not take its account: /0/1 4.00 no",
+        ),
+        (bootstrap("refused"), "registration", "Did not take its account: there is none for it"),
+        (bootstrap("timed_out"), "registration", "Fell silent before it had its account"),
         (command("queued", by="Kari"), "command", "Write attributes /3303/0: queued by Kari"),
         (command("refused", code="4.05"), "command", "Write attributes /3303/0: refused by the device: 4.05"),
         (

@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib.util
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from shoal.errors import DeviceFault
 from shoal.lwm2m import Registered, Reported, Server
 from shoal.lwm2m.state import load
 from tests.harness.listener import Listener, listening
+from tests.harness.product import free_port
 from tests.unit.lwm2m.conftest import KEY, PATIENCE, SECURE, until
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -84,6 +87,38 @@ async def test_the_server_prints_what_devices_say(capsys: pytest.CaptureFixture[
             await until(lambda words=words: says(words))
     serving.cancel()
     await asyncio.wait([serving])
+
+
+async def test_a_device_in_one_process_gets_its_account_from_a_server_in_another() -> None:
+    ports = [free_port(socket.SOCK_DGRAM) for _ in range(2)]
+    listen, bootstrap = (f"coaps://127.0.0.1:{port}" for port in ports)
+    async with (
+        speaking("bootstrap", "--listen", listen, "--bootstrap", bootstrap) as server,
+        speaking("device", "--bootstrap", "--server", bootstrap, "--every", "0.05") as device,
+    ):
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            assert await line_of(device) == "oxy-0417 is registered"
+            said = [await line_of(server) for _ in range(5)]
+
+    assert said[0] == f"hands out accounts of {listen} at {bootstrap}"
+    assert {"oxy-0417 bootstrap requested", "oxy-0417 bootstrap finished", "oxy-0417 registered"} <= set(said)
+
+
+@asynccontextmanager
+async def speaking(name: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The example as a process of its own."""
+    program = (sys.executable, "-u", str(EXAMPLES / f"{name}.py"), *arguments)
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
 
 
 async def test_the_agent_keeps_its_settings_and_installs_its_image(

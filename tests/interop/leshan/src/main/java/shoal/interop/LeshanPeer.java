@@ -46,8 +46,8 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
  *
  * <p>Arguments: server URI, endpoint, lifetime in seconds, PSK identity or "-", key in hex or "-", length of the
  * connection id or "-", further query parameters as name=value. System properties: "formats", the only content formats
- * it speaks ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, and "version" ("1.0"; the
- * library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
+ * it speaks ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, "bootstrap", whether
+ * the server is a bootstrap server, and "version" ("1.0"; the library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
  * "collect /3303/0/5700", "flush SENML_JSON", "update", "stop") and tells on standard output what happened, a line each.
  */
 public final class LeshanPeer {
@@ -65,17 +65,15 @@ public final class LeshanPeer {
         models.add(Thermometer.MODEL);
         models.add(TestObject.MODEL);
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
-        objects.setInstancesForObject(
-                LwM2mId.SECURITY,
-                secure
-                        ? Security.psk(
-                                uri,
-                                SERVER_ID,
-                                arguments[3].getBytes(StandardCharsets.UTF_8),
-                                HexFormat.of().parseHex(arguments[4]))
-                        : Security.noSec(uri, SERVER_ID));
-        objects.setInstancesForObject(
-                LwM2mId.SERVER, new Server(SERVER_ID, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U));
+        boolean bootstraps = Boolean.getBoolean("bootstrap");
+        objects.setInstancesForObject(LwM2mId.SECURITY, account(arguments, uri, secure, bootstraps));
+        if (bootstraps) {
+            // Whom it registers with is the bootstrap server's to say.
+            objects.setClassForObject(LwM2mId.SERVER, Server.class);
+        } else {
+            objects.setInstancesForObject(
+                    LwM2mId.SERVER, new Server(SERVER_ID, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U));
+        }
         objects.setInstancesForObject(LwM2mId.DEVICE, new PeerDevice());
         Thermometer thermometer = new Thermometer();
         objects.setInstancesForObject(Thermometer.OBJECT, thermometer);
@@ -108,6 +106,17 @@ public final class LeshanPeer {
         obey(client, thermometer);
         client.destroy(true);
         System.exit(0);
+    }
+
+    private static Security account(String[] arguments, String uri, boolean secure, boolean bootstraps) {
+        if (!secure) {
+            return bootstraps ? Security.noSecBootstrap(uri) : Security.noSec(uri, SERVER_ID);
+        }
+        byte[] identity = arguments[3].getBytes(StandardCharsets.UTF_8);
+        byte[] key = HexFormat.of().parseHex(arguments[4]);
+        return bootstraps
+                ? Security.pskBootstrap(uri, identity, key)
+                : Security.psk(uri, SERVER_ID, identity, key);
     }
 
     /** What it cannot encode it does not announce, and answers with 4.06. */
