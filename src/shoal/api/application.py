@@ -26,6 +26,7 @@ from shoal.api import (
     security,
     sessions,
     tokens,
+    trust_anchors,
     updates,
     users,
 )
@@ -51,6 +52,7 @@ _ROUTERS: Final = (
     profiles.router,
     devices.router,
     credential_routes.router,
+    trust_anchors.router,
     composites.router,
     objects.router,
     observations.router,

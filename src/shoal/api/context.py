@@ -14,6 +14,7 @@ from shoal.audit.store import Audit
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.store import Credentials
 from shoal.health.store import Health
 from shoal.history.store import History
@@ -54,6 +55,7 @@ class Rooms:
     audit: Audit
     inventory: Inventory
     credentials: Credentials
+    trust_anchors: TrustAnchors
     identity: Identity
     commands: Commands
     history: History

@@ -27,6 +27,7 @@ from shoal.api.operations import Meter, Probe
 from shoal.app import first_start, web
 from shoal.app.foundation import Foundation
 from shoal.app.neighbours import (
+    devices_for_credentials,
     file_address,
     files_for_devices,
     mail_settings,
@@ -49,6 +50,7 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.store import Credentials
 from shoal.credentials.worker import CredentialHandler
 from shoal.credentials.worker import Expiry as CredentialExpiry
@@ -229,7 +231,7 @@ class Process:
         self._failures.append(lambda: relay.failure)
         self._add_worker(InventoryHandler(self.inventory))
         self._add_worker(HistoryHandler())
-        self._add_worker(CredentialHandler(credentials))
+        self._add_worker(CredentialHandler(credentials, devices_for_credentials(self.inventory)))
         self._work += [
             ("relay", relay.run),
             ("changes", changes.run),
@@ -252,6 +254,7 @@ class Process:
                 audit=Audit(base.database),
                 inventory=self.inventory,
                 credentials=credentials,
+                trust_anchors=TrustAnchors(base.database, base.clock),
                 identity=self.identity,
                 commands=self.commands,
                 history=History(base.database),
@@ -350,6 +353,7 @@ async def _gateway_options(base: Foundation, inventory: Inventory) -> GatewayOpt
         enclosure_option=settings.enclosure_option,
         open_enrolment=None if enrolled is None else enrolled.id,
         objects=base.objects,
+        certificate=settings.device_certificate,
     )
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from shoal.clock import Clock
@@ -13,6 +14,7 @@ from shoal.errors import Unavailable
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
+from shoal.gateway.trust import Trust
 from shoal.gateway.uplink import Uplink
 from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
 from shoal.lwm2m.objects import Objects
@@ -30,7 +32,8 @@ class GatewayOptions:
     """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id.
 
     `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them. `objects` say
-    what the values of devices mean, None for what this build knows.
+    what the values of devices mean, None for what this build knows. `certificate` are the files of the chain and the key that
+    devices with certificates are shown; without it they are not let in.
     """
 
     listen: Sequence[str]
@@ -40,6 +43,7 @@ class GatewayOptions:
     enclosure_option: int | None = None
     open_enrolment: str | None = None
     objects: Objects | None = None
+    certificate: tuple[Path, Path] | None = None
 
 
 class Gateway:
@@ -63,6 +67,7 @@ class Gateway:
         """
         self.core: Final = _open(options)
         self.roster: Final = Roster(self.core, database, vault)
+        self.trust: Final = Trust(self.core, database, clock, options.certificate)
         self.shelf: Final = Shelf(self.core, fetching)
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
@@ -76,8 +81,10 @@ class Gateway:
         """Takes over who may connect and who was registered before the restart, then begins to carry.
 
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away, or our own certificate cannot be read.
         """
+        self.trust.start()
+        await self.trust.follow()
         await self._settle()
         self.core.restore(list(registrations))
         self.uplink.start()
@@ -87,6 +94,7 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.uplink.run(), name="uplink")
             tasks.create_task(self.roster.run(), name="roster")
+            tasks.create_task(self.trust.run(), name="trust")
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
 

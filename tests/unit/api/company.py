@@ -110,6 +110,7 @@ class Company:
                 audit=Audit(database),
                 inventory=installation.inventory,
                 credentials=installation.credentials,
+                trust_anchors=installation.trust_anchors,
                 identity=installation.identity,
                 commands=self.commands,
                 history=History(database),
