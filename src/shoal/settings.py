@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         None,
         description="HOST:PORT where devices fetch and renew certificates by EST (RFC 7030); needs tls_cert and tls_key",
     )
+    device_cert: Path | None = Field(
+        None,
+        description="PEM file with the certificate chain for devices that prove themselves with certificates; read again when it changes",
+    )
+    device_key: Path | None = Field(None, description="PEM file with its private key, on P-256 or P-384")
     allow_plain_http: bool = Field(False, description="serve pages beyond this machine without TLS, all the same")
     web_secret: Path | None = Field(
         None,
@@ -203,6 +208,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert and tls_key belong together")
         if self.est is not None and self.tls_cert is None:
             raise ValueError("est is never served in clear: give tls_cert and tls_key, too")
+        if (self.device_cert is None) != (self.device_key is None):
+            raise ValueError("device_cert and device_key belong together")
         for name, address in (("web", self.web), ("api", self.api), ("ops", self.ops)):
             if address and not is_loopback(host_of(address)) and self.tls_cert is None and not self.allow_plain_http:
                 raise ValueError(
@@ -268,6 +275,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """Where the database is, whichever it is."""
         return self.postgres or database_url(self.data)
+
+    @property
+    def device_certificate(self) -> tuple[Path, Path] | None:
+        """What devices are shown: the files of the chain and of its key."""
+        return None if self.device_cert is None or self.device_key is None else (self.device_cert, self.device_key)
 
     @property
     def base_url(self) -> str:

@@ -1,5 +1,6 @@
 """A certificate authority for tests: signs servers and clients on loopback, for a day."""
 
+import base64
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,10 @@ class Authority:
     def context(self) -> ssl.SSLContext:
         """For a client that trusts this authority and no other."""
         return ssl.create_default_context(cafile=str(self.ca))
+
+    def sign(self, text: str) -> str:
+        """A signature of the authority's key over a text: ECDSA with SHA-256, DER in base64."""
+        return base64.b64encode(self._key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode()
 
     def certificate(self, name: str, *, expired: bool = False) -> Certificate:
         """For a server on loopback, and for a client of that name; over since an hour ago when `expired`."""

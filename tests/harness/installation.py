@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from shoal.app.neighbours import files_for_devices, queue_for_campaigns, queue_for_inventory
+from shoal.app.neighbours import devices_for_credentials, files_for_devices, queue_for_campaigns, queue_for_inventory
 from shoal.authority.certificate_store import Certificates
 from shoal.authority.enrolment_store import Enrolments
 from shoal.authority.store import Authorities
@@ -23,8 +23,10 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
+from shoal.credentials.worker import CredentialHandler
 from shoal.events.codec import AnyEvent, decode, encode
 from shoal.events.device import DeviceEvent, Heartbeat
 from shoal.events.topics import DEVICE, Topic
@@ -64,6 +66,7 @@ class Installation:
         self.certificates = Certificates(database, self.authorities, clock)
         self.enrolments = Enrolments(database, self.certificates, clock)
         self.bootstraps = BootstrapCredentials(database, self.vault, clock)
+        self.trust_anchors = TrustAnchors(database, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(
@@ -79,6 +82,7 @@ class Installation:
         self.workers = [
             Worker(log, database, InventoryHandler(self.inventory), clock),
             Worker(log, database, CampaignHandler(enqueue, server), clock),
+            Worker(log, database, CredentialHandler(self.credentials, devices_for_credentials(self.inventory)), clock),
         ]
 
     # -- what people do ----------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from shoal.gateway.loop import NODE, Gateway, GatewayOptions
 from shoal.gateway.shelf import DeviceFile
 from shoal.ids import DeviceId, EnclosureId, TenantId
 from shoal.inventory.device import Device as InventoryDevice
+from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.device import Device
+from tests.harness.authority import Authority
 from tests.harness.installation import Installation, installation
 
 # A busy machine may take its time; a test that waits this long has failed.
@@ -39,6 +41,7 @@ class Site:
     keys: dict[str, bytes]
     # What devices may fetch now; the shelf looks here.
     fetching: list[DeviceFile]
+    servers: Authority
 
     async def device(self, endpoint: str = "oxy-0101", enclosure: EnclosureId | None = None) -> InventoryDevice:
         """A device that may connect, and that the gateway knows."""
@@ -58,6 +61,12 @@ class Site:
             key=self.keys[endpoint] if key is None else key,
             **more,  # type: ignore[arg-type]  # keywords of one test each
         )
+
+    def client_with(self, authority: Authority, endpoint: str) -> Device:
+        """A device that shows a certificate of an authority."""
+        shown = authority.certificate(endpoint)
+        certificate = Certificate.load(shown.cert, shown.key, self.servers.ca)
+        return Device(endpoint, self.gateway.addresses[0], certificate=certificate)
 
     async def ask(self, device: InventoryDevice, operation: Operation, path: str, body: bytes | None = None) -> Command:
         """Queues a command."""
@@ -108,6 +117,8 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         async def looked_up() -> list[DeviceFile]:
             return fetching
 
+        servers = Authority(folder / "servers")
+        own = servers.certificate("gateway")
         commands = Commands(shoal.database, clock)
         gateway = Gateway(
             GatewayOptions(
@@ -116,6 +127,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
                 start=await store.begin(shoal.database, NODE),
                 partitions=1,
                 linger=timedelta(milliseconds=1),
+                certificate=(own.cert, own.key),
             ),
             database=shoal.database,
             vault=shoal.vault,
@@ -127,7 +139,7 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         )
         await gateway.start([])
         working = asyncio.create_task(gateway.run())
-        yield Site(shoal, gateway, commands, await shoal.create_tenant(), {}, fetching)
+        yield Site(shoal, gateway, commands, await shoal.create_tenant(), {}, fetching, servers)
         working.cancel()
         await asyncio.wait([working])
         await gateway.close()

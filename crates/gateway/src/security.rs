@@ -74,6 +74,16 @@ pub(crate) struct Intrusion<'a> {
     pub(crate) address: SocketAddr,
     /// The device it was about, its context and its partition, where we know.
     pub(crate) device: Option<(Arc<str>, Arc<str>, u32)>,
+    /// The certificate of a stranger, and whose authority issued it.
+    pub(crate) stranger: Option<Stranger>,
+}
+
+/// Somebody whose certificate is good and whom nobody has taken in.
+pub(crate) struct Stranger {
+    /// See [`crate::Authority::context`].
+    pub(crate) context: Arc<str>,
+    /// As JSON.
+    pub(crate) certificate: Vec<u8>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -90,6 +100,7 @@ struct Counted {
     endpoint: Vec<u8>,
     address: SocketAddr,
     device: Option<(Arc<str>, Arc<str>, u32)>,
+    stranger: Option<Stranger>,
 }
 
 /// What happened within this second.
@@ -128,6 +139,7 @@ impl SecurityLog {
             endpoint: cut(intrusion.endpoint),
             address: intrusion.address,
             device: intrusion.device,
+            stranger: intrusion.stranger,
         });
         counted.count += 1;
     }
@@ -157,6 +169,10 @@ impl SecurityLog {
                 event.text("device", device);
                 event.fragment(context);
             }
+            if let Some(stranger) = &counted.stranger {
+                event.fragment(&stranger.context);
+                event.value("certificate", |body| body.extend_from_slice(&stranger.certificate));
+            }
             event.text("reason", same.reason.name());
             if !counted.identity.is_empty() {
                 event.foreign("identity", &counted.identity);
@@ -178,7 +194,10 @@ impl Gateway {
         let peer = origin.peer.and_then(|key| self.peers.get(key));
         let identity = peer.map(Peer::name).unwrap_or_default().to_vec();
         let device = origin.device.and_then(|index| self.subject(index));
-        self.security.note(now, Intrusion { reason, identity: &identity, endpoint, address: origin.address, device });
+        self.security.note(
+            now,
+            Intrusion { reason, identity: &identity, endpoint, address: origin.address, device, stranger: None },
+        );
     }
 
     /// What an event says about a device.
@@ -212,7 +231,10 @@ mod tests {
             let identity = number.to_string().into_bytes();
             let address = SocketAddr::from(([192, 0, 2, 1], 5684));
             let reason = SecurityReason::UnknownIdentity;
-            log.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device: None });
+            log.note(
+                now,
+                Intrusion { reason, identity: &identity, endpoint: b"", address, device: None, stranger: None },
+            );
         }
         let device = Some((Arc::from("dev-1"), Arc::from(""), 0));
         let address = SocketAddr::from(([192, 0, 2, 2], 5684));

@@ -16,9 +16,9 @@ use crate::gateway::Gateway;
 use crate::limits::{HANDSHAKE_COST_CERTIFICATE, HANDSHAKE_COST_PSK, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
 use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
-use crate::security::{Intrusion, SecurityReason};
+use crate::security::{Intrusion, SecurityReason, Stranger};
 use crate::timers::{Now, Timer};
-use crate::trust::Authorities;
+use crate::trust::{Authorities, write_certificate};
 use crate::uplink::Origin;
 
 /// The directory and the authorities as the handshake sees them.
@@ -350,16 +350,22 @@ impl Gateway {
             _ => self.directory.by_identity(&identity),
         };
         let device = device.and_then(|index| self.subject(index));
-        self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device });
+        self.security
+            .note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device, stranger: None });
     }
 
     /// A certificate that is as it should be, of a device that nobody has taken in.
     fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
         let Some(peer) = self.peers.get(key) else { return };
-        if peer.certificate().is_some() {
-            let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
-            self.security.note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device: None });
-        }
+        let Some(certificate) = peer.certificate() else { return };
+        let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
+        let stranger = self.authorities.context(certificate).map(|context| {
+            let mut facts = Vec::new();
+            write_certificate(&mut facts, certificate);
+            Stranger { context, certificate: facts }
+        });
+        let intrusion = Intrusion { reason, identity: &identity, endpoint: b"", address, device: None, stranger };
+        self.security.note(now, intrusion);
     }
 
     /// Says goodbye to a peer and forgets it.

@@ -1,11 +1,12 @@
 //! Certificates: ours, and the authorities whose certificates let devices in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use dtls::{Digest, OwnCertificate, PeerCertificate, SetupError, TrustAnchors};
 
 use crate::credential::{Bearer, Credential, Proof, Security};
-use crate::devices::{DeviceIndex, Directory};
+use crate::devices::{DeviceIndex, Directory, is_fragment};
 use crate::gateway::Gateway;
 use crate::limits::{AUTHORITIES_MAX, AUTHORITIES_PER_NAME_MAX};
 use crate::peers::PeerKey;
@@ -18,15 +19,24 @@ pub struct Authority {
     pub owner: String,
     /// The certificate.
     pub der: Vec<u8>,
+    /// A JSON fragment that events about strangers with a certificate of this authority carry.
+    pub context: String,
+}
+
+/// What is known of a certificate of an authority.
+struct Known {
+    /// The name and key that it is for, by their digest.
+    authority: Digest,
+    context: Arc<str>,
 }
 
 /// The authorities of everybody.
 #[derive(Default)]
 pub(crate) struct Authorities {
     pub(crate) anchors: TrustAnchors,
-    /// By the digest of a certificate: the name and key that it is for, by their digest.
-    by_certificate: HashMap<Digest, Digest>,
-    /// By that: who trusts it. Which of several certificates with one name and key a chain ends at is chance, and must
+    /// By the digest of a certificate.
+    by_certificate: HashMap<Digest, Known>,
+    /// By [`Known::authority`]: who trusts it. Which of several certificates with one name and key a chain ends at is chance, and must
     /// not decide whose device it is.
     owners: HashMap<Digest, Vec<String>>,
     /// How many an owner has of one name.
@@ -35,6 +45,9 @@ pub(crate) struct Authorities {
 
 impl Authorities {
     fn put(&mut self, authority: &Authority) -> Result<(), SetupError> {
+        if !is_fragment(&authority.context) {
+            return Err(SetupError::Certificate { problem: "its context is not a JSON fragment" });
+        }
         if self.by_certificate.len() >= AUTHORITIES_MAX {
             return Err(SetupError::Certificate { problem: "too many authorities" });
         }
@@ -52,7 +65,8 @@ impl Authorities {
         }
         self.anchors.put(&authority.der)?;
         *of_name += 1;
-        self.by_certificate.insert(known.fingerprint, known.authority);
+        let context = authority.context.as_str().into();
+        self.by_certificate.insert(known.fingerprint, Known { authority: known.authority, context });
         let owners = self.owners.entry(known.authority).or_default();
         if !owners.contains(&authority.owner) {
             owners.push(authority.owner.clone());
@@ -63,7 +77,7 @@ impl Authorities {
     fn owners_of(&self, certificate: &PeerCertificate) -> &[String] {
         self.by_certificate
             .get(&certificate.anchor)
-            .and_then(|authority| self.owners.get(authority))
+            .and_then(|known| self.owners.get(&known.authority))
             .map_or(&[], Vec::as_slice)
     }
 
@@ -76,6 +90,12 @@ impl Authorities {
             .filter_map(|owner| directory.bearers().of_certificate(owner, certificate));
         let first = bearers.next()?;
         bearers.next().is_none().then_some(first)
+    }
+
+    /// What is told of a stranger with this certificate: nothing where it may be of several owners.
+    pub(crate) fn context(&self, certificate: &PeerCertificate) -> Option<Arc<str>> {
+        let known = self.by_certificate.get(&certificate.anchor)?;
+        (self.owners_of(certificate).len() == 1).then(|| Arc::clone(&known.context))
     }
 
     /// Whether a certificate still proves what it proved once.

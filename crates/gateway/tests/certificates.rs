@@ -29,7 +29,11 @@ fn unhex(text: &Json) -> Vec<u8> {
 }
 
 fn authority(owner: &str, name: &str) -> Authority {
-    Authority { owner: owner.to_owned(), der: certificate(name).chain[0].clone() }
+    Authority {
+        owner: owner.to_owned(),
+        der: certificate(name).chain[0].clone(),
+        context: format!(r#""tenant":"{owner}""#),
+    }
 }
 
 fn named(owner: &str) -> Security {
@@ -154,7 +158,11 @@ fn a_certificate_of_a_farm_proves_nothing_to_another() {
 
     assert_eq!((world.stat("registrations"), world.stat("sessions")), (0, 0));
     assert_eq!(reasons(&world), ["unknown_certificate"]);
-    assert_eq!(world.events_of("security")[0]["identity"], CAMERA);
+    let told = &world.events_of("security")[0];
+    assert_eq!(told["identity"], CAMERA);
+    // Farm b hears of it, and may take it in.
+    assert_eq!(told["tenant"], "b");
+    assert!(told["certificate"]["fingerprint"].is_string(), "{told}");
 }
 
 #[test]
@@ -220,7 +228,7 @@ fn an_authority_that_is_none_is_refused_by_its_place() {
     let now = world.now();
     let given = [
         authority("a", "anchor"),
-        Authority { owner: "a".to_owned(), der: b"none".to_vec() },
+        Authority { owner: "a".to_owned(), der: b"none".to_vec(), context: String::new() },
         authority("a", "device"),
     ];
 

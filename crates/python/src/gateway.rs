@@ -99,8 +99,9 @@ impl Gateway {
         py.detach(|| self.server.set_certificate(Some(own))).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    fn put_authorities(&self, py: Python<'_>, authorities: Vec<(String, Vec<u8>)>) -> Vec<(usize, String)> {
-        let authorities = authorities.into_iter().map(|(owner, der)| Authority { owner, der }).collect();
+    fn put_authorities(&self, py: Python<'_>, authorities: Vec<(String, Vec<u8>, String)>) -> Vec<(usize, String)> {
+        let authorities =
+            authorities.into_iter().map(|(owner, der, context)| Authority { owner, der, context }).collect();
         let refused = py.detach(|| self.server.put_authorities(authorities));
         refused.into_iter().map(|(place, error)| (place, error.to_string())).collect()
     }

@@ -279,8 +279,9 @@ class Gateway:
         Raises:
             ValueError: they cannot be read, are not on P-256 or P-384, or do not belong together.
         """
-    def put_authorities(self, authorities: Sequence[tuple[str, bytes]]) -> list[tuple[int, str]]:
-        """Trusts these authorities and no others: for whose devices each vouches, and its certificate in DER.
+    def put_authorities(self, authorities: Sequence[tuple[str, bytes, str]]) -> list[tuple[int, str]]:
+        """Trusts these authorities and no others: for whose devices each vouches, its certificate in DER, and a context
+        as that of a `DeviceEntry`, for events about strangers with a certificate of it.
 
         Sessions of devices whose authority is gone end. Answers with those that were refused, by their place, and why.
         """

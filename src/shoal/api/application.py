@@ -30,6 +30,7 @@ from shoal.api import (
     security,
     sessions,
     tokens,
+    trust_anchors,
     updates,
     users,
 )
@@ -58,6 +59,7 @@ _ROUTERS: Final = (
     devices.router,
     credential_routes.router,
     bootstrap_routes.router,
+    trust_anchors.router,
     composites.router,
     objects.router,
     observations.router,

@@ -17,6 +17,7 @@ from shoal.authority.store import Authorities
 from shoal.campaigns.campaigns import Campaigns
 from shoal.clock import Clock
 from shoal.commands.store import Commands
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.health.store import Health
@@ -63,6 +64,7 @@ class Rooms:
     certificates: Certificates
     enrolments: Enrolments
     bootstraps: BootstrapCredentials
+    trust_anchors: TrustAnchors
     identity: Identity
     access: AccessPolicies
     commands: Commands

@@ -12,7 +12,7 @@ from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.credentials.credential import OVERLAP_MAX, Credential, NewCredential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
-from shoal.credentials.x509 import PEM_CHARACTERS_MAX
+from shoal.credentials.x509 import PEM_CHARACTERS_MAX, CertificateFacts
 from shoal.errors import Conflict, Rejected
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security, parse_security
@@ -124,6 +124,18 @@ async def of_device(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> 
     return Listed(items=[credential_shown(one) for one in found])
 
 
+@router.post("/devices/{device}/credentials/{credential}:approve")
+async def approve(
+    device: DeviceKey, credential: CredentialKey, asking: HeldAsking, rooms: HeldRooms
+) -> CredentialShown:
+    """Lets a device in that came by itself with a good certificate and waits for a person."""
+    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    async with rooms.database.transaction() as tx:
+        approved = await rooms.credentials.approve(tx, asking.tenant, device, credential)
+        asking.tells(device, after={"credential": credential, "state": approved.state.value})
+    return credential_shown(approved)
+
+
 @router.delete("/devices/{device}/credentials/{credential}", status_code=204)
 async def revoke(
     device: DeviceKey,
@@ -203,15 +215,17 @@ def credential_shown(said: Credential) -> CredentialShown:
         created_by=said.created_by,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
-        certificate=None
-        if facts is None
-        else CertificateShown(
-            subject=facts.subject,
-            issuer=facts.issuer,
-            serial=facts.serial,
-            fingerprint=facts.fingerprint,
-            not_before=facts.not_before,
-            not_after=facts.not_after,
-        ),
+        certificate=None if facts is None else certificate_shown(facts),
         needs_key=said.needs_key,
+    )
+
+
+def certificate_shown(facts: CertificateFacts) -> CertificateShown:
+    return CertificateShown(
+        subject=facts.subject,
+        issuer=facts.issuer,
+        serial=facts.serial,
+        fingerprint=facts.fingerprint,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
     )

@@ -1,6 +1,7 @@
 """What one room needs of another, where they do not know each other: small adapters, put in by the composition."""
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -16,15 +17,19 @@ from shoal.campaigns.files import ArtifactFiles
 from shoal.campaigns.neighbours import Enqueue, Request
 from shoal.commands.command import Operation
 from shoal.commands.store import Commands
-from shoal.errors import NotFound
+from shoal.credentials.worker import MakeDevice
+from shoal.errors import NotFound, Rejected
 from shoal.events.alert import NotificationDue
 from shoal.gateway.shelf import DeviceFile, Fetching
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
+from shoal.inventory.device import Security, parse_device_kind
 from shoal.inventory.store import Inventory, TellEnclosure
 from shoal.notifications.email import MailSecurity, MailSettings
 from shoal.notifications.worker import PlaceName
 from shoal.settings import Settings
 from shoal.storage.database import Database, Transaction
+
+log = logging.getLogger(__name__)
 
 # A device that is told its enclosure may sleep for long; after that a person has looked anyway.
 TELL_FOR: Final = timedelta(days=7)
@@ -40,6 +45,23 @@ def queue_for_inventory(commands: Commands) -> TellEnclosure:
         )
 
     return tell
+
+
+def devices_for_credentials(inventory: Inventory) -> MakeDevice:
+    """How a stranger with a good certificate becomes a device: in no enclosure, until a person puts it into one."""
+
+    async def make(tx: Transaction, tenant: TenantId, endpoint: str, kind: str) -> DeviceId | None:
+        try:
+            device = await inventory.create_device(
+                tx, tenant, endpoint=endpoint, kind=parse_device_kind(kind), security=Security.X509
+            )
+        except Rejected as error:
+            # A name that cannot be one, or that of a device that proves itself otherwise: it is not taken over.
+            log.warning("stranger.refused", extra={"tenant": tenant, "reason": str(error)})
+            return None
+        return device.id
+
+    return make
 
 
 def queue_for_campaigns(commands: Commands) -> Enqueue:

@@ -30,6 +30,7 @@ from shoal.app import first_start, web
 from shoal.app.est import Anchors
 from shoal.app.foundation import Foundation
 from shoal.app.neighbours import (
+    devices_for_credentials,
     file_address,
     files_for_devices,
     mail_settings,
@@ -56,6 +57,7 @@ from shoal.campaigns.worker import CampaignHandler
 from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.credentials.worker import CredentialHandler
@@ -272,7 +274,7 @@ class Process:
         self._failures.append(lambda: relay.failure)
         self._add_worker(InventoryHandler(self.inventory))
         self._add_worker(HistoryHandler())
-        self._add_worker(CredentialHandler(credentials))
+        self._add_worker(CredentialHandler(credentials, devices_for_credentials(self.inventory)))
         self._work += [
             ("relay", relay.run),
             ("changes", changes.run),
@@ -299,6 +301,7 @@ class Process:
                 authorities=self.authorities,
                 certificates=self.certificates,
                 enrolments=self.enrolments,
+                trust_anchors=TrustAnchors(base.database, base.clock),
                 identity=self.identity,
                 access=AccessPolicies(base.database, base.clock),
                 commands=self.commands,
@@ -424,6 +427,7 @@ async def _gateway_options(base: Foundation, inventory: Inventory) -> GatewayOpt
         enclosure_option=settings.enclosure_option,
         open_enrolment=None if enrolled is None else enrolled.id,
         objects=base.objects,
+        certificate=settings.device_certificate,
     )
 
 

@@ -27,11 +27,15 @@ class Mode(StrEnum):
 
 
 class State(StrEnum):
-    """`next` was never used, `retiring` has a successor; both let the device in, as `current` does."""
+    """`next` was never used, `retiring` has a successor; both let the device in, as `current` does.
+
+    `waiting` is of a device that nobody made: a person has to approve it first.
+    """
 
     CURRENT = "current"
     NEXT = "next"
     RETIRING = "retiring"
+    WAITING = "waiting"
     REVOKED = "revoked"
     EXPIRED = "expired"
 

@@ -197,6 +197,37 @@ class Credentials:
             credential=await self._write(tx, tenant, device, id_, made, rotation or Rotation(), by), key=None
         )
 
+    async def introduce(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, is_approved: bool) -> None:
+        """A device that nobody made and whose certificate is good: it is let in by its name, if that is approved already.
+
+        The inventory has created the device with `x509` before, in this transaction.
+        """
+        made = await self.admit(tx, tenant, device)
+        if not is_approved:
+            await tx.execute(
+                update(credentials).where(credentials.c.id == made.credential.id).values(state=State.WAITING.value)
+            )
+
+    async def approve(
+        self, tx: Transaction, tenant: TenantId, device: DeviceId, credential: CredentialId
+    ) -> Credential:
+        """A device that waited is let in from now on.
+
+        Raises:
+            NotFound: no such device or credential.
+            Conflict: it does not wait.
+        """
+        await self._entry(tx, tenant, device)
+        which = (credentials.c.id == credential) & (credentials.c.device_id == device)
+        row = (await tx.execute(select(credentials).where(which))).first()
+        if row is None:
+            raise NotFound(credential, "no such credential")
+        if row.state != State.WAITING.value:
+            raise Conflict(credential, "does not wait for approval", state=row.state)
+        await tx.execute(update(credentials).where(which).values(state=State.CURRENT.value))
+        await directory.touch(tx, [device])
+        return _credential((await tx.execute(select(credentials).where(which))).one(), self._clock.now())
+
     async def revoke(
         self, tx: Transaction, tenant: TenantId, device: DeviceId, credential: CredentialId, *, even_last: bool = False
     ) -> None:
@@ -217,7 +248,7 @@ class Credentials:
         ).first()
         if row is None:
             raise NotFound(credential, "no such credential")
-        if not State(row.state).is_living:
+        if State(row.state) in {State.REVOKED, State.EXPIRED}:
             return
         if not living and not even_last:
             raise Conflict(credential, "is the last one of the device, which cannot connect without it")
@@ -414,7 +445,7 @@ async def _end(tx: Transaction, which: ColumnElement[bool], state: State, now: d
 async def _forget_old(tx: Transaction, device: DeviceId) -> None:
     old = (
         select(credentials.c.id)
-        .where(credentials.c.device_id == device, ~_IS_LIVING)
+        .where(credentials.c.device_id == device, credentials.c.ended_at.is_not(None))
         .order_by(credentials.c.ended_at.desc(), credentials.c.id)
         .offset(ENDED_SHOWN_MAX)
         .limit(LIVING_MAX)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, Text
 
 from shoal.credentials.x509 import CertificateFacts
 from shoal.storage.secrets import Secret
@@ -50,4 +50,27 @@ bootstrap_credentials: Final = Table(
     Column("key_encrypted", Secret("device_id", KEYS_OF_DEVICES)),
     Column("created_at", Timestamp, nullable=False),
     Column("created_by", Text),
+)
+
+trust_anchors: Final = Table(
+    "trust_anchors",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("tenant_id", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("certificate", Json(CertificateFacts), nullable=False),
+    Column("subject_digest", LargeBinary, nullable=False),
+    # Of subject and key: what is of two tenants could be of either.
+    Column("authority_digest", LargeBinary, nullable=False, index=True),
+    Column("challenge", Text),
+    Column("challenge_expires_at", Timestamp),
+    Column("zero_touch", String(16), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("created_by", Text),
+    Column("retired_at", Timestamp),
+    Column("version", BigInteger, nullable=False, index=True),
+    Index("ix_trust_anchors_tenant", "tenant_id", "created_at"),
 )

@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
+from shoal.credentials.anchor import ZeroTouch
+from shoal.credentials.anchor_store import trusted
 from shoal.credentials.store import Credentials, Use
 from shoal.credentials.x509 import CertificateFacts
 from shoal.errors import Unavailable
-from shoal.events.device import DeviceRegistered
+from shoal.events.device import DeviceRegistered, SecurityEvent
 from shoal.events.topics import DEVICE, Topic
+from shoal.ids import DeviceId, TenantId, TrustAnchorId
 from shoal.storage.database import Database, Transaction
 from shoal.stream.worker import Batch
 
@@ -18,22 +21,40 @@ log = logging.getLogger(__name__)
 
 GROUP: Final = "credentials"
 SWEEP_EVERY: Final = timedelta(seconds=1)
+# Who is not among them tries again, as devices do that were refused.
+STRANGERS_PER_BATCH_MAX: Final = 50
 # Ended in one transaction: a few milliseconds in which no device is changed.
 ENDED_PER_ROUND_MAX: Final = 200
 
 
+# A device with that endpoint and kind, made for its certificate; None when the tenant has one or it cannot be one.
+MakeDevice: TypeAlias = Callable[[Transaction, TenantId, str, str], Awaitable[DeviceId | None]]
+
+
 class CredentialHandler:
-    """Group `credentials` on the topic of devices: the first use of a new credential is the end of the old one."""
+    """Group `credentials` on the topic of devices.
+
+    The first use of a new credential is the end of the old one; a stranger with a good certificate becomes a device,
+    where its trust anchor allows that.
+    """
 
     group: str = GROUP
     topics: Sequence[Topic] = (DEVICE,)
     timed: Sequence[Topic] = ()
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, make_device: MakeDevice) -> None:
         self._credentials = credentials
+        self._make_device = make_device
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
-        """Writes what was used; of several uses of one credential the last."""
+        """Writes what was used; of several uses of one credential the last. Strangers first: they lock devices."""
+        strangers = {
+            (event.tenant, event.identity): event.anchor
+            for _, event in batch.events
+            if isinstance(event, SecurityEvent) and event.anchor and event.tenant and event.identity
+        }
+        for (tenant, endpoint), anchor in list(strangers.items())[:STRANGERS_PER_BATCH_MAX]:
+            await self._introduce(tx, TenantId(tenant), endpoint, TrustAnchorId(anchor))
         uses = {
             event.credential: Use(device=event.device, at=event.time, certificate=_facts(event))
             for _, event in batch.events
@@ -41,6 +62,14 @@ class CredentialHandler:
         }
         if uses:
             await self._credentials.used(tx, uses)
+
+    async def _introduce(self, tx: Transaction, tenant: TenantId, endpoint: str, anchor: TrustAnchorId) -> None:
+        found = await trusted(tx, tenant, anchor)
+        if found is None or found.zero_touch is ZeroTouch.OFF:
+            return
+        device = await self._make_device(tx, tenant, endpoint, found.kind)
+        if device is not None:
+            await self._credentials.introduce(tx, tenant, device, is_approved=found.zero_touch is ZeroTouch.ADMIT)
 
 
 class Expiry:

@@ -137,10 +137,15 @@ class RequestRefused(DeviceEvent, frozen=True, kw_only=True, tag="refused"):
 
 
 class SecurityEvent(DeviceEvent, frozen=True, kw_only=True, tag="security"):
-    """Somebody was not let in. Equal ones within a second are counted, not repeated."""
+    """Somebody was not let in. Equal ones within a second are counted, not repeated.
+
+    Of a stranger whose certificate a trust anchor issued, `anchor` and `tenant` say which and whose.
+    """
 
     reason: str
     identity: str | None = None
+    anchor: str | None = None
+    certificate: CertificateUsed | None = None
     address: str | None = None
     count: int = 1
 

@@ -19,7 +19,7 @@ from shoal.gateway.uplink import Uplink
 from shoal.ids import DeviceId
 from shoal.lwm2m.account import Account
 from shoal.lwm2m.bootstrap import DECODER, Bootstrap, Bootstrapping
-from shoal.lwm2m.dataplane import Batch, DataPlane, DeviceEntry
+from shoal.lwm2m.dataplane import Batch, DataPlane, DeviceCredential, DeviceEntry
 from shoal.lwm2m.objects import Objects, known_objects
 from shoal.storage import directory
 from shoal.storage.database import Database
@@ -141,9 +141,7 @@ class BootstrapGateway:
                 DeviceEntry(
                     device=entry.device_id,
                     endpoint=entry.endpoint,
-                    security="psk",
-                    identity=applicant.identity.encode(),
-                    key=key,
+                    credentials=[DeviceCredential.psk("bootstrap", applicant.identity.encode(), key)],
                     context=context(entry),
                     ack_timeout_s=entry.profile.ack_timeout_s,
                     random_factor=entry.profile.random_factor,

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from shoal.clock import Clock
@@ -15,6 +16,7 @@ from shoal.gateway.denials import Denials, FarmsOfEnclosures
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
+from shoal.gateway.trust import Trust
 from shoal.gateway.uplink import Uplink
 from shoal.lwm2m.dataplane import DataPlane, RestoredRegistration
 from shoal.lwm2m.objects import Objects
@@ -36,7 +38,8 @@ class GatewayOptions:
     counts them: `store.begin`.
 
     `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them. `objects` say
-    what the values of devices mean, None for what this build knows.
+    what the values of devices mean, None for what this build knows. `certificate` are the files of the chain and the key that
+    devices with certificates are shown; without it they are not let in.
     """
 
     listen: Sequence[str]
@@ -47,6 +50,7 @@ class GatewayOptions:
     enclosure_option: int | None = None
     open_enrolment: str | None = None
     objects: Objects | None = None
+    certificate: tuple[Path, Path] | None = None
 
 
 class Gateway:
@@ -72,6 +76,7 @@ class Gateway:
         self.core: Final = _open(options)
         denials = Denials(self.core, AccessPolicies(database, clock), farms_of_enclosures, clock)
         self.roster: Final = Roster(self.core, database, vault, denials)
+        self.trust: Final = Trust(self.core, database, clock, options.certificate)
         self.shelf: Final = Shelf(self.core, fetching)
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
         self.keeper: Final = Keeper(self.core, database, vault, clock, NODE)
@@ -86,8 +91,10 @@ class Gateway:
         """Takes over who may connect, who was registered before the restart and who had a session; then lets devices in.
 
         Raises:
-            Unavailable: the database is away.
+            Unavailable: the database is away, or our own certificate cannot be read.
         """
+        self.trust.start()
+        await self.trust.follow()
         await self._settle()
         await asyncio.to_thread(self.core.restore, list(registrations))
         await self.keeper.restore()
@@ -100,6 +107,7 @@ class Gateway:
             tasks.create_task(self.uplink.run(), name="uplink")
             tasks.create_task(self.keeper.run(), name="keeper")
             tasks.create_task(self.roster.run(), name="roster")
+            tasks.create_task(self.trust.run(), name="trust")
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
 

@@ -277,7 +277,7 @@ class BootstrapServer:
             Rejected: some cannot be taken in; all others were.
         """
         entry = [
-            DeviceEntry(device=name, endpoint=name, context=f'"endpoint":{json.dumps(name)}', **admission(name, one))
+            DeviceEntry(name, name, admission(name, one), context=f'"endpoint":{json.dumps(name)}')
             for name, one in devices.items()
         ]
         if refused := self._core.put_devices(entry):

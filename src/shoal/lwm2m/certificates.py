@@ -43,8 +43,13 @@ class Certificate:
             OSError: a file cannot be read.
             Rejected: nothing of that kind is in it; an encrypted key counts as none.
         """
-        keys = _blocks(key, *_KEY_LABELS)
-        return cls(_blocks(certificate, "CERTIFICATE"), keys[0], _blocks(authorities, "CERTIFICATE"), server_name)
+        chain, own_key = load_chain(certificate, key)
+        return cls(chain, own_key, _blocks(authorities, "CERTIFICATE"), server_name)
+
+
+def load_chain(certificate: FilePath, key: FilePath) -> tuple[list[bytes], bytes]:
+    """A certificate with its issuers, and its key, from PEM files. Raises as `Certificate.load`."""
+    return _blocks(certificate, "CERTIFICATE"), _blocks(key, *_KEY_LABELS)[0]
 
 
 def _blocks(file: FilePath, *labels: str) -> list[bytes]:

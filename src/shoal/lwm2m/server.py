@@ -245,7 +245,7 @@ class Server:
             self._core.set_certificate(certificate.chain, certificate.key)
         except ValueError as error:
             raise Rejected("certificate", str(error)) from error
-        refused = self._core.put_authorities([(AUTHORITY, der) for der in certificate.authorities])
+        refused = self._core.put_authorities([(AUTHORITY, der, "") for der in certificate.authorities])
         if refused:
             raise Rejected("authorities", "; ".join(f"{place}: {reason}" for place, reason in refused))
 

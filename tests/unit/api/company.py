@@ -116,6 +116,7 @@ class Company:
                 certificates=installation.certificates,
                 enrolments=installation.enrolments,
                 bootstraps=installation.bootstraps,
+                trust_anchors=installation.trust_anchors,
                 identity=installation.identity,
                 access=AccessPolicies(database, self.clock),
                 commands=self.commands,

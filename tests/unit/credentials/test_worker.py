@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 from shoal.credentials.credential import State
-from shoal.credentials.worker import CredentialHandler
 from shoal.events.device import CertificateUsed, DeviceRegistered
 from shoal.ids import CredentialId, DeviceId, TenantId
-from shoal.stream.worker import Worker
 from tests.harness.installation import Installation
 
 
@@ -34,7 +32,7 @@ def registered(
 
 async def hear(shoal: Installation, *events: DeviceRegistered) -> None:
     await shoal.hear(*events)
-    await Worker(shoal.log, shoal.database, CredentialHandler(shoal.credentials), shoal.clock).drain()
+    await shoal.settle()
 
 
 async def device_with_two(shoal: Installation) -> tuple[TenantId, DeviceId, CredentialId, CredentialId]:

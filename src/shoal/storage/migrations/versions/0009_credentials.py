@@ -1,4 +1,4 @@
-"""Several credentials of a device."""
+"""Several credentials of a device, and trust anchors."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,6 +40,29 @@ def upgrade() -> None:
     op.create_index("ix_credentials_device", "credentials", ["device_id"], unique=False)
     op.create_index("ix_credentials_due", "credentials", ["expires_at"], unique=False)
     op.create_index("ix_credentials_expiry", "credentials", ["tenant_id", "expires_at", "id"], unique=False)
+    op.create_table(
+        "trust_anchors",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("tenant_id", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("subject_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("authority_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("challenge", sa.Text(), nullable=True),
+        sa.Column("challenge_expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("zero_touch", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("retired_at", sa.BigInteger(), nullable=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trust_anchors")),
+    )
+    op.create_index(op.f("ix_trust_anchors_authority_digest"), "trust_anchors", ["authority_digest"], unique=False)
+    op.create_index("ix_trust_anchors_tenant", "trust_anchors", ["tenant_id", "created_at"], unique=False)
+    op.create_index(op.f("ix_trust_anchors_version"), "trust_anchors", ["version"], unique=False)
     # Every device goes on with the key that it has.
     ids: set[str] = set()
     while len(ids) < len(keys):
