@@ -20,11 +20,11 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
   "a policy being written": async (page) => {
     await open(page, "/policies", "Kari Moe may write");
     await page.getByRole("button", { name: "New policy" }).click();
-    await page.getByLabel("execute").check();
+    await page.getByRole("checkbox", { name: "execute" }).check();
     await expect(page.getByText("2 people gain.")).toBeVisible();
   },
   "why somebody may not": async (page) =>
-    open(page, "/policies/why?subject=usr-KAR00002&operation=execute&path=/3/0/5", "Technicians may not execute"),
+    open(page, "/policies/why?subject=usr-KAR00002&operation=execute&path=/3/0/5", "No: no policy allows it."),
   "no devices": async (page) => open(page, "/devices?q=nothing", "without the filter"),
   "a silent device": async (page) => open(page, `/devices/${await deviceNamed(page, "oxy-0417")}`, "Dissolved oxygen"),
   timeline: async (page) => open(page, `/devices/${await deviceNamed(page, "oxy-0417")}/timeline`, "Battery low"),

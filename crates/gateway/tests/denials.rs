@@ -50,7 +50,8 @@ fn a_send_of_a_path_that_is_denied_is_refused_as_a_whole_and_told() {
     assert_eq!(world.events_of("readings").len(), readings, "not a part of it was kept");
     assert_eq!(code(world.say(address(9), sending(4, "/3303/1/5700"))), Code::CHANGED);
 
-    let told = world.events_of("refused").last().unwrap().clone();
+    let refused = world.events_of("refused");
+    let told = refused.last().unwrap();
     assert_eq!((told["reason"].as_str(), told["code"].as_str()), (Some("send_denied"), Some("4.03")));
     assert_eq!(world.stat("refused_send_denied"), 2);
 }

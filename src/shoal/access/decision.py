@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from shoal.access.pattern import ALL, ITSELF, Numbers
+from shoal.access.pattern import ALL, ITSELF, NUMBERS_MAX, Numbers
 from shoal.access.policy import ALL_DEVICES, BUILT_IN, EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind, who_is
 from shoal.errors import Forbidden, NotFound
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId
@@ -23,8 +23,9 @@ class Place:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Everything that it is in, itself included."""
-        return tuple(id_ for id_ in ("", self.tenant, self.farm, self.enclosure, self.device) if id_ is not None)
+        """Everything that it is in, itself included; first what is every tenant's."""
+        inside = (self.farm, self.enclosure, self.device)
+        return ("", self.tenant, *[id_ for id_ in inside if id_ is not None])
 
     @property
     def innermost(self) -> str:
@@ -49,13 +50,16 @@ class Subject:
     token: str | None = None
     person: "Subject | None" = None
     device_kind: str | None = None
+    # Everything that policies may call it: made once, because a page asks hundreds of times.
+    who: tuple[Who, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def who(self) -> tuple[Who, ...]:
-        """Everything that policies may call it."""
-        if self.role is None:
-            return who_is(self.id), Who(WhoKind.DEVICES, self.device_kind or ""), ALL_DEVICES
-        return who_is(self.token or self.id), Who(WhoKind.ROLE, self.role.value), EVERYBODY
+    def __post_init__(self) -> None:
+        who = (
+            (who_is(self.id), Who(WhoKind.DEVICES, self.device_kind or ""), ALL_DEVICES)
+            if self.role is None
+            else (who_is(self.token or self.id), Who(WhoKind.ROLE, self.role.value), EVERYBODY)
+        )
+        object.__setattr__(self, "who", who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +99,19 @@ class Policies:
     def __init__(self, tenant: TenantId, policies: Iterable[Policy] = ()) -> None:
         self.tenant = tenant
         self.all = (*BUILT_IN, *policies)
-        by_who: dict[Who, list[Policy]] = {}
-        lines: dict[tuple[Who, str, Operation], _Line] = {}
+        # Whom it names, what, and where: by plain texts, which are hashed once and for all.
+        self._by_who: dict[str, list[Policy]] = {}
+        self._lines: dict[str, dict[str, dict[str, _Line]]] = {}
         for policy in self.all:
-            by_who.setdefault(policy.who, []).append(policy)
+            self._by_who.setdefault(policy.who.key, []).append(policy)
             for operation in policy.operations:
-                lines.setdefault((policy.who, policy.place, operation), _Line()).add(policy)
-        self._by_who: Mapping[Who, list[Policy]] = by_who
-        self._lines: Mapping[tuple[Who, str, Operation], _Line] = lines
+                named = self._lines.setdefault(operation.value, {}).setdefault(policy.who.key, {})
+                named.setdefault(policy.place, _Line()).add(policy)
 
     def naming(self, subject: Subject) -> Iterator[Policy]:
         """The policies that name this one, by itself or by what it is."""
         for who in subject.who:
-            yield from self._by_who.get(who, ())
+            yield from self._by_who.get(who.key, ())
 
     def decide(self, subject: Subject, operation: Operation, place: Place, path: Path | None = None) -> Decision:
         """Whether the subject may do the operation there, on that path; without a path, to the thing itself.
@@ -121,17 +125,20 @@ class Policies:
         if subject.tenant != place.tenant or self.tenant != place.tenant:
             return Denied(ANOTHER_TENANT, is_hidden=True)
         allows: Policy | None = None
+        prefixes = _prefixes(numbers)
+        ids, named = place.ids, self._lines.get(operation.value, {})
         for who in subject.who:
-            if who.kind is WhoKind.ROLE and not _is_held(subject, place):
+            lines = named.get(who.key)
+            if lines is None or (who.kind is WhoKind.ROLE and not _is_held(subject, ids)):
                 continue
-            for id_ in place.ids:
-                line = self._lines.get((who, id_, operation))
+            for id_ in ids:
+                line = lines.get(id_)
                 if line is None:
                     continue
-                denies = line.denying(numbers)
+                denies = line.denying(numbers, prefixes)
                 if denies is not None:
                     return Denied("a policy denies it", because=denies)
-                allows = allows or line.allowing(numbers)
+                allows = allows or line.allowing(prefixes)
         if allows is None:
             return Denied("no policy allows it")
         if subject.person is not None:
@@ -299,6 +306,9 @@ _KINDS: Final = {
 }
 
 
+Prefixes: TypeAlias = tuple[Numbers | None, ...]
+
+
 class _Line:
     """The policies of one somebody, place and operation, by path."""
 
@@ -320,38 +330,41 @@ class _Line:
             for length in range(len(numbers or ())):
                 self._deny_below.setdefault((numbers or ())[:length], policy)
 
-    def denying(self, numbers: Numbers | None) -> Policy | None:
+    def denying(self, numbers: Numbers | None, prefixes: Prefixes) -> Policy | None:
         if not self._deny:
             return None
-        found = _covering(self._deny, numbers)
+        found = _covering(self._deny, prefixes)
         return found if found is not None or numbers is None else self._deny_below.get(numbers)
 
-    def allowing(self, numbers: Numbers | None) -> Policy | None:
-        return _covering(self._allow, numbers)
+    def allowing(self, prefixes: Prefixes) -> Policy | None:
+        return _covering(self._allow, prefixes) if self._allow else None
 
 
-def _covering(lines: Mapping[Numbers | None, Policy], numbers: Numbers | None) -> Policy | None:
-    """The first of the policies whose pattern covers a path, the widest first."""
-    if not lines:
-        return None
+def _prefixes(numbers: Numbers | None) -> Prefixes:
+    """The patterns that cover a path, the widest first: `*`, `/3/*`, `/3/0/*`, `/3/0/9`; for the thing itself `*`, `/`."""
     if numbers is None:
-        return lines.get(()) or lines.get(None)
-    for length in range(len(numbers) + 1):
-        found = lines.get(numbers[:length])
+        return (), None
+    return tuple(numbers[:length] for length in range(min(len(numbers), NUMBERS_MAX) + 1))
+
+
+def _covering(lines: Mapping[Numbers | None, Policy], prefixes: Prefixes) -> Policy | None:
+    """The first of the policies whose pattern covers a path."""
+    for prefix in prefixes:
+        found = lines.get(prefix)
         if found is not None:
             return found
     return None
 
 
-def _is_held(subject: Subject, place: Place) -> bool:
-    """Whether the subject has its role there."""
-    return not subject.places or any(id_ in subject.places for id_ in place.ids)
+def _is_held(subject: Subject, ids: tuple[str, ...]) -> bool:
+    """Whether the subject has its role at a place that is in all of these."""
+    return not subject.places or not subject.places.isdisjoint(ids)
 
 
 def _bearing(policy: Policy, subject: Subject, operation: Operation, place: Place, numbers: Numbers | None) -> Bearing:
     if operation not in policy.operations:
         return Bearing.OTHER_OPERATION
-    is_held = policy.who.kind is not WhoKind.ROLE or _is_held(subject, place)
+    is_held = policy.who.kind is not WhoKind.ROLE or _is_held(subject, place.ids)
     if not is_held or policy.place not in place.ids:
         return Bearing.OTHER_PLACE
     if policy.effect is Effect.DENY:

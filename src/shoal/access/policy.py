@@ -1,7 +1,7 @@
 """Policies: one row says who may, or may not, do what, where, and on which paths. Roles are policies that nobody edits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -54,10 +54,14 @@ class WhoKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """One, or a group. `id` is an id, a role, or the kind of a device; empty for everybody."""
+    """One, or a group. `id` is an id, a role, or the kind of a device; empty for everybody. `key` is both as one text."""
 
     kind: WhoKind
     id: str = ""
+    key: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.kind.value}:{self.id}")
 
     @property
     def is_device(self) -> bool:
