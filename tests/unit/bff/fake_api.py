@@ -90,6 +90,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     _deciding(api, farm, live)
     fake_duty.route_duty(api, farm)
     fake_trust.route_trust(api, farm)
+    fake_trust.route_credentials(api, farm)
     return api
 
 

@@ -62,6 +62,7 @@ class FakeFarm:
     over: set[str] = field(default_factory=set)  # tokens that count no more
     audit: list[Row] = field(default_factory=list)
     refusals: list[Row] = field(default_factory=list)
+    credentials: list[Row] = field(default_factory=list)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -101,6 +101,12 @@ const deviceUpdate = createRoute({
   component: lazyRouteComponent(() => import("../features/devices/update-tab"), "UpdateTab"),
 });
 
+const deviceCredentials = createRoute({
+  getParentRoute: () => device,
+  path: "/credentials",
+  component: lazyRouteComponent(() => import("../features/devices/credentials-tab"), "CredentialsTab"),
+});
+
 const alerts = createRoute({
   getParentRoute: () => inside,
   path: "/alerts",
@@ -190,6 +196,12 @@ const labels = createRoute({
   component: lazyRouteComponent(() => import("../features/labels/labels-page"), "LabelsPage"),
 });
 
+const ending = createRoute({
+  getParentRoute: () => inside,
+  path: "/credentials",
+  component: lazyRouteComponent(() => import("../features/credentials/ending-page"), "EndingPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -201,7 +213,7 @@ const tree = root.addChildren([
     fleet,
     farm,
     devices,
-    device.addChildren([deviceObjects, deviceTimeline, deviceUpdate]),
+    device.addChildren([deviceObjects, deviceTimeline, deviceUpdate, deviceCredentials]),
     alerts.addChildren([alert]),
     escalation,
     policy,
@@ -211,6 +223,7 @@ const tree = root.addChildren([
     security,
     add,
     labels,
+    ending,
   ]),
 ]);
 
