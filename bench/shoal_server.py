@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal.gateway.uplink import EVENTS_PER_BATCH_MAX, WAIT_S, Uplink
-from shoal.lwm2m.dataplane import DataPlane, DeviceEntry, decompress
+from shoal.lwm2m.dataplane import DataPlane, DeviceCredential, DeviceEntry, decompress
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.kafka import KafkaConfig, KafkaLog
 from shoal.stream.log import Log
@@ -38,9 +38,7 @@ def entry(number: int, prefix: str, key: bytes | None, *, observes: bool) -> Dev
     return DeviceEntry(
         device=f"dev-{number:07}x",
         endpoint=endpoint,
-        security="none" if key is None else "psk",
-        identity=None if key is None else endpoint.encode(),
-        key=key,
+        credentials=None if key is None else [DeviceCredential.psk(endpoint, endpoint.encode(), key)],
         context=f'{place},"endpoint":"{endpoint}"',
         observe=[("/3303/0/5700", "")] if observes else [],
     )

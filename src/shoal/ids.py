@@ -26,6 +26,8 @@ ArtifactId = NewType("ArtifactId", str)
 CampaignId = NewType("CampaignId", str)
 UserId = NewType("UserId", str)
 TokenId = NewType("TokenId", str)
+CredentialId = NewType("CredentialId", str)
+TrustAnchorId = NewType("TrustAnchorId", str)
 
 
 class Prefix(StrEnum):
@@ -47,6 +49,8 @@ class Prefix(StrEnum):
     CHANNEL = "chn"
     CONTACT = "con"
     SEVERITY = "sev"
+    CREDENTIAL = "crd"
+    TRUST_ANCHOR = "tra"
 
 
 class MistypedId(Rejected):

@@ -44,6 +44,7 @@ class Site:
         device = await self.shoal.create_device(self.tenant, endpoint)
         async with self.shoal.database.transaction() as tx:
             made = await self.shoal.credentials.create(tx, self.tenant, device.id, identity=endpoint)
+        assert made.key is not None
         self.keys[endpoint] = bytes.fromhex(made.key)
         await self.gateway.roster.follow()
         return device

@@ -15,8 +15,8 @@ pub type Digest = [u8; 32];
 pub const NAME_BYTES_MAX: usize = 255;
 
 /// Anchors that may share one subject. While an authority changes its certificate there are two, and tenants may choose
-/// equal names; each costs a signature check for whoever claims to be of that name.
-pub const ANCHORS_PER_SUBJECT_MAX: usize = 8;
+/// equal names; each costs a signature check for whoever claims to be of that name. All of them are tried.
+pub const ANCHORS_PER_SUBJECT_MAX: usize = 64;
 
 /// Longest certificate, and longest chain, that fits into a message of the handshake in our configuration.
 pub const CHAIN_BYTES_MAX: usize = 4_000;
@@ -136,6 +136,17 @@ impl CertificateRefused {
     }
 }
 
+/// An authority that is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustAnchor {
+    /// Digest of the whole certificate: what [`PeerCertificate::anchor`] names it by.
+    pub fingerprint: Digest,
+    /// Digest of the subject's name.
+    pub subject: Digest,
+    /// Digest of subject and public key. What one certificate with both vouches for, every other one with both does, too.
+    pub authority: Digest,
+}
+
 /// The authorities whose certificates we trust.
 #[derive(Debug, Default)]
 pub struct TrustAnchors {
@@ -154,9 +165,9 @@ impl TrustAnchors {
         Self { by_subject: BTreeMap::new() }
     }
 
-    /// Trusts an authority, given its certificate in DER. Returns the digest that [`PeerCertificate::anchor`] names it
-    /// by. An authority that is trusted already stays so. Names are compared byte for byte.
-    pub fn put(&mut self, der: &[u8]) -> Result<Digest, SetupError> {
+    /// Trusts an authority, given its certificate in DER. One that is trusted already stays so. Names are compared byte
+    /// for byte.
+    pub fn put(&mut self, der: &[u8]) -> Result<TrustAnchor, SetupError> {
         if der.len() > CHAIN_BYTES_MAX {
             return Err(SetupError::Certificate { problem: "it is too long" });
         }
@@ -167,15 +178,22 @@ impl TrustAnchors {
         if !facts.is_curve_ours {
             return Err(SetupError::Certificate { problem: "its key is not on P-256 or P-384" });
         }
+        let digest = |input: &[u8]| native::digest(input).map_err(setup_error);
+        let known = TrustAnchor {
+            fingerprint: facts.fingerprint,
+            subject: digest(&facts.subject)?,
+            // Both are DER and tell their own length.
+            authority: digest(&[&*facts.subject, &*facts.public_key].concat())?,
+        };
         let same_subject = self.by_subject.entry(facts.subject).or_default();
         if same_subject.iter().any(|anchor| anchor.fingerprint == facts.fingerprint) {
-            return Ok(facts.fingerprint);
+            return Ok(known);
         }
         if same_subject.len() >= ANCHORS_PER_SUBJECT_MAX {
             return Err(SetupError::Certificate { problem: "too many authorities have this name" });
         }
         same_subject.push(Anchor { fingerprint: facts.fingerprint, der: der.into() });
-        Ok(facts.fingerprint)
+        Ok(known)
     }
 
     /// Trusts an authority no longer; whether it was. Sessions that are established go on.

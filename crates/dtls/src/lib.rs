@@ -26,7 +26,7 @@ mod suite;
 
 pub use certificate::{
     ANCHORS_PER_SUBJECT_MAX, AlternativeName, CHAIN_BYTES_MAX, CertificateRefused, Digest, NAME_BYTES_MAX,
-    OwnCertificate, PeerCertificate, TrustAnchors,
+    OwnCertificate, PeerCertificate, TrustAnchor, TrustAnchors,
 };
 pub use client::{CLIENT_CID_BYTES_MAX, Client, ClientOptions};
 pub use connection_id::{CONNECTION_ID_BYTES, ConnectionId};

@@ -125,7 +125,7 @@ pub(crate) fn mac(secret: &[u8], input: &[u8]) -> Result<[u8; sys::MAC_BYTES], C
 }
 
 /// SHA-256 of `input`.
-fn digest(input: &[u8]) -> Result<Digest, Code> {
+pub(crate) fn digest(input: &[u8]) -> Result<Digest, Code> {
     let mut digest = [0; sys::DIGEST_BYTES];
     // SAFETY: both pointers are valid for their lengths, and `digest` is as long as the shim writes.
     succeed(unsafe { sys::shoal_digest(input.as_ptr(), input.len(), &raw mut digest) }).map(|()| digest)
@@ -134,6 +134,7 @@ fn digest(input: &[u8]) -> Result<Digest, Code> {
 /// What an anchor is looked at for.
 pub(crate) struct CertificateFacts {
     pub(crate) subject: Box<[u8]>,
+    pub(crate) public_key: Box<[u8]>,
     pub(crate) fingerprint: Digest,
     pub(crate) is_authority: bool,
     pub(crate) is_curve_ours: bool,
@@ -452,6 +453,7 @@ unsafe extern "C" fn keep_facts(context: *mut c_void, certificate: *const sys::C
     let (facts, read) = unsafe { (&mut *context.cast::<Option<Result<CertificateFacts, Code>>>(), &*certificate) };
     *facts = Some(digest(bytes(&read.der)).map(|fingerprint| CertificateFacts {
         subject: bytes(&read.subject).into(),
+        public_key: bytes(&read.public_key).into(),
         fingerprint,
         is_authority: read.is_authority != 0,
         is_curve_ours: read.is_curve_ours != 0,

@@ -5,36 +5,8 @@ use std::time::Duration;
 
 use coap::Code;
 use lwm2m::Path;
-use zeroize::Zeroizing;
 
-/// How a device proves who it is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Security {
-    /// DTLS with a pre-shared key.
-    Psk {
-        /// The name of the key, sent in the clear.
-        identity: Vec<u8>,
-        /// The key.
-        key: Zeroizing<Vec<u8>>,
-    },
-    /// DTLS with a certificate whose name is the endpoint: its common name, or an alternative one.
-    X509 {
-        /// Who trusts the authority that issued it, as [`crate::Gateway::put_authorities`] was told.
-        authority: String,
-    },
-    /// Nothing: the endpoint name is believed.
-    None,
-}
-
-impl std::fmt::Debug for Security {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Psk { identity, .. } => write!(formatter, "Psk({})", String::from_utf8_lossy(identity)),
-            Self::X509 { authority } => write!(formatter, "X509({authority})"),
-            Self::None => formatter.write_str("None"),
-        }
-    }
-}
+use crate::credential::Security;
 
 /// A device that may register, and what we want of it.
 #[derive(Debug, Clone)]

@@ -9,8 +9,9 @@ use ahash::RandomState;
 use lwm2m::{Definitions, Path};
 use zeroize::Zeroizing;
 
-use crate::command::{DeviceEntry, Security};
+use crate::command::DeviceEntry;
 use crate::composite::Lacking;
+use crate::credential::{Bearer, Bearers, Proof, Security};
 use crate::dialog::Dialog;
 use crate::error::EntryError;
 use crate::formats::Refused;
@@ -102,8 +103,6 @@ impl Profile {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Put {
     pub(crate) device: DeviceIndex,
-    /// The credential is another: its session must end.
-    pub(crate) is_credential_new: bool,
     pub(crate) are_intents_new: bool,
 }
 
@@ -112,9 +111,7 @@ pub(crate) struct Directory {
     slots: Vec<Option<Box<Device>>>,
     free: Vec<DeviceIndex>,
     by_id: HashMap<Arc<str>, DeviceIndex, RandomState>,
-    by_identity: HashMap<Arc<[u8]>, DeviceIndex, RandomState>,
-    /// By [`certificate_name`].
-    by_certificate: HashMap<String, DeviceIndex, RandomState>,
+    bearers: Bearers,
     /// Devices without a credential only.
     by_endpoint: HashMap<Arc<str>, DeviceIndex, RandomState>,
     by_registration: HashMap<RegistrationId, DeviceIndex, RandomState>,
@@ -129,8 +126,7 @@ impl Directory {
             slots: Vec::new(),
             free: Vec::new(),
             by_id: HashMap::with_hasher(hasher.clone()),
-            by_identity: HashMap::with_hasher(hasher.clone()),
-            by_certificate: HashMap::with_hasher(hasher.clone()),
+            bearers: Bearers::new(hasher.clone()),
             by_endpoint: HashMap::with_hasher(hasher.clone()),
             by_registration: HashMap::with_hasher(hasher.clone()),
             credentialed: HashMap::with_hasher(hasher),
@@ -155,12 +151,12 @@ impl Directory {
     }
 
     pub(crate) fn by_identity(&self, identity: &[u8]) -> Option<DeviceIndex> {
-        self.by_identity.get(identity).copied()
+        self.bearers.of_identity(identity).map(|(index, _)| *index)
     }
 
-    /// The device that proves this endpoint by a certificate of this authority.
-    pub(crate) fn by_certificate(&self, authority: &str, endpoint: &str) -> Option<DeviceIndex> {
-        self.by_certificate.get(&certificate_name(authority, endpoint)).copied()
+    /// Who bears which credential.
+    pub(crate) fn bearers(&self) -> &Bearers {
+        &self.bearers
     }
 
     /// The device without a credential that has this endpoint.
@@ -177,11 +173,12 @@ impl Directory {
         self.credentialed.contains_key(endpoint)
     }
 
-    /// The key for an identity.
-    pub(crate) fn key(&self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        match &self.get(self.by_identity(identity)?)?.security {
-            Security::Psk { key, .. } => Some(key.clone()),
-            Security::X509 { .. } | Security::None => None,
+    /// The key for an identity, and whose it is.
+    pub(crate) fn key(&self, identity: &[u8]) -> Option<(Zeroizing<Vec<u8>>, &Bearer)> {
+        let bearer = self.bearers.of_identity(identity)?;
+        match &bearer.1.proof {
+            Proof::Psk { key, .. } => Some((key.clone(), bearer)),
+            Proof::Named { .. } | Proof::Pinned { .. } | Proof::Subject { .. } => None,
         }
     }
 
@@ -210,8 +207,7 @@ impl Directory {
     /// Two devices must not share what tells them apart.
     fn check_is_free(&self, entry: &DeviceEntry, already: Option<DeviceIndex>) -> Result<(), EntryError> {
         let holder = match &entry.security {
-            Security::Psk { identity, .. } => self.by_identity(identity),
-            Security::X509 { authority } => self.by_certificate(authority, &entry.endpoint),
+            Security::Proven(credentials) => self.bearers.check(&entry.endpoint, credentials, already)?,
             Security::None => self.by_endpoint(&entry.endpoint),
         };
         let Some(other) = holder.filter(|holder| Some(*holder) != already).and_then(|holder| self.get(holder)) else {
@@ -219,8 +215,8 @@ impl Directory {
         };
         let device = other.id.to_string();
         Err(match entry.security {
-            Security::Psk { .. } => EntryError::IdentityTaken { device },
-            Security::X509 { .. } | Security::None => EntryError::EndpointTaken { device },
+            Security::Proven(_) => EntryError::CredentialTaken { device },
+            Security::None => EntryError::EndpointTaken { device },
         })
     }
 
@@ -263,16 +259,13 @@ impl Directory {
         self.by_id.insert(Arc::clone(&device.id), index);
         self.index(index, &device);
         self.slots[index as usize] = Some(device);
-        Ok(Put { device: index, is_credential_new: false, are_intents_new: false })
+        Ok(Put { device: index, are_intents_new: false })
     }
 
     fn replace(&mut self, index: DeviceIndex, entry: &DeviceEntry, profile: Arc<Profile>) -> Put {
-        let mut put = Put { device: index, is_credential_new: false, are_intents_new: false };
+        let mut put = Put { device: index, are_intents_new: false };
         let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
         self.unindex(index, &device);
-        // A certificate proves a name: with another name it is the certificate of another.
-        let is_named = matches!(entry.security, Security::X509 { .. });
-        put.is_credential_new = device.security != entry.security || (is_named && *device.endpoint != *entry.endpoint);
         put.are_intents_new =
             device.profile.intents != profile.intents || device.profile.unobserved != profile.unobserved;
         // Putting an entry makes an enrolled device an ordinary one.
@@ -301,12 +294,7 @@ impl Directory {
 
     fn index(&mut self, index: DeviceIndex, device: &Device) {
         match &device.security {
-            Security::Psk { identity, .. } => {
-                self.by_identity.insert(identity.as_slice().into(), index);
-            }
-            Security::X509 { authority } => {
-                self.by_certificate.insert(certificate_name(authority, &device.endpoint), index);
-            }
+            Security::Proven(credentials) => self.bearers.insert(index, &device.endpoint, credentials),
             Security::None => {
                 self.by_endpoint.insert(Arc::clone(&device.endpoint), index);
                 return;
@@ -317,12 +305,7 @@ impl Directory {
 
     fn unindex(&mut self, index: DeviceIndex, device: &Device) {
         match &device.security {
-            Security::Psk { identity, .. } => {
-                self.by_identity.remove(identity.as_slice());
-            }
-            Security::X509 { authority } => {
-                self.by_certificate.remove(&certificate_name(authority, &device.endpoint));
-            }
+            Security::Proven(credentials) => self.bearers.remove(&device.endpoint, credentials),
             Security::None => {
                 if self.by_endpoint(&device.endpoint) == Some(index) {
                     self.by_endpoint.remove(&device.endpoint);
@@ -363,11 +346,6 @@ impl Directory {
     }
 }
 
-/// One text for both; the length keeps two of them from meaning the same.
-fn certificate_name(authority: &str, endpoint: &str) -> String {
-    format!("{}:{authority}{endpoint}", authority.len())
-}
-
 /// Whether this is what stands between the braces of a JSON object, on one line.
 pub(crate) fn is_fragment(context: &str) -> bool {
     !context.contains('\n')
@@ -401,7 +379,7 @@ mod tests {
     }
 
     fn psk(identity: &str) -> Security {
-        Security::Psk { identity: identity.as_bytes().to_vec(), key: Zeroizing::new(vec![7; 16]) }
+        Security::by(identity, Proof::Psk { identity: identity.as_bytes().to_vec(), key: Zeroizing::new(vec![7; 16]) })
     }
 
     #[test]
@@ -414,7 +392,7 @@ mod tests {
         let same_endpoint =
             directory.put(&DeviceEntry { endpoint: "urn:b".to_owned(), ..entry("d", Security::None) }, false, 0);
 
-        assert_eq!(same_identity.unwrap_err(), EntryError::IdentityTaken { device: "a".to_owned() });
+        assert_eq!(same_identity.unwrap_err(), EntryError::CredentialTaken { device: "a".to_owned() });
         assert_eq!(same_endpoint.unwrap_err(), EntryError::EndpointTaken { device: "b".to_owned() });
         assert_eq!(directory.len(), 2);
     }
@@ -426,7 +404,7 @@ mod tests {
 
         let put = directory.put(&entry("a", psk("new")), false, 0).unwrap();
 
-        assert!(put.is_credential_new && put.device == index);
+        assert_eq!(put.device, index);
         assert_eq!((directory.by_identity(b"old"), directory.by_identity(b"new")), (None, Some(index)));
         directory.put(&entry("a", Security::None), false, 0).unwrap();
         assert_eq!((directory.by_identity(b"new"), directory.by_endpoint("urn:a")), (None, Some(index)));

@@ -32,8 +32,18 @@ pub enum EntryError {
     },
     /// The context is no JSON fragment of the form `"name":value,...`.
     ContextInvalid,
-    /// Another device has this identity.
-    IdentityTaken {
+    /// More credentials than one device may have.
+    TooManyCredentials {
+        /// The bound.
+        credentials_max: usize,
+    },
+    /// Two credentials of one device have one name, or are told apart by nothing.
+    CredentialTwice {
+        /// The second of them.
+        credential: String,
+    },
+    /// Another device goes by this credential.
+    CredentialTaken {
         /// That device.
         device: String,
     },
@@ -64,7 +74,11 @@ impl fmt::Display for EntryError {
             Self::Attributes { attributes, error } => write!(formatter, "{attributes}: {error}"),
             Self::TooManyPaths { paths_max } => write!(formatter, "more than {paths_max} paths"),
             Self::ContextInvalid => formatter.write_str("context is not a JSON fragment"),
-            Self::IdentityTaken { device } => write!(formatter, "device {device} has this identity already"),
+            Self::TooManyCredentials { credentials_max } => {
+                write!(formatter, "more than {credentials_max} credentials")
+            }
+            Self::CredentialTwice { credential } => write!(formatter, "credential {credential} is there twice"),
+            Self::CredentialTaken { device } => write!(formatter, "device {device} has this credential already"),
             Self::EndpointTaken { device } => write!(formatter, "device {device} has this endpoint already"),
             Self::TooMany { entries_max } => write!(formatter, "more than {entries_max}"),
             Self::EtagLength { bytes } => write!(formatter, "an ETag cannot have {bytes} bytes"),

@@ -256,11 +256,7 @@ impl Gateway {
         let partition = self.pages.partition_of(&entry.device);
         let put = self.directory.put(entry, false, partition)?;
         let index = put.device;
-        if put.is_credential_new
-            && let Some(peer) = self.directory.get(index).and_then(|device| device.peer)
-        {
-            self.end_session(now, peer);
-        }
+        self.end_unless_entitled(now, index);
         self.sync_transmission(index);
         if put.are_intents_new {
             if let Some(device) = self.directory.get_mut(index) {

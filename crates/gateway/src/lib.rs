@@ -12,6 +12,7 @@ mod composite;
 mod conclusions;
 mod connections;
 mod content;
+mod credential;
 mod devices;
 mod dialog;
 mod downlink;
@@ -41,10 +42,9 @@ mod trust;
 mod uplink;
 
 pub use coap::Pieces;
-pub use command::{
-    Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
-};
-pub use dtls::{OwnCertificate, SetupError};
+pub use command::{Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration};
+pub use credential::{Credential, Proof, Security};
+pub use dtls::{Digest, OwnCertificate, SetupError};
 pub use error::EntryError;
 pub use files::{FileEntry, Files};
 pub use gateway::{AWAKE_WINDOW_DEFAULT, Gateway, GatewayOptions};
@@ -52,3 +52,4 @@ pub use lwm2m::{Definitions, Path, PathError};
 pub use outbox::{ConnectionNumber, Outbox, SocketNumber};
 pub use page::Page;
 pub use timers::Now;
+pub use trust::Authority;

@@ -76,6 +76,13 @@ pub const GRACE_MIN: Duration = EXCHANGE_LIFETIME;
 /// Devices we know. An entry is about a kilobyte.
 pub const DEVICES_MAX: usize = 1_000_000;
 
+/// Credentials of one device: the one it uses, the next one, and one of another kind for each while it changes over.
+pub const CREDENTIALS_PER_DEVICE_MAX: usize = 4;
+
+/// Authorities of one owner that share a name: the one in use and the next, each renewed once. What one owner puts in must
+/// not fill the places of that name for the others ([`dtls::ANCHORS_PER_SUBJECT_MAX`]).
+pub const AUTHORITIES_PER_NAME_MAX: usize = 4;
+
 /// Authorities whose certificates let devices in: a few of each tenant.
 pub const AUTHORITIES_MAX: usize = 10_000;
 

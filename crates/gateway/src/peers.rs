@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
@@ -12,6 +13,7 @@ use coap::{Capacity, Connection};
 use dtls::{ConnectionId, Session};
 use hashbrown::HashTable;
 
+use crate::credential::Credential;
 use crate::devices::DeviceIndex;
 use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::timers::Slot;
@@ -49,6 +51,8 @@ pub(crate) struct Association {
     pub(crate) connection_id: ConnectionId,
     pub(crate) began_at: Instant,
     pub(crate) is_established: bool,
+    /// What it proved itself with, or is about to.
+    pub(crate) credential: Option<Arc<Credential>>,
     pub(crate) handshake: Slot,
 }
 

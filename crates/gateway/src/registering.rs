@@ -6,7 +6,8 @@ use std::sync::Arc;
 use coap::Code;
 use lwm2m::{RegisterParameters, RegistrationError, UpdateParameters};
 
-use crate::command::{DeviceEntry, Security};
+use crate::command::DeviceEntry;
+use crate::credential::Security;
 use crate::devices::DeviceIndex;
 use crate::event::{foreign, write_text};
 use crate::gateway::{Gateway, device_event};
@@ -15,6 +16,7 @@ use crate::peers::PeerKey;
 use crate::registrations::{Claim, ClaimVia, Objects, Registration, RegistrationId};
 use crate::security::SecurityReason;
 use crate::timers::Now;
+use crate::trust::write_certificate;
 use crate::uplink::{Ask, Reply, Response};
 
 /// Content format of link lists (RFC 7252 §12.3).
@@ -155,6 +157,7 @@ impl Gateway {
         self.heard(now, index);
         self.stats.register += 1;
         let session = self.suite_of(peer);
+        let association = self.peers.get(peer).and_then(|peer| peer.security.as_ref());
         let Some(device) = self.directory.get(index) else { return Reply::busy() };
         let Some(registration) = &device.registration else { return Reply::busy() };
         let mut event = device_event(&mut self.pages, now, device, "registered");
@@ -164,6 +167,12 @@ impl Gateway {
         match session {
             Some(suite) => event.text("session", suite),
             None => event.fragment("\"session\":null"),
+        }
+        if let Some(credential) = association.and_then(|association| association.credential.as_ref()) {
+            event.text("credential", &credential.id);
+        }
+        if let Some(certificate) = association.and_then(|association| association.session.peer_certificate()) {
+            event.value("certificate", |body| write_certificate(body, certificate));
         }
         let partition = device.partition;
         event.finish();

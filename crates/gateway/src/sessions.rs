@@ -1,6 +1,7 @@
 //! DTLS: which session a datagram belongs to, and how sessions begin and end.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
@@ -8,6 +9,7 @@ use coap::exchange::{Answers, Responses};
 use dtls::{ConnectionId, Hello, HelloRefused, Keys, Progress, Session, SessionError, Trust};
 use zeroize::Zeroizing;
 
+use crate::credential::Credential;
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
 use crate::limits::{HALF_OPEN_MAX, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
@@ -21,11 +23,15 @@ use crate::uplink::Origin;
 struct KeyRing<'a> {
     directory: &'a Directory,
     trust: Trust<'a>,
+    /// Whose key was asked for.
+    asked: Option<Arc<Credential>>,
 }
 
 impl Keys for KeyRing<'_> {
     fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.directory.key(identity)
+        let (key, (_, credential)) = self.directory.key(identity)?;
+        self.asked = Some(Arc::clone(credential));
+        Some(key)
     }
 
     fn trust(&self) -> Trust<'_> {
@@ -124,8 +130,14 @@ impl Gateway {
             self.stats.sessions_full += 1;
             return;
         };
-        let association =
-            Association { session, connection_id, began_at: now.monotonic, is_established: false, handshake: None };
+        let association = Association {
+            session,
+            connection_id,
+            began_at: now.monotonic,
+            is_established: false,
+            credential: None,
+            handshake: None,
+        };
         let key = self.peers.insert(new_peer(now, socket, from, Some(Box::new(association))));
         self.feed(now, key, from, datagram);
     }
@@ -149,13 +161,15 @@ impl Gateway {
         let mut plaintext = std::mem::take(&mut self.plaintext);
         let newest = association.session.newest();
         let trust = Trust { anchors: &self.authorities.anchors, unix_s: (now.unix_ms / 1_000) as i64 };
+        let mut keys = KeyRing { directory: &self.directory, trust, asked: None };
         let progress = association.session.handle_datagram(
             now_ms,
             datagram,
-            &mut KeyRing { directory: &self.directory, trust },
+            &mut keys,
             &mut |record| plaintext.push(record),
             &mut self.datagrams,
         );
+        association.credential = keys.asked.or(association.credential.take());
         // RFC 9146 §6: only what is newer than everything before may move the session.
         let has_moved =
             association.session.newest() > newest && from != peer.address && association.session.peer_has_cid();
@@ -196,10 +210,15 @@ impl Gateway {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(association) = peer.security.as_mut() else { return };
         self.timers.clear(&mut association.handshake, Timer::Handshake(key.index));
-        let device = match association.session.peer_certificate() {
-            Some(certificate) => self.authorities.holder(&self.directory, certificate),
-            None => association.session.identity().and_then(|identity| self.directory.by_identity(identity)),
+        let bearer = match association.session.peer_certificate() {
+            Some(certificate) => self.authorities.bearer(&self.directory, certificate),
+            None => association.session.identity().and_then(|identity| self.directory.bearers().of_identity(identity)),
         };
+        // The key may have been replaced while they shook hands.
+        let used = association.credential.take();
+        let bearer = bearer.filter(|(_, credential)| used.is_none_or(|used| used == *credential));
+        let device = bearer.map(|(index, _)| *index);
+        association.credential = bearer.map(|(_, credential)| Arc::clone(credential));
         peer.device = device;
         match device {
             Some(device) => self.bind(now, device, key),
@@ -270,7 +289,9 @@ impl Gateway {
         };
         let device = match error {
             SessionError::CertificateRefused { certificate, .. } => {
-                certificate.as_ref().and_then(|certificate| self.authorities.holder(&self.directory, certificate))
+                let bearer =
+                    |certificate| self.authorities.bearer(&self.directory, certificate).map(|(index, _)| *index);
+                certificate.as_deref().and_then(bearer)
             }
             _ => self.directory.by_identity(&identity),
         };

@@ -1,51 +1,108 @@
 //! Certificates: ours, and the authorities whose certificates let devices in.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use dtls::{AlternativeName, Digest, OwnCertificate, PeerCertificate, SetupError, TrustAnchors};
+use dtls::{Digest, OwnCertificate, PeerCertificate, SetupError, TrustAnchors};
 
-use crate::command::Security;
+use crate::credential::{Bearer, Credential, Proof, Security};
 use crate::devices::{DeviceIndex, Directory};
 use crate::gateway::Gateway;
-use crate::limits::AUTHORITIES_MAX;
+use crate::limits::{AUTHORITIES_MAX, AUTHORITIES_PER_NAME_MAX};
+use crate::peers::PeerKey;
 use crate::timers::Now;
+
+/// Whom an owner of devices trusts to vouch for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Whose devices they are; see [`Proof`].
+    pub owner: String,
+    /// The certificate.
+    pub der: Vec<u8>,
+}
 
 /// The authorities of everybody.
 #[derive(Default)]
 pub(crate) struct Authorities {
     pub(crate) anchors: TrustAnchors,
-    /// Who trusts which: two tenants may share one.
-    owners: HashMap<Digest, Vec<Arc<str>>>,
+    /// By the digest of a certificate: the name and key that it is for, by their digest.
+    by_certificate: HashMap<Digest, Digest>,
+    /// By that: who trusts it. Which of several certificates with one name and key a chain ends at is chance, and must
+    /// not decide whose device it is.
+    owners: HashMap<Digest, Vec<String>>,
+    /// How many an owner has of one name.
+    of_name: HashMap<(String, Digest), usize>,
 }
 
 impl Authorities {
-    fn put(&mut self, owner: &str, der: &[u8]) -> Result<(), SetupError> {
-        if self.anchors.len() >= AUTHORITIES_MAX {
+    fn put(&mut self, authority: &Authority) -> Result<(), SetupError> {
+        if self.by_certificate.len() >= AUTHORITIES_MAX {
             return Err(SetupError::Certificate { problem: "too many authorities" });
         }
-        let fingerprint = self.anchors.put(der)?;
-        let owners = self.owners.entry(fingerprint).or_default();
-        if !owners.iter().any(|known| **known == *owner) {
-            owners.push(owner.into());
+        // One owner alone first: what it may not have must take nobody's place.
+        let known = TrustAnchors::new().put(&authority.der)?;
+        let is_owner = |owners: &Vec<String>| owners.contains(&authority.owner);
+        if self.by_certificate.contains_key(&known.fingerprint)
+            && self.owners.get(&known.authority).is_some_and(is_owner)
+        {
+            return Ok(());
+        }
+        let of_name = self.of_name.entry((authority.owner.clone(), known.subject)).or_default();
+        if *of_name >= AUTHORITIES_PER_NAME_MAX {
+            return Err(SetupError::Certificate { problem: "too many authorities of one owner have this name" });
+        }
+        self.anchors.put(&authority.der)?;
+        *of_name += 1;
+        self.by_certificate.insert(known.fingerprint, known.authority);
+        let owners = self.owners.entry(known.authority).or_default();
+        if !owners.contains(&authority.owner) {
+            owners.push(authority.owner.clone());
         }
         Ok(())
     }
 
-    /// The device whose certificate this is: the anchor it ends at is trusted by the device's tenant, and the device's
-    /// endpoint is a name of it. The common name counts before the others.
-    pub(crate) fn holder(&self, directory: &Directory, certificate: &PeerCertificate) -> Option<DeviceIndex> {
-        let others = certificate.names.iter().map(|name| match name {
-            AlternativeName::Dns(name) | AlternativeName::Uri(name) => name.as_str(),
-        });
-        let mut names = certificate.common_name.as_deref().into_iter().chain(others);
-        let owners = self.owners.get(&certificate.anchor)?;
-        names.find_map(|name| owners.iter().find_map(|owner| directory.by_certificate(owner, name)))
+    fn owners_of(&self, certificate: &PeerCertificate) -> &[String] {
+        self.by_certificate
+            .get(&certificate.anchor)
+            .and_then(|authority| self.owners.get(authority))
+            .map_or(&[], Vec::as_slice)
     }
 
-    fn vouches(&self, owner: &str, certificate: &PeerCertificate) -> bool {
-        self.owners.get(&certificate.anchor).is_some_and(|owners| owners.iter().any(|known| **known == *owner))
+    /// Whose certificate this is, among the devices of those who trust its authority. If it fits devices of several owners
+    /// nobody can say whose it is, and it is nobody's.
+    pub(crate) fn bearer<'a>(&self, directory: &'a Directory, certificate: &PeerCertificate) -> Option<&'a Bearer> {
+        let mut bearers = self
+            .owners_of(certificate)
+            .iter()
+            .filter_map(|owner| directory.bearers().of_certificate(owner, certificate));
+        let first = bearers.next()?;
+        bearers.next().is_none().then_some(first)
     }
+
+    /// Whether a certificate still proves what it proved once.
+    fn proves(&self, credential: &Credential, endpoint: &str, certificate: &PeerCertificate) -> bool {
+        let (owner, fits) = match &credential.proof {
+            Proof::Psk { .. } => return false,
+            Proof::Named { owner } => (owner, certificate.is_named(endpoint)),
+            Proof::Pinned { owner, fingerprint } => (owner, certificate.fingerprint == *fingerprint),
+            Proof::Subject { owner, issuer, subject } => {
+                (owner, certificate.issuer == *issuer && certificate.subject == *subject)
+            }
+        };
+        fits && self.owners_of(certificate).contains(owner)
+    }
+}
+
+/// What an event tells of a certificate: which it is, and when it ends.
+pub(crate) fn write_certificate(body: &mut Vec<u8>, certificate: &PeerCertificate) {
+    let (fingerprint, serial) = (hex(&certificate.fingerprint), hex(&certificate.serial));
+    let (begins, ends) = (certificate.not_before_s, certificate.not_after_s);
+    let fields =
+        format!(r#"{{"fingerprint":"{fingerprint}","serial":"{serial}","not_before":{begins},"not_after":{ends}}}"#);
+    body.extend_from_slice(fields.as_bytes());
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Gateway {
@@ -54,27 +111,35 @@ impl Gateway {
         self.server.set_certificate(own)
     }
 
-    /// Trusts these authorities and no others: the DER of each, and for whose devices ([`Security::X509`]) it vouches.
-    /// Sessions of devices whose authority is gone end. Answers with those that cannot be taken, by their place.
-    pub fn put_authorities(&mut self, now: Now, authorities: &[(String, Vec<u8>)]) -> Vec<(usize, SetupError)> {
+    /// Trusts these authorities and no others. Sessions of devices whose authority is gone end. Answers with those that
+    /// cannot be taken, by their place.
+    pub fn put_authorities(&mut self, now: Now, authorities: &[Authority]) -> Vec<(usize, SetupError)> {
         self.authorities = Authorities::default();
-        let put = |(place, (owner, der)): (usize, &(String, Vec<u8>))| {
-            self.authorities.put(owner, der).err().map(|error| (place, error))
-        };
+        let put = |(place, authority)| self.authorities.put(authority).err().map(|error| (place, error));
         let refused = authorities.iter().enumerate().filter_map(put).collect();
         for index in self.directory.indices() {
-            self.end_unless_trusted(now, index);
+            self.end_unless_entitled(now, index);
         }
         refused
     }
 
-    fn end_unless_trusted(&mut self, now: Now, index: DeviceIndex) {
-        let Some(device) = self.directory.get(index) else { return };
-        let (Security::X509 { authority }, Some(key)) = (&device.security, device.peer) else { return };
-        let association = self.peers.get(key).and_then(|peer| peer.security.as_ref());
-        let certificate = association.and_then(|association| association.session.peer_certificate());
-        if !certificate.is_some_and(|certificate| self.authorities.vouches(authority, certificate)) {
+    /// Ends the session of a device that could not begin it any more.
+    pub(crate) fn end_unless_entitled(&mut self, now: Now, index: DeviceIndex) {
+        if let Some(key) = self.directory.get(index).and_then(|device| device.peer)
+            && !self.is_entitled(index, key)
+        {
             self.end_session(now, key);
         }
+    }
+
+    fn is_entitled(&self, index: DeviceIndex, key: PeerKey) -> bool {
+        let (Some(device), Some(peer)) = (self.directory.get(index), self.peers.get(key)) else { return false };
+        let Some(association) = &peer.security else { return device.security == Security::None };
+        let Some(used) = &association.credential else { return false };
+        device.security.credentials().contains(used)
+            && association
+                .session
+                .peer_certificate()
+                .is_none_or(|certificate| self.authorities.proves(used, &device.endpoint, certificate))
     }
 }

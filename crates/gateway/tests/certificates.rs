@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use device::{Config, Credential};
-use gateway::{DeviceEntry, OwnCertificate, Security};
+use gateway::{Authority, DeviceEntry, OwnCertificate, Proof, Security};
 use serde_json::Value as Json;
 use world::*;
 
@@ -28,17 +28,21 @@ fn unhex(text: &Json) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn authority(owner: &str, name: &str) -> (String, Vec<u8>) {
-    (owner.to_owned(), certificate(name).chain[0].clone())
+fn authority(owner: &str, name: &str) -> Authority {
+    Authority { owner: owner.to_owned(), der: certificate(name).chain[0].clone() }
+}
+
+fn named(owner: &str) -> Security {
+    Security::by("crd-named", Proof::Named { owner: owner.to_owned() })
 }
 
 /// Device 1 of farm `a`, which proves itself by a certificate.
 fn camera() -> DeviceEntry {
-    DeviceEntry { endpoint: CAMERA.to_owned(), security: Security::X509 { authority: "a".to_owned() }, ..entry(1) }
+    DeviceEntry { endpoint: CAMERA.to_owned(), security: named("a"), ..entry(1) }
 }
 
 /// A gateway that trusts these, and a device that shows this certificate and calls itself by that name.
-fn attempt(entry: &DeviceEntry, trusted: &[(String, Vec<u8>)], shown: &str, endpoint: &str) -> World {
+fn attempt(entry: &DeviceEntry, trusted: &[Authority], shown: &str, endpoint: &str) -> World {
     let mut world = World::new(options());
     world.put(entry);
     world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
@@ -92,8 +96,7 @@ fn two_farms_may_know_one_name_each_by_an_authority_of_its_own() {
     for (shown, device) in [("device", "d1"), ("device of another farm", "d2")] {
         let mut world = World::new(options());
         world.put(&camera());
-        let of_b = Security::X509 { authority: "b".to_owned() };
-        world.put(&DeviceEntry { device: "d2".to_owned(), security: of_b, ..camera() });
+        world.put(&DeviceEntry { device: "d2".to_owned(), security: named("b"), ..camera() });
         world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
         let now = world.now();
         assert!(world.gateway.put_authorities(now, &both).is_empty());
@@ -182,9 +185,93 @@ fn an_authority_that_goes_takes_its_sessions_along_and_one_that_stays_does_not()
 fn an_authority_that_is_none_is_refused_by_its_place() {
     let mut world = World::new(options());
     let now = world.now();
-    let given = [authority("a", "anchor"), ("a".to_owned(), b"none".to_vec()), authority("a", "device")];
+    let given = [
+        authority("a", "anchor"),
+        Authority { owner: "a".to_owned(), der: b"none".to_vec() },
+        authority("a", "device"),
+    ];
 
     let refused = world.gateway.put_authorities(now, &given);
 
     assert_eq!(refused.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// What the event of a registration tells of the certificate, and the digest that it is pinned by.
+fn seen() -> (gateway::Digest, Json) {
+    let world = attempt(&camera(), &[authority("a", "anchor")], "device", CAMERA);
+    let told = world.events_of("registered")[0]["certificate"].clone();
+    let fingerprint: Vec<u8> = unhex(&told["fingerprint"]);
+    (fingerprint.try_into().unwrap(), told)
+}
+
+#[test]
+fn a_registration_tells_which_certificate_let_it_in_and_until_when() {
+    let (_, told) = seen();
+
+    assert!(told["not_before"].as_i64().unwrap() < told["not_after"].as_i64().unwrap(), "{told}");
+    assert!(!told["serial"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn a_pinned_certificate_lets_in_whatever_its_name_is_and_no_other_certificate_does() {
+    let (fingerprint, _) = seen();
+    let pinned = |owner: &str, fingerprint| {
+        let security = Security::by("crd-pin", Proof::Pinned { owner: owner.to_owned(), fingerprint });
+        DeviceEntry { endpoint: "urn:dev:1".to_owned(), security, ..camera() }
+    };
+
+    let good = attempt(&pinned("a", fingerprint), &[authority("a", "anchor")], "device", "urn:dev:1");
+    assert_eq!(good.events_of("registered")[0]["credential"], "crd-pin");
+    let other = attempt(&pinned("a", fingerprint), &[authority("a", "anchor")], "device until 2045", "urn:dev:1");
+    assert_eq!((other.stat("sessions"), reasons(&other)), (0, vec!["unknown_certificate"]));
+    // Whoever pins a certificate of somebody else's devices has no authority that issued it.
+    let theirs = attempt(&pinned("b", fingerprint), &[authority("a", "anchor")], "device", "urn:dev:1");
+    assert_eq!((theirs.stat("sessions"), reasons(&theirs)), (0, vec!["unknown_certificate"]));
+}
+
+#[test]
+fn one_authority_of_two_owners_lets_in_only_what_can_be_of_one_of_them() {
+    // The second has the very key of the first: which certificate the chain ends at would be chance.
+    for second in ["anchor", "anchor, renewed with the same key"] {
+        for order in [["a", "b"], ["b", "a"]] {
+            let names = if order[0] == "a" { ["anchor", second] } else { [second, "anchor"] };
+            let trusted = [authority(order[0], names[0]), authority(order[1], names[1])];
+            let alone = attempt(&camera(), &trusted, "device", CAMERA);
+            assert_eq!(alone.events_of("registered")[0]["device"], "d1", "{second} {order:?}");
+
+            let mut world = World::new(options());
+            world.put(&camera());
+            world.put(&DeviceEntry { device: "d2".to_owned(), security: named("b"), ..camera() });
+            world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
+            let now = world.now();
+            assert!(world.gateway.put_authorities(now, &trusted).is_empty());
+            let credential = Credential::X509 {
+                own: certificate("device"),
+                authorities: vec![certificate("anchor of servers").chain[0].clone()],
+                server_name: None,
+            };
+            world.add(Config { credential: Some(credential), endpoint: CAMERA.to_owned(), ..config(1) });
+            world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
+            world.power_on(0);
+            world.run(3 * SECOND);
+
+            assert_eq!((world.stat("registrations"), reasons(&world)), (0, vec!["unknown_certificate"]));
+        }
+    }
+}
+
+#[test]
+fn what_one_owner_puts_under_a_name_takes_no_place_of_another() {
+    let mut world = World::new(options());
+    let now = world.now();
+    // Four certificates of one name: they differ, and this is what an owner may have of it.
+    let same_name = [
+        authority("b", "anchor"),
+        authority("b", "anchor, renewed with the same key"),
+        authority("b", "anchor, changed"),
+        authority("b", "anchor of another farm with the same name"),
+    ];
+    let twice = [&same_name[..], &same_name[..], &[authority("a", "anchor, changed")]].concat();
+
+    assert_eq!(world.gateway.put_authorities(now, &twice), []);
 }

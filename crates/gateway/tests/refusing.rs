@@ -124,7 +124,8 @@ fn equal_trouble_within_a_second_is_told_once_with_its_count() {
 fn a_new_credential_ends_the_session_of_the_old_one() {
     let mut world = World::with_registered(options(), &secure_entry(1), secure_config(1));
     let mut entry = secure_entry(1);
-    entry.security = gateway::Security::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(vec![1; 16]) };
+    let proof = gateway::Proof::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(vec![1; 16]) };
+    entry.security = gateway::Security::by("crd-1", proof);
 
     world.put(&entry);
     world.run(3 * SECOND);

@@ -59,6 +59,7 @@ typedef struct {
     shoal_bytes subject;            /* DER */
     shoal_bytes issuer;             /* DER */
     shoal_bytes serial;
+    shoal_bytes public_key;         /* SubjectPublicKeyInfo, DER */
     shoal_bytes common_name;        /* the first; empty if there is none */
     shoal_name names[SHOAL_NAMES_MAX];
     size_t names_count;

@@ -103,6 +103,7 @@ static void describe(const mbedtls_x509_crt *crt, shoal_certificate *certificate
     certificate->subject = bytes_of(&crt->subject_raw);
     certificate->issuer = bytes_of(&crt->issuer_raw);
     certificate->serial = bytes_of(&crt->serial);
+    certificate->public_key = bytes_of(&crt->pk_raw);
     for (name = &crt->subject; name != NULL; name = name->next) {
         if (name->oid.p != NULL && MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name->oid) == 0) {
             certificate->common_name = bytes_of(&name->val);

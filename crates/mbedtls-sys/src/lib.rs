@@ -114,6 +114,7 @@ pub struct Certificate {
     pub subject: Bytes,
     pub issuer: Bytes,
     pub serial: Bytes,
+    pub public_key: Bytes,
     pub common_name: Bytes,
     pub names: [Name; NAMES_MAX],
     pub names_count: usize,

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    Authority, DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration,
+    SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -24,7 +25,7 @@ pub(crate) enum Order {
         reply: SyncSender<Result<(), SetupError>>,
     },
     PutAuthorities {
-        authorities: Vec<(String, Vec<u8>)>,
+        authorities: Vec<Authority>,
         reply: SyncSender<Vec<(usize, SetupError)>>,
     },
     RemoveDevices(Vec<String>),

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate,
+    Answer, Authority, Definitions, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions, OwnCertificate,
     RegistrationState, Request, RestoredRegistration, SetupError,
 };
 
@@ -137,9 +137,8 @@ impl Server {
         self.ask(|reply| Order::SetCertificate { own, reply }).unwrap_or(Ok(()))
     }
 
-    /// Trusts these authorities and no others: for whose devices each vouches, and its DER. Sessions of devices whose
-    /// authority is gone end. Answers with those that cannot be taken, by their place, and why.
-    pub fn put_authorities(&self, authorities: Vec<(String, Vec<u8>)>) -> Vec<(usize, SetupError)> {
+    /// Trusts these authorities and no others. Sessions of devices whose authority is gone end. Answers with those that cannot be taken, by their place, and why.
+    pub fn put_authorities(&self, authorities: Vec<Authority>) -> Vec<(usize, SetupError)> {
         self.ask(|reply| Order::PutAuthorities { authorities, reply }).unwrap_or_default()
     }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use device::{Config, Credential, Event};
-use gateway::{DeviceEntry, GatewayOptions, Operation, Outcome, Path, Request, Security};
+use gateway::{DeviceEntry, GatewayOptions, Operation, Outcome, Path, Proof, Request, Security};
 use net::devices::{Devices, Order};
 use net::{Batch, Server};
 
@@ -19,7 +19,7 @@ fn server() -> Server {
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "oxy-0417".to_owned(),
-        security: Security::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() },
+        security: Security::by("crd-1", Proof::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
         context: String::new(),
         observe: Vec::new(),
         unobserved: Vec::new(),

@@ -1,9 +1,11 @@
 //! Devices and registrations, as Python gives them and gets them.
 
+use std::sync::Arc;
+
 use gateway::Security;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::credential::DeviceCredential;
 use crate::span;
 
 /// A device that may register, and what we want of it.
@@ -16,15 +18,12 @@ pub struct DeviceEntry {
 #[pymethods]
 impl DeviceEntry {
     #[new]
-    #[pyo3(signature = (device, endpoint, security, *, identity=None, key=None, authority=None, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
+    #[pyo3(signature = (device, endpoint, credentials, *, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         device: String,
         endpoint: String,
-        security: &str,
-        identity: Option<Vec<u8>>,
-        key: Option<Vec<u8>>,
-        authority: Option<String>,
+        credentials: Option<Vec<DeviceCredential>>,
         context: &str,
         observe: Vec<(String, String)>,
         unobserved: Vec<String>,
@@ -35,16 +34,8 @@ impl DeviceEntry {
         random_factor: f32,
         max_retransmit: u8,
     ) -> PyResult<Self> {
-        let security = match (security, identity, key, authority) {
-            ("psk", Some(identity), Some(key), None) => Security::Psk { identity, key: key.into() },
-            ("x509", None, None, Some(authority)) => Security::X509 { authority },
-            ("none", None, None, None) => Security::None,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "{device:.80}: security is \"psk\" with identity and key, \"x509\" with authority, or \"none\""
-                )));
-            }
-        };
+        let credentials = credentials.map(|given| given.into_iter().map(|given| Arc::new(given.credential)).collect());
+        let security = credentials.map_or(Security::None, Security::Proven);
         let entry = gateway::DeviceEntry {
             device,
             endpoint,

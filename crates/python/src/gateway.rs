@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::{GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
+use gateway::{Authority, GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
 use net::{FileError, Server, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -90,6 +90,7 @@ impl Gateway {
     }
 
     fn put_authorities(&self, py: Python<'_>, authorities: Vec<(String, Vec<u8>)>) -> Vec<(usize, String)> {
+        let authorities = authorities.into_iter().map(|(owner, der)| Authority { owner, der }).collect();
         let refused = py.detach(|| self.server.put_authorities(authorities));
         refused.into_iter().map(|(place, error)| (place, error.to_string())).collect()
     }

@@ -2,6 +2,7 @@
 //! `src/shoal/_core/_native.pyi`.
 
 mod batch;
+mod credential;
 mod device;
 mod entries;
 mod gateway;
@@ -14,6 +15,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::batch::{Answer, Batch};
+    #[pymodule_export]
+    use crate::credential::DeviceCredential;
     #[pymodule_export]
     use crate::device::{DeviceConfig, DeviceHost, DeviceOccurrence};
     #[pymodule_export]

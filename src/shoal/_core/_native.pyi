@@ -78,29 +78,48 @@ class ObjectDefinitions:
         """A JSON array by id and version, the oldest first; its shape is `shoal.lwm2m.objects.Object`."""
 
 @final
+class DeviceCredential:
+    """One of the things that a device may prove itself with. `credential` is our name for it, told with each registration.
+
+    `owner` is, of certificates, who trusts the authority that issued them, as `Gateway.put_authorities` was told.
+    Fingerprints and digests are SHA-256 over DER.
+    """
+
+    @staticmethod
+    def psk(credential: str, identity: bytes, key: bytes) -> DeviceCredential:
+        """A pre-shared key and its name."""
+    @staticmethod
+    def named(credential: str, owner: str) -> DeviceCredential:
+        """Any certificate that bears the endpoint as its common name or as an alternative name."""
+    @staticmethod
+    def pinned(credential: str, owner: str, fingerprint: bytes) -> DeviceCredential:
+        """This certificate, whatever its names are. Raises ValueError for a digest of another length."""
+    @staticmethod
+    def subject(credential: str, owner: str, issuer: bytes, subject: bytes) -> DeviceCredential:
+        """Any certificate with these digests of the issuer's and the subject's name. Raises ValueError as above."""
+    @property
+    def id(self) -> str:
+        """Our name for it."""
+
+@final
 class DeviceEntry:
     """A device that may register, and what we want of it.
 
-    `device` is our name for it, `endpoint` its own. `security` is "psk" with identity and key; "x509" with the
-    authority (as `Gateway.put_authorities` calls it) whose certificates bear the endpoint as their common name or as an
-    alternative name; or "none": then the endpoint is believed. `context` is a JSON fragment
-    (`"tenant":"t1","farm":"f1"`) that every event about the device
-    carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
+    `device` is our name for it, `endpoint` its own. `credentials` are up to four things that each prove it: any of
+    them lets it in, and a session ends when the one that let it in is no longer there. None: the endpoint is believed.
+    `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
     `unobserved`; `read` paths to read, both after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
 
     Raises:
-        ValueError: security and credential do not fit, or a span of time is none.
+        ValueError: a span of time is none.
     """
 
     def __new__(
         cls,
         device: str,
         endpoint: str,
-        security: Literal["psk", "x509", "none"],
+        credentials: Sequence[DeviceCredential] | None,
         *,
-        identity: bytes | None = None,
-        key: bytes | None = None,
-        authority: str | None = None,
         context: str = "",
         observe: Sequence[tuple[str, str]] = ...,
         unobserved: Sequence[str] = ...,

@@ -21,12 +21,14 @@ from shoal.ids import (
     ArtifactId,
     CampaignId,
     CommandId,
+    CredentialId,
     DeviceId,
     EnclosureId,
     FarmId,
     Prefix,
     TenantId,
     TokenId,
+    TrustAnchorId,
     UserId,
     parse_id,
 )
@@ -145,6 +147,8 @@ def _id(prefix: Prefix) -> AfterValidator:
 FarmKey: TypeAlias = Annotated[FarmId, _id(Prefix.FARM)]
 EnclosureKey: TypeAlias = Annotated[EnclosureId, _id(Prefix.ENCLOSURE)]
 DeviceKey: TypeAlias = Annotated[DeviceId, _id(Prefix.DEVICE)]
+CredentialKey: TypeAlias = Annotated[CredentialId, _id(Prefix.CREDENTIAL)]
+TrustAnchorKey: TypeAlias = Annotated[TrustAnchorId, _id(Prefix.TRUST_ANCHOR)]
 CommandKey: TypeAlias = Annotated[CommandId, _id(Prefix.COMMAND)]
 AlertKey: TypeAlias = Annotated[AlertId, _id(Prefix.ALERT)]
 ArtifactKey: TypeAlias = Annotated[ArtifactId, _id(Prefix.ARTIFACT)]

@@ -1,17 +1,23 @@
-"""What a device proves itself with: a new key takes the place of the old one, and is shown once."""
+"""What devices prove themselves with: several at a time while one takes over from another; keys are shown once."""
 
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, SecretStr
 
 from shoal.access.policy import Operation
-from shoal.api.access import DeviceKey, HeldAsking
-from shoal.api.context import HeldRooms
+from shoal.api.access import CredentialKey, DeviceKey, HeldAsking
+from shoal.api.context import HeldRooms, Rooms
+from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
+from shoal.credentials.credential import OVERLAP_MAX, Credential, NewCredential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
-from shoal.errors import Conflict, NotFound, Rejected
+from shoal.credentials.x509 import PEM_CHARACTERS_MAX
+from shoal.errors import Conflict, Rejected
+from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security, parse_security
+from shoal.inventory.paging import cursor_after, parse_cursor
+from shoal.storage.database import Transaction
 
 # Hexadecimal, with a blank or a colon between the bytes.
 KEY_CHARACTERS_MAX: Final = 4 * KEY_BYTES_MAX
@@ -20,64 +26,192 @@ router = APIRouter(tags=["devices"])
 
 
 class SecurityAsked(BaseModel):
-    """`psk` with an identity (the device's id unless given) and a key in hexadecimal (generated unless given)."""
+    """`psk` with an identity (the device's id unless given) and a key in hexadecimal (generated unless given).
+
+    `x509`: a certificate of one of the tenant's trust anchors that bears the endpoint name, or with `certificate` (PEM)
+    this one; with `pin` of `subject` any with its names of issuer and subject.
+    """
 
     mode: str = Field(default=Security.PSK.value, max_length=16)
     identity: str | None = Field(default=None, max_length=IDENTITY_BYTES_MAX)
     key: SecretStr | None = Field(default=None, max_length=KEY_CHARACTERS_MAX)
+    certificate: str | None = Field(default=None, max_length=PEM_CHARACTERS_MAX)
+    pin: Pin = Pin.CERTIFICATE
 
     def parsed_mode(self) -> Security:
         """How the device is to prove who it is.
 
         Raises:
-            Rejected: a mode that there is not, or a key for a device that is to have none.
+            Rejected: a mode that there is not, or a proof that does not belong to it.
         """
         mode = parse_security(self.mode)
-        if mode is Security.NONE and (self.identity is not None or self.key is not None):
-            raise Rejected("security", "mode none has neither identity nor key")
+        if mode is not Security.PSK and (self.identity is not None or self.key is not None):
+            raise Rejected("security", f"mode {mode.value} has neither identity nor key")
+        if mode is not Security.X509 and self.certificate is not None:
+            raise Rejected("security", f"mode {mode.value} has no certificate")
         return mode
 
     def key_text(self) -> str | None:
         return self.key.get_secret_value() if self.key else None
 
 
+class CredentialAsked(SecurityAsked):
+    """Those before go on for `overlap_s` (a week unless given, 0 ends them at once), at most `until` the device is seen
+    with the new one, or to the `end` of that time."""
+
+    overlap_s: int | None = Field(default=None, ge=0, le=int(OVERLAP_MAX.total_seconds()))
+    until: Until = Until.SEEN
+
+    def rotation(self) -> Rotation:
+        overlap = None if self.overlap_s is None else timedelta(seconds=self.overlap_s)
+        return Rotation(overlap=overlap, until=self.until)
+
+
+class CertificateShown(BaseModel):
+    subject: str
+    issuer: str
+    serial: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+
+
 class CredentialShown(BaseModel):
+    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first."""
+
+    id: str
+    device: str
     mode: str
     identity: str
+    state: State
     created_at: datetime
     created_by: str | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    certificate: CertificateShown | None
+    needs_key: bool
 
 
 class NewCredentialShown(CredentialShown):
-    """`key` in hexadecimal: shown this once."""
+    """`key` in hexadecimal: shown this once; null for a certificate."""
 
-    key: str
+    key: str | None
 
 
 @router.post("/devices/{device}/credentials", status_code=201)
-async def create(device: DeviceKey, asked: SecurityAsked, asking: HeldAsking, rooms: HeldRooms) -> NewCredentialShown:
-    """A new key for a device. The old one is void at once."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
-    if asked.parsed_mode() is not Security.PSK:
+async def create(device: DeviceKey, asked: CredentialAsked, asking: HeldAsking, rooms: HeldRooms) -> NewCredentialShown:
+    """A new credential beside those that the device has, which end when it is used, or after a while, or at once."""
+    found = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.ADMINISTER, found.place)
+    mode = asked.parsed_mode()
+    if mode is Security.NONE:
         raise Conflict(device, "a device loses its security only by being created anew")
     async with rooms.database.transaction() as tx:
-        new = await rooms.credentials.create(
-            tx, asking.tenant, device, identity=asked.identity, key=asked.key_text(), by=asking.name
-        )
-        asking.tells(after={"mode": new.credential.mode, "identity": new.credential.identity})
-    said = new.credential
-    return NewCredentialShown(
-        mode=said.mode, identity=said.identity, created_at=said.created_at, created_by=said.created_by, key=new.key
-    )
+        if found.security is not mode and found.security is not Security.NONE:
+            # The device itself first: who changes one holds it before anything else.
+            await rooms.inventory.change_device(tx, asking.tenant, device, security=mode)
+        new = await make(tx, rooms, asking.tenant, device, asked, asking.name, asked.rotation())
+        said = new.credential
+        asking.tells(after={"credential": said.id, "mode": said.mode.value, "identity": said.identity})
+    return NewCredentialShown(**credential_shown(said).model_dump(), key=new.key)
 
 
 @router.get("/devices/{device}/credentials")
-async def one(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> CredentialShown:
-    """What may be shown of a device's credential at any time: never its key."""
+async def of_device(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> Listed[CredentialShown]:
+    """What a device proves itself with, the newest first, and what it did lately: never a key."""
     asking.may(Operation.READ, (await rooms.inventory.device(asking.tenant, device)).place)
-    said = await rooms.credentials.credential(asking.tenant, device)
-    if said is None:
-        raise NotFound(device, "has no credential")
+    found = await rooms.credentials.of_device(asking.tenant, device)
+    return Listed(items=[credential_shown(one) for one in found])
+
+
+@router.delete("/devices/{device}/credentials/{credential}", status_code=204)
+async def revoke(
+    device: DeviceKey,
+    credential: CredentialKey,
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    last: Annotated[bool, Query(description="also when the device cannot connect afterwards")] = False,
+) -> None:
+    """A credential is void from now on; the session that began with it ends at once."""
+    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    asking.tells(device, before={"credential": credential})
+    async with rooms.database.transaction() as tx:
+        await rooms.credentials.revoke(tx, asking.tenant, device, credential, even_last=last)
+
+
+@router.get("/credentials")
+async def ending(
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    expires_before: datetime | None = None,
+    state: State | None = None,
+    cursor: Cursor = None,
+    limit: Limit = ITEMS_USUAL,
+) -> Listed[CredentialShown]:
+    """Credentials of the tenant's devices that end by themselves, the soonest first; those that live unless `state`."""
+    asking.may(Operation.READ)
+    if expires_before is not None and expires_before.tzinfo is None:
+        raise Rejected("expires_before", "has no time zone")
+    after = None
+    if cursor is not None:
+        moment, id_ = parse_cursor(cursor, parts=2)
+        try:
+            after = datetime.fromisoformat(moment), id_
+        except ValueError as error:
+            raise Rejected("cursor", "not one of ours") from error
+        if after[0].tzinfo is None:
+            raise Rejected("cursor", "not one of ours")
+    found = await rooms.credentials.ending(
+        asking.tenant, before=expires_before, state=state, after=after, limit=limit + 1
+    )
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
+    return Listed(
+        items=[credential_shown(one) for one in page],
+        next=cursor_after(last.expires_at.isoformat(), last.id) if last and last.expires_at else None,
+    )
+
+
+async def make(
+    tx: Transaction,
+    rooms: Rooms,
+    tenant: TenantId,
+    device: DeviceId,
+    asked: SecurityAsked,
+    by: str,
+    rotation: Rotation | None = None,
+) -> NewCredential:
+    """The credential that was asked for, with a key or for a certificate."""
+    if asked.parsed_mode() is Security.X509:
+        return await rooms.credentials.admit(
+            tx, tenant, device, certificate=asked.certificate, pin=asked.pin, rotation=rotation, by=by
+        )
+    return await rooms.credentials.create(
+        tx, tenant, device, identity=asked.identity, key=asked.key_text(), rotation=rotation, by=by
+    )
+
+
+def credential_shown(said: Credential) -> CredentialShown:
+    facts = said.certificate
     return CredentialShown(
-        mode=said.mode, identity=said.identity, created_at=said.created_at, created_by=said.created_by
+        id=said.id,
+        device=said.device,
+        mode=said.mode.value,
+        identity=said.identity,
+        state=said.state,
+        created_at=said.created_at,
+        created_by=said.created_by,
+        expires_at=said.expires_at,
+        last_used_at=said.last_used_at,
+        certificate=None
+        if facts is None
+        else CertificateShown(
+            subject=facts.subject,
+            issuer=facts.issuer,
+            serial=facts.serial,
+            fingerprint=facts.fingerprint,
+            not_before=facts.not_before,
+            not_after=facts.not_after,
+        ),
+        needs_key=said.needs_key,
     )

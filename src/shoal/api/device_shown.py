@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from shoal.api.commands import CommandShown, command_shown
 from shoal.api.context import Rooms
-from shoal.credentials.store import Credential
+from shoal.credentials.credential import Credential, State
 from shoal.events.condition import Verdict
 from shoal.health.status import Status
 from shoal.health.store import DeviceHealth
@@ -95,7 +95,7 @@ class RegistrationShown(BaseModel):
 
 
 class SecurityShown(BaseModel):
-    """`mode` is psk, or none for labs. `key` is there once: in the answer to what made it.
+    """What the device uses now: `mode` is psk, x509, or none for labs. `key` is there once: in the answer to what made it.
 
     `needs_key`: the device cannot connect until it gets a new one; it never had any, or it was lost with the master key.
     """
@@ -171,7 +171,7 @@ class _Known:
     """What the other rooms know of some devices."""
 
     health: Mapping[str, DeviceHealth]
-    credentials: Mapping[DeviceId, Credential]
+    credentials: Mapping[DeviceId, Sequence[Credential]]
     values: Mapping[tuple[str, str], LastValue]
     profiles: Mapping[ProfileId, Profile]
     now: datetime
@@ -208,11 +208,15 @@ def verdict_shown(verdict: Verdict, since: datetime | None) -> VerdictShown:
     )
 
 
-def security_shown(device: Device, credential: Credential | None) -> SecurityShown:
-    if device.security is Security.NONE or credential is None:
+def security_shown(device: Device, credentials: Sequence[Credential]) -> SecurityShown:
+    # What the device uses: while one takes over from another, that is the older one.
+    order = [State.CURRENT, State.RETIRING, State.NEXT]
+    living = sorted((one for one in credentials if one.state.is_living), key=lambda one: order.index(one.state))
+    if device.security is Security.NONE or not living:
         return SecurityShown(mode=device.security.value, needs_key=device.security is not Security.NONE)
+    credential = living[0]
     return SecurityShown(
-        mode=credential.mode,
+        mode=credential.mode.value,
         identity=credential.identity,
         created_at=credential.created_at,
         needs_key=credential.needs_key,
@@ -243,7 +247,7 @@ def _shown(device: Device, known: _Known) -> DeviceShown:
         place=_place(device),
         claim=_claim(device),
         registration=_registration(registration, profile) if registration and registration.is_current else None,
-        security=security_shown(device, known.credentials.get(device.id)),
+        security=security_shown(device, known.credentials.get(device.id, [])),
         profile=ProfileNamed(id=profile.id, key=profile.key, name=profile.name),
         vitals=VitalsShown(**{name: _vital(device, paths, known.values) for name, paths in VITALS.items()}),
         flags=_flags(health, registration, profile, known.now),

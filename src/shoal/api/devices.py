@@ -9,7 +9,7 @@ from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, DeviceKey, EnclosureKey, FarmKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.credentials import SecurityAsked
+from shoal.api.credentials import SecurityAsked, make
 from shoal.api.device_shown import DeviceShown, NewSecurityShown, device_shown, devices_shown
 from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag, version_of
 from shoal.api.profiles import profile_named
@@ -72,16 +72,8 @@ async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, roo
         )
         asking.tells(device.id, after=_edited(device) | {"endpoint": device.endpoint, "security": mode.value})
         key = None
-        if mode is Security.PSK:
-            new = await rooms.credentials.create(
-                tx,
-                asking.tenant,
-                device.id,
-                identity=asked.security.identity,
-                key=asked.security.key_text(),
-                by=asking.name,
-            )
-            key = new.key
+        if mode is not Security.NONE:
+            key = (await make(tx, rooms, asking.tenant, device.id, asked.security, asking.name)).key
     shown = await device_shown(rooms, device)
     response.headers["Location"] = f"/api/v1/devices/{device.id}"
     response.headers.update(etag(device.version))
@@ -157,7 +149,7 @@ async def change(
 
 @router.delete("/{device}", status_code=204)
 async def delete(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms, if_match: IfMatch = None) -> None:
-    """Forgets a device: its session ends, its key is void, what was asked of it is called back, its past goes."""
+    """Forgets a device: its session ends, its credentials are void, what was asked of it is called back, its past goes."""
     was = await rooms.inventory.device(asking.tenant, device)
     asking.may(Operation.ADMINISTER, was.place)
     asking.tells(before=_edited(was) | {"endpoint": was.endpoint})

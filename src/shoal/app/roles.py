@@ -50,6 +50,8 @@ from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.commands.worker import Expiry
 from shoal.credentials.store import Credentials
+from shoal.credentials.worker import CredentialHandler
+from shoal.credentials.worker import Expiry as CredentialExpiry
 from shoal.gateway.loop import Gateway, GatewayOptions
 from shoal.health.store import Health
 from shoal.health.worker import HealthHandler
@@ -221,15 +223,18 @@ class Process:
     def add_api(self) -> FastAPI:
         """The API and what belongs to it: the inventory, the history, the relay of the outbox, overdue commands."""
         base = self.base
+        credentials = Credentials(base.database, base.vault, base.clock)
         relay = Relay(base.database, base.stream)
         changes = Changes(base.stream, self.health)
         self._failures.append(lambda: relay.failure)
         self._add_worker(InventoryHandler(self.inventory))
         self._add_worker(HistoryHandler())
+        self._add_worker(CredentialHandler(credentials))
         self._work += [
             ("relay", relay.run),
             ("changes", changes.run),
             ("expiry", Expiry(self.commands, base.database, base.clock).run),
+            ("expiry of credentials", CredentialExpiry(credentials, base.database).run),
             ("thinning", lambda: thin_now_and_then(base.database, base.clock, base.settings.audit_days)),
             ("forgetting", lambda: forget_now_and_then(History(base.database), base.clock)),
         ]
@@ -246,7 +251,7 @@ class Process:
                 objects=base.objects,
                 audit=Audit(base.database),
                 inventory=self.inventory,
-                credentials=Credentials(base.database, base.vault, base.clock),
+                credentials=credentials,
                 identity=self.identity,
                 commands=self.commands,
                 history=History(base.database),

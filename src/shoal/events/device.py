@@ -27,6 +27,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     via: str
 
 
+class CertificateUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificate that a device proved itself with: serial number and SHA-256 over DER in hexadecimal, Unix seconds."""
+
+    fingerprint: str
+    serial: str
+    not_before: int
+    not_after: int
+
+
 class DeviceEvent(Event, frozen=True, kw_only=True):
     """An event about one device. The place is that of the inventory when the event was written.
 
@@ -47,7 +56,10 @@ class DeviceEvent(Event, frozen=True, kw_only=True):
 
 
 class DeviceRegistered(DeviceEvent, frozen=True, kw_only=True, tag="registered"):
-    """A device registered (OMA LwM2M Core 1.1 §6.2.1). `objects` are pairs of path and version."""
+    """A device registered (OMA LwM2M Core 1.1 §6.2.1). `objects` are pairs of path and version.
+
+    `credential` is what it proved itself with; empty in the clear.
+    """
 
     registration: str
     version: str
@@ -61,6 +73,8 @@ class DeviceRegistered(DeviceEvent, frozen=True, kw_only=True, tag="registered")
     attributes: dict[str, str] = {}
     claim: Claim | None = None
     session: str | None = None
+    credential: str | None = None
+    certificate: CertificateUsed | None = None
 
 
 class RegistrationUpdated(DeviceEvent, frozen=True, kw_only=True, tag="updated"):

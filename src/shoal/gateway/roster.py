@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from shoal.credentials.credential import Mode
+from shoal.credentials.store import Proof, proofs_of
 from shoal.errors import Unavailable
-from shoal.lwm2m.dataplane import DataPlane, DeviceEntry
+from shoal.lwm2m.dataplane import DataPlane, DeviceCredential, DeviceEntry
 from shoal.storage import directory
 from shoal.storage.database import Database
 from shoal.storage.directory import DirectoryEntry
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 # Entries in one go: a query of a few milliseconds, so that others get their turn while a large fleet is loaded.
 ENTRIES_PER_ROUND_MAX: Final = 1_000
+SHA256_BYTES: Final = 32
 # Another process may write without telling us; the net under a lost poke.
 LOOK_EVERY: Final = timedelta(seconds=1)
 
@@ -46,7 +49,8 @@ class Roster:
         total = 0
         async with self._following:
             while entries := await directory.changed(self._database, self.version, ENTRIES_PER_ROUND_MAX):
-                self._take(entries)
+                proofs = await proofs_of(self._database, [entry.device_id for entry in entries])
+                self._take(entries, proofs)
                 self.version = entries[-1].version
                 total += len(entries)
         return total
@@ -60,40 +64,49 @@ class Roster:
                 log.warning("roster.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
             await self._poke.wait(LOOK_EVERY)
 
-    def _take(self, changed: Sequence[DirectoryEntry]) -> None:
+    def _take(self, changed: Sequence[DirectoryEntry], proofs: Mapping[str, Sequence[Proof]]) -> None:
         gone = [entry.device_id for entry in changed if entry.removed]
         put: list[DeviceEntry] = []
         for entry in changed:
             self.refused.pop(entry.device_id, None)
-            if entry.removed:
-                continue
-            if entry.security != "none" and entry.key_encrypted is None:
-                gone.append(entry.device_id)  # nobody can be it before it has a key
-                continue
-            try:
-                put.append(self._entry(entry))
-            except Unavailable as error:
-                # One unreadable key must not keep the others out.
-                gone.append(entry.device_id)
-                self._refuse(entry.device_id, str(error))
+            if not entry.removed:
+                put.append(self._entry(entry, proofs.get(entry.device_id, ())))
         # An identity that moved from one device to another has to be free before it is taken.
         self._core.remove_devices(gone)
-        for device, reason in self._core.put_devices(put):
+        refused = self._core.put_devices(put)
+        if refused:
+            # It may have moved to a device that stands before the one that gave it up.
+            names = {device for device, _ in refused}
+            refused = self._core.put_devices([entry for entry in put if entry.device in names])
+        for device, reason in refused:
+            self._core.remove_devices([device])
             self._refuse(device, reason)
 
     def _refuse(self, device: str, reason: str) -> None:
         self.refused[device] = reason
         log.error("roster.refused", extra={"device": device, "reason": reason})
 
-    def _entry(self, entry: DirectoryEntry) -> DeviceEntry:
+    def _credentials(self, entry: DirectoryEntry, proofs: Sequence[Proof]) -> list[DeviceCredential]:
+        """What the device is let in by. One key that cannot be read must not keep the others out."""
+        found: list[DeviceCredential] = []
+        for proof in proofs:
+            if proof.mode is Mode.X509:
+                found.append(_by_certificate(entry, proof))
+            elif proof.key_encrypted is not None:
+                try:
+                    key = self._vault.decrypt(proof.key_encrypted, entry.device_id)
+                except Unavailable as error:
+                    self._refuse(entry.device_id, str(error))
+                    continue
+                found.append(DeviceCredential.psk(proof.id, proof.identity.encode(), key))
+        return found
+
+    def _entry(self, entry: DirectoryEntry, proofs: Sequence[Proof]) -> DeviceEntry:
         conduct = entry.profile
-        key = None if entry.key_encrypted is None else self._vault.decrypt(entry.key_encrypted, entry.device_id)
         return DeviceEntry(
             device=entry.device_id,
             endpoint=entry.endpoint,
-            security="none" if entry.security == "none" else "psk",
-            identity=None if entry.identity is None else entry.identity.encode(),
-            key=key,
+            credentials=None if entry.security == "none" else self._credentials(entry, proofs),
             context=context(entry),
             observe=conduct.observe,
             unobserved=conduct.unobserved,
@@ -104,6 +117,16 @@ class Roster:
             random_factor=conduct.random_factor,
             max_retransmit=conduct.max_retransmit,
         )
+
+
+def _by_certificate(entry: DirectoryEntry, proof: Proof) -> DeviceCredential:
+    """By its name, by the digest of the whole, or by those of issuer and subject: see `credentials.tables`."""
+    if proof.pin is None:
+        return DeviceCredential.named(proof.id, entry.tenant_id)
+    if len(proof.pin) == SHA256_BYTES:
+        return DeviceCredential.pinned(proof.id, entry.tenant_id, proof.pin)
+    issuer, subject = proof.pin[:SHA256_BYTES], proof.pin[SHA256_BYTES:]
+    return DeviceCredential.subject(proof.id, entry.tenant_id, issuer, subject)
 
 
 def context(entry: DirectoryEntry) -> str:

@@ -28,6 +28,7 @@ class Security(StrEnum):
     """How a device proves who it is. `none` is for labs, and shown as insecure."""
 
     PSK = "psk"
+    X509 = "x509"
     NONE = "none"
 
 
@@ -101,12 +102,12 @@ def parse_device_kind(raw: str) -> Kind:
 
 
 def parse_security(raw: str) -> Security:
-    """`psk` or `none`.
+    """`psk`, `x509` or `none`.
 
     Raises:
-        Rejected: neither.
+        Rejected: none of them.
     """
     try:
         return Security(raw)
     except ValueError as error:
-        raise Rejected("security", "neither psk nor none") from error
+        raise Rejected("security", "neither psk nor x509 nor none") from error

@@ -138,7 +138,7 @@ class Inventory(PlaceStore):
     ) -> Device:
         """A new device, named after its endpoint, with the profile of its kind, unless said otherwise.
 
-        One with `psk` is not let in before `Credentials.create` gave it a key, best in the same transaction.
+        One with `psk` or `x509` is not let in before `Credentials` gave it something to prove that, best in the same transaction.
 
         Raises:
             Rejected: an endpoint or name that cannot be one.

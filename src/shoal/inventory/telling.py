@@ -13,11 +13,11 @@ from shoal.storage.directory import Conduct, DirectoryEntry
 
 
 async def put_in_directory(tx: Transaction, device: Device, settings: ProfileSettings) -> None:
-    """Writes the device as the gateway is to see it; the key that is there stays.
+    """Writes the device as the gateway is to see it.
 
     What a quarantined device reports must not count for the enclosure that it hangs in: its events carry none.
     """
-    held = await directory.find(tx, device.id)
+    await directory.in_turn(tx)
     observe, unobserved = wanted_of(settings, await intents_of(tx.connection, device.id))
     await directory.put(
         tx,
@@ -29,8 +29,6 @@ async def put_in_directory(tx: Transaction, device: Device, settings: ProfileSet
             endpoint=device.endpoint,
             kind=device.kind.value,
             security=device.security.value,
-            identity=held.identity if held else None,
-            key_encrypted=held.key_encrypted if held else None,
             profile=Conduct(
                 observe=observe,
                 unobserved=unobserved,

@@ -5,8 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Final, Literal, Required, Self, TypeAlias, TypedDict
+from typing import Final, Literal, Self, TypeAlias, TypedDict
 
+from shoal._core import DeviceCredential
 from shoal.errors import Rejected
 
 # RFC 7468: the label, and base64 in lines.
@@ -85,19 +86,10 @@ def proof(identity: str | None, key: bytes | None, certificate: Certificate | No
     return Proof(identity=identity.encode(), key=key)
 
 
-class Admission(TypedDict, total=False):
-    """How a device is let in, as the core takes it."""
-
-    security: Required[Literal["psk", "x509", "none"]]
-    identity: bytes
-    key: bytes
-    authority: str
-
-
-def admission(endpoint: str, credential: Credential | None) -> Admission:
-    """By its key, by a certificate with its name, or by its name alone."""
+def admission(endpoint: str, credential: Credential | None) -> list[DeviceCredential] | None:
+    """How a device is let in: by its key, by a certificate with its name, or (None) by its name alone."""
     if credential is None:
-        return Admission(security="none")
+        return None
     if isinstance(credential, bytes):
-        return Admission(security="psk", identity=endpoint.encode(), key=credential)
-    return Admission(security="x509", authority=AUTHORITY)
+        return [DeviceCredential.psk(endpoint, endpoint.encode(), credential)]
+    return [DeviceCredential.named(endpoint, AUTHORITY)]

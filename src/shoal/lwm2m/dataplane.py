@@ -4,7 +4,7 @@
 to devices are held back until `committed` says that the batch is safe.
 """
 
-from shoal._core import Answer, Batch, DeviceEntry, RestoredRegistration, decompress
+from shoal._core import Answer, Batch, DeviceCredential, DeviceEntry, RestoredRegistration, decompress
 from shoal._core import Gateway as DataPlane
 
-__all__ = ["Answer", "Batch", "DataPlane", "DeviceEntry", "RestoredRegistration", "decompress"]
+__all__ = ["Answer", "Batch", "DataPlane", "DeviceCredential", "DeviceEntry", "RestoredRegistration", "decompress"]

@@ -490,7 +490,7 @@ class Server:
         return DeviceEntry(
             device=name,
             endpoint=name,
+            credentials=admission(name, credential),
             context=f'"endpoint":{json.dumps(name)}',
             observe=self._observe,
-            **admission(name, credential),
         )

@@ -5,17 +5,14 @@ gateway asks for what is newer than what it has. A removed device stays as a row
 missed it.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Select, String, Table, Text, func, select
 
 from shoal.storage.database import Database, Transaction, upsert
-from shoal.storage.secrets import Secret
 from shoal.storage.tables import Json, metadata
-
-# What a lost master key takes with it, in the words of whoever is told.
-KEYS_OF_DEVICES: Final = "keys of devices"
 
 
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +44,6 @@ device_directory: Final = Table(
     Column("endpoint", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("security", String(8), nullable=False),
-    Column("identity", Text, unique=True),
-    Column("key_encrypted", Secret("device_id", KEYS_OF_DEVICES)),
     Column("profile", Json(Conduct), nullable=False),
     Column("version", BigInteger, nullable=False, index=True),
     Column("removed", Boolean, nullable=False),
@@ -56,7 +51,7 @@ device_directory: Final = Table(
 
 
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One device as the gateway sees it. `security` is `psk` or `none`; the key is still encrypted."""
+    """One device as the gateway sees it. `security` is `psk`, `x509` or `none`; what it proves itself with is another room's."""
 
     device_id: str
     tenant_id: str
@@ -65,8 +60,6 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     kind: str
     security: str
-    identity: str | None = None
-    key_encrypted: bytes | None = None
     profile: Conduct = Conduct()
     version: int = 0
     removed: bool = False
@@ -84,12 +77,19 @@ async def put(tx: Transaction, entry: DirectoryEntry) -> int:
 
 
 async def remove(tx: Transaction, device_id: str) -> None:
-    """The gateway is to forget the device, and its identity is free again."""
+    """The gateway is to forget the device."""
     version = await _next_version(tx)
     await tx.execute(
+        device_directory.update().where(device_directory.c.device_id == device_id).values(removed=True, version=version)
+    )
+
+
+async def touch(tx: Transaction, device_ids: Sequence[str]) -> None:
+    """Something beside these devices changed that the gateway must look at again."""
+    await tx.execute(
         device_directory.update()
-        .where(device_directory.c.device_id == device_id)
-        .values(removed=True, identity=None, key_encrypted=None, version=version)
+        .where(device_directory.c.device_id.in_(device_ids))
+        .values(version=await _next_version(tx))
     )
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from shoal.bff import heard
+from shoal.credentials.store import proofs_of
 from shoal.events.device import Claim
 from shoal.inventory.device import Kind
 from shoal.inventory.paging import cursor_after
@@ -42,10 +43,11 @@ async def test_the_gateway_finds_a_new_device_by_its_identity(company: Company, 
     created = await admin.post("/devices", json=wish(company, security=security))
 
     [entry] = await directory.changed(company.installation.database, 0, 10)
+    [proof] = (await proofs_of(company.installation.database, [entry.device_id]))[entry.device_id]
     assert created.json()["security"]["key"] == key
-    assert (entry.identity, entry.endpoint, entry.enclosure_id) == ("s-17", "s-17", company.enclosure)
-    assert entry.key_encrypted is not None
-    assert company.installation.vault.decrypt(entry.key_encrypted, entry.device_id).hex() == key
+    assert (proof.identity, entry.endpoint, entry.enclosure_id) == ("s-17", "s-17", company.enclosure)
+    assert proof.key_encrypted is not None
+    assert company.installation.vault.decrypt(proof.key_encrypted, entry.device_id).hex() == key
 
 
 async def test_the_least_that_can_be_said_of_a_device_is_enough(admin: httpx.AsyncClient) -> None:
@@ -80,7 +82,7 @@ async def test_a_device_without_security_has_no_key(company: Company, admin: htt
         ({"enclosure": "enc-00000000"}, 404),
         ({"enclosure": "pen one"}, 400),
         ({"profile": "no such"}, 404),
-        ({"security": {"mode": "x509"}}, 400),
+        ({"security": {"mode": "rpk"}}, 400),
         ({"security": {"mode": "none", "identity": "s-17"}}, 400),
         ({"security": {"mode": "psk", "key": "not hex"}}, 400),
         ({"security": {"mode": "psk", "key": "00"}}, 400),

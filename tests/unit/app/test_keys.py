@@ -8,7 +8,7 @@ import pytest
 from shoal.app import first_start, keys
 from shoal.app.backup import backup, restore
 from shoal.clock import FakeClock
-from shoal.credentials.store import Credentials
+from shoal.credentials.store import Credentials, proofs_of
 from shoal.errors import Rejected, Unavailable
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Kind, Security
@@ -41,6 +41,7 @@ class Farm:
             )
             new = await Credentials(database, vault, clock).create(tx, self.tenant, device.id)
         await database.close()
+        assert new.key is not None
         self.keys[device.id] = new.key
         return device.id
 
@@ -49,10 +50,12 @@ class Farm:
         database = await Database.open(database_url(self.settings.data))
         try:
             vault = await keys.open_vault(database, self.settings.data, self.settings.master_key)
+            devices = [entry.device_id for entry in await directory.changed(database, 0, 100)]
             return {
-                DeviceId(entry.device_id): vault.decrypt(entry.key_encrypted, entry.device_id).hex()
-                for entry in await directory.changed(database, 0, 100)
-                if entry.key_encrypted is not None
+                DeviceId(device): vault.decrypt(proof.key_encrypted, device).hex()
+                for device, proofs in (await proofs_of(database, devices)).items()
+                for proof in proofs
+                if proof.key_encrypted is not None
             }
         finally:
             await database.close()
@@ -63,7 +66,7 @@ class Farm:
             found = await Credentials(database, Vault(b"x" * KEY_BYTES), FakeClock()).credentials_for(
                 self.tenant, list(self.keys)
             )
-            return {device for device, credential in found.items() if credential.needs_key}
+            return {device for device, credentials in found.items() if any(one.needs_key for one in credentials)}
         finally:
             await database.close()
 

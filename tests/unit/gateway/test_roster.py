@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import NoReturn
 
 import pytest
+from sqlalchemy import update
 
+from shoal.credentials.tables import credentials
 from shoal.errors import Unavailable
 from shoal.gateway.roster import context
 from shoal.lwm2m.path import Path
@@ -16,13 +18,17 @@ from tests.harness.site import Site
 async def test_a_device_may_connect_as_soon_as_it_has_a_key_and_not_before(site: Site) -> None:
     device = await site.shoal.create_device(site.tenant, "oxy-0101")
     await site.gateway.roster.follow()
-    assert site.gateway.core.stats()["devices"] == 0
+    key = bytes(range(16))
+    async with site.client(key=key) as client:
+        with pytest.raises(Unavailable):
+            await client.registered(timedelta(seconds=1))
 
     async with site.shoal.database.transaction() as tx:
-        await site.shoal.credentials.create(tx, site.tenant, device.id)
+        await site.shoal.credentials.create(tx, site.tenant, device.id, identity="oxy-0101", key=key.hex())
     await site.gateway.roster.follow()
 
-    assert site.gateway.core.stats()["devices"] == 1
+    async with site.client(key=key) as client:
+        await client.registered(timedelta(seconds=20))
 
 
 async def test_a_removed_device_is_let_go_and_its_registration_with_it(site: Site) -> None:
@@ -53,13 +59,13 @@ async def test_a_new_key_ends_what_the_old_one_opened(site: Site) -> None:
 async def test_one_key_that_cannot_be_read_keeps_nobody_else_out(site: Site) -> None:
     broken = await site.device("oxy-0101")
     async with site.shoal.database.transaction() as tx:
-        entry = await directory.find(tx, broken.id)
-        assert entry is not None
         stolen = site.shoal.vault.encrypt(b"0" * 16, "another device")
-        await directory.put(tx, DirectoryEntry(**{**_fields(entry), "key_encrypted": stolen}))
+        await tx.execute(update(credentials).where(credentials.c.device_id == broken.id).values(key_encrypted=stolen))
+        await directory.touch(tx, [broken.id])
     await site.device("oxy-0102")
 
-    assert site.gateway.core.stats()["devices"] == 1
+    async with site.client("oxy-0102") as client:
+        await client.registered(timedelta(seconds=20))
     assert list(site.gateway.roster.refused) == [broken.id]
     assert "damaged" in site.gateway.roster.refused[broken.id]
 
@@ -111,7 +117,3 @@ def test_what_events_carry_of_a_device_is_a_piece_of_json_with_what_is_known() -
     )
 
     assert context(entry) == '"tenant":"ten-1","farm":"frm-1","endpoint":"Sjø \\"7\\""'
-
-
-def _fields(entry: DirectoryEntry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in DirectoryEntry.__struct_fields__}

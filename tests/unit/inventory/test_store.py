@@ -101,12 +101,7 @@ async def test_a_new_device_is_told_to_the_gateway_and_to_the_others(site: Site)
         "Storholmen",
     )
     assert (device.place_state, device.claim, device.registration) == (PlaceState.AGREED, None, None)
-    assert (entry.endpoint, entry.enclosure_id, entry.security, entry.key_encrypted) == (
-        "oxy-0101",
-        site.here,
-        "psk",
-        None,
-    )
+    assert (entry.endpoint, entry.enclosure_id, entry.security) == ("oxy-0101", site.here, "psk")
     assert entry.profile.report_every_s == 1_800
     assert ("/26241/*/0", "") in entry.profile.observe
     assert (told.device, told.tenant, told.enclosure, told.kind) == (device.id, site.tenant, site.here, "sensor")

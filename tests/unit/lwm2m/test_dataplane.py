@@ -10,7 +10,15 @@ import pytest
 
 from shoal.errors import DeviceFault, Unavailable
 from shoal.lwm2m import Device
-from shoal.lwm2m.dataplane import Answer, Batch, DataPlane, DeviceEntry, RestoredRegistration, decompress
+from shoal.lwm2m.dataplane import (
+    Answer,
+    Batch,
+    DataPlane,
+    DeviceCredential,
+    DeviceEntry,
+    RestoredRegistration,
+    decompress,
+)
 from tests.unit.lwm2m.conftest import CLEAR, KEY, PATIENCE, SECURE, until
 
 AT_ONCE = timedelta(0)
@@ -21,9 +29,7 @@ def plane(**options: object) -> DataPlane:
     entry = DeviceEntry(
         "dev-1",
         "oxy-0417",
-        "psk",
-        identity=b"oxy-0417",
-        key=KEY,
+        [DeviceCredential.psk("crd-1", b"oxy-0417", KEY)],
         context='"farm":"f-1"',
         awake_window_s=0.1,
     )
@@ -233,8 +239,8 @@ async def test_a_request_that_makes_no_sense_is_answered_like_any_other(
 
 
 def test_a_device_that_cannot_be_taken_in_is_named_and_the_others_are_taken(core: DataPlane) -> None:
-    twin = DeviceEntry("dev-2", "cam-7", "psk", identity=b"oxy-0417", key=KEY)
-    other = DeviceEntry("dev-3", "cam-8", "psk", identity=b"cam-8", key=KEY)
+    twin = DeviceEntry("dev-2", "cam-7", [DeviceCredential.psk("crd-2", b"oxy-0417", KEY)])
+    other = DeviceEntry("dev-3", "cam-8", [DeviceCredential.psk("crd-3", b"cam-8", KEY)])
 
     refused = core.put_devices([twin, other])
 
@@ -243,17 +249,15 @@ def test_a_device_that_cannot_be_taken_in_is_named_and_the_others_are_taken(core
     assert core.stats()["devices"] == 2
 
 
-@pytest.mark.parametrize(
-    ("security", "credential"),
-    [("psk", {}), ("psk", {"identity": b"x"}), ("none", {"identity": b"x", "key": KEY}), ("x509", {})],
-)
-def test_security_and_credential_must_fit(security: str, credential: dict[str, bytes]) -> None:
-    with pytest.raises(ValueError, match="dev-1"):
-        DeviceEntry("dev-1", "oxy-0417", security, **credential)
+def test_a_digest_has_its_length() -> None:
+    with pytest.raises(ValueError, match="31 bytes"):
+        DeviceCredential.pinned("crd-1", "ten-1", bytes(31))
+    with pytest.raises(ValueError, match="0 bytes"):
+        DeviceCredential.subject("crd-1", "ten-1", bytes(32), b"")
 
 
 def test_a_key_is_never_shown() -> None:
-    entry = DeviceEntry("dev-1", "oxy-0417", "psk", identity=b"oxy-0417", key=b"do-not-show-this")
+    entry = DeviceEntry("dev-1", "oxy-0417", [DeviceCredential.psk("crd-1", b"oxy-0417", b"do-not-show-this")])
 
     assert "show" not in repr(entry)
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shoal.errors import Conflict
 from shoal.storage import directory
 from shoal.storage.database import Database
 from shoal.storage.directory import Conduct, DirectoryEntry
@@ -27,8 +26,6 @@ def entry(device: str, **more: object) -> DirectoryEntry:
         "endpoint": f"oxy-{device}",
         "kind": "oxygen",
         "security": "psk",
-        "identity": f"id-{device}",
-        "key_encrypted": b"\x01\x02",
         "profile": Conduct(observe=[("/3303/*/5700", "pmin=60")], read=["/3"]),
     }
     return DirectoryEntry(**(values | more))  # type: ignore[arg-type]
@@ -51,32 +48,24 @@ async def test_the_gateway_asks_for_what_is_newer_than_what_it_has(database: Dat
     assert len(await directory.changed(database, 0, 2)) == 2
 
 
-async def test_a_removed_device_is_told_and_its_identity_is_free(database: Database) -> None:
+async def test_a_removed_device_is_told(database: Database) -> None:
     async with database.transaction() as tx:
-        await directory.put(tx, entry("dev-1", identity="same"))
+        await directory.put(tx, entry("dev-1"))
         await directory.remove(tx, "dev-1")
-        await directory.put(tx, entry("dev-2", identity="same"))
+        await directory.put(tx, entry("dev-2"))
         removed = await directory.find(tx, "dev-1")
         unknown = await directory.find(tx, "dev-9")
 
     assert removed is not None
-    assert (removed.removed, removed.identity, removed.key_encrypted) == (True, None, None)
+    assert removed.removed
     assert unknown is None
     assert [each.device_id for each in await directory.changed(database, 0, 10)] == ["dev-1", "dev-2"]
 
 
-async def test_an_identity_belongs_to_one_device(database: Database) -> None:
+async def test_what_changed_beside_a_device_makes_the_gateway_look_again(database: Database) -> None:
     async with database.transaction() as tx:
-        await directory.put(tx, entry("dev-1", identity="same"))
+        await directory.put(tx, entry("dev-1"))
+        seen = await directory.put(tx, entry("dev-2"))
+        await directory.touch(tx, ["dev-1", "dev-9"])
 
-    with pytest.raises(Conflict):
-        async with database.transaction() as tx:
-            await directory.put(tx, entry("dev-2", identity="same"))
-
-
-async def test_several_devices_may_have_no_identity(database: Database) -> None:
-    async with database.transaction() as tx:
-        for device in ("dev-1", "dev-2"):
-            await directory.put(tx, entry(device, security="none", identity=None, key_encrypted=None))
-
-    assert len(await directory.changed(database, 0, 10)) == 2
+    assert [each.device_id for each in await directory.changed(database, seen, 10)] == ["dev-1"]

@@ -26,9 +26,11 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 
 import shoal
+from shoal.ids import Prefix, parse_id
 from shoal.storage.database import Database
 from shoal.storage.migrate import MIGRATIONS, revisions, upgrade
 from shoal.storage.tables import metadata
@@ -211,6 +213,35 @@ def test_an_older_database_keeps_a_row_of_everything(empty: str, tmp_path: Path)
     kept = before - {"login_attempts"}
     assert len(kept) > 20
     assert {name: count for name, count in counts(empty).items() if name in kept} == dict.fromkeys(kept, 1)
+
+
+def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    later = folder / "versions" / "0009_credentials.py"
+    later.rename(tmp_path / later.name)
+    upgrade(empty, folder=folder)
+    keys = [(f"dev-{number}", f"sn-{number}", None if number == 2 else b"sealed") for number in range(3)]
+    with engine_of(empty) as engine, engine.begin() as connection:
+        for device, identity, key in keys:
+            connection.execute(
+                text(
+                    "INSERT INTO credentials (device_id, tenant_id, mode, identity, key_encrypted, created_at)"
+                    " VALUES (:device, 'ten-1', 'psk', :identity, :key, 5)"
+                ),
+                {"device": device, "identity": identity, "key": key},
+            )
+
+    (tmp_path / later.name).rename(later)
+    upgrade(empty, folder=folder)
+
+    with engine_of(empty) as engine, engine.connect() as connection:
+        kept = connection.execute(
+            text("SELECT device_id, identity, key_encrypted, state, mark, id FROM credentials ORDER BY device_id")
+        ).all()
+    assert [(row[0], row[1], row[2] and bytes(row[2])) for row in kept] == keys
+    assert [(row[3], row[4]) for row in kept] == [("current", f"psk:{identity}") for _, identity, _ in keys]
+    assert len({parse_id(row[5], Prefix.CREDENTIAL) for row in kept}) == 3
 
 
 def test_nothing_is_left_to_migrate_on_either_engine(empty: str, defined: MetaData) -> None:

@@ -14,7 +14,7 @@ use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Device, Event, Value};
 use gateway::{
     Answer, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now, Operation, Outcome, Page,
-    Path, Pieces, Request, Security, SocketNumber,
+    Path, Pieces, Proof, Request, Security, SocketNumber,
 };
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
@@ -128,8 +128,9 @@ pub fn entry(number: u8) -> DeviceEntry {
 }
 
 pub fn secure_entry(number: u8) -> DeviceEntry {
-    let security = Security::Psk { identity: format!("id{number}").into_bytes(), key: Zeroizing::new(KEY.to_vec()) };
-    DeviceEntry { security, ..entry(number) }
+    let identity = format!("id{number}").into_bytes();
+    let proof = Proof::Psk { identity, key: Zeroizing::new(KEY.to_vec()) };
+    DeviceEntry { security: Security::by(&format!("crd-{number}"), proof), ..entry(number) }
 }
 
 pub fn config(number: u8) -> Config {
