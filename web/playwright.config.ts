@@ -21,11 +21,11 @@ export default defineConfig({
   },
   projects: [
     // Over the invented farm: seconds each.
-    { name: "pages", testIgnore: /(silent-camera|model-update|first-start)\.spec\.ts/ },
+    { name: "pages", testIgnore: /(silent-camera|model-update|first-start|scan-in)\.spec\.ts/ },
     // Over the product itself, with its demo farm: minutes.
     {
       name: "product",
-      testMatch: /(silent-camera|model-update|first-start)\.spec\.ts/,
+      testMatch: /(silent-camera|model-update|first-start|scan-in)\.spec\.ts/,
       timeout: 300_000,
       expect: { timeout: 30_000 },
     },

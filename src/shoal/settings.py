@@ -203,13 +203,17 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _nothing_leaves_the_machine_in_clear(self) -> Self:
+    def _certificates_have_their_keys(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together")
         if self.est is not None and self.tls_cert is None:
             raise ValueError("est is never served in clear: give tls_cert and tls_key, too")
         if (self.device_cert is None) != (self.device_key is None):
             raise ValueError("device_cert and device_key belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_leaves_the_machine_in_clear(self) -> Self:
         for name, address in (("web", self.web), ("api", self.api), ("ops", self.ops)):
             if address and not is_loopback(host_of(address)) and self.tls_cert is None and not self.allow_plain_http:
                 raise ValueError(

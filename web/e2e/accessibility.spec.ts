@@ -98,6 +98,19 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("button", { name: "Add the device" }).click();
     await expect(page.getByText("Waiting for the first contact")).toBeVisible();
   },
+  "the credentials of a device": async (page) =>
+    open(page, `/devices/${await deviceNamed(page, "oxy-0418")}/credentials`, "Goes on until"),
+  "a new credential": async (page) => {
+    await open(page, `/devices/${await deviceNamed(page, "oxy-0418")}/credentials`, "Goes on until");
+    await page.getByRole("button", { name: "New key" }).click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+  },
+  "revoking a certificate": async (page) => {
+    await open(page, `/devices/${await deviceNamed(page, "oxy-0419")}/credentials`, "CN=Nordvik devices");
+    await page.getByRole("button", { name: /^Revoke/ }).click();
+    await expect(page.getByRole("dialog")).toContainText("It is the last one.");
+  },
+  "what ends soon": async (page) => open(page, "/credentials", "needs a new one"),
   labels: async (page) => open(page, "/labels", "none of them holds a key"),
   "a single label": async (page) => open(page, "/labels?format=single", "none of them holds a key"),
   "the security log": async (page) => open(page, "/security", "14 times"),

@@ -18,6 +18,7 @@ export class Farm {
     private readonly process: ChildProcess,
     private readonly folder: string,
     readonly url: string,
+    readonly coaps: string,
     readonly email: string,
     readonly password: string,
     readonly token: string,
@@ -26,17 +27,14 @@ export class Farm {
   static async begin(): Promise<Farm> {
     const folder = mkdtempSync(join(tmpdir(), "shoal-demo-"));
     const web = `127.0.0.1:${await freePort()}`;
-    const process_ = spawn(
-      python,
-      ["-m", "shoal.cli", "demo", "--data", folder, "--web", web, "--listen", `coaps://127.0.0.1:${await freePort()}`],
-      {
-        cwd: folder,
-        env: { ...process.env, PYTHONPATH: join(checkout, "src"), PYTHONUNBUFFERED: "1" },
-        stdio: ["ignore", "pipe", "inherit"],
-      },
-    );
+    const coaps = `coaps://127.0.0.1:${await freePort()}`;
+    const process_ = spawn(python, ["-m", "shoal.cli", "demo", "--data", folder, "--web", web, "--listen", coaps], {
+      cwd: folder,
+      env: { ...process.env, PYTHONPATH: join(checkout, "src"), PYTHONUNBUFFERED: "1" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const said = await told(process_);
-    return new Farm(process_, folder, `http://${web}`, said("login"), said("password"), said("API token"));
+    return new Farm(process_, folder, `http://${web}`, coaps, said("login"), said("password"), said("API token"));
   }
 
   async end(): Promise<void> {

@@ -33,7 +33,7 @@ from tests.unit.bff.fake_access import make_access  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
-from tests.unit.bff.fake_trust import arrives, refusals  # noqa: E402
+from tests.unit.bff.fake_trust import arrives, credentials, refusals  # noqa: E402
 
 HEARTBEAT_S = 5
 
@@ -43,7 +43,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     farm = make_farm(now, times)
     farm.test_s = 1.5
     staff(farm)
-    farm.refusals = refusals(farm)
+    farm.refusals, farm.credentials = refusals(farm), credentials(farm)
     make_access(farm)
     return farm
 

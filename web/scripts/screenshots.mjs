@@ -43,6 +43,18 @@ async function device(page) {
   return items[0].id;
 }
 
+/** Adds a device that never comes, for the picture of waiting for it; the address of that page. */
+async function addDevice(page) {
+  await page.goto("/add");
+  await page.getByLabel("Or type its name").fill(`SHOAL:1;ep=oxy-${Date.now() % 10_000};k=${"00".repeat(16)}`);
+  await page.keyboard.press("Enter");
+  const pen = page.getByLabel("Enclosure").locator("option").nth(1);
+  await page.getByLabel("Enclosure").selectOption(await pen.getAttribute("value"));
+  await page.getByRole("button", { name: "Add the device" }).click();
+  await page.waitForURL(/device=/);
+  return page.url();
+}
+
 async function take(page, path, name) {
   await page.goto(path);
   await page.getByRole("heading", { level: 1 }).waitFor();
@@ -64,6 +76,7 @@ try {
   const phone = await begin(PHONE);
   await take(phone.page, "/", "fleet-phone");
   await take(phone.page, `/devices/${shown}`, "device-phone");
+  await take(phone.page, await addDevice(phone.page), "add-phone");
 } finally {
   await browser.close();
 }

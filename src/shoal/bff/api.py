@@ -164,6 +164,12 @@ class Api:
     async def enclosures(self) -> list[heard.Enclosure]:
         return (await self._page(heard.Enclosure, "/enclosures", {"limit": PLACES_PER_PAGE})).items
 
+    async def credentials(self, device: str) -> list[heard_trust.Credential]:
+        return (await self._page(heard_trust.Credential, f"/devices/{_id(device)}/credentials", {})).items
+
+    async def credentials_ending(self, query: Mapping[str, str | int | None]) -> heard.Page[heard_trust.Credential]:
+        return await self._page(heard_trust.Credential, "/credentials", query)
+
     # -- actions ---------------------------------------------------------------------------------------------------
 
     async def acknowledge(self, alert: str, note: str) -> heard.Alert:
@@ -207,6 +213,13 @@ class Api:
 
     async def create_device(self, body: Body) -> heard_trust.NewDevice:
         return await self._send(heard_trust.NewDevice, "POST", "/devices", body=body)
+
+    async def create_credential(self, device: str, body: Body) -> heard_trust.NewCredential:
+        return await self._send(heard_trust.NewCredential, "POST", f"/devices/{_id(device)}/credentials", body=body)
+
+    async def revoke_credential(self, device: str, credential: str, *, even_last: bool) -> None:
+        query = {"last": "true"} if even_last else {}
+        await self._answer("DELETE", f"/devices/{_id(device)}/credentials/{_id(credential)}", query)
 
     async def settle_claim(self, device: str, verb: str) -> None:
         await self._answer("POST", f"/devices/{_id(device)}:{verb}-claim", body={})

@@ -36,3 +36,34 @@ class NewDevice(Heard):
     id: str
     endpoint: str = ""
     security: NewSecurity = NewSecurity()
+
+
+class Certificate(Heard):
+    subject: str = ""
+    issuer: str = ""
+    serial: str = ""
+    fingerprint: str = ""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+
+class Credential(Heard):
+    """What a device proves itself with: never its key. `certificate` is the pinned one, or the one seen last."""
+
+    id: str = ""
+    device: str = ""
+    mode: str = "psk"
+    identity: str = ""
+    state: str = "current"
+    created_at: datetime | None = None
+    created_by: str = ""
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    certificate: Certificate | None = None
+    needs_key: bool = False
+
+
+class NewCredential(Credential):
+    """`key` in hexadecimal: in this answer only."""
+
+    key: str = ""

@@ -1,4 +1,4 @@
-"""The pages about trust: who was not let in, and bringing a device in."""
+"""The pages about trust: who was not let in, bringing a device in, and what devices prove themselves with."""
 
 from asyncio import gather
 from typing import Annotated, Final, Literal
@@ -6,15 +6,18 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, JsonValue, SecretStr
 
-from shoal.bff.api import ProblemAnswered
+from shoal.bff.api import Api, ProblemAnswered
 from shoal.bff.context import HeldApi, HeldBff, WritingLogin
-from shoal.bff.screens import arrival, security
+from shoal.bff.screens import arrival, credentials, security
 from shoal.bff.screens.routes import REFUSALS_MAX
 
 router = APIRouter(prefix="/bff")
 
 # Names, ids and keys as the API takes them, with room for what it has to refuse in its own words.
 TEXT_CHARACTERS_MAX: Final = 512
+
+# A certificate with its chain, in PEM.
+PEM_CHARACTERS_MAX: Final = 32_768
 
 # As the API takes it: an identity has 128 bytes at most.
 Word = Annotated[str | None, Query(max_length=128)]
@@ -30,6 +33,23 @@ class DeviceAsked(BaseModel):
     mode: Literal["psk", "x509"] = "psk"
     identity: str = Field("", max_length=TEXT_CHARACTERS_MAX)
     key: SecretStr = Field(SecretStr(""), max_length=TEXT_CHARACTERS_MAX)
+
+
+class CredentialAsked(BaseModel):
+    """A new credential; those before end when it is first used (`seen`) or after `overlap_s`, at once where that is 0."""
+
+    mode: Literal["psk", "x509"] = "psk"
+    identity: str = Field("", max_length=TEXT_CHARACTERS_MAX)
+    key: SecretStr = Field(SecretStr(""), max_length=TEXT_CHARACTERS_MAX)
+    certificate: str = Field("", max_length=PEM_CHARACTERS_MAX)
+    overlap_s: int = Field(ge=0)
+    until: Literal["seen", "end"] = "seen"
+
+
+class RevokeAsked(BaseModel):
+    """`last`: also when the device cannot connect afterwards."""
+
+    last: bool = False
 
 
 @router.get("/screens/security")
@@ -87,3 +107,55 @@ async def arrival_screen(device_id: str, api: HeldApi, bff: HeldBff) -> arrival.
     except ProblemAnswered:  # it said goodbye between the two
         tree = []
     return arrival.arrival_screen(now, found, tree, refusals.items, strangers.items)
+
+
+@router.get("/screens/devices/{device_id}/credentials")
+async def credentials_screen(device_id: str, api: HeldApi, bff: HeldBff) -> credentials.CredentialsScreen:
+    """What a device proves itself with."""
+    found, held, refusals = await gather(
+        api.device(device_id),
+        api.credentials(device_id),
+        api.security_events({"device": device_id, "limit": REFUSALS_MAX}),
+    )
+    return credentials.credentials_screen(bff.clock.now(), found, held, refusals.items)
+
+
+@router.get("/screens/credentials")
+async def ending_screen(api: HeldApi, bff: HeldBff, cursor: str | None = None) -> credentials.EndingScreen:
+    """What ends within 30 days."""
+    now = bff.clock.now()
+    before = (now + credentials.ENDS_WITHIN).isoformat()
+    limit = credentials.CREDENTIALS_PER_PAGE
+    page = await api.credentials_ending({"expires_before": before, "cursor": cursor, "limit": limit})
+    devices = await gather(*(_named(api, device) for device in {said.device for said in page.items}))
+    return credentials.ending_screen(now, page, dict(devices))
+
+
+async def _named(api: Api, device: str) -> tuple[str, str]:
+    try:
+        return device, (await api.device(device)).endpoint
+    except ProblemAnswered:  # it was deleted between the two
+        return device, ""
+
+
+@router.post("/actions/devices/{device_id}/credentials", status_code=201)
+async def create_credential(
+    device_id: str, asked: CredentialAsked, api: HeldApi, _: WritingLogin
+) -> credentials.NewCredential:
+    """A new key or certificate for a device."""
+    key = asked.key.get_secret_value()
+    body: dict[str, JsonValue] = {"mode": asked.mode, "overlap_s": asked.overlap_s, "until": asked.until}
+    if asked.mode == "psk":
+        body |= {"identity": asked.identity or None, "key": key or None}
+    else:
+        body |= {"certificate": asked.certificate or None}
+    made = await api.create_credential(device_id, body)
+    return credentials.new_credential(made, is_key_given=bool(key))
+
+
+@router.post("/actions/devices/{device_id}/credentials/{credential_id}/revoke", status_code=204)
+async def revoke_credential(
+    device_id: str, credential_id: str, asked: RevokeAsked, api: HeldApi, _: WritingLogin
+) -> None:
+    """A credential is void from now on; the session that began with it ends."""
+    await api.revoke_credential(device_id, credential_id, even_last=asked.last)

@@ -16,7 +16,7 @@ from shoal.clock import FakeClock
 from tests.unit.bff.fake_api import EMAIL, PASSWORD, create_fake_api
 from tests.unit.bff.fake_duty import staff
 from tests.unit.bff.fake_farm import FakeFarm, make_farm
-from tests.unit.bff.fake_trust import refusals
+from tests.unit.bff.fake_trust import credentials, refusals
 
 NOW = datetime(2026, 11, 21, 14, 28, tzinfo=UTC)
 PAGES = "http://pages.example"
@@ -81,7 +81,7 @@ async def pages(assets: Path) -> AsyncIterator[Pages]:
     clock = FakeClock(NOW)
     farm = make_farm(NOW)
     staff(farm)
-    farm.refusals = refusals(farm)
+    farm.refusals, farm.credentials = refusals(farm), credentials(farm)
     farm.clock = clock.now
     link = Link(create_fake_api(farm))
     async with httpx.AsyncClient(transport=link, base_url="http://api.example", trust_env=False) as api:

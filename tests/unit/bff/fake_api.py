@@ -91,6 +91,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     fake_duty.route_duty(api, farm)
     fake_trust.route_trust(api, farm)
     fake_access.route_access(api, farm)
+    fake_trust.route_credentials(api, farm)
     return api
 
 

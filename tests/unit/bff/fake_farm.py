@@ -65,6 +65,7 @@ class FakeFarm:
     users: list[Row] = field(default_factory=list)
     tokens: list[Row] = field(default_factory=list)
     access: list[Row] = field(default_factory=list)
+    credentials: list[Row] = field(default_factory=list)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

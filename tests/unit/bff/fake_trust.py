@@ -93,6 +93,83 @@ def route_trust(api: FastAPI, farm: FakeFarm) -> None:
         return {**made, "security": {**made["security"], "key": given or "00112233445566778899aabbccddeeff"}}
 
 
+def credentials(farm: FakeFarm) -> list[Row]:
+    """A key in use and one that takes over from it; a certificate that ends soon; one that was revoked."""
+    keyed, certified = farm.device("oxy-0418"), farm.device("oxy-0419")
+    certified["security"] = {"mode": "x509", "identity": ""}
+
+    def one(number: int, device: Row, state: str, **more: Any) -> Row:
+        return {
+            "id": f"crd-{number:08}",
+            "device": device["id"],
+            "mode": "psk",
+            "identity": device["endpoint"],
+            "state": state,
+            "created_at": farm.ago(days=400 - 10 * number),
+            "created_by": "Ida Vik",
+            "expires_at": None,
+            "last_used_at": farm.ago(minutes=9),
+            "certificate": None,
+            "needs_key": False,
+        } | more
+
+    certificate = {
+        "subject": f"CN={certified['endpoint']}",
+        "issuer": "CN=Nordvik devices",
+        "serial": "5d21c3",
+        "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "not_before": farm.ago(days=355),
+        "not_after": farm.ago(days=-9),
+    }
+    return [
+        one(1, keyed, "next", identity="oxy-0418-b", last_used_at=None, created_at=farm.ago(days=1)),
+        one(2, keyed, "retiring", expires_at=farm.ago(days=-6)),
+        one(3, keyed, "revoked", last_used_at=None),
+        one(4, certified, "current", mode="x509", certificate=certificate, expires_at=certificate["not_after"]),
+    ]
+
+
+def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
+    """What devices prove themselves with."""
+
+    @api.get("/api/v1/devices/{device}/credentials")
+    async def of_device(device: str) -> Row:
+        return {"items": [row for row in farm.credentials if row["device"] == device], "next": None}
+
+    @api.get("/api/v1/credentials")
+    async def ending(expires_before: str, cursor: int = 0, limit: int = 100) -> Row:
+        alive = [row for row in farm.credentials if row["state"] in {"current", "next", "retiring"}]
+        found = [row for row in alive if row["expires_at"] and row["expires_at"] <= expires_before]
+        return {"items": found[cursor : cursor + limit], "next": None}
+
+    @api.post("/api/v1/devices/{device}/credentials", status_code=201)
+    async def create(device: str, body: Annotated[Row, Body()]) -> Any:
+        if "BROKEN" in (body.get("certificate") or ""):
+            title = "certificate: not a certificate in PEM"
+            return JSONResponse({"type": "rejected", "title": title, "status": 400}, 400)
+        for row in farm.credentials:
+            if row["device"] == device and row["state"] in {"current", "next"}:
+                row["state"] = "retiring" if body["overlap_s"] else "revoked"
+        made = farm.credentials[0] | {
+            "id": "crd-NEW00001",
+            "device": device,
+            "mode": body["mode"],
+            "identity": body.get("identity") or device,
+            "state": "next" if body["overlap_s"] else "current",
+            "created_at": farm.clock().isoformat(),
+        }
+        farm.credentials.insert(0, made)
+        return made | {"key": "ffeeddccbbaa99887766554433221100" if body["mode"] == "psk" else None}
+
+    @api.delete("/api/v1/devices/{device}/credentials/{key}", status_code=204, response_model=None)
+    async def revoke(device: str, key: str, last: bool = False) -> Any:
+        alive = [row for row in farm.credentials if row["device"] == device and row["state"] in {"current", "retiring"}]
+        if [row["id"] for row in alive] == [key] and not last:
+            title = "the last credential: the device could not connect any more"
+            return JSONResponse({"type": "conflict", "title": title, "status": 409}, 409)
+        next(row for row in farm.credentials if row["id"] == key)["state"] = "revoked"
+
+
 def newcomer(farm: FakeFarm, body: Row) -> Row:
     """A device that was made a moment ago and never heard."""
     place = next((each for each in farm.enclosures if each["id"] == body["enclosure"]), None)

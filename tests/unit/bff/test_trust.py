@@ -75,3 +75,50 @@ async def test_every_enclosure_can_be_chosen_beneath_its_farm(ida: Pages) -> Non
 
     assert [farm["name"] for farm in farms] == [farm["name"] for farm in ida.farm.farms]
     assert sum(len(farm["enclosures"]) for farm in farms) == len(ida.farm.enclosures)
+
+
+async def test_the_credentials_of_a_device_are_shown_with_their_state_and_how_it_was_refused(ida: Pages) -> None:
+    key = ida.farm.device("oxy-0418")["id"]
+
+    shown = await ida.screen(f"devices/{key}/credentials")
+
+    assert [one["state"] for one in shown["items"]] == ["next", "retiring", "revoked"]
+    assert (shown["alive"], shown["endpoint"], shown["refused"]["title"]) == (2, "oxy-0418", "Wrong key")
+
+
+async def test_what_ends_soon_is_named_by_its_device(ida: Pages) -> None:
+    shown = await ida.screen("credentials")
+
+    assert [(one["endpoint"], one["mode"]) for one in shown["items"]] == [("oxy-0418", "psk"), ("oxy-0419", "x509")]
+    assert [one["ends_soon"] for one in shown["items"]] == [False, True], "who retires is meant to end"
+
+
+async def test_a_new_key_is_shown_once_and_one_that_was_given_never(ida: Pages) -> None:
+    path = f"actions/devices/{ida.farm.device('oxy-0418')['id']}/credentials"
+
+    made = await ida.do(path, {"overlap_s": 604_800, "identity": "oxy-0418-c"})
+    given = await ida.do(path, {"overlap_s": 0, "key": "aa" * 16})
+
+    assert (made.status_code, made.json()["key"], made.json()["identity"]) == (
+        201,
+        "ffeeddccbbaa99887766554433221100",
+        "oxy-0418-c",
+    )
+    assert given.json()["key"] == ""
+    assert json.loads(ida.link.carried[-1].content) == {
+        "mode": "psk",
+        "overlap_s": 0,
+        "until": "seen",
+        "identity": None,
+        "key": "aa" * 16,
+    }
+
+
+async def test_the_last_credential_goes_only_by_a_deliberate_word(ida: Pages) -> None:
+    device = ida.farm.device("oxy-0419")["id"]
+    path = f"actions/devices/{device}/credentials/crd-00000004/revoke"
+
+    assert (await ida.do(path, {})).status_code == 409
+    assert (await ida.do(path, {"last": True})).status_code == 204
+
+    assert [one["state"] for one in (await ida.screen(f"devices/{device}/credentials"))["items"]] == ["revoked"]

@@ -173,6 +173,34 @@ export function useAddDevice() {
   });
 }
 
+export type CredentialAsked = Required<Shown["CredentialAsked"]>;
+
+export function useNewCredential(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: CredentialAsked) =>
+      said(
+        client.POST("/bff/actions/devices/{device_id}/credentials", { params: { path: { device_id: device } }, body }),
+      ),
+    onSettled: () => renew(queries, ["device", device], ["ending"]),
+    gcTime: 0,
+  });
+}
+
+export function useRevokeCredential(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ credential, last }: { credential: string; last: boolean }) =>
+      said(
+        client.POST("/bff/actions/devices/{device_id}/credentials/{credential_id}/revoke", {
+          params: { path: { device_id: device, credential_id: credential } },
+          body: { last },
+        }),
+      ),
+    onSettled: () => renew(queries, ["device", device], ["ending"]),
+  });
+}
+
 export type Delivery = "automatic" | "pull" | "push";
 
 export function useStartUpdate(device: string) {

@@ -175,6 +175,24 @@ export const arrivalQuery = (device: string) =>
     refetchInterval: (query) => (query.state.data?.reading_at ? false : ARRIVAL_MS),
   });
 
+export const credentialsQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["device", device, "credentials"],
+    queryFn: () => said(client.GET("/bff/screens/devices/{device_id}/credentials", { params: at(device) })),
+  });
+
+/** Days matter here, not minutes. */
+const ENDING_FRESH_MS = 10 * 60_000;
+
+export const endingQuery = infiniteQueryOptions({
+  queryKey: ["ending"],
+  queryFn: ({ pageParam }) =>
+    said(client.GET("/bff/screens/credentials", { params: { query: { cursor: pageParam } } })),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (page) => page.next ?? undefined,
+  staleTime: ENDING_FRESH_MS,
+});
+
 export const alertsQuery = (state: "open" | "resolved", farm: string | undefined) =>
   infiniteQueryOptions({
     queryKey: ["alerts", state, farm],

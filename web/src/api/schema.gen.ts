@@ -292,6 +292,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices/{device_id}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Credential
+         * @description A new key or certificate for a device.
+         */
+        post: operations["create_credential_bff_actions_devices__device_id__credentials_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/credentials/{credential_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Credential
+         * @description A credential is void from now on; the session that began with it ends.
+         */
+        post: operations["revoke_credential_bff_actions_devices__device_id__credentials__credential_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/delete": {
         parameters: {
             query?: never;
@@ -776,6 +816,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ending Screen
+         * @description What ends within 30 days.
+         */
+        get: operations["ending_screen_bff_screens_credentials_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/devices": {
         parameters: {
             query?: never;
@@ -828,6 +888,26 @@ export interface paths {
          * @description How far a new device has come.
          */
         get: operations["arrival_screen_bff_screens_devices__device_id__arrival_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/devices/{device_id}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Credentials Screen
+         * @description What a device proves itself with.
+         */
+        get: operations["credentials_screen_bff_screens_devices__device_id__credentials_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1333,6 +1413,21 @@ export interface components {
              */
             state: "dark" | "blind" | "reduced" | "covered" | "unwatched";
         };
+        /** CertificateShown */
+        CertificateShown: {
+            /** Fingerprint */
+            fingerprint: string;
+            /** Issuer */
+            issuer: string;
+            /** Not After */
+            not_after: string | null;
+            /** Not Before */
+            not_before: string | null;
+            /** Serial */
+            serial: string;
+            /** Subject */
+            subject: string;
+        };
         /** ChannelShown */
         ChannelShown: {
             /** Contacts */
@@ -1465,6 +1560,96 @@ export interface components {
             };
         };
         /**
+         * CredentialAsked
+         * @description A new credential; those before end when it is first used (`seen`) or after `overlap_s`, at once where that is 0.
+         */
+        CredentialAsked: {
+            /**
+             * Certificate
+             * @default
+             */
+            certificate: string;
+            /**
+             * Identity
+             * @default
+             */
+            identity: string;
+            /**
+             * Key
+             * Format: password
+             * @default
+             */
+            key: string;
+            /**
+             * Mode
+             * @default psk
+             * @enum {string}
+             */
+            mode: "psk" | "x509";
+            /** Overlap S */
+            overlap_s: number;
+            /**
+             * Until
+             * @default seen
+             * @enum {string}
+             */
+            until: "seen" | "end";
+        };
+        /**
+         * CredentialLine
+         * @description `ends_soon`: within 30 days, and it would stop working.
+         */
+        CredentialLine: {
+            certificate: components["schemas"]["CertificateShown"] | null;
+            /** Created At */
+            created_at: string | null;
+            /** Created By */
+            created_by: string;
+            /** Device */
+            device: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /** Identity */
+            identity: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Mode */
+            mode: string;
+            /** Needs Key */
+            needs_key: boolean;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "current" | "next" | "retiring" | "revoked" | "expired";
+        };
+        /**
+         * CredentialsScreen
+         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in.
+         */
+        CredentialsScreen: {
+            /** Alive */
+            alive: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Items */
+            items: components["schemas"]["CredentialLine"][];
+            /** Mode */
+            mode: string;
+            refused: components["schemas"]["SecurityLine"] | null;
+        };
+        /**
          * DeviceAsked
          * @description A device as its code or a person describes it. Without a key one is generated, and shown this once.
          */
@@ -1595,6 +1780,21 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * EndingScreen
+         * @description Credentials that end by themselves within 30 days, the soonest first.
+         */
+        EndingScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Items */
+            items: components["schemas"]["CredentialLine"][];
+            /** Next */
+            next: string | null;
         };
         /**
          * EscalationScreen
@@ -1909,6 +2109,18 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * NewCredential
+         * @description `key` in hexadecimal: this once, and only when it was generated; else empty.
+         */
+        NewCredential: {
+            /** Id */
+            id: string;
+            /** Identity */
+            identity: string;
+            /** Key */
+            key: string;
         };
         /**
          * NewDevice
@@ -2302,6 +2514,17 @@ export interface components {
             /** Units */
             units: string;
             value: components["schemas"]["JsonValue"];
+        };
+        /**
+         * RevokeAsked
+         * @description `last`: also when the device cannot connect afterwards.
+         */
+        RevokeAsked: {
+            /**
+             * Last
+             * @default false
+             */
+            last: boolean;
         };
         /** SearchScreen */
         SearchScreen: {
@@ -3164,6 +3387,75 @@ export interface operations {
             };
         };
     };
+    create_credential_bff_actions_devices__device_id__credentials_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewCredential"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    revoke_credential_bff_actions_devices__device_id__credentials__credential_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential_id: string;
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevokeAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     delete_bff_actions_devices__device_id__delete_post: {
         parameters: {
             query?: never;
@@ -3964,6 +4256,37 @@ export interface operations {
             };
         };
     };
+    ending_screen_bff_screens_credentials_get: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndingScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     devices_screen_bff_screens_devices_get: {
         parameters: {
             query?: {
@@ -4048,6 +4371,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ArrivalScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    credentials_screen_bff_screens_devices__device_id__credentials_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialsScreen"];
                 };
             };
             /** @description Validation Error */

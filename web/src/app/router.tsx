@@ -101,6 +101,12 @@ const deviceUpdate = createRoute({
   component: lazyRouteComponent(() => import("../features/devices/update-tab"), "UpdateTab"),
 });
 
+const deviceCredentials = createRoute({
+  getParentRoute: () => device,
+  path: "/credentials",
+  component: lazyRouteComponent(() => import("../features/devices/credentials-tab"), "CredentialsTab"),
+});
+
 const alerts = createRoute({
   getParentRoute: () => inside,
   path: "/alerts",
@@ -214,6 +220,12 @@ const whyMay = createRoute({
   component: lazyRouteComponent(() => import("../features/access/why-page"), "WhyPage"),
 });
 
+const ending = createRoute({
+  getParentRoute: () => inside,
+  path: "/credentials",
+  component: lazyRouteComponent(() => import("../features/credentials/ending-page"), "EndingPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -225,7 +237,7 @@ const tree = root.addChildren([
     fleet,
     farm,
     devices,
-    device.addChildren([deviceObjects, deviceTimeline, deviceUpdate]),
+    device.addChildren([deviceObjects, deviceTimeline, deviceUpdate, deviceCredentials]),
     alerts.addChildren([alert]),
     escalation,
     policy,
@@ -238,6 +250,7 @@ const tree = root.addChildren([
     people,
     policies,
     whyMay,
+    ending,
   ]),
 ]);
 

@@ -125,6 +125,9 @@ function Tabs({ device }: { device: string }) {
       <Link to="/devices/$device/update" {...shared} activeOptions={{ includeSearch: false }} activeProps={on}>
         Update
       </Link>
+      <Link to="/devices/$device/credentials" {...shared} activeOptions={{ includeSearch: false }} activeProps={on}>
+        Credentials
+      </Link>
     </nav>
   );
 }

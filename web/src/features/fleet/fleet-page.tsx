@@ -1,9 +1,9 @@
 /** What is wrong now, where, since when, why, and who is on it. */
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Shown, why } from "../../api/client";
-import { fleetQuery } from "../../api/queries";
+import { endingQuery, fleetQuery } from "../../api/queries";
 import { CoverageCell } from "../../ui/coverage-cell";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page, Section } from "../../ui/page";
@@ -28,6 +28,7 @@ export function FleetPage() {
           <span>
             {plural(data.farms_total, "farm")}, {plural(data.enclosures_total, "enclosure")},{" "}
             {plural(data.counts.devices, "device")}
+            <EndingSoon />
           </span>
         )
       }
@@ -44,6 +45,18 @@ export function FleetPage() {
       )}
       {data ? <Fleet fleet={data} /> : !isError && <Loading />}
     </Page>
+  );
+}
+
+/** What has to be planned before devices cannot connect any more; nothing while there is nothing to plan. */
+function EndingSoon() {
+  const { data } = useInfiniteQuery(endingQuery);
+  const soon = data?.pages.flatMap((page) => page.items).filter((line) => line.ends_soon).length ?? 0;
+  if (soon === 0) return null;
+  return (
+    <>
+      , <Link to="/credentials">{plural(soon, "credential ends", "credentials end")} soon</Link>
+    </>
   );
 }
 
