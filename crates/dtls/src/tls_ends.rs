@@ -176,6 +176,7 @@ fn configure(
         cid_bytes: 0,
         handshake_timeout_ms: (1, 1),
         mtu: 0,
+        tickets: None,
         seed,
     };
     Configuration::new(&setup).map_err(setup_error)
