@@ -43,6 +43,8 @@ FLAGS = (
     "est",
     "tls_cert",
     "tls_key",
+    "device_cert",
+    "device_key",
     "allow_plain_coap",
     "allow_plain_http",
     "objects",
@@ -212,6 +214,8 @@ def _listening(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--allow-plain-coap", action="store_const", const=True, help=fields["allow_plain_coap"].description
     )
+    command.add_argument("--device-cert", type=Path, metavar="FILE", help=fields["device_cert"].description)
+    command.add_argument("--device-key", type=Path, metavar="FILE", help=fields["device_key"].description)
     command.add_argument("--open-enrolment", metavar="TENANT", help=fields["open_enrolment"].description)
     command.add_argument("--enclosure-option", type=int, metavar="NUMBER", help=fields["enclosure_option"].description)
 

@@ -12,12 +12,13 @@ from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.credentials.credential import OVERLAP_MAX, Credential, NewCredential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
-from shoal.credentials.x509 import PEM_CHARACTERS_MAX, CertificateFacts
+from shoal.credentials.x509 import PEM_CHARACTERS_MAX
 from shoal.errors import Conflict, Rejected
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security, parse_security
 from shoal.inventory.paging import cursor_after, parse_cursor
 from shoal.storage.database import Transaction
+from shoal.storage.directory import CertificateFacts
 
 # Hexadecimal, with a blank or a colon between the bytes.
 KEY_CHARACTERS_MAX: Final = 4 * KEY_BYTES_MAX

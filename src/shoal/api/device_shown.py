@@ -224,7 +224,11 @@ def security_shown(device: Device, credentials: Sequence[Credential]) -> Securit
     order = [State.CURRENT, State.RETIRING, State.NEXT]
     living = sorted((one for one in credentials if one.state.is_living), key=lambda one: order.index(one.state))
     if device.security is Security.NONE or not living:
-        return SecurityShown(mode=device.security.value, needs_key=device.security is not Security.NONE)
+        # One that waits for approval needs a person, and nothing new.
+        is_waiting = any(one.state is State.WAITING for one in credentials)
+        return SecurityShown(
+            mode=device.security.value, needs_key=device.security is not Security.NONE and not is_waiting
+        )
     credential = living[0]
     return SecurityShown(
         mode=credential.mode.value,

@@ -13,9 +13,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shoal.credentials.x509 import Certificate, CertificateFacts, common_name
+from shoal.credentials.x509 import Certificate, common_name
 from shoal.errors import Rejected
 from shoal.ids import TenantId, TrustAnchorId
+from shoal.storage.directory import CertificateFacts
 
 # Whoever holds the key of the authority has a week to use it once: it may lie in a safe.
 CHALLENGE_LASTS: Final = timedelta(days=7)

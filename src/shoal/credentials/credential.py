@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from shoal.credentials.x509 import CertificateFacts
 from shoal.errors import Rejected
 from shoal.ids import CredentialId, DeviceId, TenantId
+from shoal.storage.directory import CertificateFacts
 
 # The one in use and the next one, and the same of another kind while a device changes over; the core holds no more.
 LIVING_MAX: Final = 4

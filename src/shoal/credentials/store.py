@@ -22,13 +22,12 @@ from shoal.credentials.credential import (
     Until,
 )
 from shoal.credentials.psk import generate_key, parse_identity, parse_key
-from shoal.credentials.tables import credentials
-from shoal.credentials.x509 import Certificate, CertificateFacts, common_name, parse_certificate
+from shoal.credentials.x509 import Certificate, common_name, parse_certificate
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import CredentialId, DeviceId, Prefix, TenantId, new_id
 from shoal.storage import directory
 from shoal.storage.database import Database, Transaction
-from shoal.storage.directory import DirectoryEntry
+from shoal.storage.directory import CertificateFacts, DirectoryEntry, credentials, psk_mark
 from shoal.storage.secrets import Vault
 
 # As many as a page of devices.
@@ -151,7 +150,7 @@ class Credentials:
         await self._entry(tx, tenant, device)
         id_ = await _fresh_id(tx)
         name = await self._usual_identity(tx, device, id_, rotation) if identity is None else parse_identity(identity)
-        made = _Made(mode=Mode.PSK, identity=name, mark=f"psk:{name}", key=self._vault.encrypt(secret, device))
+        made = _Made(mode=Mode.PSK, identity=name, mark=psk_mark(name), key=self._vault.encrypt(secret, device))
         return NewCredential(
             credential=await self._write(tx, tenant, device, id_, made, rotation, by), key=secret.hex()
         )
@@ -396,7 +395,7 @@ class Credentials:
         return bool(kept)
 
     async def _usual_identity(self, tx: Transaction, device: DeviceId, id_: CredentialId, rotation: Rotation) -> str:
-        taken = select(exists().where(credentials.c.mark == f"psk:{device}", credentials.c.key_encrypted.is_not(None)))
+        taken = select(exists().where(credentials.c.mark == psk_mark(device), credentials.c.key_encrypted.is_not(None)))
         is_at_once = rotation.overlap is not None and not rotation.overlap
         return id_ if not is_at_once and await tx.scalar(taken) else device
 

@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 from shoal.credentials.anchor import ZeroTouch
 from shoal.credentials.anchor_store import trusted
 from shoal.credentials.store import Credentials, Use
-from shoal.credentials.x509 import CertificateFacts
 from shoal.errors import Unavailable
 from shoal.events.device import DeviceRegistered, SecurityEvent
 from shoal.events.topics import DEVICE, Topic
 from shoal.ids import DeviceId, TenantId, TrustAnchorId
 from shoal.storage.database import Database, Transaction
+from shoal.storage.directory import CertificateFacts
 from shoal.stream.worker import Batch
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Certificates (RFC 5280) as operators give them: one at a time, in PEM, on a curve that the gateway takes."""
 
 import hashlib
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -11,25 +10,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from shoal.errors import Rejected
+from shoal.storage.directory import CertificateFacts
 
 # The longest certificate that fits into a message of the handshake (`dtls::CHAIN_BYTES_MAX`), in base64, with its lines.
 PEM_CHARACTERS_MAX: Final = 8_192
-DER_BYTES_MAX: Final = 4_000
+DER_BYTES_MAX: Final = 4_000  # the same, in bytes
 # What people look at; a name may be as long as its author likes.
 NAME_CHARACTERS_MAX: Final = 512
 # RFC 5280 §4.1.2.1: what a version is tagged with, in all but the first.
 _VERSION: Final = 0xA0
-
-
-class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be shown of a certificate. `serial` and `fingerprint` (SHA-256 over DER) in hexadecimal."""
-
-    subject: str
-    issuer: str
-    serial: str
-    fingerprint: str
-    not_before: datetime
-    not_after: datetime
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):

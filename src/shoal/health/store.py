@@ -22,7 +22,6 @@ from shoal.health.status import Status
 from shoal.health.verdict import quiet_verdict
 from shoal.health.vitals import Vitals
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
-from shoal.storage.directory import device_directory
 from shoal.storage.reach import within
 
 device_health: Final = Table(
@@ -337,13 +336,6 @@ def device_view(record: HealthRecord, hearing: PartitionHearing | None, now: dat
         is_late=is_late,
         is_stale=stale_since is not None,
     )
-
-
-async def owners(tx: Transaction, identities: Collection[str]) -> dict[str, str]:
-    """Which devices PSK identities belong to; an identity that nobody has is left out."""
-    columns = device_directory.c
-    query = select(columns.identity, columns.device_id).where(columns.identity.in_(sorted(identities)))
-    return {row.identity: row.device_id for row in await tx.rows(query)}
 
 
 async def load(tx: Transaction, devices: Collection[str]) -> dict[str, tuple[HealthRecord, int]]:

@@ -27,6 +27,7 @@ from shoal.health.intake import HealthInput
 from shoal.health.judge import Judgement, on_event, on_timer
 from shoal.health.outage import PartitionHearing, after_record, heard_further, is_worth_keeping
 from shoal.health.record import HealthRecord
+from shoal.storage import directory
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
@@ -90,7 +91,7 @@ async def _named(tx: Transaction, events: Iterable[AnyEvent]) -> list[tuple[str,
         for event in inputs
         if isinstance(event, SecurityEvent) and event.device is None and event.identity
     }
-    owners = await store.owners(tx, identities) if identities else {}
+    owners = await directory.devices_of(tx, identities) if identities else {}
     named: list[tuple[str, HealthInput]] = []
     for event in inputs:
         device = event.device

@@ -49,7 +49,8 @@ class Certificate:
 
 def load_chain(certificate: FilePath, key: FilePath) -> tuple[list[bytes], bytes]:
     """A certificate with its issuers, and its key, from PEM files. Raises as `Certificate.load`."""
-    return _blocks(certificate, "CERTIFICATE"), _blocks(key, *_KEY_LABELS)[0]
+    keys = _blocks(key, *_KEY_LABELS)
+    return _blocks(certificate, "CERTIFICATE"), keys[0]
 
 
 def _blocks(file: FilePath, *labels: str) -> list[bytes]:

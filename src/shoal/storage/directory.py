@@ -1,18 +1,23 @@
-"""What the gateway must know of each device: written by the inventory, read by the gateway.
+"""What the gateway must know of each device: written by the inventory and credentials, read by the gateway.
 
 The rooms do not know each other, so the table stands here. Each change gets a higher version, over all devices; the
 gateway asks for what is newer than what it has. A removed device stays as a row that says so, until nobody can have
 missed it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Select, String, Table, Text, func, select
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Select, String, Table, Text, func, select
 
 from shoal.storage.database import Database, Transaction, upsert
-from shoal.storage.tables import Json, metadata
+from shoal.storage.secrets import Secret
+from shoal.storage.tables import Json, Timestamp, metadata
+
+# What a lost master key takes with it, in the words of whoever is told.
+KEYS_OF_DEVICES: Final = "keys of devices"
 
 
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,46 @@ device_directory: Final = Table(
 )
 
 
+class CertificateFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be shown of a certificate. `serial` and `fingerprint` (SHA-256 over DER) in hexadecimal."""
+
+    subject: str
+    issuer: str
+    serial: str
+    fingerprint: str
+    not_before: datetime
+    not_after: datetime
+
+
+credentials: Final = Table(
+    "credentials",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("device_id", String(16), nullable=False),
+    Column("tenant_id", String(16), nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    # What tells it apart from all others in the installation; empty when it is over, and free for another.
+    Column("mark", Text, unique=True),
+    # Empty when it was lost together with the master key: the device needs a new one.
+    Column("key_encrypted", Secret("device_id", KEYS_OF_DEVICES)),
+    # Digests of what a certificate is pinned to: one of the whole, or those of issuer and subject.
+    Column("pin", LargeBinary),
+    Column("certificate", Json(CertificateFacts)),
+    Column("created_at", Timestamp, nullable=False),
+    Column("created_by", Text),
+    Column("expires_at", Timestamp),
+    # Of one that is retiring: it ends as soon as the device used its successor.
+    Column("ends_when_seen", Boolean, nullable=False),
+    Column("last_used_at", Timestamp),
+    Column("ended_at", Timestamp),
+    Index("ix_credentials_device", "device_id"),
+    Index("ix_credentials_expiry", "tenant_id", "expires_at", "id"),
+    Index("ix_credentials_due", "expires_at"),
+)
+
+
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One device as the gateway sees it. `security` is `psk`, `x509` or `none`; what it proves itself with is another room's."""
 
@@ -82,6 +127,20 @@ async def remove(tx: Transaction, device_id: str) -> None:
     await tx.execute(
         device_directory.update().where(device_directory.c.device_id == device_id).values(removed=True, version=version)
     )
+
+
+async def devices_of(tx: Transaction, identities: Collection[str]) -> dict[str, str]:
+    """Which devices PSK identities belong to; an identity that nobody has is left out."""
+    columns = credentials.c
+    query = select(columns.identity, columns.device_id).where(
+        columns.mark.in_([psk_mark(identity) for identity in sorted(identities)])
+    )
+    return {row.identity: row.device_id for row in await tx.rows(query)}
+
+
+def psk_mark(identity: str) -> str:
+    """What tells the key of this identity apart from all other credentials."""
+    return f"psk:{identity}"
 
 
 async def touch(tx: Transaction, device_ids: Sequence[str]) -> None:

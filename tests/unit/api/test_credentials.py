@@ -130,3 +130,22 @@ async def test_a_key_that_was_lost_is_shown_as_missing_until_there_is_a_new_one(
     assert (await admin.get(f"/devices/{made['id']}")).json()["security"]["needs_key"] is True
     await admin.post(f"/devices/{made['id']}/credentials", json={})
     assert (await admin.get(f"/devices/{made['id']}")).json()["security"]["needs_key"] is False
+
+
+async def test_a_device_that_came_by_itself_waits_for_a_person(
+    company: Company, admin: httpx.AsyncClient, viewer: httpx.AsyncClient
+) -> None:
+    made = (await admin.post("/devices", json={"endpoint": "cam-9", "security": {"mode": "x509"}})).json()["id"]
+    path = f"/devices/{made}/credentials"
+    async with company.installation.database.transaction() as tx:
+        await company.installation.credentials.remove(tx, company.tenant, made)
+        await company.installation.credentials.introduce(tx, company.tenant, made, is_approved=False)
+    [waiting] = (await admin.get(path)).json()["items"]
+    one = f"{path}/{waiting['id']}:approve"
+
+    assert waiting["state"] == "waiting"
+    assert (await admin.get(f"/devices/{made}")).json()["security"]["needs_key"] is False
+    assert (await viewer.post(one)).status_code == 403
+    assert (await admin.post(one)).json()["state"] == "current"
+    assert (await admin.post(one)).status_code == 409
+    assert (await admin.post(f"{path}/crd-00000000:approve")).status_code == 404

@@ -6,12 +6,11 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import update
 
-from shoal.credentials.tables import credentials
 from shoal.errors import Unavailable
 from shoal.gateway.roster import context
 from shoal.lwm2m.path import Path
 from shoal.storage import directory
-from shoal.storage.directory import DirectoryEntry
+from shoal.storage.directory import DirectoryEntry, credentials
 from tests.harness.site import Site
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from shoal import metrics
 from shoal.clock import FakeClock
@@ -20,7 +21,7 @@ from shoal.health.status import Status
 from shoal.health.worker import HealthHandler
 from shoal.storage import directory
 from shoal.storage.database import Database
-from shoal.storage.directory import DirectoryEntry
+from shoal.storage.directory import DirectoryEntry, credentials, psk_mark
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry, PageIn, partition_of
 from shoal.stream.relay import Relay
@@ -206,9 +207,21 @@ async def test_a_refused_handshake_is_held_against_the_owner_of_the_identity(wor
             endpoint="cam-1",
             kind="camera",
             security="psk",
-            identity="psk-1",
         )
         await directory.put(tx, entry)
+        await tx.execute(
+            insert(credentials).values(
+                id="crd-1",
+                device_id="dev-1",
+                tenant_id="ten-1",
+                mode="psk",
+                identity="psk-1",
+                state="current",
+                mark=psk_mark("psk-1"),
+                created_at=world.clock.now(),
+                ends_when_seen=False,
+            )
+        )
     await world.live(60)
     # It comes on another partition than that of the device: nobody knew whose it is.
     other = next(
