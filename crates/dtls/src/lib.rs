@@ -22,6 +22,8 @@ mod error;
 mod hello;
 #[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
 mod native;
+#[allow(unsafe_code, reason = "the same border, where sessions are saved")]
+mod native_checkpoint;
 mod record;
 mod server;
 mod session;
