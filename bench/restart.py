@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -60,21 +60,16 @@ async def create(folder: Path, count: int) -> None:
     await database.close()
 
 
-async def all_of(devices: list[Device], ask: str) -> float:
-    """Lets every device do the same; how long until the last has done it."""
+async def send_all(devices: list[Device]) -> float:
+    """Every device sends a reading; how long until the last knows that it is stored."""
     turn = asyncio.Semaphore(TOGETHER)
 
     async def one(device: Device) -> None:
         async with turn:
-            if ask == "register":
-                await device.registered(PATIENCE)
-                return
-            for _ in range(3):
-                try:
-                    return await device.send(PATH)
-                except DeviceFault:
-                    continue
-            raise SystemExit(f"{device.endpoint} was not heard")
+            try:
+                await device.send(PATH)
+            except DeviceFault as fault:
+                raise SystemExit(f"{device.endpoint}: {fault}") from fault
 
     began = perf_counter()
     await asyncio.gather(*(one(device) for device in devices))
@@ -82,7 +77,7 @@ async def all_of(devices: list[Device], ask: str) -> float:
 
 
 def restored_in(log: Path) -> tuple[float, float]:
-    """Of the last start: seconds until sessions were taken up since its first line, and seconds that that took."""
+    """Of the last start: when all sessions had been taken up, as a Unix time, and how many seconds that took."""
     lines = [line for line in log.read_text().splitlines() if "checkpoints.restored" in line]
     seconds = re.search(r"seconds=([\d.]+)", lines[-1])
     assert seconds is not None
@@ -91,7 +86,9 @@ def restored_in(log: Path) -> tuple[float, float]:
 
 async def measure(count: int, folder: Path) -> dict[str, float]:
     shoal = Product(folder / "data")
+    began = perf_counter()
     await shoal.start()
+    empty_s = perf_counter() - began
     await shoal.stop()
     await create(folder / "data", count)
     await shoal.start()
@@ -110,26 +107,28 @@ async def measure(count: int, folder: Path) -> dict[str, float]:
 
         began = perf_counter()
         await asyncio.gather(*(begin(device) for device in devices))
-        figures = {"devices": float(count), "registering_s": perf_counter() - began}
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            while (await shoal.metrics())["checkpoints_waiting"] > 0:
-                await asyncio.sleep(1)
-        figures["sending_before_s"] = await all_of(devices, "send")
-        loading = asyncio.create_task(all_of(devices, "send"))
+        figures = {"devices": float(count), "empty_ready_s": empty_s, "registering_s": perf_counter() - began}
+        await shoal.until(lambda: _is_all_kept(shoal))
+        figures["sending_before_s"] = await send_all(devices)
+        loading = asyncio.create_task(send_all(devices))
         await asyncio.sleep(0.5)
         shoal.kill()
         loading.cancel()
-        began_at, began = datetime.now().timestamp(), perf_counter()
+        began_at, began = datetime.now(UTC).timestamp(), perf_counter()
         await shoal.start()
         figures["ready_s"] = perf_counter() - began
         accepting_at, figures["restoring_s"] = restored_in(shoal.log)
         figures["accepting_s"] = accepting_at - began_at
-        figures["all_heard_s"] = await all_of(devices, "send")
+        figures["all_heard_s"] = await send_all(devices)
         core = await shoal.metrics()
         wanted = ("restored", "handshakes", "register", "unknown_token", "unknown_connection_id")
         figures |= {name: core[name] for name in wanted}
         await shoal.stop()
     return figures
+
+
+async def _is_all_kept(shoal: Product) -> bool:
+    return (await shoal.metrics())["checkpoints_waiting"] == 0
 
 
 def main() -> None:

@@ -25,9 +25,11 @@ mod error;
 mod hello;
 #[allow(unsafe_code, reason = "the border to C; nothing else in this crate is unsafe")]
 mod native;
+#[allow(unsafe_code, reason = "the same border, where sessions are saved")]
+mod native_checkpoint;
 #[allow(unsafe_code, reason = "the same border, for session tickets")]
 mod native_tickets;
-#[allow(unsafe_code, reason = "the border to C, for streams")]
+#[allow(unsafe_code, reason = "the same border, for streams")]
 mod native_tls;
 mod record;
 mod server;

@@ -1,4 +1,4 @@
-//! The border to C: the only unsafe code of this crate.
+//! The border to C: the only unsafe code of this crate, with that of `native_checkpoint`.
 //!
 //! Everything here is a thin safe form of `csrc/shoal_dtls.h`; what it means for a session is decided elsewhere.
 
@@ -27,7 +27,7 @@ pub(crate) type Code = c_int;
 
 /// What all sessions of a server, or of one client identity, share.
 pub(crate) struct Configuration {
-    raw: NonNull<sys::Config>,
+    pub(crate) raw: NonNull<sys::Config>,
     pub(crate) cid_bytes: usize,
     /// Clients only: stands for the key or the certificate.
     pub(crate) owner: Digest,
@@ -214,7 +214,7 @@ impl<'a> Outside<'a> {
 /// The library's half of a session.
 pub(crate) struct Association {
     pub(crate) raw: NonNull<sys::Session>,
-    configuration: Arc<Configuration>,
+    pub(crate) configuration: Arc<Configuration>,
 }
 
 // SAFETY: the session is used through `&mut self` or read through `&self`, never by two threads at once, and what it
@@ -234,46 +234,6 @@ impl Association {
         succeed(unsafe { sys::shoal_session_new(configuration.raw.as_ptr(), cid, &raw mut raw) })?;
         let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
         Ok(Self { raw, configuration })
-    }
-
-    /// A parked session of what [`Association::save`] wrote, with a gap in its sequence numbers.
-    pub(crate) fn load(
-        configuration: Arc<Configuration>,
-        cid: &[u8],
-        saved: &[u8],
-        records_skipped: u64,
-    ) -> Result<Self, Code> {
-        if cid.len() != configuration.cid_bytes {
-            return Err(sys::BAD_INPUT);
-        }
-        let mut raw = ptr::null_mut();
-        // SAFETY: `cid` is valid for `cid_bytes` and `saved` for its length; the shim copies what it keeps. The
-        // configuration outlives the session, which holds an `Arc` of it.
-        succeed(unsafe {
-            sys::shoal_session_load(
-                configuration.raw.as_ptr(),
-                cid.as_ptr(),
-                saved.as_ptr(),
-                saved.len(),
-                records_skipped,
-                &raw mut raw,
-            )
-        })?;
-        let raw = NonNull::new(raw).ok_or(ALLOC_FAILED)?;
-        Ok(Self { raw, configuration })
-    }
-
-    /// Writes the session as bytes; how many.
-    pub(crate) fn save(&mut self, saved: &mut [u8]) -> Result<usize, Code> {
-        // SAFETY: the session is alive, no call on it is going on, and `saved` is valid for its length.
-        let length = unsafe { sys::shoal_session_save(self.raw.as_ptr(), saved.as_mut_ptr(), saved.len()) };
-        usize::try_from(length).map_err(|_| length)
-    }
-
-    /// The number of the next record it sends.
-    pub(crate) fn written(&self) -> u64 {
-        // SAFETY: the session is alive; the shim only reads.
-        unsafe { sys::shoal_session_written(self.raw.as_ptr()) }
     }
 
     /// The length of every connection id in the records this end receives.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it fails")]
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use device::{Config, Credential, Event};
@@ -14,8 +15,11 @@ const KEY: [u8; 16] = [7; 16];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn server() -> Server {
-    let server =
-        Server::start(&["coaps://127.0.0.1:0".to_owned()], GatewayOptions::default(), device::definitions()).unwrap();
+    server_of(GatewayOptions::default())
+}
+
+fn server_of(options: GatewayOptions) -> Server {
+    let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], options, device::definitions()).unwrap();
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "oxy-0417".to_owned(),
@@ -154,4 +158,65 @@ fn an_address_that_is_taken_is_named() {
 
     assert_eq!(error.to_string(), format!("{taken}: address already in use"));
     assert_eq!(error.system_number(), Some(98));
+}
+
+#[test]
+fn nobody_is_heard_before_everybody_who_was_there_is_back() {
+    let options = GatewayOptions { start: Some(1), ..GatewayOptions::default() };
+    let server = Server::start(&["coap://127.0.0.1:0".to_owned()], options, device::definitions()).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(server.addresses()[0].address).unwrap();
+    let (ping, reset) = ([0x40, 0, 0, 7], [0x70, 0, 0, 7]);
+    socket.send(&ping).unwrap();
+    let mut answer = [0; 64];
+
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(socket.recv(&mut answer).is_err());
+    assert_eq!(server.stats().into_iter().find(|(name, _)| *name == "datagrams"), Some(("datagrams", 0)));
+
+    // What came too early was not lost.
+    server.open();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = socket.recv(&mut answer).unwrap();
+    assert_eq!(answer[..length], reset);
+}
+
+#[test]
+fn a_server_that_closes_waits_until_its_last_checkpoints_are_kept() {
+    let server = server_of(GatewayOptions { start: Some(1), ..GatewayOptions::default() });
+    server.open();
+    let devices = registering(&server);
+    let until = Instant::now() + PATIENCE;
+    let mut kept = 0;
+    while kept == 0 && Instant::now() < until {
+        let Some(batch) = server.next_batch(100, Duration::from_millis(50)) else { continue };
+        server.committed(batch.seq);
+        if let Some(checkpoints) = batch.checkpoints {
+            kept += checkpoints.kept.len();
+            server.checkpointed(checkpoints.number, true);
+        }
+    }
+    assert_eq!(kept, 1);
+    let registered = |events: Vec<(u64, Event)>| events.iter().any(|(_, event)| matches!(event, Event::Registered));
+    while !registered(devices.next_events(10, Duration::from_millis(50))) {
+        assert!(Instant::now() < until, "the 2.01 leaves when its checkpoint is safe");
+        if let Some(batch) = server.next_batch(100, Duration::ZERO) {
+            server.committed(batch.seq);
+        }
+    }
+
+    // Once it is heard again there is one more to come.
+    devices.order(1, Order::Update(1));
+    while !server.stats().contains(&("update", 1)) {
+        assert!(Instant::now() < until, "an Update that changes nothing waits for nobody");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.close();
+    let batch = std::iter::from_fn(|| server.next_batch(100, Duration::ZERO)).find_map(|batch| {
+        server.committed(batch.seq);
+        batch.checkpoints
+    });
+    assert!(!server.wait_closed(Duration::from_millis(100)));
+    server.checkpointed(batch.unwrap().number, true);
+    assert!(server.wait_closed(PATIENCE));
 }
