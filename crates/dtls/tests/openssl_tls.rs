@@ -215,6 +215,20 @@ fn openssl_shakes_hands_and_talks_in_every_suite_of_the_newer_version() {
 }
 
 #[test]
+fn a_message_of_the_handshake_may_take_several_records() {
+    // The certificate and the longest hello do not fit into 512 bytes.
+    let names: Vec<String> = (0..60).map(|number| format!("protocol-{number}")).collect();
+    let alpn = format!("{},coap", names.join(","));
+    for version in ["-tls1_2", "-tls1_3"] {
+        let arguments = [&[version, "-max_send_frag", "512", "-alpn", &alpn][..], &QUIET].concat();
+        let outcome = serve(&Proof::Certificate(Some("device")), &arguments, 2031);
+
+        assert_eq!(outcome.ended, Some(Ok(())), "{version}");
+        assert_eq!(outcome.heard, b"reading\n");
+    }
+}
+
+#[test]
 fn openssl_may_name_the_protocol_or_leave_it_out_but_not_name_another() {
     for version in ["-tls1_2", "-tls1_3"] {
         let named = serve(&GOOD_KEY, &[&[version, "-alpn", "coap"][..], &QUIET].concat(), 2031);
