@@ -74,9 +74,7 @@ async def aiocoap_peer(uri: str, resources: dict[str, resource.Resource]) -> Asy
         await context.shutdown()
 
 
-async def libcoap(
-    uri: str, method: str = "get", *arguments: str, payload: bytes = b"", program: str = LIBCOAP
-) -> str:
+async def libcoap(uri: str, method: str = "get", *arguments: str, payload: bytes = b"", program: str = LIBCOAP) -> str:
     """What `coap-client` says about one request, its messages included."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(payload)
