@@ -38,14 +38,12 @@ struct Outcome {
     ended: Option<Result<(), SessionError>>,
 }
 
+/// What our end says to what it heard.
+type Answer<'a> = dyn FnMut(&mut Tls, &[u8], &mut Vec<u8>) + 'a;
+
 /// Feeds our end until the connection is over; `answer` says what follows what was heard, which is nothing when the
 /// handshake is complete or keys were renewed.
-fn converse(
-    tls: &mut Tls,
-    stream: &mut TcpStream,
-    keys: &mut dyn Keys,
-    answer: &mut dyn FnMut(&mut Tls, &[u8], &mut Vec<u8>),
-) -> Outcome {
+fn converse(tls: &mut Tls, stream: &mut TcpStream, keys: &mut dyn Keys, answer: &mut Answer<'_>) -> Outcome {
     stream.set_read_timeout(Some(TICK)).unwrap();
     let (mut outcome, started, mut room) = (Outcome::default(), Instant::now(), [0; 999]);
     while outcome.ended.is_none() {
