@@ -38,14 +38,12 @@ struct Outcome {
     ended: Option<Result<(), SessionError>>,
 }
 
+/// What our end says to what it heard.
+type Answer<'a> = dyn FnMut(&mut Tls, &[u8], &mut Vec<u8>) + 'a;
+
 /// Feeds our end until the connection is over; `answer` says what follows what was heard, which is nothing when the
 /// handshake is complete or keys were renewed.
-fn converse(
-    tls: &mut Tls,
-    stream: &mut TcpStream,
-    keys: &mut dyn Keys,
-    answer: &mut dyn FnMut(&mut Tls, &[u8], &mut Vec<u8>),
-) -> Outcome {
+fn converse(tls: &mut Tls, stream: &mut TcpStream, keys: &mut dyn Keys, answer: &mut Answer<'_>) -> Outcome {
     stream.set_read_timeout(Some(TICK)).unwrap();
     let (mut outcome, started, mut room) = (Outcome::default(), Instant::now(), [0; 999]);
     while outcome.ended.is_none() {
@@ -211,6 +209,20 @@ fn openssl_shakes_hands_and_talks_in_every_suite_of_the_newer_version() {
             assert_eq!(outcome.heard, b"reading\n");
             assert_eq!(outcome.identity.is_some(), matches!(proof, Proof::Key { .. }));
         }
+    }
+}
+
+#[test]
+fn a_message_of_the_handshake_may_take_several_records() {
+    // The certificate and the longest hello do not fit into 512 bytes.
+    let names: Vec<String> = (0..60).map(|number| format!("protocol-{number}")).collect();
+    let alpn = format!("{},coap", names.join(","));
+    for version in ["-tls1_2", "-tls1_3"] {
+        let arguments = [&[version, "-max_send_frag", "512", "-alpn", &alpn][..], &QUIET].concat();
+        let outcome = serve(&Proof::Certificate(Some("device")), &arguments, 2031);
+
+        assert_eq!(outcome.ended, Some(Ok(())), "{version}");
+        assert_eq!(outcome.heard, b"reading\n");
     }
 }
 

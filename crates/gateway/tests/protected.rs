@@ -105,7 +105,7 @@ fn a_long_answer_takes_several_records_and_arrives() {
     world.set(0, "/3/0/0", Value::String(text.clone()));
     let answer = world.ask(request(1, Operation::Read, "/3/0/0"));
     assert_eq!(answer.outcome, Outcome::Answered);
-    assert!(format!("{answer:?}").contains(&text));
+    assert!(String::from_utf8(answer.body.unwrap()).unwrap().contains(&text));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn there_are_only_so_many_handshakes_at_a_time() {
     }
     assert_eq!((world.stat("connections_opening"), refused), (1_024, 76));
     assert_eq!(world.stat("connections_refused"), refused);
-    world.connect_to(TCP, address(9)).expect("connections in the clear have room of their own");
+    assert!(world.connect_to(TCP, address(9)).is_some(), "connections in the clear have room of their own");
     world.run(2 * HANDSHAKE);
     assert!(world.connect_to(TLS, address(9)).is_some());
 }

@@ -197,6 +197,33 @@ static int keep_buffer(mbedtls_ssl_context *ssl)
     return 0;
 }
 
+static void free_transform(mbedtls_ssl_transform *transform)
+{
+    if (transform != NULL) {
+        mbedtls_ssl_transform_free(transform);
+        mbedtls_free(transform);
+    }
+}
+
+/*
+ * Lets go of what only a handshake needs. In TLS 1.3 the library keeps it, its
+ * secrets too, as long as the connection lives, and a transform for TLS 1.2.
+ */
+static void forget_handshake(shoal_session *session)
+{
+    mbedtls_ssl_context *ssl = &session->ssl;
+
+    if (ssl->state != MBEDTLS_SSL_HANDSHAKE_OVER) {
+        return;
+    }
+    shoal_forget_certificate(session);
+    if (ssl->handshake != NULL && ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3) {
+        mbedtls_ssl_handshake_wrapup_free_hs_transform(ssl);
+        free_transform(ssl->transform);
+        ssl->transform = NULL;
+    }
+}
+
 /* Takes the buffers away again. After an error nothing is kept in them: the
  * session is over. */
 static int end(shoal_session *session, int ret)
@@ -210,9 +237,7 @@ static int end(shoal_session *session, int ret)
     session->record = NULL;
     session->record_bytes = 0;
     ssl->out_buf = NULL;
-    if (mbedtls_ssl_is_handshake_over(ssl)) {
-        shoal_forget_certificate(session);
-    }
+    forget_handshake(session);
     if (!is_over && !is_at_rest(ssl)) {
         int kept = ssl->in_buf == call->in_buffer ? keep_buffer(ssl) : 0;
 
@@ -227,14 +252,6 @@ static int end(shoal_session *session, int ret)
 }
 
 /* ---- key update --------------------------------------------------------- */
-
-static void free_transform(mbedtls_ssl_transform *transform)
-{
-    if (transform != NULL) {
-        mbedtls_ssl_transform_free(transform);
-        mbedtls_free(transform);
-    }
-}
 
 void shoal_free_stream(shoal_session *session)
 {
