@@ -22,6 +22,7 @@ import msgspec
 
 from bench import tables
 from bench.processes import LESHAN, ROOT, Clients, Report, Server, machine, start
+from bench.storm import storm
 from shoal.lwm2m.dataplane import decompress
 from tests.harness import peers
 from tests.harness.broker import Broker
@@ -35,7 +36,7 @@ WINDOW: Final = 4_096
 HANDSHAKE_WINDOW: Final = 64
 # Clients that come at the same time, at the start.
 JOINING_TOGETHER: Final = 128
-PHASES: Final = ("coap", "observed", "dtls", "memory", "soak", "health")
+PHASES: Final = ("coap", "observed", "dtls", "storm", "memory", "soak", "health")
 # Long enough for a commit of everything and for memory to come to rest.
 SETTLE_S: Final = 1.0
 SAMPLE_EVERY_S: Final = 1.0
@@ -46,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     clients: int
     secure_clients: int
+    # Devices that report, those that come back at once meanwhile, and for how long.
+    storm: tuple[int, int, float]
     seconds: float
     rounds: int
     warm_up_s: float
@@ -58,6 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 FULL: Final = Plan(
     clients=10_000,
     secure_clients=5_000,
+    storm=(1_000, 10_000, 10),
     seconds=3,
     rounds=3,
     warm_up_s=10,
@@ -69,6 +73,7 @@ FULL: Final = Plan(
 SHORT: Final = Plan(
     clients=500,
     secure_clients=100,
+    storm=(100, 1_000, 3),
     seconds=0.5,
     rounds=1,
     warm_up_s=1,
@@ -143,6 +148,7 @@ class Run:
         self._folder = folder
         self._kafka = kafka
         self.measures: list[Measure] = []
+        self.storms: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
         self.soak: list[dict[str, Any]] = []
         self.health: dict[str, Any] = {}
@@ -158,6 +164,7 @@ class Run:
             "dtls": lambda: self._rounds(
                 "dtls", ["leshan", "hands", "embedded"], ("handshake", "send"), self._plan.secure_clients, secure=True
             ),
+            "storm": self._storm_all,
             "memory": self._weigh_all,
             "soak": self._soak_all,
             "health": self._judge,
@@ -229,6 +236,16 @@ class Run:
             f"{measure.phase:14} {measure.setup:9} {measure.operation:9} {measure.per_cpu_s:9.0f} /CPU-s {measure.per_s:9.0f} /s"
             f"  p50 {measure.p50_ms:7.2f}  p99 {measure.p99_ms:8.2f} ms  {measure.errors or ''}"
         )
+
+    def _storm_all(self) -> None:
+        reporting, returning, seconds = self._plan.storm
+        for _ in range(self._plan.rounds):
+            row = storm(self._folder, reporting=reporting, returning=returning, seconds=seconds)
+            self.storms.append(row)
+            say(
+                f"storm: {row['back']} back after {row['back_after_s']:.1f} s, {row['hellos_again']} hellos again;"
+                f" p99 {row['calm_p99_ms']:.1f} before, {row['storm_p99_ms']:.1f} ms during it"
+            )
 
     # -- memory ---------------------------------------------------------------------------------------------------------
 
@@ -356,6 +373,7 @@ def main() -> None:
         "machine": machine(),
         "plan": msgspec.to_builtins(plan),
         "measures": msgspec.to_builtins(run.measures),
+        "storm": run.storms,
         "memory": run.memory,
         "soak": run.soak,
         "health": run.health,

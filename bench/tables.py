@@ -15,6 +15,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     parts = [
         _speed(result["measures"]),
         _latency(result["measures"]),
+        _storm(result["storm"]),
         _memory(result["memory"]),
         _soak(result["soak"]),
         _health(result["health"]),
@@ -72,6 +73,21 @@ def _latency(measures: Measures) -> str:
         percentiles = [_spread([it[name] for it in same], "{:.2f}") for name in ("p50_ms", "p99_ms")]
         rows.append([phase, setup, f"{rate:,.0f}", *percentiles, _errors(same)])
     return table(("phase", "set-up", "Send a second", "p50 ms", "p99 ms", "errors"), rows)
+
+
+def _storm(storms: Measures) -> str:
+    rows = [
+        [
+            f"{it['reporting']:,} report, {it['returning']:,} come back",
+            f"{it['calm_p50_ms']:.1f} / {it['calm_p99_ms']:.1f}",
+            f"{it['storm_p50_ms']:.1f} / {it['storm_p99_ms']:.1f}",
+            f"{it['back']:,} after {it['back_after_s']:.1f} s",
+            f"{it['hellos_again']:,}",
+            str({**it["report_errors"], **it["back_errors"]} or "none"),
+        ]
+        for it in storms
+    ]
+    return table(["storm", "p50 / p99 ms before", "during it", "back", "hellos again", "errors"], rows)
 
 
 def _memory(memory: Measures) -> str:

@@ -39,6 +39,9 @@ def test_a_short_run_measures_every_set_up_and_loses_nothing(tmp_path: Path) -> 
             setup for setup in ("leshan", "hands", "embedded") if (phase, operation, setup) not in measured
         } == set()
         assert f"| {operation}, {phase} | embedded |" in done.stdout or "latency" in phase
+    [storm] = result["storm"]
+    assert (storm["back"], storm["back_errors"], storm["report_errors"]) == (storm["returning"], {}, {})
+    assert storm["reports"] > 0
     [ours] = [it for it in result["soak"] if it["setup"] == "embedded"]
     assert ours["stored_readings"] >= ours["acknowledged"] > 0
     assert result["health"]["sqlite"]["events"] > 0

@@ -138,12 +138,13 @@ fn another_key_of_the_device_ends_what_its_tickets_are_good_for() {
 #[test]
 fn a_certificate_that_would_not_be_taken_today_is_judged_in_full() {
     let client = camera(&ClientOptions::default());
-    let cases: [(&str, &dyn Fn(&mut World)); 2] =
-        [("authority gone", &|world| world.trusted = anchors(&[])), ("expired", &|world| world.unix_s = year(2060))];
-    for (name, change) in cases {
+    for name in ["authority gone", "expired"] {
         let (mut world, ticket) = world_of(&client);
 
-        change(&mut world);
+        match name {
+            "expired" => world.unix_s = year(2060),
+            _ => world.trusted = anchors(&[]),
+        }
         world.come_back(&client, &ticket);
 
         assert!(!world.is_established(), "{name}");

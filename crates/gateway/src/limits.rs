@@ -40,8 +40,9 @@ pub const HANDSHAKE_COST_CERTIFICATE: Duration = Duration::from_micros(350);
 /// One part in so many of a shard's time goes to handshakes, the rest to whoever is in.
 pub const HANDSHAKES_SHARE: u32 = 2;
 
-/// How far that may be overdrawn: half of it is what may lie between a report and its answer.
-pub const HANDSHAKES_BURST: Duration = Duration::from_millis(40);
+/// How far that may be overdrawn. Half of it is what may lie between a report and its answer; more of it lets in more of
+/// those that come in one instant, and come again in one instant.
+pub const HANDSHAKES_BURST: Duration = Duration::from_millis(100);
 
 /// The part of one network: no address keeps the shard busy, and a farm of 10,000 cameras is back within half a minute.
 pub const HANDSHAKES_SHARE_OF_NETWORK: u32 = 8;
