@@ -146,6 +146,7 @@ async def test_a_technician_of_one_farm_works_there_and_knows_of_no_other(
     assert (await kari.patch(f"/devices/{here.id}", json={"name": "Oxygen"})).status_code == 200
     assert (me["role"], me["places"], me["operations"]) == ("technician", [company.farm], [])
     assert {"operation": "acknowledge", "places": [company.farm], "but": []} in me["may"]
+    assert {"operation": "execute", "places": [company.farm], "but": []} in me["may"], "a reboot, at least"
 
 
 async def test_whoever_reads_one_pen_sees_its_farm_around_it(company: Company, admin: httpx.AsyncClient) -> None:
