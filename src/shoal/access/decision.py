@@ -1,11 +1,11 @@
 """May this one do that, there, on this path? Pure, total and quick: no table is read, nothing is awaited."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from shoal.access.pattern import ALL, ITSELF, NUMBERS_MAX, Numbers
+from shoal.access.pattern import ALL, ITSELF, NUMBERS_MAX, Numbers, Pattern
 from shoal.access.policy import ALL_DEVICES, BUILT_IN, EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind, who_is
 from shoal.errors import Forbidden, NotFound
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId
@@ -155,20 +155,27 @@ class Policies:
             said += self.bearings(subject.person, operation, place, path)
         return sorted(said, key=lambda one: list(Bearing).index(one[1]))
 
-    def reach(self, subject: Subject, operation: Operation) -> "Reach":
-        """Where the subject may do the operation to things themselves: what lists and counts are narrowed to."""
+    def reach(self, subject: Subject, operation: Operation, *, on_some_path: bool = False) -> "Reach":
+        """Where the subject may do the operation to things themselves: what lists and counts are narrowed to.
+
+        With `on_some_path`, where it may do it to anything at all: what a page offers.
+        """
         layer = Layer(
-            within=self._zones(subject, operation, Effect.ALLOW), but=self._zones(subject, operation, Effect.DENY)
+            within=self._zones(subject, operation, Effect.ALLOW, None if on_some_path else {ALL, ITSELF}),
+            but=self._zones(subject, operation, Effect.DENY, {ALL} if on_some_path else {ALL, ITSELF}),
         )
-        outer = () if subject.person is None else self.reach(subject.person, operation).layers
+        person = subject.person
+        outer = () if person is None else self.reach(person, operation, on_some_path=on_some_path).layers
         return Reach((layer, *outer))
 
-    def _zones(self, subject: Subject, operation: Operation, effect: Effect) -> tuple["Zone", ...]:
+    def _zones(
+        self, subject: Subject, operation: Operation, effect: Effect, paths: Collection[Pattern] | None
+    ) -> tuple["Zone", ...]:
         found: set[Zone] = set()
         for policy in self.naming(subject):
             if policy.effect is not effect or operation not in policy.operations:
                 continue
-            if not any(path in {ALL, ITSELF} for path in policy.paths):
+            if paths is not None and not any(path in paths for path in policy.paths):
                 continue
             zone = zone_of(policy.place)
             if policy.who.kind is WhoKind.ROLE and subject.places:

@@ -124,12 +124,14 @@ async def asking(
     if bearer is None:
         raise Unauthenticated("token", "none was sent")
     known = await authenticated(rooms, address_of(request), bearer.credentials)
-    # For "did you mean": only what this tenant has may be named.
-    request.state.tenant = known.subject.tenant
+    policies = await rooms.access.of(known.subject.tenant)
+    # For "did you mean": only what this tenant has may be named, and to nobody who may not read all of it.
+    if policies.reach(known.subject, Operation.READ).is_everywhere:
+        request.state.tenant = known.subject.tenant
     doing = doing_of(request.scope)
     if doing is not None:
         doing.subject = known.subject
-    return Asking(known, await rooms.access.of(known.subject.tenant), bearer.credentials, doing)
+    return Asking(known, policies, bearer.credentials, doing)
 
 
 async def authenticated(rooms: Rooms, address: str, secret: str) -> Authenticated:

@@ -49,7 +49,7 @@ class Session(BaseModel):
 
 
 class MayShown(BaseModel):
-    """An operation on things themselves, and the farms, enclosures and devices where it is allowed; none: everywhere.
+    """An operation, and the farms, enclosures and devices where it is allowed, on some path at least; none: everywhere.
 
     `but` are those inside of them where it is not.
     """
@@ -138,7 +138,7 @@ def _allowed(asking: Asking) -> list[MayShown]:
     """What is allowed anywhere. Of a person's own program it is what its person may, which its role narrows further."""
     found = []
     for operation in sorted(Operation):
-        reach = asking.policies.reach(asking.subject, operation)
+        reach = asking.policies.reach(asking.subject, operation, on_some_path=True)
         if not reach.is_nowhere:
             layer = reach.layers[0]
             found.append(MayShown(operation=operation, places=_ids(layer.within), but=_ids(layer.but)))

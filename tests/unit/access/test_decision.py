@@ -220,6 +220,17 @@ def test_reading_an_object_takes_all_of_its_resources() -> None:
     assert may(policies, kari, Operation.READ, PLACES[5]), "the device itself is not hidden"
 
 
+@given(subjects, operations, places, paths, rows)
+def test_what_is_allowed_on_any_path_is_offered(
+    subject: Subject, operation: Operation, place: Place, path: Path | None, written: list[Policy]
+) -> None:
+    policies = Policies(MINE, written)
+
+    if may(policies, subject, operation, place, path):
+        reach = policies.reach(subject, operation, on_some_path=True)
+        assert reach.covers(place.farm, place.enclosure, place.device)
+
+
 def test_a_policy_of_a_place_says_which_one_decided() -> None:
     granted = policy(Effect.ALLOW, Who(WhoKind.USER, "usr-1"), "enc-1", Operation.WRITE)
 

@@ -146,6 +146,23 @@ async def test_a_technician_of_one_farm_works_there_and_knows_of_no_other(
     assert (await kari.patch(f"/devices/{here.id}", json={"name": "Oxygen"})).status_code == 200
     assert (me["role"], me["places"], me["operations"]) == ("technician", [company.farm], [])
     assert {"operation": "acknowledge", "places": [company.farm], "but": []} in me["may"]
+    assert {"operation": "execute", "places": [company.farm], "but": []} in me["may"], "a reboot, at least"
+
+
+async def test_a_mistyped_id_names_nothing_to_whoever_may_not_read_all(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.device()
+    _, kari = await person(company, admin, "technician", company.farm)
+    head, body = device.id.split("-")
+    swaps = (body[:i] + body[i + 1] + body[i] + body[i + 2 :] for i in range(7) if body[i] != body[i + 1])
+    mistyped = f"/devices/{head}-{next(swaps)}"
+
+    told = (await admin.get(mistyped)).json()
+    hidden = (await kari.get(mistyped)).json()
+
+    assert told["did_you_mean"] == [device.id]
+    assert hidden["did_you_mean"] == []
 
 
 async def test_whoever_reads_one_pen_sees_its_farm_around_it(company: Company, admin: httpx.AsyncClient) -> None:

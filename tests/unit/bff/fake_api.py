@@ -60,7 +60,11 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
         is_open = request.url.path.endswith("/sessions") or "/invitations:" in request.url.path
         if (said not in PEOPLE or said in farm.over) and not is_open:
             return problem(401, "unauthenticated", "No valid token")
-        may_change = said not in PEOPLE or PEOPLE[said][1] != "viewer" or request.url.path.endswith("/sessions/current")
+        may_change = (
+            said not in PEOPLE
+            or PEOPLE[said][1] != "viewer"
+            or request.url.path.endswith(("/sessions/current", ":explain"))
+        )
         if request.method != "GET" and not may_change:
             return problem(403, "forbidden", "Viewers may look, but not change anything")
         return await call_next(request)  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ _NOUNS: Final = {
     "enclosures": "an enclosure",
     "farms": "a farm",
     "password": "a password",
+    "policies": "a policy",
     "profiles": "a profile",
     "tokens": "a token",
     "users": "a person",

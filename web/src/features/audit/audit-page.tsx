@@ -21,6 +21,7 @@ const RESOURCES = [
   ["enclosures", "enclosures"],
   ["farms", "farms"],
   ["objects", "device objects"],
+  ["policies", "policies"],
   ["profiles", "profiles"],
   ["sessions", "logins"],
   ["tokens", "tokens"],
