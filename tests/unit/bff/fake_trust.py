@@ -194,7 +194,7 @@ def newcomer(farm: FakeFarm, body: Row) -> Row:
         "registration": None,
         "security": {"mode": body["security"]["mode"], "identity": body["security"].get("identity", "")},
         "vitals": {},
-        "flags": {},
+        "flags": {"asleep": False, "stale": False},
         "waiting": [],
     }
 
