@@ -32,7 +32,9 @@ async def test_a_wrong_key_is_the_cause_of_silence_until_the_device_gets_the_rig
         async with Device("oxy-1", shoal.coaps, identity="oxy-1", key=KEY, lifetime=timedelta(seconds=60)) as old:
             await old.registered(timedelta(seconds=60))
 
-            renewed = await shoal.post(f"/devices/{device}/credentials", {"mode": "psk", "identity": "oxy-1", "overlap_s": 0})
+            renewed = await shoal.post(
+                f"/devices/{device}/credentials", {"mode": "psk", "identity": "oxy-1", "overlap_s": 0}
+            )
 
             shown = await shoal.until(lambda: refused_with_a_reason(shoal, device))
             [entry] = (await shoal.get("/security-events", device=device, reason="wrong_key"))["items"]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
@@ -168,6 +168,7 @@ def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
             title = "the last credential: the device could not connect any more"
             return JSONResponse({"type": "conflict", "title": title, "status": 409}, 409)
         next(row for row in farm.credentials if row["id"] == key)["state"] = "revoked"
+        return Response(status_code=204)
 
 
 def newcomer(farm: FakeFarm, body: Row) -> Row:
@@ -193,7 +194,7 @@ def newcomer(farm: FakeFarm, body: Row) -> Row:
         "registration": None,
         "security": {"mode": body["security"]["mode"], "identity": body["security"].get("identity", "")},
         "vitals": {},
-        "flags": {},
+        "flags": {"asleep": False, "stale": False},
         "waiting": [],
     }
 

@@ -218,8 +218,10 @@ def test_an_older_database_keeps_a_row_of_everything(empty: str, tmp_path: Path)
 def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Path) -> None:
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    later = folder / "versions" / "0009_credentials.py"
-    later.rename(tmp_path / later.name)
+    versions = folder / "versions"
+    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0009"]
+    for name in later:
+        (versions / name).rename(tmp_path / name)
     upgrade(empty, folder=folder)
     keys = [(f"dev-{number}", f"sn-{number}", None if number == 2 else b"sealed") for number in range(3)]
     with engine_of(empty) as engine, engine.begin() as connection:
@@ -232,7 +234,8 @@ def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Pat
                 {"device": device, "identity": identity, "key": key},
             )
 
-    (tmp_path / later.name).rename(later)
+    for name in later:
+        (tmp_path / name).rename(versions / name)
     upgrade(empty, folder=folder)
 
     with engine_of(empty) as engine, engine.connect() as connection:

@@ -97,7 +97,7 @@ def ending_screen(at: datetime, page: heard.Page[heard_trust.Credential], endpoi
 
 def credential_line(at: datetime, said: heard_trust.Credential, endpoint: str) -> CredentialLine:
     certificate = said.certificate
-    state = next((state for state in STATES if state == said.state), "current")
+    state: CredentialState = next((state for state in STATES if state == said.state), "current")
     is_alive = state in {"current", "next"}
     return CredentialLine(
         id=said.id,

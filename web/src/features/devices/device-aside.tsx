@@ -51,7 +51,7 @@ export function PlaceBeside({ screen }: { screen: Screen }) {
       <div className={css.besideHead}>
         <h2>Place</h2>
         <span className="space" />
-        <Link to="/labels" search={{ device: screen.device.id }} className="small">
+        <Link to="/labels" search={{ device: screen.device.id }} className={`small ${css.tall}`}>
           Label
         </Link>
       </div>
