@@ -127,7 +127,8 @@ impl Device {
         }
         if !answered.code.is_success() {
             let detail = String::from_utf8_lossy(&answered.payload).into_owned();
-            return self.come_back_later(now, Some(answered.code), detail);
+            self.come_back_later(now, Some(answered.code), detail);
+            return self.heed_pause(now, answered);
         }
         if *ticket == Ticket::Bootstrap {
             return;

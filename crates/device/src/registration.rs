@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use coap::{Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
+use coap::{Answered, Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
 use lwm2m::{Path, Record, Version};
 
 use crate::client::{Device, Phase, Readings, Ticket, is_writable_time};
@@ -305,12 +305,7 @@ impl Device {
             Ticket::Register => {
                 let detail = String::from_utf8_lossy(&answered.payload).into_owned();
                 self.come_back_later(now, Some(answered.code), detail);
-                // RFC 7252 §5.9.3.4: a busy server says when it is worth another try.
-                let pause_s =
-                    answered.max_age.filter(|_| answered.code == Code::SERVICE_UNAVAILABLE).unwrap_or_default();
-                if let Phase::Waiting { until } = &mut self.phase {
-                    *until = (*until).max(now + Duration::from_secs(pause_s.into()).min(PAUSE_SAID_MAX));
-                }
+                self.heed_pause(now, &answered);
             }
             Ticket::Update(number) => {
                 self.events.extend(number.map(|number| Event::done(number, answered.code)));
@@ -345,6 +340,14 @@ impl Device {
                 }
             }
             Ticket::Block => {}
+        }
+    }
+
+    /// RFC 7252 §5.9.3.4: a busy server says when it is worth another try.
+    pub(crate) fn heed_pause(&mut self, now: Instant, answered: &Answered) {
+        let pause_s = answered.max_age.filter(|_| answered.code == Code::SERVICE_UNAVAILABLE).unwrap_or_default();
+        if let Phase::Waiting { until } = &mut self.phase {
+            *until = (*until).max(now + Duration::from_secs(pause_s.into()).min(PAUSE_SAID_MAX));
         }
     }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use coap::content_format::{SENML_CBOR, SENML_JSON, TLV};
 use coap::message::{Kind, Message, Token};
-use coap::{Code, MessageBuilder, option};
+use coap::{Block, Code, MessageBuilder, option};
 use device::{Config, Event, Place, Value, Version};
 use gateway::limits::{BOOTSTRAP_SILENCE_S, GRACE_MIN};
 use gateway::{GatewayOptions, Operation, Outcome, Request};
+use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value as Json, json};
 use world::*;
 
@@ -317,4 +318,69 @@ fn a_format_that_the_device_prefers_is_the_one_it_gets() {
     let written = world.inbox.remove(&from).unwrap();
     let written = Message::parse(&written[0]).unwrap();
     assert_eq!((written.code, written.content_format()), (Code::PUT, Some(SENML_JSON)));
+}
+
+/// What a device may say to a bootstrap server, and what its caller may do meanwhile.
+#[derive(Debug, Clone)]
+enum Step {
+    Say(Code, &'static str, Vec<&'static str>, Option<u32>, Option<Block>, Vec<u8>),
+    Do(Operation, &'static str, bool),
+    Wait(u64),
+}
+
+fn step_of_any_kind() -> impl Strategy<Value = Step> {
+    let code = select(vec![Code::POST, Code::POST, Code::GET, Code::PUT, Code(0x44), Code(0x84), Code::CONTINUE]);
+    let at = select(vec!["/bs", "/bspack", "/rd", "/bs/1", ""]);
+    let query = select(vec!["ep=urn:dev:1", "ep=urn:dev:2", "ep=", "pct=112", "pct=11542", "pct=99999", "lwm2m=9"]);
+    let block = (0..4_u32, any::<bool>(), 0..=7_u8).prop_map(|(num, more, szx)| Block { num, more, szx });
+    let accept = prop::option::of(select(vec![0, 110, 112, 11_542, 11_544]));
+    let operation = select(vec![
+        Operation::Write,
+        Operation::Discover,
+        Operation::BootstrapDelete,
+        Operation::BootstrapFinish,
+        Operation::BootstrapPack,
+        Operation::Execute,
+    ]);
+    prop_oneof![
+        4 => (code, at, vec(query, 0..4), accept, prop::option::of(block), vec(any::<u8>(), 0..20)).prop_map(
+            |(code, at, queries, accept, block, payload)| Step::Say(code, at, queries, accept, block, payload)
+        ),
+        2 => (operation, select(vec!["/", "/0", "/0/1", "/1/0"]), any::<bool>())
+            .prop_map(|(operation, at, has_body)| Step::Do(operation, at, has_body)),
+        1 => (0..400_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_is_said_or_done_leaves_anything_waiting(steps in vec(step_of_any_kind(), 1..40)) {
+        let mut world = World::new(server());
+        world.put(&entry(1));
+        let from = address(9);
+
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Say(code, at, queries, accept, block, payload) => {
+                    let id = number as u16;
+                    let token = Token::new(&id.to_be_bytes()).unwrap();
+                    let message = MessageBuilder::new(Kind::Confirmable, code, id, token).path(at);
+                    let message = queries.into_iter().fold(message, MessageBuilder::query);
+                    let message = accept.into_iter().fold(message, |message, it| message.uint(option::ACCEPT, it));
+                    let message = block.into_iter().fold(message, MessageBuilder::block2);
+                    world.inject(CLEAR, from, &message.payload(payload).to_bytes());
+                }
+                Step::Do(operation, at, has_body) => {
+                    let body = has_body.then(|| json!({"resources": {"0": 1}, "values": {"/1/0/1": 300}}));
+                    world.submit(Request { body, wait_for_wake: false, ..request(number as u64, operation, at) });
+                }
+                Step::Wait(seconds) => world.run(Duration::from_secs(seconds)),
+            }
+        }
+
+        world.run(Duration::from_secs(1_000));
+        prop_assert_eq!((world.stat("waiting"), world.stat("registrations")), (0, 0));
+    }
 }
