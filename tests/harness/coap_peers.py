@@ -10,6 +10,7 @@ import aiocoap
 from aiocoap import resource
 
 LIBCOAP: Final = "coap-client-notls"
+LIBCOAP_DTLS: Final = "coap-client-openssl"
 # A busy two-core machine; a peer that takes longer has failed.
 PATIENCE_S: Final = 60
 
@@ -78,7 +79,18 @@ async def libcoap(uri: str, method: str = "get", *arguments: str, payload: bytes
         file.flush()
         given = ("-f", file.name) if payload else ()
         process = await asyncio.create_subprocess_exec(
-            *(LIBCOAP, "-v", "7", "-B", "20", "-m", method, *arguments, *given, uri),
+            *(
+                LIBCOAP_DTLS if uri.startswith("coaps") else LIBCOAP,
+                "-v",
+                "7",
+                "-B",
+                "20",
+                "-m",
+                method,
+                *arguments,
+                *given,
+                uri,
+            ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

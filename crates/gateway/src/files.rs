@@ -47,6 +47,8 @@ pub(crate) struct FileBlock {
     pub(crate) block: Option<Block>,
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
+    /// What kind of bytes they are, where the device has to be told.
+    pub(crate) format: Option<u16>,
 }
 
 /// Code, reason and detail of a file that is not served.
@@ -136,7 +138,7 @@ impl Gateway {
         }
         let only = Block { num: 0, more: false, szx: SZX_MAX };
         let block = cut.block.or_else(|| capacity.is_none().then_some(only));
-        let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes };
+        let block = FileBlock { etag: file.etag.clone(), block, size: file.size, bytes, format: None };
         Ok((path, block, cut.range.end))
     }
 

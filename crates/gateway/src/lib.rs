@@ -16,6 +16,7 @@ mod devices;
 mod dialog;
 mod downlink;
 mod error;
+pub mod est;
 mod event;
 mod files;
 mod formats;
@@ -40,12 +41,13 @@ mod timers;
 mod trust;
 mod uplink;
 
-pub use coap::Pieces;
+pub use coap::{Code, Pieces};
 pub use command::{
     Answer, DeviceEntry, Operation, Outcome, RegistrationState, Request, RestoredRegistration, Security,
 };
 pub use dtls::{OwnCertificate, SetupError};
 pub use error::EntryError;
+pub use est::{EnrolmentAnswer, EnrolmentRequest};
 pub use files::{FileEntry, Files};
 pub use gateway::{AWAKE_WINDOW_DEFAULT, Gateway, GatewayOptions};
 pub use lwm2m::{Definitions, Path, PathError};

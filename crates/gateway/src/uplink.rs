@@ -45,6 +45,8 @@ pub(crate) enum Reply {
         peer: PeerKey,
         response: Response,
     },
+    /// When somebody else has answered (see `est.rs`).
+    Later,
 }
 
 impl Reply {
@@ -172,7 +174,7 @@ impl Gateway {
         if first == b"fw" && message.code == Code::GET {
             return self.serve_file(now, &origin, message);
         }
-        let is_upload = message.code == Code::POST && matches!(first, b"rd" | b"dp");
+        let is_upload = message.code == Code::POST && (matches!(first, b"rd" | b"dp") || self.is_enrolment(message));
         if !is_upload {
             return self.route(now, &Ask { origin, message, payload: message.payload });
         }
@@ -205,8 +207,10 @@ impl Gateway {
             }
             UploadStep::Whole { body, block } => {
                 let mut reply = self.route(now, &Ask { origin, message, payload: &body });
-                let (Reply::Now(response) | Reply::AfterCommit { response, .. }) = &mut reply;
-                response.block1 = block;
+                match &mut reply {
+                    Reply::Now(response) | Reply::AfterCommit { response, .. } => response.block1 = block,
+                    Reply::Later => self.enrolments.note_block(key, block),
+                }
                 reply
             }
         }
@@ -223,6 +227,7 @@ impl Gateway {
             (Code::POST, (Some(b"rd"), Some(id), None)) => self.update(now, ask, id),
             (Code::DELETE, (Some(b"rd"), Some(id), None)) => self.deregister(now, ask, id),
             (_, (Some(b"dp" | b"rd" | b"fw"), _, _)) => self.refuse_route(now, &ask.origin, Code::METHOD_NOT_ALLOWED),
+            _ if self.is_enrolment(ask.message) => self.take_enrolment(now, ask),
             _ => self.refuse_route(now, &ask.origin, Code::NOT_FOUND),
         }
     }
@@ -322,6 +327,7 @@ impl Gateway {
     /// Sends an answer, or keeps it until its event is in the log.
     fn answer(&mut self, now: Now, origin: &Origin, message: &Message<'_>, reply: Reply) {
         match reply {
+            Reply::Later => self.wait_for_enrolment(now, origin, message),
             Reply::Now(response) => {
                 let id = self.answer_id(origin.peer, message);
                 self.encoded.clear();
@@ -450,8 +456,8 @@ fn encode(out: &mut Vec<u8>, message: &Message<'_>, id: u16, response: &Response
     write_response(Encoder::answer(out, message, response.code, id), response);
 }
 
-fn write_response(encoder: Encoder<'_>, response: &Response) {
-    // Options in ascending order: ETag 4, Location-Path 8, Max-Age 14, Block2 23, Block1 27, Size2 28, Size1 60.
+pub(crate) fn write_response(encoder: Encoder<'_>, response: &Response) {
+    // Options in ascending order: ETag 4, Location-Path 8, Content-Format 12, Max-Age 14, Block2 23, Block1 27, Size2 28, Size1 60.
     let mut encoder = encoder;
     if let Some(file) = &response.file {
         encoder = encoder.option(option::ETAG, &file.etag);
@@ -460,6 +466,9 @@ fn write_response(encoder: Encoder<'_>, response: &Response) {
         let mut text = [0; 16];
         id.write(&mut text);
         encoder = encoder.option(option::LOCATION_PATH, b"rd").option(option::LOCATION_PATH, &text);
+    }
+    if let Some(format) = response.file.as_ref().and_then(|file| file.format) {
+        encoder = encoder.content_format(format);
     }
     if response.code == Code::SERVICE_UNAVAILABLE {
         encoder = encoder.uint(option::MAX_AGE, RETRY_AFTER_S);

@@ -231,8 +231,15 @@ fn what_nobody_may_say_from_where_they_are_is_refused_counted_and_told() {
 
 #[test]
 fn there_is_no_reason_that_no_story_tells() {
-    let elsewhere =
-        ["unregistered", "foreign_registration", "endpoint_mismatch", "claim_invalid", "busy", "connection_broken"];
+    let elsewhere = [
+        "unregistered",
+        "foreign_registration",
+        "endpoint_mismatch",
+        "claim_invalid",
+        "busy",
+        "connection_broken",
+        "not_enrolled",
+    ];
     let told: BTreeSet<String> =
         cases().iter().map(|case| case.reason).chain(elsewhere).map(|reason| format!("refused_{reason}")).collect();
 

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    DeviceEntry, EntryError, FileEntry, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    DeviceEntry, EnrolmentAnswer, EntryError, FileEntry, OwnCertificate, RegistrationState, Request,
+    RestoredRegistration, SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -40,6 +41,7 @@ pub(crate) enum Order {
     RemoveFile(String),
     Submit(Vec<Request>),
     Cancel(u64),
+    AnswerEnrolment(EnrolmentAnswer),
     /// These pages are in the log, or were refused by it.
     Finish {
         pages: Vec<u64>,

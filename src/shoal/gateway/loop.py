@@ -11,6 +11,7 @@ from shoal.clock import Clock
 from shoal.commands.store import Commands
 from shoal.errors import Unavailable
 from shoal.gateway.downlink import Downlink
+from shoal.gateway.enrolling import Enrolling, Sign, nobody
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.uplink import Uplink
@@ -55,6 +56,7 @@ class Gateway:
         commands: Commands,
         clock: Clock,
         fetching: Fetching,
+        sign: Sign = nobody,
     ) -> None:
         """Opens the listeners.
 
@@ -65,6 +67,7 @@ class Gateway:
         self.roster: Final = Roster(self.core, database, vault)
         self.shelf: Final = Shelf(self.core, fetching)
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
+        self.enrolling: Final = Enrolling(self.core, sign)
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told)
 
     @property
@@ -89,6 +92,7 @@ class Gateway:
             tasks.create_task(self.roster.run(), name="roster")
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
+            tasks.create_task(self.enrolling.run(), name="enrolling")
 
     async def _settle(self) -> None:
         """A command may be for a device that was created a moment ago, or name a file that was offered then."""
@@ -112,6 +116,7 @@ def _open(options: GatewayOptions) -> DataPlane:
             linger_ms=options.linger.total_seconds() * 1_000,
             heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
             enclosure_option=options.enclosure_option,
+            enrolment=True,
             open_enrolment=None if options.open_enrolment is None else f'"tenant":{json.dumps(options.open_enrolment)}',
             objects=None if options.objects is None else options.objects.core,
         )
