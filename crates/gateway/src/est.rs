@@ -260,7 +260,8 @@ impl Gateway {
 
     /// RFC 7252 §5.2.2: whoever waits too long for a signature learns that we have the request.
     pub(crate) fn acknowledge_slow_enrolments(&mut self, now: Now) {
-        while let Some((_, key, id)) = self.enrolments.slow.pop_front_if(|(when, ..)| *when <= now.monotonic) {
+        while self.enrolments.poll_timeout().is_some_and(|when| when <= now.monotonic) {
+            let Some((_, key, id)) = self.enrolments.slow.pop_front() else { return };
             let exchange = self.enrolments.exchanges.get_mut(&key);
             let waits = exchange.filter(|exchange| exchange.answer.is_none() && exchange.held.id == id);
             let (Some(exchange), Some(peer)) = (waits, self.peers.get_mut(key)) else { continue };
