@@ -273,7 +273,7 @@ def _is_ready() -> None:
 
 
 async def _say_up(running: Running) -> None:
-    _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}")
+    _say(f"Shoal is up: {running.pages}/", f"Devices connect to {' and '.join(running.coap)}", *running.enrolling)
     invitation = await first_start.first_invitation(running.database, running.identity, running.tenant)
     if invitation is not None:
         _say("Nobody can log in yet. Who opens this link becomes the administrator:", "")

@@ -83,7 +83,7 @@ def _add_certificates(action: Callable[..., argparse.ArgumentParser]) -> None:
         "--server", action="append", default=[], metavar="NAME", help="for the gateway: DNS name or IP address"
     )
     issue.add_argument("--from", dest="devices", type=Path, metavar="CSV", help="many: endpoint[,uri][,csr]")
-    issue.add_argument("--authority", metavar="AUT-ID", help="which one; default: the newest that issues")
+    issue.add_argument("--authority", metavar="AUT-ID", help="default: the newest intermediate, or else root")
     _dated(issue, "365")
     _written(issue)
 

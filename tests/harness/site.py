@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
+from shoal.app.signing import signs_for_devices
+from shoal.audit.store import Audit
 from shoal.clock import SystemClock
 from shoal.commands.command import Command, Operation
 from shoal.commands.store import Commands
@@ -136,6 +138,9 @@ async def site(folder: Path) -> AsyncIterator[Site]:
             clock=clock,
             fetching=looked_up,
             farms_of_enclosures=shoal.inventory.farms_of_enclosures,
+            sign=signs_for_devices(
+                shoal.database, shoal.certificates, shoal.enrolments, Audit(shoal.database), shoal.clock
+            ),
         )
         await gateway.start([])
         working = asyncio.create_task(gateway.run())

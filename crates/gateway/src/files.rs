@@ -49,6 +49,8 @@ pub(crate) struct FileBlock {
     pub(crate) block: Option<Block>,
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
+    /// What kind of bytes they are, where the device has to be told.
+    pub(crate) format: Option<u16>,
 }
 
 /// Code, reason and detail of a file that is not served.

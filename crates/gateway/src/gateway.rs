@@ -15,6 +15,7 @@ use crate::command::{Answer, DeviceEntry, RegistrationState};
 use crate::denials::Denials;
 use crate::devices::{Device, DeviceIndex, Directory};
 use crate::error::EntryError;
+use crate::est::Enrolments;
 use crate::files::{Files, Shelf};
 use crate::limits::{AWAKE_WINDOW, EXCHANGE_LIFETIME, SESSION_IDLE, SWEEP_EVERY, TLS_HANDSHAKE_WAIT};
 use crate::openings::Openings;
@@ -49,6 +50,8 @@ pub struct GatewayOptions {
     pub awake_every: Duration,
     /// The CoAP option in which a device may claim its enclosure.
     pub enclosure_option: Option<u16>,
+    /// Devices may ask for certificates: somebody takes [`Gateway::poll_enrolment`].
+    pub enrolment: bool,
     /// Events that are not in the log yet, in bytes; beyond this nothing more is taken in.
     pub uncommitted_bytes_max: usize,
     /// The context of strangers without a credential; they are refused if nothing is given.
@@ -79,6 +82,7 @@ impl Default for GatewayOptions {
             heartbeat: None,
             awake_every: Duration::from_secs(5),
             enclosure_option: None,
+            enrolment: false,
             uncommitted_bytes_max: 64 << 20,
             open_enrolment: None,
             enrolment_grace: None,
@@ -114,6 +118,7 @@ pub struct Gateway {
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
+    pub(crate) enrolments: Enrolments,
     pub(crate) answers: VecDeque<Answer>,
     /// Devices with an `awake` event on its way, in the order of their time.
     awake: VecDeque<(Instant, DeviceIndex)>,
@@ -177,6 +182,7 @@ impl Gateway {
             denials: Denials::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
+            enrolments: Enrolments::default(),
             answers: VecDeque::new(),
             awake: VecDeque::new(),
             stats: Stats::default(),
@@ -246,12 +252,14 @@ impl Gateway {
         }
         self.pages.handle_timeout(now.monotonic);
         self.acknowledge_slow(now);
+        self.acknowledge_slow_enrolments(now);
     }
 
     /// When [`Gateway::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Instant {
         let awake = self.awake.front().map(|(when, _)| *when);
         let checkpoints = self.checkpoints.poll_timeout();
+        let enrolments = self.enrolments.poll_timeout();
         [
             self.timers.next(),
             self.openings.poll_timeout(),
@@ -260,6 +268,7 @@ impl Gateway {
             self.security.poll_timeout(),
             self.heartbeat_at,
             checkpoints,
+            enrolments,
         ]
         .into_iter()
         .flatten()
@@ -389,6 +398,7 @@ impl Gateway {
             ("messages_too_long", self.outbox.too_long),
             ("checkpoints_waiting", self.checkpoints.waiting() as u64),
             ("sessions_exhausted", self.outbox.exhausted),
+            ("enrolling", self.enrolments.len() as u64),
             ("uploading", self.uploading_peers as u64),
             ("waiting", self.asked.len() as u64),
             ("timers", self.timers.len() as u64),

@@ -24,6 +24,12 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Peers of one shard with an unfinished upload (Block1): 32 MiB at the very most (two bodies each).
 pub const UPLOADING_PEERS_MAX: usize = 256;
 
+/// Enrolments under way in one shard: a farm whose certificates end on one day takes turns.
+pub const ENROLMENTS_MAX: usize = 64;
+
+/// The largest request for a certificate: one with a key on P-384 and a few names has 600 bytes.
+pub const ENROLMENT_BYTES_MAX: usize = 4 * 1024;
+
 /// Handshakes that are not finished. A thousand devices coming back in the same second find room; each costs about 20 kB.
 pub const HALF_OPEN_MAX: usize = 2_048;
 

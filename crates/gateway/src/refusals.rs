@@ -56,6 +56,8 @@ reasons! {
     foreign_registration,
     file_unknown,
     file_unreadable,
+    /// Whoever signs certificates did not.
+    not_enrolled,
     /// A connection (RFC 8323) that said what none may.
     connection_broken,
     /// The log is behind, or there is no room.
@@ -188,7 +190,7 @@ impl Gateway {
         };
         match self.refuse(now, origin.device, "upload", code, reason, detail) {
             Reply::Now(response) | Reply::AfterCommit { response, .. } => response,
-            Reply::Later => code.into(),
+            Reply::Later | Reply::WhenSigned => code.into(),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) enum Reply {
         peer: PeerKey,
         response: Response,
     },
+    /// When somebody has signed (see `est.rs`).
+    WhenSigned,
 }
 
 impl Reply {
@@ -174,7 +176,7 @@ impl Gateway {
         if first == b"fw" && message.code == Code::GET {
             return self.serve_file(now, &origin, message);
         }
-        let is_upload = message.code == Code::POST && matches!(first, b"rd" | b"dp");
+        let is_upload = message.code == Code::POST && (matches!(first, b"rd" | b"dp") || self.is_enrolment(message));
         if !is_upload {
             return self.route(now, &Ask { origin, message, payload: message.payload });
         }
@@ -207,8 +209,10 @@ impl Gateway {
             }
             UploadStep::Whole { body, block } => {
                 let mut reply = self.route(now, &Ask { origin, message, payload: &body });
-                if let Reply::Now(response) | Reply::AfterCommit { response, .. } = &mut reply {
-                    response.block1 = block;
+                match &mut reply {
+                    Reply::Now(response) | Reply::AfterCommit { response, .. } => response.block1 = block,
+                    Reply::WhenSigned => self.enrolments.note_block(key, block),
+                    Reply::Later => {}
                 }
                 reply
             }
@@ -229,6 +233,7 @@ impl Gateway {
             (Code::POST, (Some(b"rd"), Some(id), None)) => self.update(now, ask, id),
             (Code::DELETE, (Some(b"rd"), Some(id), None)) => self.deregister(now, ask, id),
             (_, (Some(b"dp" | b"rd" | b"fw"), _, _)) => self.refuse_route(now, &ask.origin, Code::METHOD_NOT_ALLOWED),
+            _ if self.is_enrolment(ask.message) => self.take_enrolment(now, ask),
             _ => self.refuse_route(now, &ask.origin, Code::NOT_FOUND),
         }
     }
@@ -332,6 +337,7 @@ impl Gateway {
     /// Sends an answer, or keeps it until its event is in the log.
     fn answer(&mut self, now: Now, origin: &Origin, message: &Message<'_>, reply: Reply) {
         match reply {
+            Reply::WhenSigned => self.wait_for_enrolment(now, origin, message),
             Reply::Now(response) => {
                 let id = self.answer_id(origin.peer, message);
                 self.encoded.clear();
@@ -482,7 +488,7 @@ pub(crate) fn write_response(encoder: Encoder<'_>, response: &Response) {
         encoder = encoder.option(option::LOCATION_PATH, b"rd").option(option::LOCATION_PATH, &text);
     }
     if let Some(format) = response.file.as_ref().and_then(|file| file.format) {
-        encoder = encoder.uint(option::CONTENT_FORMAT, u32::from(format));
+        encoder = encoder.content_format(format);
     }
     if response.code == Code::SERVICE_UNAVAILABLE {
         encoder = encoder.uint(option::MAX_AGE, RETRY_AFTER_S);

@@ -240,6 +240,7 @@ fn there_is_no_reason_that_no_story_tells() {
         "send_denied",
         "busy",
         "connection_broken",
+        "not_enrolled",
     ];
     let told: BTreeSet<String> =
         cases().iter().map(|case| case.reason).chain(elsewhere).map(|reason| format!("refused_{reason}")).collect();

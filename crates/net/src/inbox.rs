@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    Authority, DenialEntry, DeviceEntry, EntryError, FileEntry, NotTakenUp, OwnCertificate, RegistrationState, Request,
-    RestoredRegistration, SetupError,
+    Authority, DenialEntry, DeviceEntry, EnrolmentAnswer, EntryError, FileEntry, NotTakenUp, OwnCertificate,
+    RegistrationState, Request, RestoredRegistration, SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
 use zeroize::Zeroizing;
@@ -52,6 +52,7 @@ pub(crate) enum Order {
     RemoveFile(String),
     Submit(Vec<Request>),
     Cancel(u64),
+    AnswerEnrolment(EnrolmentAnswer),
     /// These pages are in the log, or were refused by it.
     Finish {
         pages: Vec<u64>,

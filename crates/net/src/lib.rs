@@ -11,6 +11,7 @@ mod files;
 mod inbox;
 mod line;
 mod listener;
+mod questions;
 #[allow(unsafe_code, reason = "a system call that no crate wraps")]
 mod receive;
 mod server;

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Authority, Definitions, DenialEntry, DeviceEntry, EntryError, FileEntry, Gateway, GatewayOptions,
-    NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    Answer, Authority, Definitions, DenialEntry, DeviceEntry, EnrolmentAnswer, EnrolmentRequest, EntryError, FileEntry,
+    Gateway, GatewayOptions, NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
 };
 use zeroize::Zeroizing;
 
@@ -18,7 +18,8 @@ use crate::batches::{Batch, Batches};
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
 use crate::listener::Listener;
-use crate::shard::Shard;
+use crate::questions::Questions;
+use crate::shard::{Hands, Shard};
 use crate::udp::reason;
 use crate::uri::{Uri, UriError};
 use crate::{clock, lock};
@@ -36,6 +37,7 @@ const END_LOOK_EVERY: Duration = Duration::from_millis(5);
 pub struct Server {
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
+    questions: Arc<Questions>,
     addresses: Vec<Uri>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -119,9 +121,12 @@ impl Server {
             .map_err(|error| StartError::Dtls(error.to_string()))?;
         let inbox = Arc::new(Inbox::new()?);
         let batches = Arc::new(Batches::default());
-        let shard = Shard::new(gateway, files, listeners, Arc::clone(&inbox), Arc::clone(&batches), is_open)?;
+        let questions = Arc::new(Questions::default());
+        let hands =
+            Hands { inbox: Arc::clone(&inbox), batches: Arc::clone(&batches), questions: Arc::clone(&questions) };
+        let shard = Shard::new(gateway, files, listeners, hands, is_open)?;
         let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(move || shard.run())?;
-        Ok(Self { inbox, batches, addresses, thread: Mutex::new(Some(thread)) })
+        Ok(Self { inbox, batches, questions, addresses, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where it listens, with the ports that were found.
@@ -204,6 +209,16 @@ impl Server {
     /// Takes a request back.
     pub fn cancel(&self, id: u64) {
         self.inbox.put(Order::Cancel(id));
+    }
+
+    /// What devices ask to have signed, since the last call; each wants [`Server::answer_enrolment`].
+    pub fn enrolments(&self) -> Vec<EnrolmentRequest> {
+        self.questions.take()
+    }
+
+    /// Answers one of those.
+    pub fn answer_enrolment(&self, answer: EnrolmentAnswer) {
+        self.inbox.put(Order::AnswerEnrolment(answer));
     }
 
     /// All that waits, with about `events_max` events at most; waits up to `timeout` for something. Nothing after the

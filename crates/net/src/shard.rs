@@ -14,6 +14,7 @@ use crate::clock;
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
 use crate::listener::Listener;
+use crate::questions::Questions;
 use crate::tcp::Connections;
 use crate::udp::{Losses, Room, send_all};
 
@@ -32,6 +33,7 @@ pub(crate) struct Shard {
     room: Room,
     inbox: Arc<Inbox>,
     batches: Arc<Batches>,
+    questions: Arc<Questions>,
     epoll: OwnedFd,
     losses: Losses,
     phase: Phase,
@@ -42,6 +44,13 @@ pub(crate) struct Shard {
     answers: Vec<Answer>,
     /// While closing: none of them was refused. Nobody waits then for a database that is away.
     keeps_checkpoints: bool,
+}
+
+/// How a shard and its owner reach each other.
+pub(crate) struct Hands {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) batches: Arc<Batches>,
+    pub(crate) questions: Arc<Questions>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +66,10 @@ impl Shard {
         gateway: Gateway,
         files: OpenFiles,
         listeners: Vec<Listener>,
-        inbox: Arc<Inbox>,
-        batches: Arc<Batches>,
+        hands: Hands,
         is_open: bool,
     ) -> io::Result<Self> {
+        let Hands { inbox, batches, questions } = hands;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), epoll::EventData::new_u64(INBOX), epoll::EventFlags::IN)?;
         let shard = Self {
@@ -71,6 +80,7 @@ impl Shard {
             room: Room::default(),
             inbox,
             batches,
+            questions,
             epoll,
             losses: Losses::default(),
             phase: Phase::Open,
@@ -166,6 +176,7 @@ impl Shard {
         self.send();
         self.pages.extend(std::iter::from_fn(|| self.gateway.poll_page()));
         self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
+        self.questions.put(std::iter::from_fn(|| self.gateway.poll_enrolment()));
         self.unfinished += self.pages.len();
         let checkpoints = self.gateway.poll_checkpoints(clock::now());
         self.batches.put(&mut self.pages, &mut self.answers, checkpoints);
@@ -263,6 +274,7 @@ impl Shard {
             }
             Order::Submit(requests) => requests.into_iter().for_each(|request| self.gateway.submit(now, request)),
             Order::Cancel(id) => self.gateway.cancel(now, id),
+            Order::AnswerEnrolment(answer) => self.gateway.answer_enrolment(now, answer),
         }
     }
 

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::{Authority, DenialEntry, GatewayOptions, Operation, Outcome, OwnCertificate, Path, Request};
+use gateway::{
+    Authority, Code, DenialEntry, EnrolmentAnswer, EnrolmentRequest, GatewayOptions, Operation, Outcome,
+    OwnCertificate, Path, Request,
+};
 use net::{FileError, Server, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::batch::Batch;
 use crate::entries::{DeviceEntry, RegistrationState, RestoredRegistration};
@@ -21,6 +24,8 @@ const BOOT_CHARS_MAX: usize = 16;
 
 /// A device that was refused, and why.
 type Refusal = (String, String);
+/// Ticket, device, what it wants, the content format of the answer, PKCS #10.
+type EnrolmentOut<'py> = (u64, String, &'static str, u16, Bound<'py, PyBytes>);
 /// Id, device, operation, path, JSON body, seconds until it is not worth sending any more, whether it may wait.
 type RequestIn = (u64, String, String, String, Option<Vec<u8>>, f64, bool);
 
@@ -33,7 +38,7 @@ pub struct Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, is_bootstrap_server=false, objects=None, start=None))]
+    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, enrolment=false, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, is_bootstrap_server=false, objects=None, start=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         py: Python<'_>,
@@ -45,6 +50,7 @@ impl Gateway {
         heartbeat_s: Option<f64>,
         awake_every_s: f64,
         enclosure_option: Option<u16>,
+        enrolment: bool,
         uncommitted_bytes_max: usize,
         open_enrolment: Option<String>,
         enrolment_grace_s: Option<f64>,
@@ -65,6 +71,7 @@ impl Gateway {
             heartbeat: heartbeat_s.map(|seconds| span("heartbeat_s", seconds)).transpose()?,
             awake_every: span("awake_every_s", awake_every_s)?,
             enclosure_option,
+            enrolment,
             uncommitted_bytes_max,
             open_enrolment,
             enrolment_grace: enrolment_grace_s.map(|seconds| span("enrolment_grace_s", seconds)).transpose()?,
@@ -166,6 +173,27 @@ impl Gateway {
 
     fn cancel(&self, number: u64) {
         self.server.cancel(number);
+    }
+
+    fn enrolments<'py>(&self, py: Python<'py>) -> Vec<EnrolmentOut<'py>> {
+        let out = |asked: EnrolmentRequest| {
+            let body = PyBytes::new(py, &asked.body);
+            (asked.ticket, asked.device, asked.operation.name(), asked.format, body)
+        };
+        self.server.enrolments().into_iter().map(out).collect()
+    }
+
+    #[pyo3(signature = (ticket, body, *, refusal=None))]
+    fn answer_enrolment(&self, ticket: u64, body: Vec<u8>, refusal: Option<(u8, u8)>) -> PyResult<()> {
+        let refusal = match refusal {
+            Some((class @ 4..=5, detail @ 0..=31)) => Some(Code::of(class, detail)),
+            Some((class, detail)) => {
+                return Err(PyValueError::new_err(format!("refusal: {class}.{detail:02} is no refusal")));
+            }
+            None => None,
+        };
+        self.server.answer_enrolment(EnrolmentAnswer { ticket, refusal, body });
+        Ok(())
     }
 
     /// The interpreter is free meanwhile.

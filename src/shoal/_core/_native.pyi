@@ -232,7 +232,8 @@ class Gateway:
     over restarts. Devices are spread over `partitions` by their name. A page of events waits `linger_ms` for more;
     while more than `uncommitted_bytes_max` bytes are not committed, devices hear 5.03. With `heartbeat_s` every partition
     says that often that it is complete up to now. `enclosure_option` is the CoAP option in which devices may claim their
-    enclosure. `open_enrolment` is the context of strangers without a credential, which are refused if it is None.
+    enclosure. With `enrolment` devices may ask for certificates (`enrolments`). `open_enrolment` is the context
+    of strangers without a credential, which are refused if it is None.
     With `acknowledge_at_once` answers do not wait for `committed`. With `is_bootstrap_server` it hands out accounts
     (the operations write, discover, read, bootstrap_delete, bootstrap_finish, bootstrap_pack) and registers nobody.
     `objects` say what the values of devices mean; by default those of this build. `start` says which start of this node it
@@ -255,6 +256,7 @@ class Gateway:
         heartbeat_s: float | None = None,
         awake_every_s: float = 5.0,
         enclosure_option: int | None = None,
+        enrolment: bool = False,
         uncommitted_bytes_max: int = 67_108_864,
         open_enrolment: str | None = None,
         enrolment_grace_s: float | None = None,
@@ -320,6 +322,18 @@ class Gateway:
         """
     def cancel(self, number: int) -> None:
         """Takes a request back, as far as that can be done; an `Answer` follows if it was still there."""
+    def enrolments(self) -> list[tuple[int, str, str, int, bytes]]:
+        """What devices ask to have signed since the last call (EST, RFC 9148): (ticket, device, operation, format, body).
+
+        `operation` is `crts`, `att`, `sen` or `sren`; `format` is the content format that the answer is to have; `body` is
+        PKCS #10 in DER, or empty. Each is to be answered with `answer_enrolment`.
+        """
+    def answer_enrolment(self, ticket: int, body: bytes, *, refusal: tuple[int, int] | None = None) -> None:
+        """Answers one of those: with `body` in that format, or with a code such as (4, 0) and words for people.
+
+        Raises:
+            ValueError: `refusal` is no code of a refusal.
+        """
     def next_batch(self, max_events: int, timeout_s: float) -> Batch | None:
         """All that waits, about `max_events` events at most; waits up to `timeout_s`, with the interpreter free.
 

@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -21,7 +22,7 @@ from shoal.access.decision import Subject
 from shoal.access.policy import Role
 from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
-from shoal.audit.entry import Act
+from shoal.audit.entry import PATH_CHARACTERS_MAX, Act
 from shoal.audit.store import Audit
 from shoal.authority.authority import fingerprint_of
 from shoal.authority.certificate_store import Certificates, Issued
@@ -50,7 +51,7 @@ RETRY_AFTER_S: Final = 5
 _CERTIFICATES: Final = "application/pkcs7-mime; smime-type=certs-only"
 _ENCODED: Final = {"Content-Transfer-Encoding": "base64", "Cache-Control": "no-store"}
 # RFC 7030 §4.5.2: sign with ecdsa-with-SHA256, on a key of id-ecPublicKey with prime256v1.
-_ATTRIBUTES: Final = bytes.fromhex("3021 06082a8648ce3d040302 3015 06072a8648ce3d0201 310a 06082a8648ce3d030107")
+ATTRIBUTES: Final = bytes.fromhex("3021 06082a8648ce3d040302 3015 06072a8648ce3d0201 310a 06082a8648ce3d030107")
 
 router = APIRouter(prefix="/.well-known/est/{label}")
 
@@ -109,7 +110,7 @@ async def ca_certificates(label: str, request: Request) -> Response:
 async def attributes(label: str, request: Request) -> Response:
     """Which key to make, and how to sign with it (RFC 7030 §4.5)."""
     await label_of(_rooms(request).authorities, label)
-    return Response(base64.encodebytes(_ATTRIBUTES), media_type="application/csrattrs", headers=_ENCODED)
+    return Response(base64.encodebytes(ATTRIBUTES), media_type="application/csrattrs", headers=_ENCODED)
 
 
 @router.post("/simpleenroll")
@@ -163,7 +164,8 @@ async def _enrol(label: str, request: Request, *ways: Way) -> Response:
                     break
             else:
                 raise Unproved("enrolment", "show a certificate, or endpoint name and secret")
-            await _keep(rooms, tx, issued, request)
+            path = request.url.path
+            await note(rooms.audit, tx, issued, at=rooms.clock.now(), address=shown.address, path=path)
     return _certificates(_CERTIFICATES, [issued.certificate.der, *issued.issuers])
 
 
@@ -191,13 +193,13 @@ async def _by_certificate(
     return await rooms.enrolments.by_certificate(tx, label.tenant, label.authority, shown.fingerprint, signing)
 
 
-async def _keep(rooms: EstRooms, tx: Transaction, issued: Issued, request: Request) -> None:
-    """Who got what, in the audit log: a device acts for itself, by what it has proved itself with."""
+async def note(audit: Audit, tx: Transaction, issued: Issued, *, at: datetime, address: str, path: str) -> None:
+    """Writes into the audit log who got what: a device acts for itself, by what it has proved itself with."""
     made = issued.certificate
     subject = Subject(tenant=made.tenant, role=Role.VIEWER, id=made.issued_by or "", name=made.subject)
-    act = Act(action="enrol", resource="certificates", thing=made.id, path=request.url.path[:200])
+    act = Act(action="enrol", resource="certificates", thing=made.id, path=path[:PATH_CHARACTERS_MAX])
     after = {"subject": made.subject, "fingerprint": made.fingerprint, "not_after": made.not_after}
-    await rooms.audit.write(tx, subject, act, at=rooms.clock.now(), address=_address(request), after=after)
+    await audit.write(tx, subject, act, at=at, address=address, after=after)
 
 
 def _shown(request: Request) -> Shown:
@@ -222,7 +224,8 @@ def _basic(header: str | None) -> tuple[str, str] | None:
         name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError) as error:
         raise Unproved("authorization", "expected Basic with endpoint name and secret") from error
-    if scheme.lower() != "basic" or not colon:
+    # No database of ours could even look for a NUL.
+    if scheme.lower() != "basic" or not colon or "\0" in name:
         raise Unproved("authorization", "expected Basic with endpoint name and secret")
     return name, secret
 
@@ -263,7 +266,12 @@ async def _refused(request: Request, error: Exception) -> Response:
         case Unavailable():
             # The reason may name folders and hosts: it is for the log.
             status, headers, says = 503, {"Retry-After": str(RETRY_AFTER_S)}, "not now; nothing was lost"
-    facts = {"address": _address(request), "path": request.url.path[:200], "status": status, "reason": str(error)}
+    facts = {
+        "address": _address(request),
+        "path": request.url.path[:PATH_CHARACTERS_MAX],
+        "status": status,
+        "reason": str(error),
+    }
     log.warning("est.refused", extra=facts)
     return PlainTextResponse(f"{says}\n", status, headers)
 

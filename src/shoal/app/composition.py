@@ -42,12 +42,14 @@ class Role(StrEnum):
 class Running:
     """A Shoal that is up, for whoever lives beside it: the one who says so on the terminal, the demo farm.
 
-    `pages` is for people, `api` for programs on this machine; devices use `coap`. `tenant` is the only one as a rule.
+    `pages` is for people, `api` for programs on this machine; devices use `coap`; `enrolling` says where they
+    get certificates, if anywhere. `tenant` is the only one as a rule.
     """
 
     pages: str
     api: str
     coap: Sequence[str]
+    enrolling: Sequence[str]
     tenant: TenantId
     folder: Path
     database: Database
@@ -84,7 +86,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         process.add_health()
         process.add_alerts()
         process.add_campaigns()
-        process.add_est(est_socket)
+        enrolling = process.add_est(est_socket)
         # The pages ask the API over loopback, TLS or not: what leaves this machine goes through the outer address.
         inner = web.listen("127.0.0.1:0")
         opened.callback(inner.close)
@@ -96,6 +98,7 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
             pages=settings.base_url,
             api=web.url_of(inner),
             coap=gateway.addresses,
+            enrolling=enrolling,
             tenant=ours.id,
             folder=base.folder,
             database=base.database,

@@ -39,6 +39,7 @@ from shoal.app.neighbours import (
     queue_for_inventory,
     secure_address,
 )
+from shoal.app.signing import signs_for_devices
 from shoal.app.thinning import thin_now_and_then
 from shoal.app.watching import answers, failing
 from shoal.app.web_secret import web_secret
@@ -142,6 +143,7 @@ class Process:
             clock=base.clock,
             fetching=fetching,
             farms_of_enclosures=self.inventory.farms_of_enclosures,
+            sign=signs_for_devices(base.database, self.certificates, self.enrolments, Audit(base.database), base.clock),
         )
         base.database.on(campaign_store.updates.name, gateway.shelf.poke)
         self._opened.push_async_callback(gateway.close)

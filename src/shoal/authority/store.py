@@ -161,7 +161,9 @@ class Authorities:
         return _found((await tx.execute(_one(tenant, id_).with_for_update())).first(), id_)
 
     async def to_issue(self, tx: Transaction, tenant: TenantId, id_: str | None) -> Authority:
-        """The authority that issues for this one: itself, or the last of its successors. None: the tenant's newest.
+        """The authority that issues for this one: itself, or the last of its successors.
+
+        None: the tenant's newest intermediate, or where it has none, its newest root.
 
         Raises:
             NotFound: the tenant has no such authority, or none at all.
@@ -172,7 +174,7 @@ class Authorities:
             able = [one for one in known if one.state is State.CURRENT and one.has_key]
             if not able:
                 raise NotFound("authority", "there is none that issues")
-            return able[-1]
+            return max(able, key=lambda one: (len(one.chain) > 1, one.created_at, one.id))
         found = next((one for one in known if one.id == id_), None)
         if found is None:
             raise NotFound(id_, "no such authority")

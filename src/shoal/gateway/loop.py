@@ -14,6 +14,7 @@ from shoal.errors import Unavailable
 from shoal.gateway.checkpoints import Keeper
 from shoal.gateway.denials import Denials, FarmsOfEnclosures
 from shoal.gateway.downlink import Downlink
+from shoal.gateway.enrolling import Enrolling, Sign, nobody
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.trust import Trust
@@ -67,6 +68,7 @@ class Gateway:
         clock: Clock,
         fetching: Fetching,
         farms_of_enclosures: FarmsOfEnclosures,
+        sign: Sign = nobody,
     ) -> None:
         """Opens the listeners.
 
@@ -81,6 +83,7 @@ class Gateway:
         self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
         self.keeper: Final = Keeper(self.core, database, vault, clock, NODE)
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told, self.keeper.take)
+        self.enrolling: Final = Enrolling(self.core, sign)
 
     @property
     def addresses(self) -> list[str]:
@@ -110,6 +113,7 @@ class Gateway:
             tasks.create_task(self.trust.run(), name="trust")
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
+            tasks.create_task(self.enrolling.run(), name="enrolling")
 
     async def _settle(self) -> None:
         """A command may be for a device that was created a moment ago, or name a file that was offered then."""
@@ -136,6 +140,7 @@ def _open(options: GatewayOptions) -> DataPlane:
             linger_ms=options.linger.total_seconds() * 1_000,
             heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
             enclosure_option=options.enclosure_option,
+            enrolment=True,
             open_enrolment=None if options.open_enrolment is None else f'"tenant":{json.dumps(options.open_enrolment)}',
             objects=None if options.objects is None else options.objects.core,
         )

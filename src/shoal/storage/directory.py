@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Select, String, Table, Text, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shoal.storage.database import Database, Transaction, upsert
 from shoal.storage.secrets import Secret
@@ -158,6 +159,14 @@ async def find(tx: Transaction, device_id: str) -> DirectoryEntry | None:
     found = await tx.execute(select(*_COLUMNS).where(device_directory.c.device_id == device_id))
     row = found.mappings().first()
     return None if row is None else DirectoryEntry(**row)
+
+
+async def tenant_of(connection: AsyncConnection, device_id: str) -> str | None:
+    """Whose device that is; None when there is none of that id, or it was removed."""
+    of = device_directory.c
+    query = select(of.tenant_id).where(of.device_id == device_id, of.removed.is_(False))
+    found: str | None = await connection.scalar(query)
+    return found
 
 
 async def in_turn(tx: Transaction) -> None:

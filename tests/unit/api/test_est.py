@@ -127,7 +127,7 @@ async def test_a_request_for_more_than_ones_own_is_refused_and_a_good_one_is_sti
 
 async def test_who_proves_nothing_gets_nothing(farm: Farm) -> None:
     secret = await farm.secret()
-    for basic in (None, ("oxy", "wrong"), ("other", secret), ("", ""), ("øst", "é")):
+    for basic in (None, ("oxy", "wrong"), ("other", secret), ("", ""), ("øst", "é"), ("a\0b", "x")):
         answer = await farm.device.post("simpleenroll", request("oxy"), basic=basic)
         assert (answer.status_code, answer.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
         assert secret not in answer.text

@@ -84,6 +84,19 @@ async def test_an_intermediate_stands_under_a_root_and_nothing_stands_under_it(s
     site.certificate.verify_directly_issued_by(top.certificate)
 
 
+async def test_an_intermediate_issues_rather_than_a_root_even_a_newer_one(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    async with shoal.database.transaction() as tx:
+        top = await shoal.authorities.create(tx, tenant, "Top")
+        assert (await shoal.authorities.to_issue(tx, tenant, None)).id == top.id
+        site = await shoal.authorities.create(tx, tenant, "Site", under=top.id)
+    shoal.clock.advance(YEAR)
+    async with shoal.database.transaction() as tx:
+        await shoal.authorities.roll_over(tx, tenant, top.id)
+
+        assert (await shoal.authorities.to_issue(tx, tenant, None)).id == site.id
+
+
 async def test_an_authority_from_elsewhere_is_taken_in_once(shoal: Installation) -> None:
     tenant = await shoal.create_tenant()
     certificate, key = elsewhere()
