@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use coap::{Answers, Code, Handled, Message, Request, Requests, Responses, Transmission, blockwise};
-use lwm2m::{Attributes, Definitions, Path, Record, Value, Version};
+use lwm2m::{Attributes, Definitions, Path, Value, Version};
 
 use crate::bootstrap::Bootstrap;
-use crate::command::Config;
+use crate::command::{Config, Readings};
 use crate::download::{Begun, Download};
 use crate::event::Event;
 use crate::held::{Guard, Held};
@@ -71,24 +71,9 @@ pub(crate) enum Phase {
     },
 }
 
-/// What a Send carries.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Readings {
-    /// What is at these paths when it leaves.
-    Now(Vec<Path>),
-    /// These values, each with the time in Unix seconds at which it was true.
-    Recorded(Vec<Record>),
-}
-
 /// RFC 8428 §4.5.3: an earlier time would be read as one relative to now.
 pub(crate) fn is_writable_time(unix_s: f64) -> bool {
     (268_435_456.0..f64::INFINITY).contains(&unix_s)
-}
-
-impl From<Vec<Path>> for Readings {
-    fn from(paths: Vec<Path>) -> Self {
-        Self::Now(paths)
-    }
 }
 
 /// An LwM2M client as a state machine.

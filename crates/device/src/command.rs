@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dtls::OwnCertificate;
-use lwm2m::{Definitions, Path, Value, Version};
+use lwm2m::{Definitions, Path, Record, Value, Version};
 use zeroize::Zeroizing;
 
 /// How it proves who it is, and how its server does.
@@ -132,5 +132,20 @@ mod tests {
         assert_eq!(value("/40000/0/1", r#"{"opaque":"00ff"}"#), Ok(Value::Opaque(vec![0, 255])));
         assert!(value("/40000/0/1", "[1]").is_err());
         assert!(value("/40000/0", "1").is_err());
+    }
+}
+
+/// What a Send carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Readings {
+    /// What is at these paths when it leaves.
+    Now(Vec<Path>),
+    /// These values, each with the time in Unix seconds at which it was true.
+    Recorded(Vec<Record>),
+}
+
+impl From<Vec<Path>> for Readings {
+    fn from(paths: Vec<Path>) -> Self {
+        Self::Now(paths)
     }
 }

@@ -11,6 +11,17 @@ use crate::transport::{Transport, milliseconds};
 const HOLD_OFF_MAX: Duration = Duration::from_secs(3_600);
 
 impl Device {
+    /// Keeps what the next session can go on from: what the server just gave, or what it gave before.
+    pub(crate) fn keep_ticket(&mut self, now: Instant) {
+        let given = self.transport.as_ref().and_then(|transport| transport.ticket(milliseconds(self.origin, now)));
+        self.resumption = given.or(self.resumption.take());
+    }
+
+    /// The time of day, in Unix seconds. Without a clock no certificate is valid.
+    pub(crate) fn unix_s(&self, now: Instant) -> i64 {
+        self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64()) as i64
+    }
+
     /// The connection it wants, by a number: make it, [`Device::handle_connected`] when it stands. Another number is
     /// another connection; none, or another, means that the one before is to be closed when everything has left.
     pub fn poll_connection(&self) -> Option<u64> {

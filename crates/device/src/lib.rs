@@ -24,9 +24,9 @@ mod transport;
 mod tree;
 
 pub use choosing::Place;
-pub use client::{Device, Readings};
+pub use client::Device;
 pub use coap::Code;
-pub use command::{Config, Credential, parse_value};
+pub use command::{Config, Credential, Readings, parse_value};
 pub use download::Begun;
 pub use dtls::OwnCertificate;
 pub use event::{Asked, Event};

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use coap::{Answered, Answers, Code, Outcome, Request, Requests, Responses, Transmission, blockwise, content_format};
 use lwm2m::{Path, Record, Version};
 
-use crate::client::{Device, Phase, Readings, Ticket, is_writable_time};
+use crate::client::{Device, Phase, Ticket, is_writable_time};
+use crate::command::Readings;
 use crate::download::Step;
 use crate::event::Event;
 use crate::relation::Relation;
@@ -85,17 +86,6 @@ impl Device {
     /// Another for each session.
     pub(crate) fn session_seed(&self) -> u64 {
         self.config.seed.wrapping_add(self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// Keeps what the next session can go on from: what the server just gave, or what it gave before.
-    pub(crate) fn keep_ticket(&mut self, now: Instant) {
-        let given = self.transport.as_ref().and_then(|transport| transport.ticket(milliseconds(self.origin, now)));
-        self.resumption = given.or(self.resumption.take());
-    }
-
-    /// The time of day, in Unix seconds. Without a clock no certificate is valid.
-    pub(crate) fn unix_s(&self, now: Instant) -> i64 {
-        self.wall.map_or(0.0, |(at, unix_s)| unix_s + now.saturating_duration_since(at).as_secs_f64()) as i64
     }
 
     /// The server has introduced itself over the connection: it is told who we are, or that we are still here.

@@ -114,7 +114,7 @@ fn report_tls(version: TlsVersion, suite: Suite, has_certificate: bool, has_exch
 /// A connection, and how long the server took for it.
 fn connect(client: &TlsClient, server: &TlsServer) -> (Tls, Tls, Duration) {
     let (trusted, trusted_by_device) = (anchors(&["anchor"]), anchors(&["anchor of servers"]));
-    let mut keys = OneKeyAndTrust(Trust { anchors: &trusted, unix_s: year(2031) });
+    let mut keys = OneKeyAndTrust { key: KEY, trust: Trust { anchors: &trusted, unix_s: year(2031) } };
     let mut trust = Trust { anchors: &trusted_by_device, unix_s: year(2031) };
     let (mut up, mut took) = (Vec::new(), Duration::ZERO);
     let mut device = client.connect(0, &mut up).unwrap();

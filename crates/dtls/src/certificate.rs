@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::error::SetupError;
+use crate::error::{SetupError, is_key_error, refusal_of_code};
 use crate::native;
 
 /// SHA-256 over DER.
@@ -233,14 +233,12 @@ impl TrustAnchors {
 
 /// What is wrong with a certificate or a key of the operator's.
 pub(crate) fn setup_error(code: native::Code) -> SetupError {
-    match native::refusal_of_code(code) {
+    match refusal_of_code(code) {
         Some(CertificateRefused::UnsupportedAlgorithm) => {
             SetupError::Certificate { problem: "its key is not on P-256 or P-384" }
         }
         Some(CertificateRefused::Malformed) => SetupError::Certificate { problem: "it cannot be read" },
-        _ if native::is_key_error(code) => {
-            SetupError::Certificate { problem: "the key cannot be read or is another's" }
-        }
+        _ if is_key_error(code) => SetupError::Certificate { problem: "the key cannot be read or is another's" },
         _ => SetupError::Library { code },
     }
 }

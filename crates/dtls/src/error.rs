@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use mbedtls_sys as sys;
+
 use crate::certificate::{CertificateRefused, PeerCertificate};
+use crate::native::Code;
 
 /// A session is over, or refused what it was asked for. Where TLS asks for a fatal alert, it was already put into the
 /// caller's list of datagrams.
@@ -129,3 +132,25 @@ impl fmt::Display for SetupError {
 }
 
 impl std::error::Error for SetupError {}
+
+/// What an error says of the certificate at hand, if it says anything.
+pub(crate) fn refusal_of_code(code: Code) -> Option<CertificateRefused> {
+    match code {
+        sys::NO_CLIENT_CERTIFICATE => Some(CertificateRefused::Missing),
+        sys::BAD_PROOF => Some(CertificateRefused::NotOwned),
+        sys::X509_FATAL => Some(CertificateRefused::ChainTooLong),
+        sys::BAD_CERTIFICATE => Some(CertificateRefused::Malformed),
+        code if sys::PK_UNKNOWN.iter().any(|codes| codes.contains(&code)) => {
+            Some(CertificateRefused::UnsupportedAlgorithm)
+        }
+        code if sys::X509_ERRORS.contains(&code) || sys::PK_ERRORS.contains(&code) => {
+            Some(CertificateRefused::Malformed)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an error came of a private key.
+pub(crate) fn is_key_error(code: Code) -> bool {
+    sys::PK_ERRORS.contains(&code) || sys::ECP_ERRORS.contains(&code)
+}

@@ -173,28 +173,6 @@ pub(crate) fn read_certificate(der: &[u8]) -> Result<CertificateFacts, Code> {
     facts.unwrap_or(Err(sys::BAD_INPUT))
 }
 
-/// What an error says of the certificate at hand, if it says anything.
-pub(crate) fn refusal_of_code(code: Code) -> Option<CertificateRefused> {
-    match code {
-        sys::NO_CLIENT_CERTIFICATE => Some(CertificateRefused::Missing),
-        sys::BAD_PROOF => Some(CertificateRefused::NotOwned),
-        sys::X509_FATAL => Some(CertificateRefused::ChainTooLong),
-        sys::BAD_CERTIFICATE => Some(CertificateRefused::Malformed),
-        code if sys::PK_UNKNOWN.iter().any(|codes| codes.contains(&code)) => {
-            Some(CertificateRefused::UnsupportedAlgorithm)
-        }
-        code if sys::X509_ERRORS.contains(&code) || sys::PK_ERRORS.contains(&code) => {
-            Some(CertificateRefused::Malformed)
-        }
-        _ => None,
-    }
-}
-
-/// Whether an error came of a private key.
-pub(crate) fn is_key_error(code: Code) -> bool {
-    sys::PK_ERRORS.contains(&code) || sys::ECP_ERRORS.contains(&code)
-}
-
 /// What a call on a session may reach outside of it.
 pub(crate) struct Outside<'a> {
     pub(crate) out: &'a mut Vec<Vec<u8>>,

@@ -10,7 +10,7 @@ use dtls::{
     Suite, Trust,
 };
 use proptest::prelude::*;
-use world::{CID, HOME, OneKey, OneKeyAndTrust, World, all_options, key, year};
+use world::{CID, HOME, KEY, OneKey, OneKeyAndTrust, World, all_options, key, year};
 use zeroize::Zeroizing;
 
 /// With a pre-shared key and with certificates: all that can be saved.
@@ -34,11 +34,11 @@ fn worlds() -> Vec<World> {
 
 fn save(world: &mut World) -> Result<SavedSession, NotSaved> {
     let session = &mut world.gateway.as_mut().unwrap().session;
-    session.save(&mut OneKeyAndTrust(Trust { anchors: &world.trusted, unix_s: world.unix_s }))
+    session.save(&mut OneKeyAndTrust { key: KEY, trust: Trust { anchors: &world.trusted, unix_s: world.unix_s } })
 }
 
 fn restore(world: &World, saved: &[u8], starts: u32) -> Result<Session, NotRestored> {
-    let mut keys = OneKeyAndTrust(Trust { anchors: &world.trusted, unix_s: world.unix_s });
+    let mut keys = OneKeyAndTrust { key: KEY, trust: Trust { anchors: &world.trusted, unix_s: world.unix_s } };
     Server::new(&ServerOptions::default()).unwrap().restore(saved, CID.0, starts, &mut keys)
 }
 
@@ -173,7 +173,7 @@ fn what_is_not_whole_of_another_version_or_of_another_id_is_refused() {
         assert_eq!(restore(&world, &other, 1).err(), Some(NotRestored::Version));
 
         let by_another_id = {
-            let mut keys = OneKeyAndTrust(Trust { anchors: &world.trusted, unix_s: world.unix_s });
+            let mut keys = OneKeyAndTrust { key: KEY, trust: Trust { anchors: &world.trusted, unix_s: world.unix_s } };
             let server = Server::new(&ServerOptions::default()).unwrap();
             server.restore(&saved, [9; 8], 1, &mut keys).err()
         };

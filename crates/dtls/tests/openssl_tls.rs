@@ -121,7 +121,7 @@ fn serve_saying(proof: &Proof<'_>, arguments: &[&str], at: i64, said: &[&str]) -
     let mut server = TlsServer::new(&TlsServerOptions::default()).unwrap();
     server.set_certificate(Some(&certificate("server"))).unwrap();
     let anchors = anchors(&["anchor", "anchor on P-384"]);
-    let mut keys = OneKeyAndTrust(Trust { anchors: &anchors, unix_s: year(at) });
+    let mut keys = OneKeyAndTrust { key: KEY, trust: Trust { anchors: &anchors, unix_s: year(at) } };
     let (mut stdin, mut said) = (client.stdin.take(), said.iter());
     let outcome = converse(&mut server.accept(0).unwrap(), &mut stream, &mut keys, &mut |tls, heard, out| {
         if !heard.is_empty() {

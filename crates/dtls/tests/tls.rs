@@ -94,7 +94,7 @@ impl Line {
             let mut down = Vec::new();
             for bytes in up.chunks(self.piece) {
                 let trust = Trust { anchors: &self.trusted, unix_s: self.unix_s };
-                down.extend(self.gateway.take(bytes, &mut OneKeyAndTrust(trust)));
+                down.extend(self.gateway.take(bytes, &mut OneKeyAndTrust { key: KEY, trust }));
             }
             up = self.carry_down(&down);
         }
@@ -271,7 +271,7 @@ fn certificates_are_refused_for_the_reasons_and_with_the_alerts_of_dtls() {
             let mut up = hello;
             while !up.is_empty() {
                 let trust = Trust { anchors: &line.trusted, unix_s: trust_at };
-                let down = line.gateway.take(&up, &mut OneKeyAndTrust(trust));
+                let down = line.gateway.take(&up, &mut OneKeyAndTrust { key: KEY, trust });
                 up = line.carry_down(&down);
             }
             line.assert_certificate_refused(reason, alert);
@@ -286,7 +286,7 @@ fn whoever_does_not_hold_the_key_of_its_certificate_is_refused() {
     forged.assert_talks();
     let (mut line, hello) = Line::new(&certified("device", &options(TlsVersion::Tls12)), true, usize::MAX);
     let trust = Trust { anchors: &line.trusted, unix_s: line.unix_s };
-    let down = line.gateway.take(&hello, &mut OneKeyAndTrust(trust));
+    let down = line.gateway.take(&hello, &mut OneKeyAndTrust { key: KEY, trust });
     let mut up = line.carry_down(&down);
     let signature = certificate_verify(&up);
     up[signature] ^= 1;

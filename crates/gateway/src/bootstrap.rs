@@ -24,8 +24,9 @@ use crate::operation::Manner;
 use crate::peers::PeerKey;
 use crate::registering::reason_of;
 use crate::registrations::{Objects, Registration};
+use crate::reply::{Reply, Response, write_response};
 use crate::timers::{Now, Timer};
-use crate::uplink::{Ask, Reply, Response, write_response};
+use crate::uplink::Ask;
 
 /// Formats that a whole account can be written in.
 const WRITABLE: [u16; 4] =

@@ -19,14 +19,14 @@ use zeroize::Zeroizing;
 
 use crate::devices::{Device, DeviceIndex};
 use crate::gateway::Gateway;
+use crate::keyring::KeyRing;
 use crate::limits::{CHECKPOINT_AGAIN, CHECKPOINT_EVERY, CHECKPOINT_SOON, CHECKPOINTS_PER_BATCH_MAX};
 use crate::observations::Observation;
 use crate::outbox::SocketNumber;
 use crate::peers::{Association, PeerKey};
 use crate::registrations::RegistrationId;
-use crate::sessions::KeyRing;
+use crate::reply::HeldAnswer;
 use crate::timers::{Now, Slot, Timer};
-use crate::uplink::HeldAnswer;
 
 /// Of the form of a checkpoint: one of another version is not read.
 pub(crate) const VERSION: u8 = 1;

@@ -10,13 +10,14 @@ use coap::{Connection, ConnectionOptions, Ending, Message};
 use dtls::{Progress, SessionError};
 
 use crate::gateway::Gateway;
+use crate::keyring::KeyRing;
 use crate::limits::{
     CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, CSM_WAIT, MESSAGE_BYTES_MAX, MESSAGES_UNFINISHED_BYTES_MAX,
     PING_AFTER, PONG_WAIT, STRANGER_IDLE,
 };
 use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::peers::{Connected, Peer, PeerKey};
-use crate::sessions::{KeyRing, new_peer};
+use crate::sessions::new_peer;
 use crate::timers::{Now, Timer};
 use crate::uplink::Origin;
 

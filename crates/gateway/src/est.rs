@@ -13,8 +13,9 @@ use crate::files::FileBlock;
 use crate::gateway::Gateway;
 use crate::limits::{ACKNOWLEDGE_AFTER, ENROLMENT_BYTES_MAX, ENROLMENTS_MAX, EXCHANGE_LIFETIME};
 use crate::peers::PeerKey;
+use crate::reply::{HeldAnswer, Reply, Response, write_response};
 use crate::timers::Now;
-use crate::uplink::{Ask, HeldAnswer, Origin, Reply, Response, write_response};
+use crate::uplink::{Ask, Origin};
 
 /// application/pkcs7-mime; smime-type=certs-only (RFC 9148)
 pub const CERTIFICATES: u16 = 281;

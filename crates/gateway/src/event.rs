@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::limits::FOREIGN_TEXT_BYTES_MAX;
+use crate::limits::{ATTRIBUTES_MAX, FOREIGN_TEXT_BYTES_MAX};
 
 /// Appends a JSON string.
 pub(crate) fn write_text(body: &mut Vec<u8>, text: &str) {
@@ -116,6 +116,23 @@ fn digits(text: &mut [u8], mut number: u64) {
 pub(crate) fn hex_byte(byte: u8) -> [u8; 2] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+/// What a device said of itself beside what Register asks for.
+pub(crate) fn write_attributes(body: &mut Vec<u8>, others: &[(String, String)]) {
+    body.push(b'{');
+    // The last of equal names counts, as it would for any reader of JSON; the rest is left out.
+    let last = |number: usize, name: &String| !others[number + 1..].iter().any(|(other, _)| other == name);
+    let kept = others.iter().enumerate().filter(|(number, (name, _))| last(*number, name)).take(ATTRIBUTES_MAX);
+    for (written, (_, (name, value))) in kept.enumerate() {
+        if written > 0 {
+            body.push(b',');
+        }
+        write_text(body, name);
+        body.push(b':');
+        write_text(body, value);
+    }
+    body.push(b'}');
 }
 
 #[cfg(test)]

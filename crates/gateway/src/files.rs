@@ -12,8 +12,9 @@ use crate::devices::DeviceIndex;
 use crate::error::EntryError;
 use crate::gateway::{Gateway, device_event};
 use crate::limits::{DOWNLOAD_EVERY, FILE_BYTES_PER_TURN_MAX, FILES_MAX};
+use crate::reply::{Reply, Response};
 use crate::timers::Now;
-use crate::uplink::{Origin, Reply, Response};
+use crate::uplink::Origin;
 
 /// Where the bytes of a file come from; reading is not our business.
 pub trait Files: Send {
@@ -49,8 +50,6 @@ pub(crate) struct FileBlock {
     pub(crate) block: Option<Block>,
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
-    /// What kind of bytes they are, where the device has to be told.
-    pub(crate) format: Option<u16>,
 }
 
 /// Code, reason and detail of a file that is not served.

@@ -8,6 +8,7 @@
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
 mod admission;
+mod awake;
 mod bootstrap;
 mod checkpoints;
 mod command;
@@ -27,6 +28,7 @@ mod files;
 mod formats;
 mod gateway;
 mod intent;
+mod keyring;
 pub mod limits;
 mod observations;
 mod openings;
@@ -39,6 +41,7 @@ mod random;
 mod refusals;
 mod registering;
 mod registrations;
+mod reply;
 mod restoring;
 mod security;
 mod separate;

@@ -18,8 +18,8 @@ use crate::gateway::{Gateway, device_event};
 use crate::intent::{Goal, Target, Wish, name_of, queries_of};
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, RESTS_PER_DEVICE_MAX};
 use crate::peers::PeerKey;
+use crate::reply::HeldAnswer;
 use crate::timers::Now;
-use crate::uplink::HeldAnswer;
 
 /// One observation that a device holds for us.
 pub(crate) struct Observation {

@@ -13,10 +13,11 @@ use dtls::{Progress, SessionError, Tls};
 use crate::connections::OPTIONS;
 use crate::credential::Credential;
 use crate::gateway::Gateway;
+use crate::keyring::KeyRing;
 use crate::limits::{OPENINGS_MAX, TLS_HANDSHAKE_WAIT};
 use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::peers::{Connected, Peer, network};
-use crate::sessions::{KeyRing, new_peer};
+use crate::sessions::new_peer;
 use crate::timers::Now;
 
 /// One of them.

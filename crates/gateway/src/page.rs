@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Stamp, write_address, write_foreign, write_number, write_text};
 use crate::limits::{ACKNOWLEDGE_AFTER, PAGE_BYTES_MAX, PAGE_BYTES_RESERVED_MAX, PAGE_EVENTS_MAX};
+use crate::reply::HeldAnswer;
 use crate::timers::Now;
-use crate::uplink::HeldAnswer;
 
 /// Events of one partition, one line of JSON each.
 #[derive(Debug)]

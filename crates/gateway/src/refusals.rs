@@ -8,8 +8,9 @@ use coap::{Code, option};
 use crate::devices::DeviceIndex;
 use crate::gateway::{Gateway, device_event};
 use crate::limits::REFUSALS_TOLD_MAX;
+use crate::reply::{Reply, Response};
 use crate::timers::Now;
-use crate::uplink::{Origin, Reply, Response};
+use crate::uplink::Origin;
 
 macro_rules! reasons {
     ($($(#[$meta:meta])* $name:ident,)*) => {

@@ -9,15 +9,16 @@ use lwm2m::{RegisterParameters, RegistrationError, UpdateParameters};
 use crate::command::DeviceEntry;
 use crate::credential::Security;
 use crate::devices::DeviceIndex;
-use crate::event::{foreign, write_text};
+use crate::event::{foreign, write_attributes, write_text};
 use crate::gateway::{Gateway, device_event};
-use crate::limits::{ATTRIBUTES_MAX, AWAKE_WINDOW, CLAIM_BYTES_MAX};
+use crate::limits::{AWAKE_WINDOW, CLAIM_BYTES_MAX};
 use crate::peers::{Peer, PeerKey};
 use crate::registrations::{Claim, ClaimVia, Objects, Registration, RegistrationId};
+use crate::reply::{Reply, Response};
 use crate::security::SecurityReason;
 use crate::timers::Now;
 use crate::trust::write_certificate;
-use crate::uplink::{Ask, Reply, Response};
+use crate::uplink::Ask;
 
 /// Content format of link lists (RFC 7252 §12.3).
 const LINK_FORMAT: u16 = coap::content_format::LINK_FORMAT;
@@ -471,22 +472,6 @@ fn write_registration(
         Some(claim) => event.value("claim", |body| claim.write(body)),
         None => event.fragment("\"claim\":null"),
     }
-}
-
-fn write_attributes(body: &mut Vec<u8>, others: &[(String, String)]) {
-    body.push(b'{');
-    // The last of equal names counts, as it would for any reader of JSON; the rest is left out.
-    let last = |number: usize, name: &String| !others[number + 1..].iter().any(|(other, _)| other == name);
-    let kept = others.iter().enumerate().filter(|(number, (name, _))| last(*number, name)).take(ATTRIBUTES_MAX);
-    for (written, (_, (name, value))) in kept.enumerate() {
-        if written > 0 {
-            body.push(b',');
-        }
-        write_text(body, name);
-        body.push(b':');
-        write_text(body, value);
-    }
-    body.push(b'}');
 }
 
 pub(crate) fn reason_of(error: &RegistrationError) -> &'static str {

@@ -15,12 +15,13 @@ use crate::error::NotTakenUp;
 use crate::formats::Refused;
 use crate::gateway::Gateway;
 use crate::intent::Target;
+use crate::keyring::KeyRing;
 use crate::limits::{CHECKPOINT_BYTES_MAX, OBSERVATIONS_PER_DEVICE_MAX, PEERS_MAX, SESSIONS_MAX};
 use crate::observations::Observation;
 use crate::outbox::SocketNumber;
 use crate::peers::{Association, Peer, PeerKey};
 use crate::registrations::RegistrationId;
-use crate::sessions::{KeyRing, new_peer};
+use crate::sessions::new_peer;
 use crate::timers::Now;
 
 impl Gateway {

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
-use dtls::CertificateRefused;
+use dtls::{CertificateRefused, SessionError};
 
 use crate::devices::DeviceIndex;
 use crate::gateway::Gateway;
 use crate::limits::{FOREIGN_TEXT_BYTES_MAX, SECURITY_EVENTS_EVERY, SECURITY_EVENTS_MAX};
 use crate::page::Pages;
 use crate::peers::Peer;
+use crate::peers::PeerKey;
 use crate::timers::Now;
+use crate::trust::write_certificate;
 use crate::uplink::Origin;
 
 /// Why somebody was not let in.
@@ -200,6 +202,60 @@ impl Gateway {
         );
     }
 
+    /// A handshake failed, or a session broke.
+    pub(crate) fn note_failure(&mut self, now: Now, key: PeerKey, error: &SessionError) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let Some(association) = &peer.security else { return };
+        if association.is_established {
+            self.stats.sessions_broken += 1;
+            return;
+        }
+        let (address, known) = (peer.address, peer.name().to_vec());
+        self.note_handshake(now, address, &known, error);
+    }
+
+    /// A handshake failed; `known` is the name that the peer gave, if it came to that.
+    pub(crate) fn note_handshake(&mut self, now: Now, address: SocketAddr, known: &[u8], error: &SessionError) {
+        self.stats.handshakes_failed += 1;
+        let known = known.to_vec();
+        let (reason, identity) = match error {
+            SessionError::UnknownIdentity { identity } => (SecurityReason::UnknownIdentity, identity.clone()),
+            SessionError::WrongKey { identity } => (SecurityReason::WrongKey, identity.clone()),
+            SessionError::CertificateRefused { reason, certificate } => {
+                let name = certificate.as_ref().and_then(|certificate| certificate.common_name.clone());
+                (SecurityReason::Certificate(*reason), name.unwrap_or_default().into_bytes())
+            }
+            SessionError::NoSharedSuite => (SecurityReason::NoSharedSuite, known),
+            SessionError::HandshakeTimedOut => (SecurityReason::HandshakeTimeout, known),
+            _ => (SecurityReason::HandshakeFailed, known),
+        };
+        let device = match error {
+            SessionError::CertificateRefused { certificate, .. } => {
+                let bearer =
+                    |certificate| self.authorities.bearer(&self.directory, certificate).map(|(index, _)| *index);
+                certificate.as_deref().and_then(bearer)
+            }
+            _ => self.directory.by_identity(&identity),
+        };
+        let device = device.and_then(|index| self.subject(index));
+        self.security
+            .note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device, stranger: None });
+    }
+
+    /// A certificate that is as it should be, of a device that nobody has taken in.
+    pub(crate) fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let Some(certificate) = peer.certificate() else { return };
+        let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
+        let stranger = self.authorities.context(certificate).map(|context| {
+            let mut facts = Vec::new();
+            write_certificate(&mut facts, certificate);
+            Stranger { context, certificate: facts }
+        });
+        let intrusion = Intrusion { reason, identity: &identity, endpoint: b"", address, device: None, stranger };
+        self.security.note(now, intrusion);
+    }
+
     /// What an event says about a device.
     pub(crate) fn subject(&self, index: DeviceIndex) -> Option<(Arc<str>, Arc<str>, u32)> {
         let device = self.directory.get(index)?;
@@ -239,7 +295,7 @@ mod tests {
         let device = Some((Arc::from("dev-1"), Arc::from(""), 0));
         let address = SocketAddr::from(([192, 0, 2, 2], 5684));
         let reason = SecurityReason::WrongKey;
-        log.note(now, Intrusion { reason, identity: b"known", endpoint: b"", address, device });
+        log.note(now, Intrusion { reason, identity: b"known", endpoint: b"", address, device, stranger: None });
         let later = Now { monotonic: now.monotonic + SECURITY_EVENTS_EVERY, unix_ms: 1_000 };
         log.handle_timeout(now, &mut pages);
         assert_eq!(pages.events(), 0, "not before the second is over");

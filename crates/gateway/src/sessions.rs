@@ -1,56 +1,22 @@
 //! DTLS: which session a datagram belongs to, and how sessions begin and end.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coap::blockwise::Uploads;
 use coap::exchange::{Answers, Responses};
-use dtls::{ConnectionId, Hello, HelloRefused, Keys, PeerCertificate, Progress, SessionError, Trust};
-use zeroize::Zeroizing;
+use dtls::{ConnectionId, Hello, HelloRefused, PeerCertificate, Progress, SessionError};
 
 use crate::admission::Wait;
-use crate::credential::{Bearer, Credential};
-use crate::devices::{DeviceIndex, Directory};
+use crate::credential::Bearer;
+use crate::devices::DeviceIndex;
 use crate::gateway::Gateway;
+use crate::keyring::KeyRing;
 use crate::limits::{HANDSHAKE_COST_CERTIFICATE, HANDSHAKE_COST_PSK, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
 use crate::outbox::{Outbox, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
-use crate::security::{Intrusion, SecurityReason, Stranger};
 use crate::timers::{Now, Timer};
-use crate::trust::{Authorities, write_certificate};
 use crate::uplink::Origin;
-
-/// The directory and the authorities as the handshake sees them.
-pub(crate) struct KeyRing<'a> {
-    directory: &'a Directory,
-    authorities: &'a Authorities,
-    unix_s: i64,
-    /// Whose key was asked for.
-    pub(crate) asked: Option<Arc<Credential>>,
-}
-
-impl<'a> KeyRing<'a> {
-    pub(crate) fn new(now: Now, directory: &'a Directory, authorities: &'a Authorities) -> Self {
-        Self { directory, authorities, unix_s: (now.unix_ms / 1_000) as i64, asked: None }
-    }
-}
-
-impl Keys for KeyRing<'_> {
-    fn psk(&mut self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (key, (_, credential)) = self.directory.key(identity)?;
-        self.asked = Some(Arc::clone(credential));
-        Some(key)
-    }
-
-    fn trust(&self) -> Trust<'_> {
-        Trust { anchors: &self.authorities.anchors, unix_s: self.unix_s }
-    }
-
-    fn takes_again(&self, certificate: &PeerCertificate) -> bool {
-        self.trust().holds(certificate) && self.authorities.bearer(self.directory, certificate).is_some()
-    }
-}
 
 impl Gateway {
     /// A datagram on a socket in the clear.
@@ -313,59 +279,6 @@ impl Gateway {
             }
             None => self.watch_handshake(key),
         }
-    }
-
-    fn note_failure(&mut self, now: Now, key: PeerKey, error: &SessionError) {
-        let Some(peer) = self.peers.get(key) else { return };
-        let Some(association) = &peer.security else { return };
-        if association.is_established {
-            self.stats.sessions_broken += 1;
-            return;
-        }
-        let (address, known) = (peer.address, peer.name().to_vec());
-        self.note_handshake(now, address, &known, error);
-    }
-
-    /// A handshake failed; `known` is the name that the peer gave, if it came to that.
-    pub(crate) fn note_handshake(&mut self, now: Now, address: SocketAddr, known: &[u8], error: &SessionError) {
-        self.stats.handshakes_failed += 1;
-        let known = known.to_vec();
-        let (reason, identity) = match error {
-            SessionError::UnknownIdentity { identity } => (SecurityReason::UnknownIdentity, identity.clone()),
-            SessionError::WrongKey { identity } => (SecurityReason::WrongKey, identity.clone()),
-            SessionError::CertificateRefused { reason, certificate } => {
-                let name = certificate.as_ref().and_then(|certificate| certificate.common_name.clone());
-                (SecurityReason::Certificate(*reason), name.unwrap_or_default().into_bytes())
-            }
-            SessionError::NoSharedSuite => (SecurityReason::NoSharedSuite, known),
-            SessionError::HandshakeTimedOut => (SecurityReason::HandshakeTimeout, known),
-            _ => (SecurityReason::HandshakeFailed, known),
-        };
-        let device = match error {
-            SessionError::CertificateRefused { certificate, .. } => {
-                let bearer =
-                    |certificate| self.authorities.bearer(&self.directory, certificate).map(|(index, _)| *index);
-                certificate.as_deref().and_then(bearer)
-            }
-            _ => self.directory.by_identity(&identity),
-        };
-        let device = device.and_then(|index| self.subject(index));
-        self.security
-            .note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device, stranger: None });
-    }
-
-    /// A certificate that is as it should be, of a device that nobody has taken in.
-    fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
-        let Some(peer) = self.peers.get(key) else { return };
-        let Some(certificate) = peer.certificate() else { return };
-        let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
-        let stranger = self.authorities.context(certificate).map(|context| {
-            let mut facts = Vec::new();
-            write_certificate(&mut facts, certificate);
-            Stranger { context, certificate: facts }
-        });
-        let intrusion = Intrusion { reason, identity: &identity, endpoint: b"", address, device: None, stranger };
-        self.security.note(now, intrusion);
     }
 
     /// Says goodbye to a peer and forgets it.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use device::{Event, Value};
 use gateway::limits::{CHECKPOINT_EVERY, SESSION_IDLE};
 use gateway::{
-    Definitions, DeviceEntry, Gateway, GatewayOptions, NotTakenUp, Operation, Outcome, RestoredRegistration, Security,
+    Definitions, DeviceEntry, Gateway, GatewayOptions, NotTakenUp, Operation, Outcome, Proof, RestoredRegistration,
+    Security,
 };
 use proptest::prelude::*;
 use world::*;
@@ -193,7 +194,10 @@ fn a_session_that_ended_does_not_come_back() {
 
     // Its key is another from now on.
     let rekeyed = DeviceEntry {
-        security: Security::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(b"another key here".to_vec()) },
+        security: Security::by(
+            "c1",
+            Proof::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(b"another key here".to_vec()) },
+        ),
         ..camera()
     };
     world.hosts[0].is_reachable = false;
@@ -291,7 +295,7 @@ fn a_count_that_was_set_back_and_a_stranger_s_checkpoint_are_refused() {
     let bytes = world.checkpoints.remove("d1").unwrap();
     world.checkpoints.insert("d2".to_owned(), bytes);
     let other = DeviceEntry {
-        security: Security::Psk { identity: b"id2".to_vec(), key: Zeroizing::new(KEY.to_vec()) },
+        security: Security::by("c2", Proof::Psk { identity: b"id2".to_vec(), key: Zeroizing::new(KEY.to_vec()) }),
         ..entry(2)
     };
     assert_eq!(restart(&mut world, 2, &[camera(), other])["d2"], NotTakenUp::Unwanted);

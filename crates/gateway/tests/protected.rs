@@ -11,7 +11,7 @@ use coap::stream::frame;
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Event, Value};
 use dtls::{NoKeys, Progress, Tls, TlsClient, TlsClientOptions};
-use gateway::{ConnectionNumber, Operation, Outcome, Security};
+use gateway::{ConnectionNumber, Operation, Outcome, Proof, Security};
 use proptest::prelude::*;
 use world::*;
 use zeroize::Zeroizing;
@@ -153,7 +153,7 @@ fn what_has_a_credential_does_not_register_over_a_connection_in_the_clear() {
 #[test]
 fn a_key_that_is_changed_or_taken_away_ends_its_connection_at_once() {
     let mut changed = secure_entry(1);
-    changed.security = Security::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(vec![1; 16]) };
+    changed.security = Security::by("c1", Proof::Psk { identity: b"id1".to_vec(), key: Zeroizing::new(vec![1; 16]) });
     for is_removed in [false, true] {
         let mut world = World::new(options());
         world.put(&secure_entry(1));
