@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from shoal.app.device_trust import AnchorsOfAuthorities
 from shoal.app.neighbours import devices_for_credentials, files_for_devices, queue_for_campaigns, queue_for_inventory
 from shoal.authority.certificate_store import Certificates
 from shoal.authority.enrolment_store import Enrolments
@@ -62,11 +63,11 @@ class Installation:
         self.expiry = Expiry(self.commands, database, clock)
         self.inventory = Inventory(database, clock, tell=queue_for_inventory(self.commands))
         self.credentials = Credentials(database, self.vault, clock)
-        self.authorities = Authorities(database, self.vault, clock)
+        self.trust_anchors = TrustAnchors(database, clock)
+        self.authorities = Authorities(database, self.vault, clock, AnchorsOfAuthorities(self.trust_anchors))
         self.certificates = Certificates(database, self.authorities, clock)
         self.enrolments = Enrolments(database, self.certificates, clock)
         self.bootstraps = BootstrapCredentials(database, self.vault, clock)
-        self.trust_anchors = TrustAnchors(database, clock)
         self.identity = Identity(database, clock)
         self.files = ArtifactFiles(folder / "artifacts")
         server = FileServer(

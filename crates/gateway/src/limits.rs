@@ -122,6 +122,9 @@ pub const CREDENTIALS_PER_DEVICE_MAX: usize = 4;
 /// not fill the places of that name for the others ([`dtls::ANCHORS_PER_SUBJECT_MAX`]).
 pub const AUTHORITIES_PER_NAME_MAX: usize = 4;
 
+/// Certificates that were taken back and have not expired: 8 MiB. A fleet of a million that replaces one in ten.
+pub const REVOKED_MAX: usize = 100_000;
+
 /// Authorities whose certificates let devices in: a few of each tenant.
 pub const AUTHORITIES_MAX: usize = 10_000;
 

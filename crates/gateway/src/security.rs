@@ -28,6 +28,7 @@ pub(crate) enum SecurityReason {
     NoSharedSuite,
     Certificate(CertificateRefused),
     UnknownCertificate,
+    RevokedCertificate,
     EndpointMismatch,
     NotAllowed,
     Insecure,
@@ -44,6 +45,7 @@ impl SecurityReason {
             Self::NoSharedSuite => "no_shared_suite",
             Self::Certificate(refused) => certificate_reason(refused),
             Self::UnknownCertificate => "unknown_certificate",
+            Self::RevokedCertificate => "certificate_revoked",
             Self::EndpointMismatch => "endpoint_mismatch",
             Self::NotAllowed => "not_allowed",
             Self::Insecure => "insecure",
@@ -242,11 +244,15 @@ impl Gateway {
             .note(now, Intrusion { reason, identity: &identity, endpoint: b"", address, device, stranger: None });
     }
 
-    /// A certificate that is as it should be, of a device that nobody has taken in.
+    /// A certificate that is as it should be, of a device that nobody has taken in; or one that was taken back.
     pub(crate) fn note_unknown_certificate(&mut self, now: Now, key: PeerKey) {
         let Some(peer) = self.peers.get(key) else { return };
         let Some(certificate) = peer.certificate() else { return };
-        let (reason, identity, address) = (SecurityReason::UnknownCertificate, peer.name().to_vec(), peer.address);
+        let reason = match self.authorities.is_revoked(certificate) {
+            true => SecurityReason::RevokedCertificate,
+            false => SecurityReason::UnknownCertificate,
+        };
+        let (identity, address) = (peer.name().to_vec(), peer.address);
         let stranger = self.authorities.context(certificate).map(|context| {
             let mut facts = Vec::new();
             write_certificate(&mut facts, certificate);

@@ -1,6 +1,6 @@
 //! Certificates: ours, and the authorities whose certificates let devices in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dtls::{Digest, OwnCertificate, PeerCertificate, SetupError, TrustAnchors};
@@ -8,7 +8,7 @@ use dtls::{Digest, OwnCertificate, PeerCertificate, SetupError, TrustAnchors};
 use crate::credential::{Bearer, Credential, Proof, Security};
 use crate::devices::{DeviceIndex, Directory, is_fragment};
 use crate::gateway::Gateway;
-use crate::limits::{AUTHORITIES_MAX, AUTHORITIES_PER_NAME_MAX};
+use crate::limits::{AUTHORITIES_MAX, AUTHORITIES_PER_NAME_MAX, REVOKED_MAX};
 use crate::peers::PeerKey;
 use crate::timers::Now;
 
@@ -41,6 +41,8 @@ pub(crate) struct Authorities {
     owners: HashMap<Digest, Vec<String>>,
     /// How many an owner has of one name.
     of_name: HashMap<(String, Digest), usize>,
+    /// Certificates that their authorities took back, by their digest.
+    revoked: HashSet<Digest>,
 }
 
 impl Authorities {
@@ -74,11 +76,19 @@ impl Authorities {
         Ok(())
     }
 
+    /// Nobody's, if it was taken back.
     fn owners_of(&self, certificate: &PeerCertificate) -> &[String] {
+        if self.is_revoked(certificate) {
+            return &[];
+        }
         self.by_certificate
             .get(&certificate.anchor)
             .and_then(|known| self.owners.get(&known.authority))
             .map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn is_revoked(&self, certificate: &PeerCertificate) -> bool {
+        self.revoked.contains(&certificate.fingerprint)
     }
 
     /// Whose certificate this is, among the devices of those who trust its authority. If it fits devices of several owners
@@ -135,13 +145,25 @@ impl Gateway {
     /// Trusts these authorities and no others. Sessions of devices whose authority is gone end. Answers with those that
     /// cannot be taken, by their place.
     pub fn put_authorities(&mut self, now: Now, authorities: &[Authority]) -> Vec<(usize, SetupError)> {
-        self.authorities = Authorities::default();
+        let revoked = std::mem::take(&mut self.authorities.revoked);
+        self.authorities = Authorities { revoked, ..Authorities::default() };
         let put = |(place, authority)| self.authorities.put(authority).err().map(|error| (place, error));
         let refused = authorities.iter().enumerate().filter_map(put).collect();
+        self.end_all_unless_entitled(now);
+        refused
+    }
+
+    /// Certificates that let nobody in, whoever issued them, by the digest of the whole; no others are taken back. Their
+    /// sessions end. Of too many the first count.
+    pub fn put_revoked(&mut self, now: Now, certificates: impl IntoIterator<Item = Digest>) {
+        self.authorities.revoked = certificates.into_iter().take(REVOKED_MAX).collect();
+        self.end_all_unless_entitled(now);
+    }
+
+    fn end_all_unless_entitled(&mut self, now: Now) {
         for index in self.directory.indices() {
             self.end_unless_entitled(now, index);
         }
-        refused
     }
 
     /// Ends the session of a device that could not begin it any more.

@@ -316,3 +316,30 @@ fn what_one_owner_puts_under_a_name_takes_no_place_of_another() {
 
     assert_eq!(world.gateway.put_authorities(now, &twice), []);
 }
+
+#[test]
+fn a_certificate_that_was_taken_back_ends_its_session_and_lets_nobody_in_any_more() {
+    let mut world = attempt(&camera(), &[authority("a", "anchor")], "device", CAMERA);
+    assert!(world.hosts[0].device.is_registered());
+    let now = world.now();
+
+    world.gateway.put_revoked(now, [[1; 32]]);
+    world.run(SECOND);
+    assert_eq!(world.stat("sessions"), 1, "another's was taken back");
+
+    let (fingerprint, _) = seen();
+    world.gateway.put_revoked(now, [fingerprint]);
+    world.run(60 * SECOND);
+
+    assert_eq!(world.stat("sessions"), 0);
+    assert_eq!(reasons(&world), ["certificate_revoked"]);
+    let now = world.now();
+    world.gateway.put_authorities(now, &[authority("a", "anchor")]);
+    world.run(60 * SECOND);
+    assert_eq!(world.stat("sessions"), 0, "whom we trust anew is another matter");
+
+    let now = world.now();
+    world.gateway.put_revoked(now, []);
+    world.run(300 * SECOND);
+    assert!(world.hosts[0].device.is_registered());
+}

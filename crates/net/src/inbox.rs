@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use gateway::{
-    Authority, DenialEntry, DeviceEntry, EnrolmentAnswer, EntryError, FileEntry, NotTakenUp, OwnCertificate,
+    Authority, DenialEntry, DeviceEntry, Digest, EnrolmentAnswer, EntryError, FileEntry, NotTakenUp, OwnCertificate,
     RegistrationState, Request, RestoredRegistration, SetupError,
 };
 use rustix::event::{EventfdFlags, eventfd};
@@ -29,6 +29,7 @@ pub(crate) enum Order {
         own: Option<OwnCertificate>,
         reply: SyncSender<Result<(), SetupError>>,
     },
+    PutRevoked(Vec<Digest>),
     PutAuthorities {
         authorities: Vec<Authority>,
         reply: SyncSender<Vec<(usize, SetupError)>>,

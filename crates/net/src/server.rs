@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gateway::{
-    Answer, Authority, Definitions, DenialEntry, DeviceEntry, EnrolmentAnswer, EnrolmentRequest, EntryError, FileEntry,
-    Gateway, GatewayOptions, NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration, SetupError,
+    Answer, Authority, Definitions, DenialEntry, DeviceEntry, Digest, EnrolmentAnswer, EnrolmentRequest, EntryError,
+    FileEntry, Gateway, GatewayOptions, NotTakenUp, OwnCertificate, RegistrationState, Request, RestoredRegistration,
+    SetupError,
 };
 use zeroize::Zeroizing;
 
@@ -149,7 +150,13 @@ impl Server {
         self.ask(|reply| Order::SetCertificate { own, reply }).unwrap_or(Ok(()))
     }
 
-    /// Trusts these authorities and no others. Sessions of devices whose authority is gone end. Answers with those that cannot be taken, by their place, and why.
+    /// Certificates that let nobody in any more, and no others: their sessions end.
+    pub fn put_revoked(&self, certificates: Vec<Digest>) {
+        self.inbox.put(Order::PutRevoked(certificates));
+    }
+
+    /// Trusts these authorities and no others. Sessions of devices whose authority is gone end. Answers with those that
+    /// cannot be taken, by their place, and why.
     pub fn put_authorities(&self, authorities: Vec<Authority>) -> Vec<(usize, SetupError)> {
         self.ask(|reply| Order::PutAuthorities { authorities, reply }).unwrap_or_default()
     }

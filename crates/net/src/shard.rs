@@ -239,6 +239,7 @@ impl Shard {
             Order::SetCertificate { own, reply } => {
                 let _ = reply.send(self.gateway.set_certificate(own.as_ref()));
             }
+            Order::PutRevoked(certificates) => self.gateway.put_revoked(now, certificates),
             Order::PutAuthorities { authorities, reply } => {
                 let _ = reply.send(self.gateway.put_authorities(now, &authorities));
             }

@@ -113,6 +113,10 @@ impl Gateway {
         refused.into_iter().map(|(place, error)| (place, error.to_string())).collect()
     }
 
+    fn put_revoked(&self, certificates: Vec<[u8; 32]>) {
+        self.server.put_revoked(certificates);
+    }
+
     fn remove_devices(&self, devices: Vec<String>) {
         self.server.remove_devices(devices);
     }

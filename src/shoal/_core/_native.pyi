@@ -287,6 +287,8 @@ class Gateway:
 
         Sessions of devices whose authority is gone end. Answers with those that were refused, by their place, and why.
         """
+    def put_revoked(self, certificates: Sequence[bytes]) -> None:
+        """Certificates that let nobody in any more, by SHA-256 of the whole; no others are taken back. Sessions end."""
     def remove_devices(self, devices: Sequence[str]) -> None:
         """Forgets devices and ends their sessions; requests that wait for them are answered."""
     def restore(self, registrations: Sequence[RestoredRegistration]) -> list[tuple[str, str]]:

@@ -18,11 +18,9 @@ from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shoal.access.decision import Subject
-from shoal.access.policy import Role
 from shoal.api.guesses import Guesses
 from shoal.api.seats import Seats
-from shoal.audit.entry import PATH_CHARACTERS_MAX, Act
+from shoal.audit.entry import PATH_CHARACTERS_MAX, Act, Other
 from shoal.audit.store import Audit
 from shoal.authority.authority import fingerprint_of
 from shoal.authority.certificate_store import Certificates, Issued
@@ -196,7 +194,7 @@ async def _by_certificate(
 async def note(audit: Audit, tx: Transaction, issued: Issued, *, at: datetime, address: str, path: str) -> None:
     """Writes into the audit log who got what: a device acts for itself, by what it has proved itself with."""
     made = issued.certificate
-    subject = Subject(tenant=made.tenant, role=Role.VIEWER, id=made.issued_by or "", name=made.subject)
+    subject = Other(tenant=made.tenant, id=made.issued_by or "", name=made.subject)
     act = Act(action="enrol", resource="certificates", thing=made.id, path=path[:PATH_CHARACTERS_MAX])
     after = {"subject": made.subject, "fingerprint": made.fingerprint, "not_after": made.not_after}
     await audit.write(tx, subject, act, at=at, address=address, after=after)

@@ -43,6 +43,7 @@ _FARM_READ: Final = Need(At.FARM, Operation.READ)
 _PEN_ADMIN: Final = Need(At.ENCLOSURE, Operation.ADMINISTER)
 _PEN_READ: Final = Need(At.ENCLOSURE, Operation.READ)
 _DEVICE_READ: Final = Need(At.DEVICE, Operation.READ)
+_DEVICE_ADMIN: Final = Need(At.DEVICE, Operation.ADMINISTER)
 _UPDATE: Final = Need(At.DEVICE, Operation.UPDATE_FIRMWARE)
 
 
@@ -93,8 +94,21 @@ NEEDS: Final[Mapping[tuple[str, str], Need]] = {
     ("PATCH", "/devices/{device}"): Need(At.DEVICE, Operation.WRITE),
     ("DELETE", "/devices/{device}"): Need(At.DEVICE, Operation.DELETE),
     ("POST", "/devices/{device}:{verb}-claim"): _on_path(Operation.WRITE),
-    ("POST", "/devices/{device}/credentials"): Need(At.DEVICE, Operation.ADMINISTER),
+    ("POST", "/devices/{device}/credentials"): _DEVICE_ADMIN,
     ("GET", "/devices/{device}/credentials"): _DEVICE_READ,
+    ("DELETE", "/devices/{device}/credentials/{credential}"): _DEVICE_ADMIN,
+    ("POST", "/devices/{device}/credentials/{credential}:approve"): _DEVICE_ADMIN,
+    ("GET", "/credentials"): _TENANT_READ,
+    ("POST", "/devices/{device}/bootstrap"): _DEVICE_ADMIN,
+    ("GET", "/devices/{device}/bootstrap"): _DEVICE_READ,
+    ("DELETE", "/devices/{device}/bootstrap"): _DEVICE_ADMIN,
+    ("POST", "/devices/{device}:bootstrap"): _DEVICE_ADMIN,
+    ("POST", "/trust-anchors"): _ADMIN,
+    ("GET", "/trust-anchors"): _TENANT_READ,
+    ("GET", "/trust-anchors/{anchor}"): _TENANT_READ,
+    ("PATCH", "/trust-anchors/{anchor}"): _ADMIN,
+    ("POST", "/trust-anchors/{anchor}:prove"): _ADMIN,
+    ("DELETE", "/trust-anchors/{anchor}"): _ADMIN,
     ("POST", "/devices/{device}:read-composite"): _on_path(Operation.READ),
     ("POST", "/devices/{device}:write-composite"): _on_path(Operation.WRITE),
     ("GET", "/devices/{device}/objects"): _DEVICE_READ,

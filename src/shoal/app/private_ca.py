@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from shoal.access.decision import Subject
-from shoal.access.policy import Role
 from shoal.app import first_start, keys
-from shoal.audit.entry import Act
+from shoal.app.device_trust import AnchorsOfAuthorities
+from shoal.audit.entry import Act, Other
 from shoal.audit.store import Audit
 from shoal.authority.authority import Authority, IssuedCertificate, pem_of
 from shoal.authority.certificate_store import Certificates, Issued
@@ -24,6 +23,7 @@ from shoal.authority.issuing import PrivateKey, PublicKey, new_key
 from shoal.authority.request import REQUEST_BYTES_MAX, check_names, parse_name, parse_request, parse_uris
 from shoal.authority.store import Authorities
 from shoal.clock import SystemClock
+from shoal.credentials.anchor_store import TrustAnchors
 from shoal.errors import NotFound, Rejected
 from shoal.ids import TenantId
 from shoal.settings import Settings
@@ -77,7 +77,7 @@ class Desk:
             doing = Doing(tx)
             yield doing
             # A person at a shell of the machine that holds the data: nobody could ask them for more.
-            subject = Subject(tenant=self.tenant, role=Role.ADMINISTRATOR, id="command line", name=getpass.getuser())
+            subject = Other(tenant=self.tenant, id="command line", name=getpass.getuser())
             act = Act(action=action, resource=resource, thing=doing.thing, path=f"shoal ca {action}")
             await Audit(self._database).write(
                 tx, subject, act, at=self._clock.now(), address="command line", after=doing.after
@@ -152,7 +152,12 @@ async def desk(settings: Settings, tenant: str | None) -> AsyncIterator[Desk]:
     async with first_start.reached(settings, tenant) as (database, owner):
         clock = SystemClock()
         vault = await keys.open_vault(database, settings.data, settings.master_key)
-        yield Desk(database, Authorities(database, vault, clock), clock, owner)
+        yield Desk(
+            database,
+            Authorities(database, vault, clock, AnchorsOfAuthorities(TrustAnchors(database, clock))),
+            clock,
+            owner,
+        )
 
 
 def read_devices(file: Path) -> list[Wanted]:

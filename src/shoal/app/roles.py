@@ -27,6 +27,7 @@ from shoal.api.est import EstRooms
 from shoal.api.est import create_application as create_est
 from shoal.api.operations import Meter, Probe
 from shoal.app import first_start, web
+from shoal.app.device_trust import AnchorsOfAuthorities
 from shoal.app.est import Anchors
 from shoal.app.foundation import Foundation
 from shoal.app.neighbours import (
@@ -115,7 +116,10 @@ class Process:
         self.commands: Final = Commands(base.database, base.clock)
         self.inventory: Final = Inventory(base.database, base.clock, tell=queue_for_inventory(self.commands))
         self.identity: Final = Identity(base.database, base.clock)
-        self.authorities: Final = Authorities(base.database, base.vault, base.clock)
+        self.trust_anchors: Final = TrustAnchors(base.database, base.clock)
+        self.authorities: Final = Authorities(
+            base.database, base.vault, base.clock, AnchorsOfAuthorities(self.trust_anchors)
+        )
         self.certificates: Final = Certificates(base.database, self.authorities, base.clock)
         self.enrolments: Final = Enrolments(base.database, self.certificates, base.clock)
         self.health: Final = Health(base.database, base.clock)
@@ -303,7 +307,7 @@ class Process:
                 authorities=self.authorities,
                 certificates=self.certificates,
                 enrolments=self.enrolments,
-                trust_anchors=TrustAnchors(base.database, base.clock),
+                trust_anchors=self.trust_anchors,
                 identity=self.identity,
                 access=AccessPolicies(base.database, base.clock),
                 commands=self.commands,

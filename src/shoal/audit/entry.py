@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shoal.ids import TenantId
 
@@ -26,6 +26,26 @@ class Act:
     resource: str
     thing: str | None
     path: str
+
+
+class Actor(Protocol):
+    """Who did it: a person, a token, or what else may act on its own. `name` is what people are shown."""
+
+    @property
+    def tenant(self) -> TenantId: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """Somebody who is neither a person nor a token: a device that enrols, a shell of the machine."""
+
+    tenant: TenantId
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Index, Row, String, Table, Text, delete, insert, literal, select, tuple_
 
-from shoal.access.decision import Subject
-from shoal.audit.entry import Act, Entry
+from shoal.audit.entry import Act, Actor, Entry
 from shoal.errors import Rejected
 from shoal.ids import TenantId
 from shoal.storage.database import AutoId, Database, Json, Timestamp, Transaction, metadata
@@ -49,7 +48,7 @@ class Audit:
     async def write(
         self,
         tx: Transaction,
-        subject: Subject,
+        subject: Actor,
         act: Act,
         *,
         at: datetime,

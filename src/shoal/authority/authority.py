@@ -128,9 +128,6 @@ class DeviceTrust(Protocol):
     async def distrust(self, tx: Transaction, authority: Authority) -> None:
         """Its word counts no more: sessions that stand on it end."""
 
-    async def revoke(self, tx: Transaction, certificate: IssuedCertificate) -> None:
-        """This one certificate lets nobody in any more, and its session ends."""
-
 
 def after(authority: Authority, trigger: Trigger) -> State:
     """The state that an authority is in then.

@@ -139,10 +139,8 @@ class Certificates:
         await tx.execute(
             update(issued_certificates).where(issued_certificates.c.id == id_).values(revoked_at=now, reason=reason)
         )
-        revoked = replace(old, revoked_at=now, reason=reason)
-        if self._authorities.trust is not None and old.usage is Usage.DEVICE:
-            await self._authorities.trust.revoke(tx, revoked)
-        return revoked
+        tx.poke(issued_certificates.name)
+        return replace(old, revoked_at=now, reason=reason)
 
     async def one(self, tenant: TenantId, id_: str) -> IssuedCertificate:
         """One certificate. Raises NotFound: the tenant has none of that id."""
@@ -292,3 +290,16 @@ def _certificate(row: Row[Any]) -> IssuedCertificate:
             "reason": None if row.reason is None else Reason(row.reason),
         }
     )
+
+
+async def revoked(database: Database, now: datetime, at_most: int) -> list[bytes]:
+    """SHA-256 of the certificates that were taken back and have not ended by themselves, the last first."""
+    columns = issued_certificates.c
+    query = (
+        select(columns.fingerprint)
+        .where(columns.revoked_at.is_not(None), columns.not_after > now)
+        .order_by(columns.revoked_at.desc(), columns.id)
+        .limit(at_most)
+    )
+    async with database.reading() as connection:
+        return [bytes.fromhex(fingerprint) for fingerprint in await connection.scalars(query)]

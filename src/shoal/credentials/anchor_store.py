@@ -175,6 +175,12 @@ class TrustAnchors:
         )
         return _anchor(await _held(tx, tenant, anchor))
 
+    async def of_certificate(self, tx: Transaction, tenant: TenantId, der: bytes) -> TrustAnchorId | None:
+        """The tenant's living anchor with this certificate."""
+        mine = (trust_anchors.c.tenant_id == tenant) & _IS_LIVING & (trust_anchors.c.der == der)
+        found = await tx.scalar(select(trust_anchors.c.id).where(mine))
+        return None if found is None else TrustAnchorId(found)
+
     async def retire(self, tx: Transaction, tenant: TenantId, anchor: TrustAnchorId) -> None:
         """Nobody is let in by it any more: sessions that began with it end. Raises NotFound."""
         version = await _next_version(tx)

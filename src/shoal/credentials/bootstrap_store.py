@@ -141,7 +141,7 @@ class BootstrapCredentials:
             raise NotFound(device, "no such device")
         tenant = TenantId(entry.tenant_id)
         await self._operating.revoke_unused(tx, tenant, device, by=BY_BOOTSTRAP)
-        rotation = Rotation(OVERLAP_MAX, Until.SEEN)
+        rotation = Rotation(overlap=OVERLAP_MAX, until=Until.SEEN)
         new = await self._operating.create(tx, tenant, device, rotation=rotation, by=BY_BOOTSTRAP)
         return new, entry
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from shoal.credentials.bootstrap_store import Applicant, BootstrapCredentials
 from shoal.errors import Conflict, NotFound, Unavailable
+from shoal.gateway.checkpoints import Checkpoints
 from shoal.gateway.roster import ENTRIES_PER_ROUND_MAX, LOOK_EVERY, context
 from shoal.gateway.uplink import Uplink
 from shoal.ids import DeviceId
@@ -161,6 +162,7 @@ class BootstrapGateway:
         except (Conflict, NotFound, Unavailable) as error:
             log.warning("bootstrap.no_account", extra={"device": device, "reason": str(error)})
             return None
+        assert new.key is not None  # noqa: S101  # what is handed out is a key
         return Account(
             uri=server_uri(self._options.server, {"enclosure": entry.enclosure_id}),
             identity=new.credential.identity,
@@ -173,7 +175,7 @@ class _Uplink(Uplink):
     """Tells of those who ask, once that is in the log."""
 
     def __init__(self, core: DataPlane, stream: Pages, bootstrapping: Bootstrapping) -> None:
-        super().__init__(core, stream, bootstrapping.told)
+        super().__init__(core, stream, bootstrapping.told, keep=_nothing_is_kept)
         self._bootstrapping = bootstrapping
 
     def _carry(self, batch: Batch) -> None:
@@ -185,6 +187,10 @@ class _Uplink(Uplink):
         for event in events:
             if isinstance(event, Bootstrap) and event.state == "requested":
                 self._loop.call_soon_threadsafe(self._bootstrapping.begin, event)
+
+
+def _nothing_is_kept(checkpoints: Checkpoints) -> None:
+    """A bootstrap is over in a minute: one that a restart ends begins anew."""
 
 
 def server_uri(server: str, queries: Mapping[str, str | None]) -> str:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from shoal.authority.certificate_store import revoked
+from shoal.authority.tables import issued_certificates
 from shoal.clock import Clock
 from shoal.credentials import anchor_store
 from shoal.credentials.tables import trust_anchors
@@ -20,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # Another process may write without telling us; and files say nothing when they change.
 LOOK_EVERY: Final = timedelta(seconds=1)
+# What was taken back is told at once; the net under a lost poke is a large query.
+REVOKED_LOOK_EVERY: Final = timedelta(minutes=1)
+# As many as the core keeps.
+REVOKED_MAX: Final = 100_000
 
 
 class Trust:
@@ -37,6 +43,10 @@ class Trust:
         self._good_until: datetime | None = None
         self._poke = Poke()
         database.on(trust_anchors.name, self._poke)
+        self._revoked: list[bytes] = []
+        # When the database is asked again; at once when somebody was revoked.
+        self._revoked_until: datetime | None = None
+        database.on(issued_certificates.name, self._look_at_revoked)
 
     def start(self) -> None:
         """Shows our own certificate, if there is one.
@@ -59,6 +69,7 @@ class Trust:
             Unavailable: the database is away.
         """
         self._show_again()
+        await self._follow_revoked()
         version, now = await anchor_store.version_of(self._database), self._clock.now()
         if version == self._version and (self._good_until is None or now < self._good_until):
             return
@@ -73,6 +84,24 @@ class Trust:
                 log.error("trust.refused", extra={"anchor": ids[place], "reason": reason})
         self._version, self._trusted = version, ids
         self._good_until = min((one.not_after for one in found), default=None)
+
+    def _look_at_revoked(self) -> None:
+        self._revoked_until = None
+        self._poke()
+
+    async def _follow_revoked(self) -> None:
+        now = self._clock.now()
+        if self._revoked_until is not None and now < self._revoked_until:
+            return
+        self._revoked_until = now + REVOKED_LOOK_EVERY
+        try:
+            found = await revoked(self._database, now, REVOKED_MAX)
+        except Unavailable:
+            self._revoked_until = None
+            raise
+        if found != self._revoked:
+            self._core.put_revoked(found)
+            self._revoked = found
 
     async def run(self) -> None:
         """Follows until it is cancelled."""

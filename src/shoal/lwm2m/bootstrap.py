@@ -299,7 +299,7 @@ class BootstrapServer:
             self._core.set_certificate(certificate.chain, certificate.key)
         except ValueError as error:
             raise Rejected("certificate", str(error)) from error
-        if refused := self._core.put_authorities([(AUTHORITY, der) for der in certificate.authorities]):
+        if refused := self._core.put_authorities([(AUTHORITY, der, "") for der in certificate.authorities]):
             raise Rejected("authorities", "; ".join(f"{place}: {reason}" for place, reason in refused))
 
     async def _carry(self) -> None:

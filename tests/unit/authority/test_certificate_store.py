@@ -6,13 +6,11 @@ import pytest
 from cryptography import x509
 
 from shoal.authority.authority import Reason, Standing, Usage
-from shoal.authority.certificate_store import Certificates
+from shoal.authority.certificate_store import revoked
 from shoal.authority.issuing import DEVICE_LIFETIME, new_key
-from shoal.authority.store import Authorities
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import TenantId
 from tests.harness.installation import Installation
-from tests.unit.authority.test_store import Told
 
 DAY = timedelta(days=1)
 
@@ -110,9 +108,7 @@ async def test_a_renewed_one_has_the_same_key_and_names_and_a_later_end(shoal: I
 
 
 async def test_a_revoked_one_is_on_the_list_until_it_would_have_ended_and_is_not_renewed(shoal: Installation) -> None:
-    told = Told()
-    authorities = Authorities(shoal.database, shoal.vault, shoal.clock, told)
-    certificates = Certificates(shoal.database, authorities, shoal.clock)
+    certificates = shoal.certificates
     tenant, authority = await founded(shoal)
     async with shoal.database.transaction() as tx:
         bad, good = [
@@ -126,6 +122,7 @@ async def test_a_revoked_one_is_on_the_list_until_it_would_have_ended_and_is_not
         with pytest.raises(Conflict, match="revoked"):
             await certificates.renew(tx, tenant, bad.id)
     made = x509.load_der_x509_crl(await certificates.revocation_list(tenant, authority))
+    taken_back = await revoked(shoal.database, shoal.clock.now(), 10)
     shoal.clock.advance(DEVICE_LIFETIME)
     later = x509.load_der_x509_crl(await certificates.revocation_list(tenant, authority))
 
@@ -134,7 +131,8 @@ async def test_a_revoked_one_is_on_the_list_until_it_would_have_ended_and_is_not
     assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is x509.ReasonFlags.key_compromise
     assert made.get_revoked_certificate_by_serial_number(int(good.serial, 16)) is None
     assert again == first
-    assert told.heard == [("revoke", bad.id)]
+    assert taken_back == [bytes.fromhex(bad.fingerprint)]
+    assert await revoked(shoal.database, shoal.clock.now(), 10) == []
     assert len(later) == 0
     numbers = [one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number for one in (made, later)]
     assert numbers[0] < numbers[1]

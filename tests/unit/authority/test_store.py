@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import select
 
 from shoal.authority import issuing
-from shoal.authority.authority import Authority, IssuedCertificate, State, pem_of
+from shoal.authority.authority import Authority, State, pem_of
 from shoal.authority.issuing import ROOT_LIFETIME, Curve, Signer
 from shoal.authority.store import AUTHORITIES_PER_TENANT_MAX, Authorities
 from shoal.authority.tables import authorities
@@ -35,9 +35,6 @@ class Told:
 
     async def distrust(self, tx: Transaction, authority: Authority) -> None:
         self.heard.append(("distrust", authority.id))
-
-    async def revoke(self, tx: Transaction, certificate: IssuedCertificate) -> None:
-        self.heard.append(("revoke", certificate.id))
 
 
 def elsewhere(levels: int = 2) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from shoal.credentials.bootstrap_store import BY_BOOTSTRAP
+from shoal.credentials.credential import State
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.inventory.device import Security
 from shoal.storage import sealed
@@ -20,7 +21,9 @@ async def test_a_key_of_its_own_is_shown_once_and_lies_encrypted(shoal: Installa
     [applicant] = await shoal.bootstraps.changed(0, 10)
     shown = await shoal.bootstraps.credential(tenant, device.id)
 
-    assert (applicant.identity, applicant.entry.identity) == (device.id, device.id), "each server has its own"
+    [operating] = await shoal.credentials.of_device(tenant, device.id)
+
+    assert (applicant.identity, operating.identity) == (device.id, device.id), "each server has its own"
     assert applicant.key_encrypted is not None
     assert bytes.fromhex(made.key) not in applicant.key_encrypted
     assert shoal.bootstraps.key_of(applicant) == bytes.fromhex(made.key)
@@ -28,19 +31,25 @@ async def test_a_key_of_its_own_is_shown_once_and_lies_encrypted(shoal: Installa
     assert made.key not in repr(made)
 
 
-async def test_a_bootstrap_makes_a_fresh_key_under_the_same_identity(shoal: Installation) -> None:
+async def test_a_bootstrap_makes_a_fresh_key_beside_the_old_one_and_voids_one_that_never_arrived(
+    shoal: Installation,
+) -> None:
     tenant = await shoal.create_tenant()
     device = await shoal.create_device(tenant)
     async with shoal.database.transaction() as tx:
         before = await shoal.credentials.create(tx, tenant, device.id, identity="sn-4711")
         await shoal.bootstraps.create(tx, tenant, device.id)
 
-    async with shoal.database.transaction() as tx:
-        new, entry = await shoal.bootstraps.hand_out(tx, device.id)
+    made = []
+    for _ in range(6):
+        async with shoal.database.transaction() as tx:
+            new, entry = await shoal.bootstraps.hand_out(tx, device.id)
+        made.append(new)
 
-    assert new.key != before.key
-    assert (new.credential.identity, new.credential.created_by) == ("sn-4711", BY_BOOTSTRAP)
-    assert entry.endpoint == device.endpoint
+    living = {one.id: one.state for one in await shoal.credentials.of_device(tenant, device.id) if one.state.is_living}
+    assert len({one.key for one in (before, *made)}) == 7
+    assert (made[-1].credential.created_by, entry.endpoint) == (BY_BOOTSTRAP, device.endpoint)
+    assert living == {before.credential.id: State.RETIRING, made[-1].credential.id: State.NEXT}
 
 
 async def test_who_follows_hears_of_new_keys_of_removed_ones_and_of_moves(shoal: Installation) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from shoal.commands.command import Operation, State
+from shoal.credentials.credential import State as CredentialState
 from shoal.errors import Unavailable
 from shoal.events.device import DeviceRegistered, SecurityEvent
 from shoal.gateway.bootstrap import BootstrapGateway, BootstrapOptions, server_uri
@@ -88,6 +89,13 @@ async def test_the_old_key_is_void_when_it_comes_with_the_new_one(site: Site, bo
 
         await site.until(is_there_again)
 
+    async def is_void() -> bool:
+        await site.shoal.settle()
+        found = await site.shoal.credentials.of_device(site.tenant, device.id)
+        return [one.state for one in found if one.state.is_living] == [CredentialState.CURRENT]
+
+    await site.until(is_void)
+    await site.gateway.roster.follow()
     async with site.client(key=old) as client:
         with pytest.raises(Unavailable):
             await client.registered(timedelta(seconds=1))

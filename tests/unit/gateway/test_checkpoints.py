@@ -40,6 +40,7 @@ async def successor(site: Site) -> AsyncIterator[Gateway]:
         commands=site.commands,
         clock=site.shoal.clock,
         fetching=nothing,
+        farms_of_enclosures=site.shoal.inventory.farms_of_enclosures,
     )
     registered = await registration_store.current(site.shoal.database)
     await gateway.start(

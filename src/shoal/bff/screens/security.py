@@ -31,6 +31,9 @@ WORDS: Final = {
         "Certificate of no device",
         "The certificate is good, and no device goes by that name. Add the device.",
     ),
+    "certificate_revoked": Words(
+        "Certificate revoked", "It was taken back. If the device is yours and is to come in, issue another one for it."
+    ),
     "unknown_authority": Words(
         "Certificate of an unknown CA",
         "None of your trust anchors has issued it. Add the CA, if it is yours.",
