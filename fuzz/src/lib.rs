@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use device::{Config, Credential, Value};
-use gateway::{DeviceEntry, OwnCertificate, Security, SocketNumber};
+use gateway::{Authority, DeviceEntry, OwnCertificate, Proof, Security, SocketNumber};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use serde_json::Value as Json;
 
@@ -67,11 +67,13 @@ pub fn with_key() -> World {
 pub fn with_certificate() -> World {
     const ENDPOINT: &str = "urn:shoal:camera-1";
     let mut world = World::new(world::options());
-    let security = Security::X509 { authority: "a".to_owned() };
+    let security = Security::by("crd-1", Proof::Named { owner: "a".to_owned() });
     world.put(&DeviceEntry { endpoint: ENDPOINT.to_owned(), security, ..entry(1) });
     world.gateway.set_certificate(Some(&certificate("server"))).unwrap();
     let now = world.now();
-    let refused = world.gateway.put_authorities(now, &[("a".to_owned(), certificate("anchor").chain[0].clone())]);
+    let trusted =
+        [Authority { owner: "a".to_owned(), der: certificate("anchor").chain[0].clone(), context: String::new() }];
+    let refused = world.gateway.put_authorities(now, &trusted);
     assert!(refused.is_empty());
     let credential = Credential::X509 {
         own: certificate("device"),

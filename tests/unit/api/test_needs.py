@@ -4,6 +4,7 @@ What has to come of it follows from the table of needs and from the policies alo
 """
 
 import asyncio
+import pathlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from shoal.api.needs import NEEDS, At, Need
 from shoal.ids import EnclosureId, FarmId
 from shoal.inventory.device import Device
 from shoal.lwm2m.path import Path
+from tests.harness.authority import Authority
 from tests.harness.requests import request
 from tests.unit.api.company import Company
 from tests.unit.api.test_alerts import alerted
@@ -125,6 +127,11 @@ BODIES: Final[dict[tuple[str, str], Body]] = {
         "endpoint": "s-17",
     },
     ("POST", "/enrolments"): {"endpoint": "s-17"},
+    ("POST", "/trust-anchors"): {"name": "Makers", "certificate": "$ca"},
+    ("PATCH", "/trust-anchors/{anchor}"): {"name": "Makers"},
+    ("POST", "/trust-anchors/{anchor}:prove"): {"signature": "AAAA"},
+    ("POST", "/devices/{device}/bootstrap"): {},
+    ("POST", "/devices/{device}/credentials"): {},
 }
 QUERIES: Final = {
     ("GET", "/devices/{device}/readings"): {"path": "/3/0/9"},
@@ -133,7 +140,7 @@ QUERIES: Final = {
 
 
 @pytest.fixture
-async def world(company: Company, admin: httpx.AsyncClient) -> World:
+async def world(company: Company, admin: httpx.AsyncClient, tmp_path: pathlib.Path) -> World:
     device, alert = await alerted(company)
     other = await company.installation.create_farm(company.tenant, "Nordvik")
     made = {
@@ -149,11 +156,14 @@ async def world(company: Company, admin: httpx.AsyncClient) -> World:
     made["authority"] = await admin.post("/authorities", json=BODIES["POST", "/authorities"])
     issuing = f"/authorities/{made['authority'].json()['id']}/certificates"
     made["certificate"] = await admin.post(issuing, json=BODIES["POST", "/authorities/{authority}/certificates"])
+    ca = Authority(tmp_path).ca.read_text()
+    made["anchor"] = await admin.post("/trust-anchors", json={"name": "Makers", "certificate": ca})
+    made["credential"] = await admin.post(f"/devices/{device.id}/credentials", json={})
     made["enrolment"] = await admin.post("/enrolments", json=BODIES["POST", "/enrolments"])
     ids = {name: answer.json()["id"] for name, answer in made.items() if answer.is_success}
     assert set(ids) == set(made), {name: answer.text for name, answer in made.items() if not answer.is_success}
     [profile, *_] = (await admin.get("/profiles")).json()["items"]
-    ids |= {"farm": company.farm, "enclosure": company.enclosure, "device": device.id, "alert": alert}
+    ids |= {"ca": ca, "farm": company.farm, "enclosure": company.enclosure, "device": device.id, "alert": alert}
     ids |= {"profile": profile["id"], "verb": "refuse", "update": "cmp-00000000", "policy": "pol-00000000"}
     ids |= {"file": "image", "expires": "0", "signature": "A" * 22}
     return World(company, device, company.farm, company.enclosure, other, ids, ids["artifact"])

@@ -7,14 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from shoal.authority.authority import Reason, pem_of
+from shoal.authority.issuing import new_key
 from shoal.credentials.anchor import TrustAnchor, ZeroTouch
 from shoal.credentials.credential import State
 from shoal.errors import Unavailable
+from shoal.events.device import SecurityEvent
 from shoal.gateway.trust import Trust
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security
-from shoal.lwm2m import Device
+from shoal.lwm2m import Certificate, Device
 from tests.harness.authority import Authority
 from tests.harness.site import Site
 
@@ -205,3 +209,33 @@ async def test_our_own_certificate_is_read_again_and_a_broken_one_leaves_the_old
         Trust(site.gateway.core, site.shoal.database, site.shoal.clock, (shown.cert, other.key)).start()
     with pytest.raises(Unavailable, match="certificate for devices"):
         Trust(site.gateway.core, site.shoal.database, site.shoal.clock, (tmp_path / "none", shown.key)).start()
+
+
+async def test_a_certificate_of_our_own_authority_lets_a_device_in_until_it_is_revoked(
+    site: Site, authority: Authority, tmp_path: Path
+) -> None:
+    del authority  # it has set the clock
+    await camera(site)
+    key = new_key()
+    async with site.shoal.database.transaction() as tx:
+        ours = await site.shoal.authorities.create(tx, site.tenant, "Ours")
+        issued = await site.shoal.certificates.issue_to_device(tx, site.tenant, ours.id, "cam-7", key.public_key())
+    await site.gateway.trust.follow()
+    chain, secret = tmp_path / "cam-7.pem", tmp_path / "cam-7.key"
+    chain.write_text(pem_of(issued.certificate.der))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    shown = Certificate.load(chain, secret, site.servers.ca)
+    address = site.gateway.addresses[0]
+
+    async with connected(Device("cam-7", address, certificate=shown)):
+        async with site.shoal.database.transaction() as tx:
+            await site.shoal.certificates.revoke(tx, site.tenant, issued.certificate.id, Reason.KEY_COMPROMISE)
+
+        async def has_ended() -> bool:
+            return site.gateway.core.stats()["sessions"] == 0
+
+        await site.until(has_ended)
+    assert await refused(Device("cam-7", address, certificate=shown))
+
+    reasons = {event.reason for event in await site.shoal.events() if isinstance(event, SecurityEvent)}
+    assert reasons == {"certificate_revoked"}

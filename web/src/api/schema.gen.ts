@@ -4,6 +4,70 @@
  */
 
 export interface paths {
+    "/bff/actions/access-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Policy
+         * @description A new sentence.
+         */
+        post: operations["add_policy_bff_actions_access_policies_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/access-policies/{policy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Policy
+         * @description Another sentence in the place of the one that was read in version `seen`.
+         */
+        put: operations["change_policy_bff_actions_access_policies__policy_id__put"];
+        post?: never;
+        /**
+         * Remove Policy
+         * @description Forgets a sentence.
+         */
+        delete: operations["remove_policy_bff_actions_access_policies__policy_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/access-policies/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Policy
+         * @description What a sentence would mean for people, before it is kept.
+         */
+        post: operations["preview_policy_bff_actions_access_policies_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/alerts/{alert_id}/acknowledge": {
         parameters: {
             query?: never;
@@ -552,6 +616,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Person
+         * @description Somebody new.
+         */
+        post: operations["add_person_bff_actions_people_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/people/{person_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Person
+         * @description Another name, role or places; shut out, or let in again.
+         */
+        put: operations["change_person_bff_actions_people__person_id__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/policies": {
         parameters: {
             query?: never;
@@ -728,6 +832,26 @@ export interface paths {
          * @description Who is logged in.
          */
         get: operations["me_bff_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Access Screen
+         * @description Who may do what where. For administrators: the API says so to all others.
+         */
+        get: operations["access_screen_bff_screens_access_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1156,10 +1280,129 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why Screen
+         * @description Why somebody, or whoever asks, may or may not do something somewhere.
+         */
+        get: operations["why_screen_bff_screens_why_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AccessPolicyLine */
+        AccessPolicyLine: {
+            /** Changed At */
+            changed_at: string | null;
+            /** Changed By */
+            changed_by: string;
+            /** Effect */
+            effect: string;
+            /** Id */
+            id: string;
+            /** Note */
+            note: string;
+            /** Operations */
+            operations: string[];
+            /** Paths */
+            paths: string[];
+            /** Place */
+            place: string;
+            /** Place Name */
+            place_name: string;
+            /** Says */
+            says: string;
+            /** Version */
+            version: number;
+            /** Warnings */
+            warnings: string[];
+            /** Who Id */
+            who_id: string;
+            /** Who Kind */
+            who_kind: string;
+            /** Who Name */
+            who_name: string;
+        };
+        /**
+         * AccessPolicyWritten
+         * @description `who_id` is empty for everybody and for all devices, `place` for the whole tenant.
+         */
+        AccessPolicyWritten: {
+            /** Effect */
+            effect: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Operations */
+            operations: string[];
+            /**
+             * Paths
+             * @default [
+             *       "*"
+             *     ]
+             */
+            paths: string[];
+            /**
+             * Place
+             * @default
+             */
+            place: string;
+            /**
+             * Who Id
+             * @default
+             */
+            who_id: string;
+            /** Who Kind */
+            who_kind: string;
+        };
+        /** AccessPreview */
+        AccessPreview: {
+            /** Gain */
+            gain: number;
+            /** Lose */
+            lose: number;
+            /** Says */
+            says: string;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * AccessScreen
+         * @description `places` are all farms and enclosures, each farm before what is in it.
+         */
+        AccessScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** People */
+            people: components["schemas"]["PersonLine"][];
+            /** Places */
+            places: components["schemas"]["PlaceNamed"][];
+            /** Policies */
+            policies: components["schemas"]["AccessPolicyLine"][];
+            /** Roles */
+            roles: components["schemas"]["RoleLine"][];
+            /** Tokens */
+            tokens: components["schemas"]["TokenLine"][];
+        };
         /**
          * AlertGroup
          * @description Alerts in one state. `total` is None where the API did not count beyond what it listed.
@@ -2138,6 +2381,22 @@ export interface components {
             /** Mode */
             mode: string;
         };
+        /** NewPersonWritten */
+        NewPersonWritten: {
+            /** Email */
+            email: string;
+            /** Name */
+            name: string;
+            /** Password */
+            password: string;
+            /**
+             * Places
+             * @default []
+             */
+            places: string[];
+            /** Role */
+            role: string;
+        };
         /** Noted */
         Noted: {
             /**
@@ -2277,6 +2536,8 @@ export interface components {
         /**
          * Person
          * @description Who is logged in, as the pages know them. `csrf` goes into the header of every write.
+         *
+         *     `may` are the operations that are allowed anywhere: pages offer no others, and the API decides of each.
          */
         Person: {
             /** Csrf */
@@ -2286,12 +2547,60 @@ export interface components {
              * Format: date-time
              */
             expires_at: string;
+            /** Id */
+            id: string;
+            /** May */
+            may: string[];
             /** Role */
             role: string;
             /** Tenant */
             tenant: string;
             /** User */
             user: string;
+        };
+        /**
+         * PersonLine
+         * @description `is_you`: whoever looks. Without `places` the role is held everywhere.
+         */
+        PersonLine: {
+            /** Email */
+            email: string;
+            /** Id */
+            id: string;
+            /** Is Disabled */
+            is_disabled: boolean;
+            /** Is You */
+            is_you: boolean;
+            /** Name */
+            name: string;
+            /** Places */
+            places: components["schemas"]["PlaceNamed"][];
+            /** Role */
+            role: string;
+        };
+        /** PersonWritten */
+        PersonWritten: {
+            /**
+             * Disabled
+             * @default false
+             */
+            disabled: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Places
+             * @default []
+             */
+            places: string[];
+            /** Role */
+            role: string;
+        };
+        /** PlaceNamed */
+        PlaceNamed: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /** PlaceShown */
         PlaceShown: {
@@ -2434,6 +2743,20 @@ export interface components {
             /** Unit */
             unit: string;
         };
+        /**
+         * ReasonLine
+         * @description A rule and what it says to the question: `denies`, `allows`, or why it is silent.
+         */
+        ReasonLine: {
+            /** Bearing */
+            bearing: string;
+            /** Is Built In */
+            is_built_in: boolean;
+            /** Policy */
+            policy: string;
+            /** Says */
+            says: string;
+        };
         /** ReasonShown */
         ReasonShown: {
             /** Reason */
@@ -2525,6 +2848,16 @@ export interface components {
              * @default false
              */
             last: boolean;
+        };
+        /**
+         * RoleLine
+         * @description A role with what it may, a sentence each.
+         */
+        RoleLine: {
+            /** Role */
+            role: string;
+            /** Says */
+            says: string[];
         };
         /** SearchScreen */
         SearchScreen: {
@@ -2675,6 +3008,25 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /** TokenLine */
+        TokenLine: {
+            /** Expires At */
+            expires_at: string | null;
+            /** Id */
+            id: string;
+            /** Is Revoked */
+            is_revoked: boolean;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Owner */
+            owner: string;
+            /** Places */
+            places: components["schemas"]["PlaceNamed"][];
+            /** Role */
+            role: string;
+        };
         /**
          * ToldLine
          * @description Somebody was told, or will be. `about`: that it opened, was withdrawn, acknowledged or resolved.
@@ -2819,6 +3171,15 @@ export interface components {
             /** Value */
             value: number | string;
         };
+        /** WhyScreen */
+        WhyScreen: {
+            /** Because */
+            because: components["schemas"]["ReasonLine"][];
+            /** Is Allowed */
+            is_allowed: boolean;
+            /** Says */
+            says: string;
+        };
         /**
          * WriteAsked
          * @description One of `value` and `values`, those of a resource's instances. `partial`: the instances not named stay.
@@ -2859,6 +3220,138 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    add_policy_bff_actions_access_policies_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessPolicyWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_policy_bff_actions_access_policies__policy_id__put: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessPolicyWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_policy_bff_actions_access_policies__policy_id__delete: {
+        parameters: {
+            query: {
+                seen: number;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    preview_policy_bff_actions_access_policies_preview_post: {
+        parameters: {
+            query?: {
+                replaces?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessPolicyWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessPreview"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     acknowledge_bff_actions_alerts__alert_id__acknowledge_post: {
         parameters: {
             query?: never;
@@ -3827,6 +4320,70 @@ export interface operations {
             };
         };
     };
+    add_person_bff_actions_people_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPersonWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_person_bff_actions_people__person_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     add_policy_bff_actions_policies_post: {
         parameters: {
             query?: never;
@@ -4123,6 +4680,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Person"];
+                };
+            };
+        };
+    };
+    access_screen_bff_screens_access_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessScreen"];
                 };
             };
         };
@@ -4742,6 +5319,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SecurityScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    why_screen_bff_screens_why_get: {
+        parameters: {
+            query: {
+                operation: string;
+                path?: string | null;
+                place?: string | null;
+                subject?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyScreen"];
                 };
             };
             /** @description Validation Error */

@@ -39,7 +39,7 @@ export function CredentialsTab() {
 }
 
 function Credentials({ screen, device }: { screen: Screen; device: string }) {
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   const [asked, setAsked] = useState<"psk" | "x509" | null>(null);
   const isKeyed = screen.mode !== "x509";
   return (
@@ -88,7 +88,7 @@ export const STATES: Record<Credential["state"], string> = {
 };
 
 function Line({ credential, screen, device }: { credential: Credential; screen: Screen; device: string }) {
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("administer");
   const [isAsked, setAsked] = useState(false);
   const isOver = credential.state === "revoked" || credential.state === "expired";
   return (

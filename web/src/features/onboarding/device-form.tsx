@@ -27,7 +27,7 @@ export function DeviceForm({
   onBack: () => void;
   onAdd: (asked: NewDeviceAsked) => void;
 }) {
-  const blockedBy = useBlockedBy();
+  const blockedBy = useBlockedBy("create");
   const [endpoint, setEndpoint] = useState(code.endpoint);
   const [kind, setKind] = useState(code.kind);
   const [isScanning, setScanning] = useState(false);
