@@ -16,7 +16,7 @@ const PACKAGE_FOLDER: &str = "mbedtls";
 const VERSION: &str = "3.6.7";
 
 /// What DTLS 1.2 and TLS with pre-shared keys and certificates need; the other files would be compiled to nothing.
-const LIBRARY_FILES: [&str; 49] = [
+const LIBRARY_FILES: [&str; 50] = [
     "aes.c",
     "aesce.c",
     "aesni.c",
@@ -49,6 +49,7 @@ const LIBRARY_FILES: [&str; 49] = [
     "psa_crypto_ecp.c",
     "psa_crypto_hash.c",
     "psa_crypto_mac.c",
+    "psa_crypto_rsa.c", // two functions that nothing calls, and that an optimiser may leave out
     "psa_crypto_slot_management.c",
     "psa_util.c",
     "sha256.c",

@@ -69,6 +69,8 @@ pub struct GatewayOptions {
     pub seed: [u8; 32],
     /// Which sockets speak DTLS, or TLS over connections, by their number.
     pub secure_sockets: Vec<bool>,
+    /// Which of them take connections, and send no datagram; none where it says nothing.
+    pub stream_sockets: Vec<bool>,
 }
 
 impl Default for GatewayOptions {
@@ -91,6 +93,7 @@ impl Default for GatewayOptions {
             is_bootstrap_server: false,
             seed: [0; 32],
             secure_sockets: vec![false, true],
+            stream_sockets: Vec::new(),
         }
     }
 }

@@ -130,13 +130,13 @@ impl Gateway {
         Some(self.peers.insert(new_peer(now, socket, way.address, None)))
     }
 
-    /// The socket of this kind that has the number, or else the first: listeners may have changed.
+    /// The socket for datagrams of this kind that has the number, or else the first: listeners may have changed.
     fn socket_for(&self, number: SocketNumber, is_secure: bool) -> Option<SocketNumber> {
-        let sockets = &self.options.secure_sockets;
-        if sockets.get(usize::from(number)) == Some(&is_secure) {
-            return Some(number);
-        }
-        sockets.iter().position(|known| *known == is_secure).and_then(|place| place.try_into().ok())
+        let (secure, streams) = (&self.options.secure_sockets, &self.options.stream_sockets);
+        let fits =
+            |place: &usize| secure.get(*place) == Some(&is_secure) && !streams.get(*place).copied().unwrap_or_default();
+        let same = Some(usize::from(number)).filter(fits);
+        same.or_else(|| (0..secure.len()).find(fits)).and_then(|place| place.try_into().ok())
     }
 }
 

@@ -241,6 +241,31 @@ fn a_device_that_moved_is_reached_where_it_is() {
 }
 
 #[test]
+fn a_session_goes_on_where_datagrams_are_and_not_where_connections_are() {
+    let world = running();
+    let kept = world.checkpoints["d1"].clone();
+    let registered = registration(&world);
+    let now = world.now();
+    let definitions = Arc::new(Definitions::embedded().clone());
+
+    for (sockets, outcome) in [
+        ([(true, true), (true, true)], Err(NotTakenUp::Unwanted)),
+        ([(true, true), (true, false)], Ok(())),
+        ([(true, false), (true, true)], Ok(())),
+    ] {
+        let options = GatewayOptions {
+            secure_sockets: sockets.map(|(is_secure, _)| is_secure).to_vec(),
+            stream_sockets: sockets.map(|(_, is_stream)| is_stream).to_vec(),
+            ..start(2)
+        };
+        let mut gateway = Gateway::new(now, options, Arc::clone(&definitions), Box::new(Shelf)).unwrap();
+        gateway.put_device(now, &camera()).unwrap();
+        gateway.restore(now, &registered).unwrap();
+        assert_eq!(gateway.restore_checkpoint(now, "d1", &kept), outcome, "{sockets:?}");
+    }
+}
+
+#[test]
 fn a_device_in_the_clear_goes_on_where_it_was() {
     let entry = DeviceEntry { security: Security::None, ..camera() };
     let mut world = World::with_registered(start(1), &entry, config(1));

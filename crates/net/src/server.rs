@@ -116,6 +116,7 @@ impl Server {
         let addresses = listeners.iter().map(Listener::uri).collect::<io::Result<Vec<_>>>()?;
         rustix::rand::getrandom(&mut options.seed, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)?;
         options.secure_sockets = listeners.iter().map(Listener::is_secure).collect();
+        options.stream_sockets = listeners.iter().map(|listener| matches!(listener, Listener::Tcp(_))).collect();
         let files = OpenFiles::default();
         let (definitions, is_open) = (Arc::new(definitions.clone()), options.start.is_none());
         let gateway = Gateway::new(clock::now(), options, definitions, Box::new(files.clone()))

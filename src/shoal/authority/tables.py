@@ -46,6 +46,7 @@ issued_certificates: Final = Table(
     Index("ix_issued_certificates_expiry", "tenant_id", "not_after", "id"),
     Index("ix_issued_certificates_subject", "tenant_id", "subject", "issued_at"),
     Index("ix_issued_certificates_authority", "authority_id", "revoked_at"),
+    Index("ix_issued_certificates_revoked", "revoked_at"),
 )
 
 enrolments: Final = Table(

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 # Another process may write without telling us; and files say nothing when they change.
 LOOK_EVERY: Final = timedelta(seconds=1)
-# What was taken back is told at once; the net under a lost poke is a large query.
-REVOKED_LOOK_EVERY: Final = timedelta(minutes=1)
+# What was taken back is told at once; a command line beside a file cannot tell, and the query may be a large one.
+REVOKED_LOOK_EVERY: Final = timedelta(seconds=5)
 # As many as the core keeps.
 REVOKED_MAX: Final = 100_000
 

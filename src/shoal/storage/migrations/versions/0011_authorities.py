@@ -63,6 +63,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_issued_certificates_authority", "issued_certificates", ["authority_id", "revoked_at"], unique=False
     )
+    op.create_index("ix_issued_certificates_revoked", "issued_certificates", ["revoked_at"], unique=False)
     op.create_index(
         "ix_issued_certificates_expiry", "issued_certificates", ["tenant_id", "not_after", "id"], unique=False
     )
