@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use coap::blockwise::{Block, SZX_MAX, etag, serve_over};
+use coap::blockwise::{Block, SZX_MAX};
 use coap::exchange::Answered;
 use coap::message::{Kind, Message, Token};
 use coap::{Code, Encoder, content_format};
@@ -234,7 +234,8 @@ impl Gateway {
         let capacity = ask.origin.peer.and_then(|key| self.peers.get(key)?.capacity());
         let device = self.directory.get(index);
         let pack = device.and_then(|device| device.pack.as_ref()).filter(|pack| Some(pack.peer) == ask.origin.peer);
-        let block = pack.and_then(|pack| block_of(pack.body.as_deref()?, pack.format, capacity, ask.message.block2()));
+        let asked = ask.message.block2().map(|block| Block { szx: block.szx.min(SZX_MAX), ..block });
+        let block = pack.and_then(|pack| FileBlock::of(pack.body.as_deref()?, pack.format, capacity, asked));
         match block {
             Some(block) => Reply::Now(Response { file: Some(Box::new(block)), ..Code::CONTENT.into() }),
             None => {
@@ -272,7 +273,7 @@ impl Gateway {
         };
         let capacity = self.peers.get(pack.peer).and_then(|peer| peer.capacity());
         let answer = match written {
-            Ok(body) => match block_of(&body, pack.format, capacity, None) {
+            Ok(body) => match FileBlock::of(&body, pack.format, capacity, None) {
                 Some(block) => {
                     self.send_pack(now, &pack, Response { file: Some(Box::new(block)), ..Code::CONTENT.into() });
                     pack.body = Some(body);
@@ -335,17 +336,4 @@ impl Gateway {
         }
         self.post(key, &acknowledgement);
     }
-}
-
-fn block_of(body: &[u8], format: u16, capacity: Option<coap::Capacity>, asked: Option<Block>) -> Option<FileBlock> {
-    let asked = asked.map(|block| Block { szx: block.szx.min(SZX_MAX), ..block });
-    let cut = serve_over(capacity, body.len() as u64, asked)?;
-    let bytes = body.get(cut.range.start as usize..cut.range.end as usize)?.to_vec();
-    Some(FileBlock {
-        etag: etag(body).to_vec(),
-        format: Some(format),
-        block: cut.block,
-        size: body.len() as u64,
-        bytes,
-    })
 }

@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use coap::blockwise::{Block, etag, serve_over};
+use coap::Code;
+use coap::blockwise::Block;
 use coap::message::{Kind, Message};
-use coap::{Code, Encoder};
 
 use crate::files::FileBlock;
 use crate::gateway::Gateway;
 use crate::limits::{ACKNOWLEDGE_AFTER, ENROLMENT_BYTES_MAX, ENROLMENTS_MAX, EXCHANGE_LIFETIME};
 use crate::peers::PeerKey;
-use crate::reply::{HeldAnswer, Reply, Response, write_response};
+use crate::reply::{HeldAnswer, Reply, Response};
 use crate::timers::Now;
 use crate::uplink::{Ask, Origin};
 
@@ -283,11 +283,10 @@ impl Gateway {
             return;
         };
         let held = exchange.held;
-        let cut = serve_over(peer.capacity(), answer.body.len() as u64, exchange.block2);
-        let response = match (answer.refusal, cut) {
-            (None, Some(cut)) => {
-                let is_whole = cut.range.end == answer.body.len() as u64;
-                let block = block_of(&answer.body, cut.range.start, cut.range.end, cut.block, exchange.format);
+        let first = FileBlock::of(&answer.body, exchange.format, peer.capacity(), exchange.block2);
+        let response = match (answer.refusal, first) {
+            (None, Some(block)) => {
+                let is_whole = block.bytes.len() == answer.body.len();
                 exchange.used_at = now.monotonic;
                 exchange.answer = Some(answer.body);
                 if is_whole {
@@ -305,25 +304,7 @@ impl Gateway {
                 Response { diagnostic: Some(Cow::Owned(words)), block1: held.block1, ..code.into() }
             }
         };
-        self.deliver_enrolment(now, held, &response);
-    }
-
-    fn deliver_enrolment(&mut self, now: Now, held: HeldAnswer, response: &Response) {
-        let kind = match (held.is_confirmable, held.is_acknowledged) {
-            (true, false) => Kind::Acknowledgement,
-            (true, true) => Kind::Confirmable,
-            (false, _) => Kind::NonConfirmable,
-        };
-        let id = if kind == Kind::Acknowledgement { held.id } else { self.fresh_id(held.peer) };
-        self.encoded.clear();
-        write_response(Encoder::new(&mut self.encoded, kind, response.code, id, held.token), response);
-        if kind == Kind::Confirmable {
-            return self.send_separately(now, held.peer);
-        }
-        if let Some(peer) = self.peers.get_mut(held.peer).filter(|peer| peer.connected.is_none()) {
-            peer.answers.answered(now.monotonic, held.id, held.token, &self.encoded);
-        }
-        self.post_encoded(held.peer);
+        self.answer_held(now, &held, &response);
     }
 
     /// A later block of an answer (RFC 7959 §2.7): the peer repeats its request without a body.
@@ -339,15 +320,9 @@ impl Gateway {
         };
         exchange.used_at = now.monotonic;
         let format = exchange.format;
-        let Some(cut) = serve_over(capacity, answer.len() as u64, ask.message.block2()) else {
+        let Some(block) = FileBlock::of(&answer, format, capacity, ask.message.block2()) else {
             return self.refuse(now, ask.origin.device, "enrol", Code::BAD_REQUEST, "block_invalid", "beyond the end");
         };
-        let block = block_of(&answer, cut.range.start, cut.range.end, cut.block, format);
         Reply::Now(Response { file: Some(Box::new(block)), ..operation.success().into() })
     }
-}
-
-fn block_of(body: &[u8], start: u64, end: u64, block: Option<Block>, format: u16) -> FileBlock {
-    let bytes = body.get(start as usize..end as usize).unwrap_or_default().to_vec();
-    FileBlock { etag: etag(body).to_vec(), block, size: body.len() as u64, bytes, format: Some(format) }
 }

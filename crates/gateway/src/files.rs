@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::RandomState;
-use coap::blockwise::{Block, SZX_MAX, serve_over};
-use coap::{Code, Message, Pieces, Source, content_format, option};
+use coap::blockwise::{Block, SZX_MAX, etag, serve_over};
+use coap::{Capacity, Code, Message, Pieces, Source, content_format, option};
 
 use crate::devices::DeviceIndex;
 use crate::error::EntryError;
@@ -50,6 +50,16 @@ pub(crate) struct FileBlock {
     pub(crate) block: Option<Block>,
     pub(crate) size: u64,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl FileBlock {
+    /// The block that a peer asks for of a body we hold, or its first; None beyond the end.
+    pub(crate) fn of(body: &[u8], format: u16, capacity: Option<Capacity>, asked: Option<Block>) -> Option<Self> {
+        let size = body.len() as u64;
+        let cut = serve_over(capacity, size, asked)?;
+        let bytes = body.get(cut.range.start as usize..cut.range.end as usize)?.to_vec();
+        Some(Self { etag: etag(body).to_vec(), format: Some(format), block: cut.block, size, bytes })
+    }
 }
 
 /// Code, reason and detail of a file that is not served.

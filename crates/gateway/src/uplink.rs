@@ -362,6 +362,17 @@ impl Gateway {
             self.acknowledge_notification(now, &held, is_committed);
             return;
         }
+        let response =
+            Response { location: held.location.filter(|_| is_committed), block1: held.block1, ..code.into() };
+        self.answer_held(now, &held, &response);
+        self.note_answered(now, held.peer);
+        if let (true, true, Some(device)) = (is_committed, begins, device) {
+            self.begin_dialog(now, device);
+        }
+    }
+
+    /// Sends what a request is answered with that had to wait, in the way that the request came.
+    pub(crate) fn answer_held(&mut self, now: Now, held: &HeldAnswer, response: &Response) {
         let kind = match (held.is_confirmable, held.is_acknowledged) {
             (true, false) => Kind::Acknowledgement,
             // RFC 7252 §5.2.2: the answer to what was acknowledged travels on its own.
@@ -369,22 +380,15 @@ impl Gateway {
             (false, _) => Kind::NonConfirmable,
         };
         let id = if kind == Kind::Acknowledgement { held.id } else { self.fresh_id(held.peer) };
-        let response =
-            Response { location: held.location.filter(|_| is_committed), block1: held.block1, ..code.into() };
         self.encoded.clear();
-        write_response(Encoder::new(&mut self.encoded, kind, code, id, held.token), &response);
+        write_response(Encoder::new(&mut self.encoded, kind, response.code, id, held.token), response);
         if kind == Kind::Confirmable {
-            self.send_separately(now, held.peer);
-        } else {
-            if let Some(peer) = self.peers.get_mut(held.peer).filter(|peer| peer.connected.is_none()) {
-                peer.answers.answered(now.monotonic, held.id, held.token, &self.encoded);
-            }
-            self.post_encoded(held.peer);
-            self.note_answered(now, held.peer);
+            return self.send_separately(now, held.peer);
         }
-        if let (true, true, Some(device)) = (is_committed, begins, device) {
-            self.begin_dialog(now, device);
+        if let Some(peer) = self.peers.get_mut(held.peer).filter(|peer| peer.connected.is_none()) {
+            peer.answers.answered(now.monotonic, held.id, held.token, &self.encoded);
         }
+        self.post_encoded(held.peer);
     }
 
     pub(crate) fn acknowledge_notification(&mut self, now: Now, held: &HeldAnswer, is_committed: bool) {
