@@ -1,9 +1,7 @@
 """The adapters between rooms that do not know each other."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +13,7 @@ from shoal.events.alert import NotificationDue
 from shoal.events.condition import Verdict
 from shoal.notifications.email import MailSecurity
 from shoal.settings import Settings
-from tests.harness.installation import START, Installation, installation
-
-
-@pytest.fixture
-async def shoal(tmp_path: Path) -> AsyncIterator[Installation]:
-    async with installation(tmp_path) as started:
-        yield started
+from tests.harness.installation import START, Installation
 
 
 def facts(*, secure: bool, binding: str = "U") -> DeviceFacts:
