@@ -95,11 +95,15 @@ class Trust:
             return
         self._revoked_until = now + REVOKED_LOOK_EVERY
         try:
-            found = await revoked(self._database, now, REVOKED_MAX)
+            found = await revoked(self._database, now, REVOKED_MAX + 1)
         except Unavailable:
             self._revoked_until = None
             raise
+        left_out, found = found[REVOKED_MAX:], found[:REVOKED_MAX]
         if found != self._revoked:
+            if left_out:
+                # Those that were taken back first come in again: somebody has to roll an authority over.
+                log.error("trust.too_many_revoked", extra={"kept": REVOKED_MAX})
             self._core.put_revoked(found)
             self._revoked = found
 

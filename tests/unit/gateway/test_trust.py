@@ -239,3 +239,29 @@ async def test_a_certificate_of_our_own_authority_lets_a_device_in_until_it_is_r
 
     reasons = {event.reason for event in await site.shoal.events() if isinstance(event, SecurityEvent)}
     assert reasons == {"certificate_revoked"}
+
+
+async def test_more_revoked_certificates_than_are_kept_are_told_in_the_log(
+    site: Site, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    del authority  # it has set the clock
+    monkeypatch.setattr("shoal.gateway.trust.REVOKED_MAX", 1)
+    await camera(site)
+    async with site.shoal.database.transaction() as tx:
+        ours = await site.shoal.authorities.create(tx, site.tenant, "Ours")
+
+    async def revoke_one() -> None:
+        key = new_key().public_key()
+        site.shoal.clock.advance(timedelta(seconds=1))
+        async with site.shoal.database.transaction() as tx:
+            issued = await site.shoal.certificates.issue_to_device(tx, site.tenant, ours.id, "cam-7", key)
+            await site.shoal.certificates.revoke(tx, site.tenant, issued.certificate.id, Reason.SUPERSEDED)
+        await site.gateway.trust.follow()
+
+    async def is_told() -> bool:
+        return any(record.message == "trust.too_many_revoked" for record in caplog.records)
+
+    await revoke_one()
+    assert not await is_told()
+    await revoke_one()
+    assert await site.until(is_told)
