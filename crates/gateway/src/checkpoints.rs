@@ -22,14 +22,14 @@ use crate::gateway::Gateway;
 use crate::keyring::KeyRing;
 use crate::limits::{CHECKPOINT_AGAIN, CHECKPOINT_EVERY, CHECKPOINT_SOON, CHECKPOINTS_PER_BATCH_MAX};
 use crate::observations::Observation;
-use crate::outbox::SocketNumber;
+use crate::outbox::Socket;
 use crate::peers::{Association, PeerKey};
 use crate::registrations::RegistrationId;
 use crate::reply::HeldAnswer;
 use crate::timers::{Now, Slot, Timer};
 
 /// Of the form of a checkpoint: one of another version is not read.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Records that a session may send beyond its newest safe checkpoint: half of what the next start skips, so that a
 /// goodbye more makes no difference.
@@ -39,8 +39,8 @@ const RECORDS_AHEAD_MAX: u64 = RECORDS_SKIPPED / 2;
 pub struct CheckpointBatch {
     /// For [`Gateway::handle_checkpointed`].
     pub number: u64,
-    /// By device; each replaces the one before it.
-    pub kept: Vec<(Arc<str>, Zeroizing<Vec<u8>>)>,
+    /// By device, with the node number of its session; each replaces the one before it.
+    pub kept: Vec<(Arc<str>, u16, Zeroizing<Vec<u8>>)>,
     /// Devices whose checkpoint is to be forgotten; before those that are kept.
     pub gone: Vec<Arc<str>>,
 }
@@ -71,6 +71,11 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// Whether everything that the device was told of this registration would outlive us.
+    pub(crate) fn is_safe_for(&self, registration: RegistrationId) -> bool {
+        self.safe == Some(registration) && self.held.is_none()
+    }
+
     /// One that was taken up from before a restart.
     pub(crate) fn restored(now: Instant, registration: Option<RegistrationId>) -> Self {
         Self { is_kept: true, taken_at: Some(now), safe: registration, ..Self::default() }
@@ -80,7 +85,7 @@ impl Standing {
 /// Those of all devices.
 #[derive(Default)]
 pub(crate) struct Checkpoints {
-    /// Which start of this node it is, counted by the owner; none are kept without.
+    /// Which start it is, counted by the owner; none are kept without.
     start: Option<u32>,
     queue: VecDeque<DeviceIndex>,
     gone: Vec<Arc<str>>,
@@ -102,6 +107,7 @@ struct UnderWay {
 struct Taken {
     index: DeviceIndex,
     id: Arc<str>,
+    node: u16,
     registration: RegistrationId,
     /// The session, and the number of its next record.
     session: Option<(PeerKey, u64)>,
@@ -112,9 +118,14 @@ impl Checkpoints {
         Self { start, ..Self::default() }
     }
 
-    /// Which start of this node it is, if anything is kept for the next.
+    /// Which start it is, if anything is kept for the next.
     pub(crate) fn start(&self) -> Option<u32> {
         self.start
+    }
+
+    /// Another start was counted, for what is taken up from now on.
+    pub(crate) fn count_start(&mut self, start: u32) {
+        self.start = self.start.max(Some(start));
     }
 
     /// Devices of which not everything is safe that a restart would cost.
@@ -151,7 +162,7 @@ pub(crate) struct Checkpoint<'a> {
 /// Where datagrams reach the device.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SavedWay {
-    pub(crate) socket: SocketNumber,
+    pub(crate) socket: Socket,
     pub(crate) address: std::net::SocketAddr,
 }
 
@@ -186,7 +197,7 @@ impl Gateway {
             && let Some(index) = self.checkpoints.queue.pop_front()
         {
             if let Some((of, bytes)) = self.take_checkpoint(now, index) {
-                kept.push((Arc::clone(&of.id), bytes));
+                kept.push((Arc::clone(&of.id), of.node, bytes));
                 taken.push(of);
             }
         }
@@ -391,8 +402,9 @@ impl Gateway {
                 .map(|(id, session, _)| SavedAssociation { connection_id: id.0, session: session.as_slice() }),
         };
         let bytes = write(&checkpoint)?;
+        let node = session.as_ref().map_or(self.options.node, |(id, _, _)| id.node());
         let session = session.as_ref().and_then(|(_, _, written)| Some((key?, *written)));
-        Some((Taken { index, id: Arc::clone(&device.id), registration: registration.id, session }, bytes))
+        Some((Taken { index, id: Arc::clone(&device.id), node, registration: registration.id, session }, bytes))
     }
 
     /// The session of a peer, if it has one and it can be saved, with the number of its next record.

@@ -49,7 +49,7 @@ impl Gateway {
         }
         let connection = self.outbox.write(number, |out| Connection::open(now.monotonic, OPTIONS, out));
         let connected = Some(Box::new(Connected { number, connection, tls: None, timer: None, buffered: 0 }));
-        let key = self.peers.insert(Peer { connected, ..new_peer(now, socket, from, None) });
+        let key = self.peers.insert(Peer { connected, ..new_peer(now, socket.into(), from, None) });
         self.watch_connection(now, key);
         true
     }

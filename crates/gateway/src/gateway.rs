@@ -18,6 +18,7 @@ use crate::error::EntryError;
 use crate::est::Enrolments;
 use crate::files::{Files, Shelf};
 use crate::limits::{AWAKE_WINDOW, EXCHANGE_LIFETIME, SESSION_IDLE, SWEEP_EVERY, TLS_HANDSHAKE_WAIT};
+use crate::nodes::Nodes;
 use crate::openings::Openings;
 use crate::outbox::{Outbox, SocketNumber};
 use crate::page::{EventWriter, Page, PageOptions, Pages};
@@ -36,7 +37,7 @@ use crate::trust::Authorities;
 pub struct GatewayOptions {
     /// Makes event ids unique over restarts: eight hexadecimal digits.
     pub boot: String,
-    /// In every connection id.
+    /// In every connection id, and no other gateway's.
     pub node: u16,
     /// In every connection id and event id.
     pub shard: u8,
@@ -60,8 +61,8 @@ pub struct GatewayOptions {
     pub enrolment_grace: Option<Duration>,
     /// Answers do not wait for the log.
     pub acknowledge_at_once: bool,
-    /// Which start of this node it is: a number that was never used before and is higher than all before. Nothing is
-    /// kept for the next start if none is given.
+    /// Which start it is, of all gateways over one database: a number that was never used before and is higher than all
+    /// before. Nothing is kept for the next start if none is given.
     pub start: Option<u32>,
     /// It hands out accounts (the bootstrap interface) and registers nobody.
     pub is_bootstrap_server: bool,
@@ -118,6 +119,7 @@ pub struct Gateway {
     pub(crate) authorities: Authorities,
     pub(crate) admission: Admission,
     pub(crate) denials: Denials,
+    pub(crate) nodes: Nodes,
     pub(crate) random: Random,
     pub(crate) object_lists: ObjectLists,
     pub(crate) shelf: Shelf,
@@ -183,6 +185,7 @@ impl Gateway {
             authorities: Authorities::default(),
             admission: Admission::new(now.monotonic, hasher.clone()),
             denials: Denials::default(),
+            nodes: Nodes::default(),
             random,
             shelf: Shelf::new(files, hasher.clone()),
             enrolments: Enrolments::default(),
@@ -208,7 +211,7 @@ impl Gateway {
         if self.is_secure_socket(socket) {
             self.handle_secure(now, socket, from, datagram);
         } else {
-            self.handle_clear(now, socket, from, datagram);
+            self.handle_clear(now, socket.into(), from, datagram);
         }
     }
 
@@ -428,6 +431,7 @@ impl Gateway {
         for partition in 0..self.pages.partitions() {
             let mut event = self.pages.begin(now, partition, "", "heartbeat");
             event.number("partition", partition);
+            self.nodes.write(self.options.node, &mut event);
             event.finish();
         }
     }

@@ -224,6 +224,9 @@ pub const CHECKPOINTS_PER_BATCH_MAX: usize = 512;
 /// Longest checkpoint that is read: 64 observations of long paths, and a session with a certificate.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
 
+/// Node numbers that one gateway knows: more gateways than any installation has, and a heartbeat that names all stays short.
+pub const NODES_MAX: usize = 256;
+
 /// How often peers and sessions that fell out of use are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 

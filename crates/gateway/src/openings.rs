@@ -137,7 +137,8 @@ impl Gateway {
         let tls = Some(Box::new(opening.tls));
         let mut connected = Connected { number, connection, tls, timer: None, buffered: opening.buffered };
         connected.write(&mut self.outbox, |_, out| out.extend_from_slice(&csm));
-        let peer = Peer { credential: opening.credential, ..new_peer(now, opening.socket, opening.address, None) };
+        let peer =
+            Peer { credential: opening.credential, ..new_peer(now, opening.socket.into(), opening.address, None) };
         let key = self.peers.insert(Peer { connected: Some(Box::new(connected)), ..peer });
         self.admit(now, key);
         if self.peers.get(key).is_some() {

@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 
 use crate::credential::Credential;
 use crate::devices::DeviceIndex;
-use crate::outbox::{ConnectionNumber, Outbox, SocketNumber};
+use crate::outbox::{ConnectionNumber, Outbox, Socket};
 use crate::timers::Slot;
 
 /// Names one peer for as long as it lives; a later one in the same place has another generation.
@@ -27,7 +27,7 @@ pub(crate) struct PeerKey {
 
 /// One peer.
 pub(crate) struct Peer {
-    pub(crate) socket: SocketNumber,
+    pub(crate) socket: Socket,
     pub(crate) address: SocketAddr,
     /// Without one it speaks in the clear, or over a connection that has a security of its own.
     pub(crate) security: Option<Box<Association>>,
@@ -211,14 +211,14 @@ impl Peers {
         place.peer.as_ref().map(|_| PeerKey { index, generation: place.generation })
     }
 
-    pub(crate) fn by_address(&self, socket: SocketNumber, address: SocketAddr) -> Option<PeerKey> {
+    pub(crate) fn by_address(&self, socket: Socket, address: SocketAddr) -> Option<PeerKey> {
         let hash = self.hasher.hash_one((socket, address));
         let index = self.by_address.find(hash, |index| is_at(&self.places, *index, socket, address))?;
         self.at(*index)
     }
 
     /// From now on this address means the peer in this place, which has it already.
-    fn learn_address(&mut self, index: u32, socket: SocketNumber, address: SocketAddr) {
+    fn learn_address(&mut self, index: u32, socket: Socket, address: SocketAddr) {
         let Self { by_address, hasher, places, .. } = self;
         let hash = hasher.hash_one((socket, address));
         match by_address.find_mut(hash, |other| is_at(places, *other, socket, address)) {
@@ -234,7 +234,7 @@ impl Peers {
     }
 
     /// The address of this peer means nobody any more, unless it means another by now. Before the peer leaves it.
-    fn forget_address(&mut self, index: u32, socket: SocketNumber, address: SocketAddr) {
+    fn forget_address(&mut self, index: u32, socket: Socket, address: SocketAddr) {
         let hash = self.hasher.hash_one((socket, address));
         if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == index) {
             entry.remove();
@@ -320,11 +320,12 @@ impl Peers {
         }
     }
 
-    /// The peer speaks from a new address now (RFC 9146 §6; the caller has checked that it may).
-    pub(crate) fn relocate(&mut self, key: PeerKey, address: SocketAddr) {
-        let Some((socket, before)) = self.get(key).map(|peer| (peer.socket, peer.address)) else { return };
-        self.forget_address(key.index, socket, before);
+    /// The peer speaks from a new address, or to another socket, now (RFC 9146 §6; the caller has checked that it may).
+    pub(crate) fn relocate(&mut self, key: PeerKey, socket: Socket, address: SocketAddr) {
+        let Some((socket_before, before)) = self.get(key).map(|peer| (peer.socket, peer.address)) else { return };
+        self.forget_address(key.index, socket_before, before);
         if let Some(peer) = self.get_mut(key) {
+            peer.socket = socket;
             peer.address = address;
         }
         self.learn_address(key.index, socket, address);
@@ -344,7 +345,7 @@ impl Peers {
 }
 
 /// Whether the peer in a place has this address.
-fn is_at(places: &[Place], index: u32, socket: SocketNumber, address: SocketAddr) -> bool {
+fn is_at(places: &[Place], index: u32, socket: Socket, address: SocketAddr) -> bool {
     let peer = places.get(index as usize).and_then(|place| place.peer.as_ref());
     peer.is_some_and(|peer| peer.address == address && peer.socket == socket)
 }

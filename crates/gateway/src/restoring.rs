@@ -18,7 +18,7 @@ use crate::intent::Target;
 use crate::keyring::KeyRing;
 use crate::limits::{CHECKPOINT_BYTES_MAX, OBSERVATIONS_PER_DEVICE_MAX, PEERS_MAX, SESSIONS_MAX};
 use crate::observations::Observation;
-use crate::outbox::SocketNumber;
+use crate::outbox::{Socket, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey};
 use crate::registrations::RegistrationId;
 use crate::sessions::new_peer;
@@ -92,7 +92,7 @@ impl Gateway {
         starts: u32,
     ) -> Result<PeerKey, NotTakenUp> {
         let connection_id = ConnectionId(saved.connection_id);
-        let is_ours = (connection_id.node(), connection_id.shard()) == (self.options.node, self.options.shard);
+        let is_ours = self.has_node(connection_id.node()) && connection_id.shard() == self.options.shard;
         if !is_ours || self.peers.by_connection_id(connection_id).is_some() {
             return Err(NotTakenUp::Unwanted);
         }
@@ -131,12 +131,16 @@ impl Gateway {
     }
 
     /// The socket for datagrams of this kind that has the number, or else the first: listeners may have changed.
-    fn socket_for(&self, number: SocketNumber, is_secure: bool) -> Option<SocketNumber> {
+    fn socket_for(&self, saved: Socket, is_secure: bool) -> Option<Socket> {
+        if saved.node.is_some() {
+            return Some(saved).filter(|_| is_secure);
+        }
         let (secure, streams) = (&self.options.secure_sockets, &self.options.stream_sockets);
         let fits =
             |place: &usize| secure.get(*place) == Some(&is_secure) && !streams.get(*place).copied().unwrap_or_default();
-        let same = Some(usize::from(number)).filter(fits);
-        same.or_else(|| (0..secure.len()).find(fits)).and_then(|place| place.try_into().ok())
+        let same = Some(usize::from(saved.number)).filter(fits);
+        let place = same.or_else(|| (0..secure.len()).find(fits))?;
+        Some(SocketNumber::try_from(place).ok()?.into())
     }
 }
 

@@ -13,14 +13,14 @@ use crate::devices::DeviceIndex;
 use crate::gateway::Gateway;
 use crate::keyring::KeyRing;
 use crate::limits::{HANDSHAKE_COST_CERTIFICATE, HANDSHAKE_COST_PSK, HANDSHAKE_WAIT, PEERS_MAX, SESSIONS_MAX};
-use crate::outbox::{Outbox, SocketNumber};
+use crate::outbox::{Outbox, Socket, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey, Peers};
 use crate::timers::{Now, Timer};
 use crate::uplink::Origin;
 
 impl Gateway {
     /// A datagram on a socket in the clear.
-    pub(crate) fn handle_clear(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn handle_clear(&mut self, now: Now, socket: Socket, from: SocketAddr, datagram: &[u8]) {
         let peer = self.peers.by_address(socket, from);
         let device = peer.and_then(|key| {
             let peer = self.peers.get_mut(key)?;
@@ -32,15 +32,13 @@ impl Gateway {
     }
 
     /// A datagram on a socket for DTLS.
-    pub(crate) fn handle_secure(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn handle_secure(&mut self, now: Now, number: SocketNumber, from: SocketAddr, datagram: &[u8]) {
+        let socket = Socket::from(number);
         // RFC 9146 §4: only records of content type 25 carry an id; everything else goes by address.
         let key = match ConnectionId::of_record(datagram) {
             Some(id) => match self.peers.by_connection_id(id) {
                 Some(key) => Some(key),
-                None => {
-                    self.stats.unknown_connection_id += 1;
-                    return;
-                }
+                None => return self.hand_up(id, number, from, datagram),
             },
             None => self.peers.by_address(socket, from),
         };
@@ -49,20 +47,13 @@ impl Gateway {
             return;
         }
         match key {
-            Some(key) => self.feed(now, key, from, datagram),
+            Some(key) => self.feed(now, key, socket, from, datagram),
             // RFC 6347 §4.1.2.7: dropped. A device behind a new address without a connection id comes back by itself.
             None => self.stats.unknown_address += 1,
         }
     }
 
-    fn handle_hello(
-        &mut self,
-        now: Now,
-        socket: SocketNumber,
-        from: SocketAddr,
-        living: Option<PeerKey>,
-        datagram: &[u8],
-    ) {
+    fn handle_hello(&mut self, now: Now, socket: Socket, from: SocketAddr, living: Option<PeerKey>, datagram: &[u8]) {
         let now_ms = self.dtls_ms(now);
         let mut reply = std::mem::take(&mut self.encoded);
         let hello = self.server.handle_hello(now_ms, &address_bytes(from), datagram, &mut reply);
@@ -77,13 +68,13 @@ impl Gateway {
                     .and_then(|key| self.peers.get(key)?.security.as_ref())
                     .is_some_and(|association| association.session.began_with(datagram));
                 match living.filter(|_| is_copy) {
-                    Some(key) => self.feed(now, key, from, datagram),
+                    Some(key) => self.feed(now, key, socket, from, datagram),
                     None => self.accept(now, socket, from, living, datagram),
                 }
             }
             Hello::Drop(HelloRefused::NotFirstFragment) => match living {
                 // The rest of a hello whose first part brought the cookie.
-                Some(key) => self.feed(now, key, from, datagram),
+                Some(key) => self.feed(now, key, socket, from, datagram),
                 None => self.stats.hello_dropped += 1,
             },
             Hello::Drop(_) => self.stats.hello_dropped += 1,
@@ -91,7 +82,7 @@ impl Gateway {
     }
 
     /// The peer returned our cookie: it is where it says, and may have a session.
-    fn accept(&mut self, now: Now, socket: SocketNumber, from: SocketAddr, living: Option<PeerKey>, datagram: &[u8]) {
+    fn accept(&mut self, now: Now, socket: Socket, from: SocketAddr, living: Option<PeerKey>, datagram: &[u8]) {
         if self.peers.secure() >= SESSIONS_MAX {
             self.stats.sessions_full += 1;
             return;
@@ -123,7 +114,7 @@ impl Gateway {
         };
         let key = self.peers.insert(new_peer(now, socket, from, Some(Box::new(association))));
         self.admission.begin(key.index, from.ip());
-        self.feed(now, key, from, datagram);
+        self.feed(now, key, socket, from, datagram);
         let association = self.peers.get(key).and_then(|peer| peer.security.as_ref());
         if association.is_some_and(|association| association.session.is_resumed()) {
             self.admission.give_back(from.ip(), cost - HANDSHAKE_COST_PSK);
@@ -151,10 +142,10 @@ impl Gateway {
     }
 
     /// Gives a datagram to its session, and what it held to the layer above.
-    fn feed(&mut self, now: Now, key: PeerKey, from: SocketAddr, datagram: &[u8]) {
+    pub(crate) fn feed(&mut self, now: Now, key: PeerKey, socket: Socket, from: SocketAddr, datagram: &[u8]) {
         let now_ms = self.dtls_ms(now);
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let socket = peer.socket;
+        let before = (peer.socket, peer.address);
         let Some(association) = peer.security.as_mut() else { return };
         let mut plaintext = std::mem::take(&mut self.plaintext);
         let newest = association.session.newest();
@@ -169,14 +160,14 @@ impl Gateway {
         peer.credential = keys.asked.or(peer.credential.take());
         // RFC 9146 §6: only what is newer than everything before may move the session.
         let has_moved =
-            association.session.newest() > newest && from != peer.address && association.session.peer_has_cid();
+            association.session.newest() > newest && (socket, from) != before && association.session.peer_has_cid();
         if !plaintext.is_empty() || progress.is_ok() {
             peer.heard_at = now.monotonic;
         }
         self.flush(key);
         if has_moved {
             self.stats.relocated += 1;
-            self.peers.relocate(key, from);
+            self.peers.relocate(key, socket, from);
             if let Some(device) = self.peers.get(key).and_then(|peer| peer.device) {
                 self.want_checkpoint(now, device);
             }
@@ -191,8 +182,13 @@ impl Gateway {
         for record in plaintext.iter() {
             // The session may have ended by the last record.
             let Some(peer) = self.peers.get(key) else { break };
-            let origin =
-                Origin { socket, address: peer.address, peer: Some(key), device: peer.device, is_secure: true };
+            let origin = Origin {
+                socket: peer.socket,
+                address: peer.address,
+                peer: Some(key),
+                device: peer.device,
+                is_secure: true,
+            };
             self.handle_message(now, origin, record);
         }
         plaintext.clear();
@@ -393,12 +389,7 @@ fn flush(peers: &Peers, outbox: &mut Outbox, datagrams: &mut Vec<Vec<u8>>, key: 
     datagrams.clear();
 }
 
-pub(crate) fn new_peer(
-    now: Now,
-    socket: SocketNumber,
-    address: SocketAddr,
-    security: Option<Box<Association>>,
-) -> Peer {
+pub(crate) fn new_peer(now: Now, socket: Socket, address: SocketAddr, security: Option<Box<Association>>) -> Peer {
     Peer {
         socket,
         address,

@@ -61,6 +61,16 @@ counters! {
     separate_full,
     hello_dropped,
     unknown_connection_id,
+    /// Datagrams for sessions of another gateway, given to it.
+    handed_over,
+    /// The same, from another gateway.
+    handed_to_us,
+    /// Datagrams to devices, from the gateway that has their session.
+    sent_for_others,
+    /// The same, to a socket that is none.
+    handovers_refused,
+    /// Devices that another gateway has now.
+    moved_away,
     unknown_address,
     relocated,
     /// Peers of before a restart that go on.

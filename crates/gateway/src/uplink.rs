@@ -11,7 +11,7 @@ use lwm2m::Path;
 use crate::devices::DeviceIndex;
 use crate::gateway::{Gateway, device_event};
 use crate::limits::{BODY_BYTES_MAX, UPLOADING_PEERS_MAX};
-use crate::outbox::SocketNumber;
+use crate::outbox::Socket;
 use crate::peers::PeerKey;
 use crate::refusals;
 use crate::reply::{HeldAnswer, Reply, Response, encode, write_response};
@@ -20,7 +20,7 @@ use crate::timers::Now;
 /// Where a message came from, and who that is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
-    pub(crate) socket: SocketNumber,
+    pub(crate) socket: Socket,
     pub(crate) address: SocketAddr,
     pub(crate) peer: Option<PeerKey>,
     pub(crate) device: Option<DeviceIndex>,

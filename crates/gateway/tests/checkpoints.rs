@@ -135,7 +135,7 @@ fn whoever_was_told_that_it_is_registered_is_so_after_a_crash() {
 
     world.store = Log::Commits;
     for batch in std::mem::take(&mut world.batches_hanging) {
-        world.checkpoints.extend(batch.kept.iter().map(|(device, bytes)| (device.to_string(), bytes.to_vec())));
+        world.checkpoints.extend(batch.kept.iter().map(|(device, _, bytes)| (device.to_string(), bytes.to_vec())));
         let now = world.now();
         world.gateway.handle_checkpointed(now, batch.number, true);
         world.downlinks_max = world.downlinks + 1;

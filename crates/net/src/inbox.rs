@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
@@ -42,6 +43,19 @@ pub(crate) enum Order {
     RestoreCheckpoints {
         checkpoints: Vec<(String, Zeroizing<Vec<u8>>)>,
         reply: SyncSender<Vec<(String, NotTakenUp)>>,
+    },
+    /// Whose numbers are whose, and where the other gateways are.
+    SetNodes {
+        taken_over: Vec<u16>,
+        others: Vec<(u16, SocketAddr)>,
+        known: Vec<u16>,
+    },
+    /// Another start was counted.
+    CountStart(u32),
+    /// Another gateway has these devices.
+    MoveAway {
+        devices: Vec<String>,
+        reply: SyncSender<()>,
     },
     /// Listen from now on.
     Open,

@@ -10,6 +10,7 @@ pub mod devices;
 mod files;
 mod inbox;
 mod line;
+mod link;
 mod listener;
 mod questions;
 #[allow(unsafe_code, reason = "a system call that no crate wraps")]
@@ -21,6 +22,7 @@ mod udp;
 mod uri;
 
 pub use batches::Batch;
+pub use link::LinkOptions;
 pub use server::{FileError, Server, StartError};
 pub use uri::{Uri, UriError};
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::batches::{Batch, Batches};
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
+use crate::link::{Link, LinkOptions};
 use crate::listener::Listener;
 use crate::questions::Questions;
 use crate::shard::{Hands, Shard};
@@ -40,6 +42,7 @@ pub struct Server {
     batches: Arc<Batches>,
     questions: Arc<Questions>,
     addresses: Vec<Uri>,
+    link_address: Option<SocketAddr>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,6 +64,13 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The same, where other gateways are to reach this one.
+    Link {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The system gives us no thread or descriptor.
     System(io::Error),
     /// The library for DTLS and TLS cannot be set up.
@@ -73,6 +83,7 @@ impl fmt::Display for StartError {
             Self::Address(error) => error.fmt(formatter),
             Self::Listeners { listeners_max } => write!(formatter, "1 to {listeners_max} addresses to listen on"),
             Self::Bind { uri, error } => write!(formatter, "{uri}: {}", reason(error)),
+            Self::Link { address, error } => write!(formatter, "{address}: {}", reason(error)),
             Self::System(error) => error.fmt(formatter),
             Self::Dtls(error) => write!(formatter, "DTLS: {error}"),
         }
@@ -85,7 +96,7 @@ impl StartError {
     /// The system's own number of the error, where it is the system's.
     pub fn system_number(&self) -> Option<i32> {
         match self {
-            Self::Bind { error, .. } | Self::System(error) => error.raw_os_error(),
+            Self::Bind { error, .. } | Self::Link { error, .. } | Self::System(error) => error.raw_os_error(),
             _ => None,
         }
     }
@@ -100,9 +111,10 @@ impl From<io::Error> for StartError {
 impl Server {
     /// Listens on `coap://HOST:PORT`, `coaps://HOST:PORT`, `coap+tcp://HOST:PORT` and `coaps+tcp://HOST:PORT` (port 0: any
     /// that is free) and starts the thread. `definitions` say what the values of devices mean. With
-    /// [`GatewayOptions::start`] nobody is heard before [`Server::open`].
+    /// [`GatewayOptions::start`] nobody is heard before [`Server::open`]. `link` is where other gateways reach it.
     pub fn start(
         listen: &[String],
+        link: Option<&LinkOptions>,
         mut options: GatewayOptions,
         definitions: &Definitions,
     ) -> Result<Self, StartError> {
@@ -113,6 +125,11 @@ impl Server {
         let bind = |uri| Listener::bind(uri).map_err(|error| StartError::Bind { uri, error });
         let listeners =
             uris.map_err(StartError::Address)?.into_iter().map(bind).collect::<Result<Vec<_>, StartError>>()?;
+        let bind = |options: &LinkOptions, node| {
+            Link::bind(options, node).map_err(|error| StartError::Link { address: options.listen, error })
+        };
+        let link = link.map(|link| bind(link, options.node)).transpose()?;
+        let link_address = link.as_ref().map(Link::address).transpose()?;
         let addresses = listeners.iter().map(Listener::uri).collect::<io::Result<Vec<_>>>()?;
         rustix::rand::getrandom(&mut options.seed, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)?;
         options.secure_sockets = listeners.iter().map(Listener::is_secure).collect();
@@ -126,14 +143,35 @@ impl Server {
         let questions = Arc::new(Questions::default());
         let hands =
             Hands { inbox: Arc::clone(&inbox), batches: Arc::clone(&batches), questions: Arc::clone(&questions) };
-        let shard = Shard::new(gateway, files, listeners, hands, is_open)?;
+        let shard = Shard::new(gateway, files, listeners, link, hands, is_open)?;
         let thread = std::thread::Builder::new().name("shard-0".to_owned()).spawn(move || shard.run())?;
-        Ok(Self { inbox, batches, questions, addresses, thread: Mutex::new(Some(thread)) })
+        Ok(Self { inbox, batches, questions, addresses, link_address, thread: Mutex::new(Some(thread)) })
     }
 
     /// Where it listens, with the ports that were found.
     pub fn addresses(&self) -> &[Uri] {
         &self.addresses
+    }
+
+    /// Where other gateways reach it, with the port that was found.
+    pub fn link_address(&self) -> Option<SocketAddr> {
+        self.link_address
+    }
+
+    /// From now on it has these node numbers besides its own. `others` are where other gateways are, by number; `known` are
+    /// the numbers that somebody has to speak for.
+    pub fn set_nodes(&self, taken_over: Vec<u16>, others: Vec<(u16, SocketAddr)>, known: Vec<u16>) {
+        self.inbox.put(Order::SetNodes { taken_over, others, known });
+    }
+
+    /// What is taken up from now on was left before this start: see [`GatewayOptions::start`].
+    pub fn count_start(&self, start: u32) {
+        self.inbox.put(Order::CountStart(start));
+    }
+
+    /// Another gateway has these devices: they are forgotten here, and nothing is told of it.
+    pub fn move_away(&self, devices: Vec<String>) {
+        let _ = self.ask(|reply| Order::MoveAway { devices, reply });
     }
 
     /// Takes devices in, or changes what is known about them. Answers with those that were refused, and why.

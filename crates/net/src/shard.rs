@@ -13,6 +13,7 @@ use crate::batches::Batches;
 use crate::clock;
 use crate::files::OpenFiles;
 use crate::inbox::{Inbox, Order};
+use crate::link::{Link, Refused};
 use crate::listener::Listener;
 use crate::questions::Questions;
 use crate::tcp::Connections;
@@ -20,8 +21,9 @@ use crate::udp::{Losses, Room, send_all};
 
 /// The thread looks up this often even when nothing is due.
 const NAP_MAX: Duration = Duration::from_secs(1);
-/// What epoll calls the inbox; listeners and connections are their numbers.
+/// What epoll calls the inbox and the link to other gateways; listeners and connections are their numbers.
 const INBOX: u64 = u64::MAX;
+const LINK: u64 = INBOX - 1;
 /// Descriptors that can be ready at once: the listeners, the inbox, some connections; what finds no room is ready again next time.
 const READY_MAX: usize = 32;
 
@@ -29,6 +31,7 @@ pub(crate) struct Shard {
     gateway: Gateway,
     files: OpenFiles,
     listeners: Vec<Listener>,
+    link: Option<Link>,
     connections: Connections,
     room: Room,
     inbox: Arc<Inbox>,
@@ -36,6 +39,7 @@ pub(crate) struct Shard {
     questions: Arc<Questions>,
     epoll: OwnedFd,
     losses: Losses,
+    refused: Refused,
     phase: Phase,
     /// Pages that were handed over and neither committed nor refused.
     unfinished: usize,
@@ -66,6 +70,7 @@ impl Shard {
         gateway: Gateway,
         files: OpenFiles,
         listeners: Vec<Listener>,
+        link: Option<Link>,
         hands: Hands,
         is_open: bool,
     ) -> io::Result<Self> {
@@ -76,6 +81,7 @@ impl Shard {
             gateway,
             files,
             listeners,
+            link,
             connections: Connections::new(clock::now().monotonic),
             room: Room::default(),
             inbox,
@@ -83,6 +89,7 @@ impl Shard {
             questions,
             epoll,
             losses: Losses::default(),
+            refused: Refused::default(),
             phase: Phase::Open,
             unfinished: 0,
             pages: Vec::new(),
@@ -99,6 +106,9 @@ impl Shard {
     fn listen(&self) -> io::Result<()> {
         for (number, listener) in (0_u64..).zip(&self.listeners) {
             epoll::add(&self.epoll, listener.as_fd(), epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+        }
+        if let Some(link) = &self.link {
+            epoll::add(&self.epoll, link.as_fd(), epoll::EventData::new_u64(LINK), epoll::EventFlags::IN)?;
         }
         Ok(())
     }
@@ -149,6 +159,12 @@ impl Shard {
         let Self { gateway, connections, epoll, .. } = self;
         // One look at the clock for what arrived together.
         let now = clock::now();
+        if number == LINK {
+            if let Some(link) = self.link.as_mut().filter(|_| self.phase == Phase::Open) {
+                link.receive(&mut self.losses, &mut self.refused, |handover| gateway.handle_handover(now, handover));
+            }
+            return;
+        }
         let socket = number as SocketNumber;
         match self.listeners.get_mut(number as usize) {
             _ if number > u64::from(SocketNumber::MAX) => connections.handle_ready(now, epoll, number, flags, gateway),
@@ -187,6 +203,9 @@ impl Shard {
             let outbox = self.gateway.outbox();
             if !outbox.is_empty() {
                 send_all(&self.listeners, outbox, &mut self.losses);
+                if let Some(link) = &mut self.link {
+                    link.send(outbox, &mut self.losses, &mut self.refused);
+                }
                 self.connections.send(&self.epoll, outbox);
                 outbox.clear();
             }
@@ -258,6 +277,19 @@ impl Shard {
                 });
                 let _ = reply.send(refused.collect());
             }
+            Order::SetNodes { taken_over, others, known } => {
+                let reachable: Vec<u16> =
+                    others.iter().map(|(node, _)| *node).filter(|_| self.link.is_some()).collect();
+                self.gateway.set_nodes(&taken_over, &reachable, &known);
+                if let Some(link) = &mut self.link {
+                    link.set_nodes(&taken_over, &others);
+                }
+            }
+            Order::CountStart(start) => self.gateway.count_start(start),
+            Order::MoveAway { devices, reply } => {
+                self.gateway.move_away(&devices);
+                let _ = reply.send(());
+            }
             // What was bound can be watched, unless the system is out of memory; then nothing else works either.
             Order::Open => {
                 let _ = self.listen();
@@ -296,6 +328,8 @@ impl Shard {
             ("datagrams_too_long", self.losses.too_long),
             ("receive_failed", self.losses.receive_failed),
             ("send_failed", self.losses.send_failed),
+            ("handovers_strange", self.refused.strange),
+            ("handovers_to_nobody", self.refused.nobody),
             ("accept_failed", self.connections.losses.accept_failed),
             ("connections_stalled", self.connections.losses.stalled),
         ]);
@@ -314,6 +348,9 @@ impl Shard {
         // What still arrives waits in the kernel and goes with the socket: its sender repeats it, to whoever is there then.
         for listener in &self.listeners {
             let _ = epoll::delete(&self.epoll, listener.as_fd());
+        }
+        if let Some(link) = &self.link {
+            let _ = epoll::delete(&self.epoll, link.as_fd());
         }
     }
 }

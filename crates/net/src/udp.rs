@@ -17,7 +17,7 @@ use crate::receive::{self, DATAGRAMS_PER_CALL_MAX};
 use crate::uri::Uri;
 
 /// Largest datagram that is taken: the record bound of the DTLS layer. A longer one is dropped, never cut.
-const DATAGRAM_BYTES_MAX: usize = 4096;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 4096;
 /// Full calls of one socket before the others, and the answers, get their turn: 256 datagrams.
 const CALLS_PER_TURN_MAX: usize = 4;
 /// What the kernel keeps for us while the shard is busy: a hundred milliseconds of 100,000 datagrams a second. Where the
@@ -96,49 +96,53 @@ impl Listener {
         }
     }
 
-    /// Sends datagrams in their order. One that the kernel does not take is lost, as any datagram may be.
     fn send(&self, datagrams: &[(SocketAddr, &[u8])], losses: &mut Losses) {
-        if let [(to, datagram)] = datagrams {
-            // The way of almost everything when little is to do.
-            if self.socket.send_to(datagram, to).is_ok() {
-                return;
-            }
-        }
-        let addresses: Vec<SocketAddrAny> = datagrams.iter().map(|(to, _)| to.as_any()).collect();
-        let slices: Vec<[IoSlice<'_>; 1]> = datagrams.iter().map(|(_, datagram)| [IoSlice::new(datagram)]).collect();
-        let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
-            datagrams.iter().map(|_| SendAncillaryBuffer::default()).collect();
-        let mut headers: Vec<MMsgHdr<'_>> = addresses
-            .iter()
-            .zip(&slices)
-            .zip(&mut controls)
-            .map(|((address, slice), control)| MMsgHdr::new_with_addr(address, slice, control))
-            .collect();
-        let mut rest = headers.as_mut_slice();
-        let mut has_waited = false;
-        while !rest.is_empty() {
-            // What the kernel says is about the first that it did not take.
-            let done = match rustix::net::sendmmsg(&self.socket, rest, SendFlags::empty()) {
-                Ok(sent) => sent,
-                Err(Errno::INTR) => 0,
-                Err(Errno::AGAIN) if !has_waited => {
-                    has_waited = true;
-                    let _ = poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(&SEND_WAIT));
-                    0
-                }
-                Err(_) => {
-                    losses.send_failed += 1;
-                    1
-                }
-            };
-            rest = &mut rest[done..];
-        }
+        send(&self.socket, datagrams, losses);
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// Sends datagrams in their order. One that the kernel does not take is lost, as any datagram may be.
+pub(crate) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, &[u8])], losses: &mut Losses) {
+    if let [(to, datagram)] = datagrams {
+        // The way of almost everything when little is to do.
+        if socket.send_to(datagram, to).is_ok() {
+            return;
+        }
+    }
+    let addresses: Vec<SocketAddrAny> = datagrams.iter().map(|(to, _)| to.as_any()).collect();
+    let slices: Vec<[IoSlice<'_>; 1]> = datagrams.iter().map(|(_, datagram)| [IoSlice::new(datagram)]).collect();
+    let mut controls: Vec<SendAncillaryBuffer<'_, '_, '_>> =
+        datagrams.iter().map(|_| SendAncillaryBuffer::default()).collect();
+    let mut headers: Vec<MMsgHdr<'_>> = addresses
+        .iter()
+        .zip(&slices)
+        .zip(&mut controls)
+        .map(|((address, slice), control)| MMsgHdr::new_with_addr(address, slice, control))
+        .collect();
+    let mut rest = headers.as_mut_slice();
+    let mut has_waited = false;
+    while !rest.is_empty() {
+        // What the kernel says is about the first that it did not take.
+        let done = match rustix::net::sendmmsg(socket, rest, SendFlags::empty()) {
+            Ok(sent) => sent,
+            Err(Errno::INTR) => 0,
+            Err(Errno::AGAIN) if !has_waited => {
+                has_waited = true;
+                let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&SEND_WAIT));
+                0
+            }
+            Err(_) => {
+                losses.send_failed += 1;
+                1
+            }
+        };
+        rest = &mut rest[done..];
     }
 }
 

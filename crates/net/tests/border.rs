@@ -19,7 +19,7 @@ fn server() -> Server {
 }
 
 fn server_of(options: GatewayOptions) -> Server {
-    let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], options, device::definitions()).unwrap();
+    let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], None, options, device::definitions()).unwrap();
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "oxy-0417".to_owned(),
@@ -143,7 +143,7 @@ fn a_closed_server_hands_out_what_it_has_answers_it_and_is_gone() {
     assert!(is_registered(&devices, PATIENCE));
     assert!(server.wait_closed(PATIENCE));
     assert!(server.stats().is_empty(), "nobody is there to count");
-    Server::start(&[address], GatewayOptions::default(), device::definitions()).unwrap();
+    Server::start(&[address], None, GatewayOptions::default(), device::definitions()).unwrap();
 }
 
 #[test]
@@ -151,7 +151,8 @@ fn an_address_that_is_taken_is_named() {
     let server = server();
     let taken = server.addresses()[0].to_string();
 
-    let Err(error) = Server::start(std::slice::from_ref(&taken), GatewayOptions::default(), device::definitions())
+    let Err(error) =
+        Server::start(std::slice::from_ref(&taken), None, GatewayOptions::default(), device::definitions())
     else {
         panic!("two listen on one address")
     };
@@ -163,7 +164,7 @@ fn an_address_that_is_taken_is_named() {
 #[test]
 fn nobody_is_heard_before_everybody_who_was_there_is_back() {
     let options = GatewayOptions { start: Some(1), ..GatewayOptions::default() };
-    let server = Server::start(&["coap://127.0.0.1:0".to_owned()], options, device::definitions()).unwrap();
+    let server = Server::start(&["coap://127.0.0.1:0".to_owned()], None, options, device::definitions()).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(server.addresses()[0].address).unwrap();
     let (ping, reset) = ([0x40, 0, 0, 7], [0x70, 0, 0, 7]);

@@ -26,7 +26,7 @@ const PING: [u8; 3] = [0x01, 0xe2, 0x03];
 const PONG: [u8; 3] = [0x01, 0xe3, 0x03];
 
 fn server(listen: &str) -> Server {
-    let server = Server::start(&[listen.to_owned()], GatewayOptions::default(), device::definitions()).unwrap();
+    let server = Server::start(&[listen.to_owned()], None, GatewayOptions::default(), device::definitions()).unwrap();
     let refused = server.put_devices(vec![DeviceEntry {
         device: "dev-1".to_owned(),
         endpoint: "x".to_owned(),

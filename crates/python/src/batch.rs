@@ -28,8 +28,8 @@ pub struct Answer {
     trip_s: Option<f64>,
 }
 
-/// What is kept of a device for the next start.
-type CheckpointOut<'py> = (String, Bound<'py, PyBytes>);
+/// What is kept of a device for the next start, with the node number of its session.
+type CheckpointOut<'py> = (String, u16, Bound<'py, PyBytes>);
 
 /// Partition, count and the lines.
 type PageOut<'py> = (u32, usize, Bound<'py, PyBytes>);
@@ -93,7 +93,7 @@ impl Batch {
     /// Number, what is to be kept by device, and whose is to be forgotten.
     fn checkpoints<'py>(&self, py: Python<'py>) -> Option<(u64, Vec<CheckpointOut<'py>>, Vec<String>)> {
         let batch = self.batch.checkpoints.as_ref()?;
-        let kept = batch.kept.iter().map(|(device, bytes)| (device.to_string(), PyBytes::new(py, bytes)));
+        let kept = batch.kept.iter().map(|(device, node, bytes)| (device.to_string(), *node, PyBytes::new(py, bytes)));
         Some((batch.number, kept.collect(), batch.gone.iter().map(ToString::to_string).collect()))
     }
 

@@ -1,5 +1,6 @@
 //! The server side of the data plane.
 
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use gateway::{
     Authority, Code, DenialEntry, EnrolmentAnswer, EnrolmentRequest, GatewayOptions, Operation, Outcome,
     OwnCertificate, Path, Request,
 };
-use net::{FileError, Server, StartError};
+use net::{FileError, LinkOptions, Server, StartError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -38,7 +39,7 @@ pub struct Gateway {
 #[pymethods]
 impl Gateway {
     #[new]
-    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, enrolment=false, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, is_bootstrap_server=false, objects=None, start=None))]
+    #[pyo3(signature = (listen, *, boot, node=0, partitions=1, linger_ms=2.0, heartbeat_s=None, awake_every_s=5.0, enclosure_option=None, enrolment=false, uncommitted_bytes_max=67_108_864, open_enrolment=None, enrolment_grace_s=None, acknowledge_at_once=false, is_bootstrap_server=false, objects=None, start=None, link=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         py: Python<'_>,
@@ -58,6 +59,7 @@ impl Gateway {
         is_bootstrap_server: bool,
         objects: Option<&ObjectDefinitions>,
         start: Option<u32>,
+        link: Option<(String, [u8; 32])>,
     ) -> PyResult<Self> {
         let is_word = boot.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if boot.is_empty() || boot.len() > BOOT_CHARS_MAX || !is_word {
@@ -81,12 +83,40 @@ impl Gateway {
             ..GatewayOptions::default()
         };
         let definitions = given(objects);
-        let server = py.detach(|| Server::start(&listen, options, definitions)).map_err(not_started)?;
+        let link = link.map(|(address, key)| link_options(&address, key)).transpose()?;
+        let server = py.detach(|| Server::start(&listen, link.as_ref(), options, definitions)).map_err(not_started)?;
         Ok(Self { server })
     }
 
     fn addresses(&self) -> Vec<String> {
         self.server.addresses().iter().map(ToString::to_string).collect()
+    }
+
+    fn link_address(&self) -> Option<String> {
+        self.server.link_address().map(|address| address.to_string())
+    }
+
+    /// The interpreter is free while names are looked up.
+    fn set_nodes(&self, py: Python<'_>, taken_over: Vec<u16>, others: Vec<(u16, String)>, known: Vec<u16>) -> Vec<u16> {
+        py.detach(|| {
+            let (mut reachable, mut unreachable) = (Vec::with_capacity(others.len()), Vec::new());
+            for (node, address) in others {
+                match resolve(&address) {
+                    Some(address) => reachable.push((node, address)),
+                    None => unreachable.push(node),
+                }
+            }
+            self.server.set_nodes(taken_over, reachable, known);
+            unreachable
+        })
+    }
+
+    fn count_start(&self, start: u32) {
+        self.server.count_start(start);
+    }
+
+    fn move_away(&self, py: Python<'_>, devices: Vec<String>) {
+        py.detach(|| self.server.move_away(devices));
     }
 
     fn put_devices(&self, py: Python<'_>, entries: Vec<DeviceEntry>) -> Vec<Refusal> {
@@ -239,6 +269,17 @@ impl Gateway {
 
 fn refusal((device, error): (String, gateway::EntryError)) -> Refusal {
     (device, error.to_string())
+}
+
+fn link_options(address: &str, key: [u8; 32]) -> PyResult<LinkOptions> {
+    let listen =
+        resolve(address).ok_or_else(|| PyValueError::new_err(format!("{address:.80}: not of the form HOST:PORT")))?;
+    Ok(LinkOptions { listen, key: key.into() })
+}
+
+/// The first address of a host; a name is looked up now.
+fn resolve(address: &str) -> Option<SocketAddr> {
+    address.to_socket_addrs().ok()?.next()
 }
 
 fn not_started(error: StartError) -> PyErr {

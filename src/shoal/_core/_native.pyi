@@ -218,7 +218,7 @@ class Batch:
         """Partition, key (the device) and line of every event: for a broker that wants them one by one."""
     def answers(self) -> list[Answer]:
         """What became of requests."""
-    def checkpoints(self) -> tuple[int, list[tuple[str, bytes]], list[str]] | None:
+    def checkpoints(self) -> tuple[int, list[tuple[str, int, bytes]], list[str]] | None:
         """A number for `Gateway.checkpointed`, what is to be kept of each device, and of which devices nothing.
 
         They hold keys of sessions: to be encrypted before they are written anywhere. Only with `start`.
@@ -264,6 +264,7 @@ class Gateway:
         is_bootstrap_server: bool = False,
         objects: ObjectDefinitions | None = None,
         start: int | None = None,
+        link: tuple[str, bytes] | None = None,
     ) -> Self: ...
     def addresses(self) -> list[str]:
         """Where it listens, with the ports that were found."""
@@ -295,6 +296,21 @@ class Gateway:
         """Takes registrations from before a restart back. Answers with those that were refused, and why.
 
         Those of devices it does not know are passed over: put the devices first.
+        """
+    def link_address(self) -> str | None:
+        """Where other gateways reach this one, with the port that was found; None without `link`."""
+    def set_nodes(
+        self, taken_over: Sequence[int], others: Sequence[tuple[int, str]], known: Sequence[int]
+    ) -> list[int]:
+        """From now on it has these node numbers besides its own. `others` are where other gateways are, `HOST:PORT` by
+        number; a heartbeat names `known` as those that somebody has to speak for. Answers with those whose host is not found.
+        """
+    def count_start(self, start: int) -> None:
+        """What is taken up from now on was left before this start: one more was counted for it."""
+    def move_away(self, devices: Sequence[str]) -> None:
+        """Another gateway has these devices now: what is here of them is forgotten, and nothing is told of it.
+
+        One that has registered here again meanwhile, and is not kept yet, stays.
         """
     def restore_checkpoints(self, checkpoints: Sequence[tuple[str, bytes]]) -> list[tuple[str, str]]:
         """Takes up what `Batch.checkpoints` gave at an earlier start, after the registrations of those devices.

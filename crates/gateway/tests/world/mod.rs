@@ -13,8 +13,8 @@ use coap::stream::{Decoder, frame};
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Device, Event, Value};
 use gateway::{
-    Answer, CheckpointBatch, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Now,
-    Operation, Outcome, Page, Path, Pieces, Proof, Request, Security, SocketNumber,
+    Answer, CheckpointBatch, ConnectionNumber, Definitions, DeviceEntry, Files, Gateway, GatewayOptions, Handover, Now,
+    Operation, Outcome, Page, Path, Pieces, Proof, Request, Security, SocketNumber, Way,
 };
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
@@ -76,6 +76,8 @@ pub struct Host {
 
 pub struct World {
     pub gateway: Gateway,
+    /// Another gateway, which the balancer sends every datagram to while there is one.
+    pub front: Option<Gateway>,
     pub log: Log,
     pub hosts: Vec<Host>,
     pub answers: Vec<Answer>,
@@ -186,6 +188,16 @@ pub fn request(id: u64, operation: Operation, at: &str) -> Request {
     }
 }
 
+/// The nodes of the two gateways, where there are two.
+pub const BACK_NODE: u16 = 0;
+pub const FRONT_NODE: u16 = 7;
+
+/// What a gateway has for others; the rest of its outbox stays.
+fn taken(gateway: &mut Gateway) -> Vec<(Handover<'static>, Vec<u8>)> {
+    let copy = |handover: Handover<'_>| (Handover { datagram: &[], ..handover }, handover.datagram.to_vec());
+    gateway.outbox().handovers().map(copy).collect()
+}
+
 impl World {
     pub fn new(options: GatewayOptions) -> Self {
         let begin = Instant::now();
@@ -194,6 +206,7 @@ impl World {
         let gateway = Gateway::new(now, options, definitions, Box::new(Shelf)).unwrap();
         Self {
             gateway,
+            front: None,
             log: Log::Commits,
             hosts: Vec::new(),
             answers: Vec::new(),
@@ -364,8 +377,16 @@ impl World {
                 self.take_checkpoints(batch);
             }
             self.answers.extend(std::iter::from_fn(|| self.gateway.poll_answer()));
-            let sent: Vec<(SocketNumber, SocketAddr, Vec<u8>)> =
+            is_quiet &= !self.hand_over();
+            let front = self.front.as_mut().map_or(Vec::new(), |front| {
+                let sent =
+                    front.outbox().iter().map(|(socket, to, datagram)| (socket, to, datagram.to_vec())).collect();
+                front.outbox().clear();
+                sent
+            });
+            let mut sent: Vec<(SocketNumber, SocketAddr, Vec<u8>)> =
                 self.gateway.outbox().iter().map(|(socket, to, datagram)| (socket, to, datagram.to_vec())).collect();
+            sent.extend(front);
             let pieces: Vec<(ConnectionNumber, Vec<u8>)> =
                 self.gateway.outbox().pieces().map(|(number, bytes)| (number, bytes.to_vec())).collect();
             let ended = self.gateway.outbox().ended().to_vec();
@@ -393,7 +414,8 @@ impl World {
                         self.gateway.handle_bytes(now, number, &datagram);
                     } else if host.is_reachable && !matches!(host.socket, TCP | TLS) {
                         self.uplinks.push((host.socket, host.address, datagram.clone()));
-                        self.gateway.handle_datagram(now, host.socket, host.address, &datagram);
+                        let gateway = self.front.as_mut().unwrap_or(&mut self.gateway);
+                        gateway.handle_datagram(now, host.socket, host.address, &datagram);
                     }
                 }
                 while let Some(event) = host.device.poll_event() {
@@ -405,6 +427,24 @@ impl World {
             }
         }
         panic!("the room does not come to rest");
+    }
+
+    /// Carries what the two gateways have for each other, before their outboxes are emptied; true if there was anything.
+    fn hand_over(&mut self) -> bool {
+        let now = self.now();
+        let Some(front) = &mut self.front else { return false };
+        let up = taken(front);
+        for (handover, datagram) in &up {
+            assert_eq!((handover.way, handover.node), (Way::Up, BACK_NODE));
+            let handover = Handover { node: FRONT_NODE, datagram, ..*handover };
+            self.gateway.handle_handover(now, handover);
+        }
+        let down = taken(&mut self.gateway);
+        for (handover, datagram) in &down {
+            assert_eq!((handover.way, handover.node), (Way::Down, FRONT_NODE));
+            front.handle_handover(now, Handover { node: BACK_NODE, datagram, ..*handover });
+        }
+        !up.is_empty() || !down.is_empty()
     }
 
     /// What the gateway said over connections; then those that it ended.
@@ -537,7 +577,8 @@ impl World {
             Log::Refuses => self.gateway.handle_checkpointed(now, batch.number, false),
             Log::Commits => {
                 batch.gone.iter().for_each(|device| drop(self.checkpoints.remove(&**device)));
-                self.checkpoints.extend(batch.kept.iter().map(|(device, bytes)| (device.to_string(), bytes.to_vec())));
+                self.checkpoints
+                    .extend(batch.kept.iter().map(|(device, _, bytes)| (device.to_string(), bytes.to_vec())));
                 self.gateway.handle_checkpointed(now, batch.number, true);
             }
         }
