@@ -226,6 +226,24 @@ class Database:
             async with self._engine.writers.begin() as connection:
                 yield await self._engine.alone(connection, name)
 
+    async def claim(self, name: str) -> bool:
+        """Whether this process has the thing of that name from now on, and no other, for as long as it lives.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        async with _guarded(self._engine):
+            return await self._engine.claim(name)
+
+    async def lost_claims(self) -> set[str]:
+        """Claims of this process that another one has by now: the connection broke, and the other was quicker.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        async with _guarded(self._engine):
+            return await self._engine.lost_claims()
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._engine.close()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -38,6 +38,16 @@ LOCK_MS_MAX: Final = 10_000
 # The relay holds its lock while the broker takes a batch, which may be slow for longer than anything else of ours.
 IDLE_MS_MAX: Final = 120_000
 # Notices are only a short cut, whoever waits for one also looks by itself: a lost listener is in no hurry.
+# A machine that went away gives its claims back within half a minute.
+CLAIMS_KEPT: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "tcp_keepalives_idle": 10,
+        "tcp_keepalives_interval": 5,
+        "tcp_keepalives_count": 4,
+        "tcp_user_timeout": UNHEARD_MS_MAX,
+    }.items()
+)
 LISTEN_AGAIN: Final = timedelta(seconds=1)
 CHANNEL: Final = "shoal"
 
@@ -72,6 +82,7 @@ class PostgresEngine:
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
+        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         # Without the password: it goes into messages.
         self.where: Final = f"{url.host or 'local socket'}:{url.port or 5432}/{url.database}"
         limits = {
@@ -101,6 +112,11 @@ class PostgresEngine:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._listening: asyncio.Task[None] | None = None
+        self._claiming = asyncio.Lock()
+        self._claims: psycopg.AsyncConnection[Any] | None = None
+        # What this process has, and what of it its connection holds: less after that broke.
+        self._claimed: set[str] = set()
+        self._confirmed: set[str] = set()
 
     async def check(self) -> None:
         """Connects. Raises what the server says."""
@@ -117,6 +133,60 @@ class PostgresEngine:
             text("SELECT pg_try_advisory_xact_lock(hashtext(:name))"), {"name": f"shoal {name} alone"}
         )
         return bool(found)
+
+    async def claim(self, name: str) -> bool:
+        """Whether this process has the thing of that name from now on, and no other, for as long as it lives.
+
+        The server gives it back when the connection breaks: at once when the process ends, after a while when its machine
+        does.
+        """
+        async with self._claiming:
+            with self._explained():
+                if name not in self._confirmed and await self._claim(await self._claimer(), name):
+                    self._confirmed.add(name)
+                    self._claimed.add(name)
+            return name in self._confirmed
+
+    async def lost_claims(self) -> set[str]:
+        """Claims of this process that another has by now. After a break of the connection all are claimed anew."""
+        async with self._claiming:
+            with self._explained():
+                connection = await self._claimer()
+                try:
+                    await connection.execute("SELECT 1")
+                except psycopg.Error:
+                    await connection.close()
+                    connection = await self._claimer()
+                for name in sorted(self._claimed - self._confirmed):
+                    if await self._claim(connection, name):
+                        self._confirmed.add(name)
+            return self._claimed - self._confirmed
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self.unavailable(error) or error from error
+
+    async def _claim(self, connection: psycopg.AsyncConnection[Any], name: str) -> bool:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"shoal {name} claim",))
+        row = await cursor.fetchone()
+        return row is not None and bool(row[0])
+
+    async def _claimer(self) -> psycopg.AsyncConnection[Any]:
+        """The connection that holds the claims; a new one in the place of one that broke."""
+        if self._claims is None or self._claims.closed:
+            self._confirmed.clear()
+            self._claims = await psycopg.AsyncConnection.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=CONNECT_S_MAX,
+                tcp_user_timeout=UNHEARD_MS_MAX,
+                application_name="shoal claims",
+                options=CLAIMS_KEPT,
+            )
+        return self._claims
 
     async def notify(self, connection: AsyncConnection, names: Iterable[str]) -> None:
         """Tells the other processes, once this transaction is kept."""
@@ -161,6 +231,8 @@ class PostgresEngine:
             self._listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listening
+        if self._claims is not None:
+            await self._claims.close()
         await self.writers.dispose()
 
     async def _listen(self, heard: Callable[[str], None]) -> None:
@@ -174,10 +246,9 @@ class PostgresEngine:
             await asyncio.sleep(LISTEN_AGAIN.total_seconds())
 
     async def _listen_once(self, heard: Callable[[str], None], *, has_missed: bool) -> None:
-        dsn = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         connecting = asyncio.ensure_future(
             psycopg.AsyncConnection.connect(
-                dsn, autocommit=True, connect_timeout=CONNECT_S_MAX, application_name="shoal notices"
+                self._dsn, autocommit=True, connect_timeout=CONNECT_S_MAX, application_name="shoal notices"
             )
         )
         try:

@@ -78,6 +78,15 @@ class SqliteEngine:
         del connection, name
         return True
 
+    async def claim(self, name: str) -> bool:
+        """True: there is one process."""
+        del name
+        return True
+
+    async def lost_claims(self) -> set[str]:
+        """None: there is one process."""
+        return set()
+
     async def notify(self, connection: AsyncConnection, names: Iterable[str]) -> None:
         """Nothing to do: everybody who could want to know is in this process."""
 

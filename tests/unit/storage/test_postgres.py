@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Column, Integer, Table, Text, insert, make_url, select, text
+from sqlalchemy import Column, Integer, Table, Text, func, insert, make_url, select, text
 
 from shoal.errors import Conflict, Unavailable
 from shoal.storage.database import Database, metadata
+from shoal.storage.postgres import PostgresEngine
 from tests.harness import databases
 
 pytestmark = pytest.mark.skipif(databases.SERVER is None, reason="runs in the suite `postgres`")
@@ -200,3 +201,50 @@ async def test_tables_of_another_version_are_told_before_anything_is_done() -> N
 async def _numbers(database: Database) -> list[int]:
     async with database.reading() as connection:
         return list(await connection.scalars(select(boats.c.number).order_by(boats.c.number)))
+
+
+async def test_a_claim_is_one_processs_until_its_connection_ends(here: Database, there: Database) -> None:
+    assert await here.claim("node 0")
+    assert await here.claim("node 0"), "it has it"
+    assert not await there.claim("node 0")
+    assert await there.claim("node 1")
+
+    await here.close()
+
+    await _claimed(there, "node 0")
+
+
+async def test_after_a_break_a_claim_is_taken_again_or_known_to_be_lost(here: Database, there: Database) -> None:
+    assert await here.claim("node 0")
+    assert await here.claim("node 1")
+    await _end_claims(here, there)
+    assert await here.lost_claims() == set()
+    assert not await there.claim("node 0"), "claimed anew"
+
+    await _end_claims(here, there)
+    await _claimed(there, "node 1")
+
+    with pytest.raises(Unavailable):
+        await here.claim("node 2")
+    assert await here.claim("node 2"), "by a new connection, which does not hold the others yet"
+    assert await here.lost_claims() == {"node 1"}
+    assert await here.lost_claims() == {"node 1"}, "it is not forgotten at the next look"
+    assert not await there.claim("node 0")
+
+
+async def _end_claims(database: Database, other: Database) -> None:
+    """Ends the connection that holds the claims, as a server that is restarted does."""
+    engine = database._engine
+    assert isinstance(engine, PostgresEngine)
+    assert engine._claims is not None
+    async with other.transaction() as tx:
+        await tx.execute(select(func.pg_terminate_backend(engine._claims.info.backend_pid)))
+
+
+async def _claimed(database: Database, name: str) -> None:
+    """Claims it as soon as the server has noticed that nobody has it any more."""
+    for _ in range(1_000):
+        if await database.claim(name):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{name} is still taken")
