@@ -21,7 +21,7 @@ ARTIFACTS: Final = "artifacts"
 RESTORED: Final = "restored"
 # What we delete, and only where a database of ours says that the folder is ours: it may be somebody's home. The
 # databases go last, so that a deletion that was interrupted is taken up by the next one.
-OURS: Final = (f"{MASTER_KEY}*", ARTIFACTS, "demo*.json", "web.key", "spool.db*", f"{LOG}*", f"{DATABASE}*")
+OURS: Final = (f"{MASTER_KEY}*", ARTIFACTS, "demo*.json", "web.key", "spool.*", f"{LOG}*", f"{DATABASE}*")
 
 
 class DataFolder:

@@ -5,7 +5,9 @@ as the disk, so its answers may leave; when the file is full, devices keep their
 """
 
 import contextlib
+import fcntl
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,8 @@ from shoal.stream.page import ENTRIES, pack, unpack
 logger = logging.getLogger(__name__)
 
 FILE: Final = "spool.db"
+# Held by the one process that may write the file; the kernel lets go of it when that ends.
+LOCK: Final = "spool.lock"
 # Carried in one go: enough that a backlog of hours leaves in minutes, few enough that a crash repeats little.
 PAGES_PER_ROUND_MAX: Final = 256
 # After the log refused: it is asked again this often.
@@ -58,7 +62,9 @@ class Spool:
 
     def __init__(self, log: Pages, folder: Path, *, bytes_max: int) -> None:
         self._log = log
+        self._folder = folder
         self._path = folder / FILE
+        self._lock_file: int | None = None
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._waiting = Waiting(0, 0)
@@ -76,8 +82,9 @@ class Spool:
         """Opens the file, with what an earlier process left in it, and begins to carry.
 
         Raises:
-            Unavailable: the file is damaged, or cannot be written.
+            Unavailable: the file is damaged, cannot be written, or is another gateway's.
         """
+        self._take_folder()
         with self._file() as file:
             file.executescript(_SCHEMA)
             events, size = file.execute(
@@ -95,6 +102,22 @@ class Spool:
         self._has_some.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def _take_folder(self) -> None:
+        """Two gateways that wrote one file would carry each other's pages, and doubt each other's counts."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock_file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            reason = f"{self._folder} is another gateway's"
+            raise Unavailable("spool", reason, "Give each gateway a folder of its own: --spool FOLDER") from error
+        except OSError as error:
+            remedy = "Give the user that runs Shoal the right to write there, or name another folder with --spool"
+            raise Unavailable("spool", f"{self._folder}: {error.strerror}", remedy) from error
 
     def append_pages(self, topic: Topic, pages: Sequence[PageIn]) -> None:
         """Appends to the log, or to the file while the log is away; durable when it returns.

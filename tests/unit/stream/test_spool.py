@@ -193,3 +193,25 @@ def test_a_file_that_cannot_be_written_refuses_and_says_so(spool: Spool, log: Fl
     log.is_away = False
     until(lambda: not spool.waiting.events)
     assert log.took[0] == [b"a", b"c"]
+
+
+def test_a_folder_is_one_gateways(spool: Spool, log: FlakyLog, tmp_path: Path) -> None:
+    other = Spool(log, tmp_path, bytes_max=MEBIBYTE)
+
+    with pytest.raises(Unavailable, match="another gateway") as refused:
+        other.start()
+    other.close()
+
+    assert "--spool" in refused.value.remedy
+    spool.close()
+    heir = Spool(log, tmp_path, bytes_max=MEBIBYTE)
+    heir.start()
+    heir.close()
+
+
+def test_a_folder_of_its_own_is_made_where_it_is_missing(log: FlakyLog, tmp_path: Path) -> None:
+    spool = Spool(log, tmp_path / "gateway" / "2", bytes_max=MEBIBYTE)
+    spool.start()
+    spool.close()
+
+    assert (tmp_path / "gateway" / "2" / FILE).exists()
