@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     bootstrap_lifetime_s: int = Field(
         86_400, ge=60, le=31_536_000, description="lifetime of registrations in the accounts that bootstrap hands out"
     )
+    peer_listen: str | None = Field(
+        None,
+        description="HOST:PORT (UDP) where other gateways hand over what is for this one; needed where there are several",
+    )
+    peer_address: str | None = Field(
+        None, description="HOST:PORT under which they reach it, where that is not `peer_listen` itself"
+    )
     allow_plain_coap: bool = Field(False, description="listen to plain CoAP beyond this machine, all the same")
     web: str = Field("127.0.0.1:8080", description="HOST:PORT of the pages, and of the API where one process runs both")
     api: str = Field("127.0.0.1:8081", description="HOST:PORT of the API where it is a process of its own")
@@ -110,6 +117,9 @@ class Settings(BaseSettings):
     kafka_replication: int = Field(1, ge=1, le=10, description="copies of each topic that Kafka keeps; 3 in a cluster")
     spool_mb: int = Field(
         256, ge=1, le=1_000_000, description="how much the gateway keeps on disk while Kafka is away, in MiB"
+    )
+    spool: Path | None = Field(
+        None, description="folder for that; by default `data`. Gateways that share `data` need one each"
     )
     allow_plain_neighbours: bool = Field(
         False, description="talk to PostgreSQL, Kafka and the API beyond this machine without TLS, all the same"
@@ -177,7 +187,7 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("web", "api", "ops", "est")
+    @field_validator("web", "api", "ops", "est", "peer_listen", "peer_address")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
         if value is None:
@@ -208,6 +218,10 @@ class Settings(BaseSettings):
             raise ValueError("tls_cert and tls_key belong together")
         if self.est is not None and self.tls_cert is None:
             raise ValueError("est is never served in clear: give tls_cert and tls_key, too")
+        if self.peer_listen is not None and self.postgres is None:
+            raise ValueError(
+                "peer_listen is for several gateways, and those need a database that they share: PostgreSQL"
+            )
         if (self.device_cert is None) != (self.device_key is None):
             raise ValueError("device_cert and device_key belong together")
         return self

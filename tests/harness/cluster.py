@@ -21,7 +21,7 @@ import httpx
 from tests.harness.authority import Authority
 from tests.harness.broker import Broker
 from tests.harness.postgres import Postgres
-from tests.harness.product import PATIENCE_S, SHOAL, Product, free_port, own_environment, run_to_its_end
+from tests.harness.product import PATIENCE_S, SHOAL, Product, family, free_port, own_environment, run_to_its_end
 from tests.harness.proxy import Proxy
 
 ENCLOSURE_OPTION: Final = 65_308
@@ -32,7 +32,9 @@ ROLES: Final = ("gateway", "api", "web", "health", "health", "alerts", "campaign
 class Cluster(Product):
     """All roles of one Shoal. `web` is where its API is, `pages` where people go."""
 
-    def __init__(self, folder: Path, *, health_processes: int = 2, database_options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, health_processes: int = 2, gateways: int = 1, database_options: Sequence[str] = ()
+    ) -> None:
         super().__init__(folder)
         self.authority = Authority(folder / "authority")
         self._certificate = self.authority.certificate("shoal-web")
@@ -47,11 +49,27 @@ class Cluster(Product):
         self.web = f"https://127.0.0.1:{free_port()}"
         self.pages = f"https://127.0.0.1:{free_port()}"
         self.coap = f"coap://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+        # By process, what it has for itself; several gateways know where to reach each other.
+        self.own: dict[str, dict[str, str]] = {"gateway": {}}
+        if gateways > 1:
+            self.own = {f"gateway-{number}": self._own_of_gateway(number) for number in range(gateways)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ops: dict[str, str] = {}
         self.to_kafka = Proxy(self.broker.port)
         self.to_postgres = Proxy(self.postgres.port)
         self._stack = contextlib.ExitStack()
+
+    def _own_of_gateway(self, number: int) -> dict[str, str]:
+        return {
+            "SHOAL_LISTEN": f"coaps://127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+            "SHOAL_PEER_LISTEN": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+            "SHOAL_SPOOL": str(self.folder / f"spool-{number}"),
+        }
+
+    @property
+    def gateways(self) -> list[str]:
+        """Their processes."""
+        return list(self.own)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,7 +107,9 @@ class Cluster(Product):
         await asyncio.to_thread(self._stack.enter_context, self.broker)
         await asyncio.to_thread(self._stack.enter_context, self.postgres)
         await self.run("db", "migrate")
-        for name in ("gateway", "api", "web", "alerts", "campaigns"):
+        for name in self.gateways:
+            self.start_role("gateway", name)
+        for name in ("api", "web", "alerts", "campaigns"):
             self.start_role(name)
         for number in range(self._health_processes):
             self.start_role("health", f"health-{number}")
@@ -107,7 +127,11 @@ class Cluster(Product):
             arguments += ["--ops", address.removeprefix("https://")]
         with self.log_of(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*SHOAL, *arguments], stdout=log, stderr=log, cwd=self.folder, env=self.environment
+                [*SHOAL, *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self.environment | self.own.get(name, {}),
             )
 
     async def simulate(self) -> None:
@@ -157,6 +181,10 @@ class Cluster(Product):
         async with httpx.AsyncClient(verify=self.verify) as client:
             return (await client.get(f"{self.ops[name]}/metrics")).text
 
+    async def counted(self, gateway: str) -> dict[str, float]:
+        """What the core of a gateway has counted since it started."""
+        return family(await self.numbers(gateway), "shoal_core", "what")
+
     async def asked(self, url: str) -> int | None:
         """The status of an answer; None when there is none."""
         try:
@@ -196,9 +224,9 @@ def _ended(process: subprocess.Popen[bytes]) -> int:
 
 
 @asynccontextmanager
-async def cluster(folder: Path) -> AsyncIterator[Cluster]:
+async def cluster(folder: Path, *, gateways: int = 1) -> AsyncIterator[Cluster]:
     """A running cluster that is stopped at the end."""
-    running = Cluster(folder)
+    running = Cluster(folder, gateways=gateways)
     try:
         await running.start()
         yield running

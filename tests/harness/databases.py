@@ -28,6 +28,13 @@ async def fresh_database() -> Database:
     return await Database.open(fresh_url(), migrate=False)
 
 
+async def another_process(database: Database) -> Database:
+    """The same database, as another process has it; on PostgreSQL only. The caller closes it."""
+    return await Database.open(
+        database._engine.writers.url.render_as_string(hide_password=False).replace("+psycopg", ""), migrate=False
+    )
+
+
 def fresh_url() -> str:
     """Where a new database with all tables is: several may open it when it is on PostgreSQL."""
     if SERVER is None:

@@ -122,8 +122,7 @@ class Product:
         """The numbers of one family, by label."""
         async with httpx.AsyncClient(verify=self.verify) as client:
             text = (await client.get(f"{self.web}/metrics")).text
-        line = re.compile(rf'^{name}(?:_total|_held)?\{{{label}="(\w+)"\}} (\S+)$', re.MULTILINE)
-        return {found[1]: float(found[2]) for found in line.finditer(text)}
+        return family(text, name, label)
 
     def kill(self) -> None:
         """As a power cut does: no goodbye."""
@@ -188,6 +187,12 @@ async def run_to_its_end(*arguments: str, folder: Path, settings: Mapping[str, s
         raise AssertionError(f"shoal {' '.join(arguments)} does not end by itself") from None
     assert process.returncode is not None
     return Ended(process.returncode, output.decode(), complaint.decode())
+
+
+def family(text: str, name: str, label: str) -> dict[str, float]:
+    """The numbers of one family, by label, in what a process shows under /metrics."""
+    line = re.compile(rf'^{name}(?:_total|_held)?\{{{label}="(\w+)"\}} (\S+)$', re.MULTILINE)
+    return {found[1]: float(found[2]) for found in line.finditer(text)}
 
 
 def own_environment() -> dict[str, str]:

@@ -11,18 +11,21 @@ from typing import TypeVar
 
 import msgspec
 
+from shoal.app.neighbours import registrations_for_gateway
 from shoal.app.signing import signs_for_devices
 from shoal.audit.store import Audit
 from shoal.clock import SystemClock
 from shoal.commands.command import Command, Operation
 from shoal.commands.store import Commands
-from shoal.gateway import store
-from shoal.gateway.loop import NODE, Gateway, GatewayOptions
-from shoal.gateway.shelf import DeviceFile
+from shoal.gateway.enrolling import Sign, nobody
+from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway.nodes import Nodes
+from shoal.gateway.shelf import DeviceFile, Fetching
 from shoal.ids import DeviceId, EnclosureId, TenantId
 from shoal.inventory.device import Device as InventoryDevice
 from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.device import Device
+from shoal.storage.database import Database
 from tests.harness.authority import Authority
 from tests.harness.installation import Installation, installation
 
@@ -109,6 +112,50 @@ class Site:
         return [plain for event in found if (plain := msgspec.to_builtins(event))["type"] == kind]
 
 
+async def gateway_over(
+    shoal: Installation,
+    commands: Commands,
+    *,
+    listen: str = "coaps://127.0.0.1:0",
+    database: Database | None = None,
+    nodes: Nodes | None = None,
+    link: tuple[str, bytes] | None = None,
+    certificate: tuple[Path, Path] | None = None,
+    fetching: Fetching | None = None,
+    sign: Sign = nobody,
+) -> Gateway:
+    """A gateway that has claimed its numbers and is not started yet."""
+
+    async def no_files() -> list[DeviceFile]:
+        return []
+
+    clock = SystemClock()
+    database = database or shoal.database
+    if nodes is None:
+        nodes = Nodes(database, clock)
+        await nodes.claim()
+    return Gateway(
+        GatewayOptions(
+            listen=(listen,),
+            boot=secrets.token_hex(4),
+            partitions=1,
+            linger=timedelta(milliseconds=1),
+            certificate=certificate,
+            link=link,
+        ),
+        nodes=nodes,
+        database=database,
+        vault=shoal.vault,
+        stream=shoal.log,
+        commands=commands,
+        clock=clock,
+        fetching=fetching or no_files,
+        farms_of_enclosures=shoal.inventory.farms_of_enclosures,
+        registered=registrations_for_gateway(database),
+        sign=sign,
+    )
+
+
 @asynccontextmanager
 async def site(folder: Path) -> AsyncIterator[Site]:
     """A gateway that runs over a fresh installation."""
@@ -122,27 +169,16 @@ async def site(folder: Path) -> AsyncIterator[Site]:
         servers = Authority(folder / "servers")
         own = servers.certificate("gateway")
         commands = Commands(shoal.database, clock)
-        gateway = Gateway(
-            GatewayOptions(
-                listen=("coaps://127.0.0.1:0",),
-                boot=secrets.token_hex(4),
-                start=await store.begin(shoal.database, NODE),
-                partitions=1,
-                linger=timedelta(milliseconds=1),
-                certificate=(own.cert, own.key),
-            ),
-            database=shoal.database,
-            vault=shoal.vault,
-            stream=shoal.log,
-            commands=commands,
-            clock=clock,
+        gateway = await gateway_over(
+            shoal,
+            commands,
+            certificate=(own.cert, own.key),
             fetching=looked_up,
-            farms_of_enclosures=shoal.inventory.farms_of_enclosures,
             sign=signs_for_devices(
                 shoal.database, shoal.certificates, shoal.enrolments, Audit(shoal.database), shoal.clock
             ),
         )
-        await gateway.start([])
+        await gateway.start()
         working = asyncio.create_task(gateway.run())
         yield Site(shoal, gateway, commands, await shoal.create_tenant(), {}, fetching, servers)
         working.cancel()

@@ -10,6 +10,7 @@ from typing import Final
 
 from shoal import __version__
 from shoal.errors import Rejected, Unavailable
+from shoal.gateway import node_store
 from shoal.gateway import store as gateway_store
 from shoal.settings import Settings
 from shoal.storage import archive, pg_tools, snapshot
@@ -196,6 +197,7 @@ async def _prove(settings: Settings, fresh: Path) -> None:
     try:
         # A session that goes on from where it was then would use its nonces a second time.
         await gateway_store.forget_all(database)
+        await node_store.forget_all(database)
     finally:
         await database.close()
     if (fresh / LOG).exists():

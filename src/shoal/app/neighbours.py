@@ -20,10 +20,13 @@ from shoal.commands.store import Commands
 from shoal.credentials.worker import MakeDevice
 from shoal.errors import NotFound, Rejected
 from shoal.events.alert import NotificationDue
+from shoal.gateway.loop import Registered, Which
 from shoal.gateway.shelf import DeviceFile, Fetching
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
+from shoal.inventory import registration_store
 from shoal.inventory.device import Security, parse_device_kind
 from shoal.inventory.store import Inventory, TellEnclosure
+from shoal.lwm2m.dataplane import RestoredRegistration
 from shoal.notifications.email import MailSecurity, MailSettings
 from shoal.notifications.worker import PlaceName
 from shoal.settings import Settings
@@ -130,6 +133,33 @@ def files_for_devices(database: Database, files: ArtifactFiles) -> Fetching:
         return found
 
     return fetching
+
+
+def registrations_for_gateway(database: Database) -> Registered:
+    """Who of the devices that are meant was registered when its last gateway ended."""
+
+    async def registered(which: Which) -> list[RestoredRegistration]:
+        found: list[RestoredRegistration] = []
+        after = ""
+        while page := await registration_store.current(database, after):
+            after = page[-1][0]
+            meant = await which([device for device, _ in page])
+            found.extend(
+                RestoredRegistration(
+                    device=device,
+                    registration=registration.id,
+                    lifetime_s=int(registration.lifetime.total_seconds()),
+                    version=registration.version,
+                    binding=registration.binding,
+                    queue_mode=registration.queue_mode,
+                    objects=list(registration.objects),
+                )
+                for device, registration in page
+                if device in meant
+            )
+        return found
+
+    return registered
 
 
 def mail_settings(settings: Settings) -> MailSettings | None:

@@ -38,6 +38,7 @@ from shoal.app.neighbours import (
     place_names,
     queue_for_campaigns,
     queue_for_inventory,
+    registrations_for_gateway,
     secure_address,
 )
 from shoal.app.signing import signs_for_devices
@@ -64,18 +65,16 @@ from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.credentials.worker import CredentialHandler
 from shoal.credentials.worker import Expiry as CredentialExpiry
-from shoal.gateway import store as gateway_store
 from shoal.gateway.bootstrap import BootstrapGateway, BootstrapOptions
-from shoal.gateway.loop import NODE, Gateway, GatewayOptions
+from shoal.gateway.loop import Gateway, GatewayOptions
+from shoal.gateway.nodes import Nodes
 from shoal.health.store import Health
 from shoal.health.worker import HealthHandler
 from shoal.history.store import History
 from shoal.history.worker import HistoryHandler, forget_now_and_then
 from shoal.identity.store import Identity
-from shoal.inventory import registration_store
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
-from shoal.lwm2m.dataplane import RestoredRegistration
 from shoal.notifications.channel_store import Channels
 from shoal.notifications.contact_store import Contacts
 from shoal.notifications.dashboard import DashboardChannel
@@ -87,7 +86,6 @@ from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.policies.store import AccessPolicies
 from shoal.settings import Settings
 from shoal.storage import offsets
-from shoal.storage.database import Database
 from shoal.stream.log import Log
 from shoal.stream.relay import Relay
 from shoal.stream.spool import Spool
@@ -137,9 +135,12 @@ class Process:
         """
         base = self.base
         fetching = files_for_devices(base.database, self.artifacts)
+        nodes = Nodes(base.database, base.clock, base.settings.peer_address or base.settings.peer_listen)
+        await nodes.claim()
         sink = await self._spooled(base.stream)
         gateway = self.gateway = Gateway(
             await _gateway_options(base, self.inventory),
+            nodes=nodes,
             database=base.database,
             vault=base.vault,
             stream=sink,
@@ -147,6 +148,7 @@ class Process:
             clock=base.clock,
             fetching=fetching,
             farms_of_enclosures=self.inventory.farms_of_enclosures,
+            registered=registrations_for_gateway(base.database),
             sign=signs_for_devices(base.database, self.certificates, self.enrolments, Audit(base.database), base.clock),
         )
         base.database.on(campaign_store.updates.name, gateway.shelf.poke)
@@ -194,7 +196,7 @@ class Process:
         Raises:
             Unavailable: the database or the log is away.
         """
-        await gateway.start(await _registered(self.base.database))
+        await gateway.start()
         if self.bootstrap is not None:
             await self.bootstrap.start()
 
@@ -220,7 +222,7 @@ class Process:
         if base.settings.kafka is None:
             return stream
         bytes_max = base.settings.spool_mb << 20
-        spool = Spool(stream, base.folder, bytes_max=bytes_max)
+        spool = Spool(stream, base.settings.spool or base.folder, bytes_max=bytes_max)
         await asyncio.to_thread(spool.start)
         self._opened.push_async_callback(asyncio.to_thread, spool.close)
         self._failures.append(lambda: spool.failure)
@@ -427,32 +429,11 @@ async def _gateway_options(base: Foundation, inventory: Inventory) -> GatewayOpt
     return GatewayOptions(
         listen=settings.listen,
         boot=secrets.token_hex(4),
-        start=await gateway_store.begin(base.database, NODE),
         partitions=settings.partitions,
         linger=timedelta(milliseconds=settings.linger_ms),
         enclosure_option=settings.enclosure_option,
         open_enrolment=None if enrolled is None else enrolled.id,
         objects=base.objects,
         certificate=settings.device_certificate,
+        link=None if settings.peer_listen is None else (settings.peer_listen, base.vault.signing_key("gateways")),
     )
-
-
-async def _registered(database: Database) -> list[RestoredRegistration]:
-    """Everybody who was registered when the last gateway ended."""
-    found: list[RestoredRegistration] = []
-    after = ""
-    while page := await registration_store.current(database, after):
-        after = page[-1][0]
-        found.extend(
-            RestoredRegistration(
-                device=device,
-                registration=registration.id,
-                lifetime_s=int(registration.lifetime.total_seconds()),
-                version=registration.version,
-                binding=registration.binding,
-                queue_mode=registration.queue_mode,
-                objects=list(registration.objects),
-            )
-            for device, registration in page
-        )
-    return found

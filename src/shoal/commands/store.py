@@ -216,6 +216,17 @@ class Commands:
         async with self._database.reading() as connection:
             return [_command(row) for row in await connection.execute(query)]
 
+    async def unfinished_of(self, devices: Sequence[str]) -> list[Command]:
+        """What the gateway has to carry to these devices, in the order in which it was asked."""
+        query = (
+            select(commands)
+            .where(commands.c.state.in_(_UNFINISHED), commands.c.device_id.in_(devices))
+            .order_by(commands.c.number)
+            .limit(len(devices) * WAITING_PER_DEVICE_MAX)
+        )
+        async with self._database.reading() as connection:
+            return [_command(row) for row in await connection.execute(query)]
+
     async def states(self, numbers: Sequence[int]) -> dict[int, State]:
         """Where these commands are: so the gateway learns which of those it holds were called back. At most 500."""
         _checked(max(1, len(numbers)))

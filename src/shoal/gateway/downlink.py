@@ -6,7 +6,7 @@ waiting: whatever is missed is found at the next look.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = timedelta(seconds=2)
 AWAY_FOR: Final = timedelta(seconds=1)
+# 32 commands may wait for one device.
+DEVICES_PER_LOOK_MAX: Final = 50
 # After a restart nobody knows whether these arrived, and doing them twice is not the same as once.
 NOT_REPEATED: Final = frozenset({Operation.EXECUTE, Operation.CREATE})
 
@@ -40,8 +42,10 @@ class Downlink:
         database: Database,
         settle: Callable[[], Awaitable[None]],
         clock: Clock,
+        serves: Callable[[Sequence[str]], Awaitable[Collection[str]]],
     ) -> None:
-        """`settle` brings everything into the core that a command may rely on."""
+        """`settle` brings everything into the core that a command may rely on; `serves` tells which of some devices are
+        this gateway's, where there are several."""
         self._core = core
         self._commands = commands
         self._database = database
@@ -50,7 +54,10 @@ class Downlink:
         self._poke = Poke()
         commands.on_change(self._poke)
         self._taken = 0
-        self._held: set[int] = set()
+        self._serves = serves
+        # What the core has and that is not over, with the device of each.
+        self._held: dict[int, str] = {}
+        self._came: set[str] = set()
         self._marks: list[Mark] = []
         # Of those held that belong to a trace: its traceparent, and since when they wait for what comes next.
         self._traced: dict[int, tuple[str, datetime]] = {}
@@ -66,7 +73,7 @@ class Downlink:
         for answer in answers:
             self._trace(answer, now)
             if answer.outcome != "sent":
-                self._held.discard(answer.id)
+                self._held.pop(answer.id, None)
             self._marks.append(
                 Mark(
                     number=answer.id,
@@ -91,6 +98,23 @@ class Downlink:
         if answer.outcome == "sent":
             self._traced[answer.id] = (parent, now)
 
+    def came(self, devices: Iterable[str]) -> None:
+        """This gateway has these devices now: what was asked of them before is to be looked for."""
+        self._came.update(devices)
+        self._poke()
+
+    def went(self, devices: Iterable[str]) -> None:
+        """Another gateway has these devices now, and finds what was asked of them."""
+        gone = set(devices)
+        for number in [number for number, device in self._held.items() if device in gone]:
+            del self._held[number]
+            self._traced.pop(number, None)
+
+    def look_again(self) -> None:
+        """Devices were taken over: whatever was asked of them is to be found."""
+        self._taken = 0
+        self._poke()
+
     async def run(self) -> None:
         """Works until it is cancelled."""
         while True:
@@ -112,9 +136,20 @@ class Downlink:
         await self._write_down()
         await self._call_back()
         while waiting := await self._commands.unfinished(self._taken):
-            await self._settle()
-            self._submit(waiting)
+            await self._take(waiting)
             self._taken = waiting[-1].number
+        while self._came:
+            devices = sorted(self._came)[:DEVICES_PER_LOOK_MAX]
+            await self._take(await self._commands.unfinished_of(devices))
+            self._came.difference_update(devices)
+
+    async def _take(self, waiting: Sequence[Command]) -> None:
+        """Those that are for this gateway, and that it does not have yet."""
+        new = [command for command in waiting if command.number not in self._held]
+        if new:
+            await self._settle()
+            ours = await self._serves(list({str(command.device) for command in new}))
+            self._submit([command for command in new if str(command.device) in ours])
 
     async def _write_down(self) -> None:
         marks = list(self._marks)
@@ -132,7 +167,7 @@ class Downlink:
                 state = states.get(number)
                 if state is None or not state.is_unfinished:
                     self._core.cancel(number)
-                    self._held.discard(number)
+                    self._held.pop(number, None)
                     self._traced.pop(number, None)
 
     def _submit(self, waiting: Sequence[Command]) -> None:
@@ -164,7 +199,7 @@ class Downlink:
                     command.wait_for_wake,
                 )
             )
-            self._held.add(command.number)
+            self._held[command.number] = str(command.device)
             if command.trace is not None:
                 self._traced[command.number] = (command.trace, command.created_at)
         self._core.submit(requests)

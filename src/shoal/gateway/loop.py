@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from shoal.gateway.checkpoints import Keeper
 from shoal.gateway.denials import Denials, FarmsOfEnclosures
 from shoal.gateway.downlink import Downlink
 from shoal.gateway.enrolling import Enrolling, Sign, nobody
+from shoal.gateway.nodes import Nodes
 from shoal.gateway.roster import Roster
 from shoal.gateway.shelf import Fetching, Shelf
 from shoal.gateway.trust import Trust
@@ -29,14 +30,16 @@ from shoal.stream.worker import HEARTBEAT_EVERY
 
 # How long the last answers may take to leave when the gateway is closed: only the network card is in their way.
 CLOSING_TAKES_MAX_S: Final = 2.0
-# In every connection id, and with every checkpoint: there is one gateway for now.
-NODE: Final = 0
+
+# Which of some devices are meant.
+Which = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+Registered = Callable[[Which], Awaitable[list[RestoredRegistration]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id. `start`
-    counts them: `store.begin`.
+    """How the data plane behaves. `boot` is new at every start: eight hexadecimal digits, part of each event's id. `link` is
+    where other gateways reach this one, with the key that all of them have.
 
     `open_enrolment` is the tenant into which strangers on plain listeners are taken, None to refuse them. `objects` say
     what the values of devices mean, None for what this build knows. `certificate` are the files of the chain and the key that
@@ -45,13 +48,13 @@ class GatewayOptions:
 
     listen: Sequence[str]
     boot: str
-    start: int
     partitions: int
     linger: timedelta
     enclosure_option: int | None = None
     open_enrolment: str | None = None
     objects: Objects | None = None
     certificate: tuple[Path, Path] | None = None
+    link: tuple[str, bytes] | None = None
 
 
 class Gateway:
@@ -61,6 +64,7 @@ class Gateway:
         self,
         options: GatewayOptions,
         *,
+        nodes: Nodes,
         database: Database,
         vault: Vault,
         stream: Pages,
@@ -68,20 +72,26 @@ class Gateway:
         clock: Clock,
         fetching: Fetching,
         farms_of_enclosures: FarmsOfEnclosures,
+        registered: Registered,
         sign: Sign = nobody,
     ) -> None:
-        """Opens the listeners.
+        """Opens the listeners. `nodes` has claimed its numbers; `registered` tells who of the devices that are this gateway's
+        is registered.
 
         Raises:
             Unavailable: an address is taken, or not this machine's.
         """
-        self.core: Final = _open(options)
+        self.nodes: Final = nodes
+        self._registered = registered
+        self.core: Final = _open(options, nodes)
         denials = Denials(self.core, AccessPolicies(database, clock), farms_of_enclosures, clock)
         self.roster: Final = Roster(self.core, database, vault, denials)
         self.trust: Final = Trust(self.core, database, clock, options.certificate)
         self.shelf: Final = Shelf(self.core, fetching)
-        self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock)
-        self.keeper: Final = Keeper(self.core, database, vault, clock, NODE)
+        self.downlink: Final = Downlink(self.core, commands, database, self._settle, clock, nodes.serves)
+        self.keeper: Final = Keeper(
+            self.core, database, vault, clock, nodes, came=self.downlink.came, went=self.downlink.went
+        )
         self.uplink: Final = Uplink(self.core, stream, self.downlink.told, self.keeper.take)
         self.enrolling: Final = Enrolling(self.core, sign)
 
@@ -90,7 +100,7 @@ class Gateway:
         """Where devices reach us, as URIs, in the order of the listeners."""
         return self.core.addresses()
 
-    async def start(self, registrations: Sequence[RestoredRegistration]) -> None:
+    async def start(self) -> None:
         """Takes over who may connect, who was registered before the restart and who had a session; then lets devices in.
 
         Raises:
@@ -99,14 +109,17 @@ class Gateway:
         self.trust.start()
         await self.trust.follow()
         await self._settle()
-        await asyncio.to_thread(self.core.restore, list(registrations))
-        await self.keeper.restore()
+        self.nodes.tell(self.core)
+        await asyncio.to_thread(self.core.restore, await self._registered(self.nodes.serves))
+        for node in self.nodes.held:
+            await self.keeper.restore(node)
         self.uplink.start()
         self.core.open()
 
     async def run(self) -> None:
         """Keeps roster, files and commands in step until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.nodes.run(self.core, self._adopt), name="nodes")
             tasks.create_task(self.uplink.run(), name="uplink")
             tasks.create_task(self.keeper.run(), name="keeper")
             tasks.create_task(self.roster.run(), name="roster")
@@ -114,6 +127,14 @@ class Gateway:
             tasks.create_task(self.shelf.run(), name="shelf")
             tasks.create_task(self.downlink.run(), name="downlink")
             tasks.create_task(self.enrolling.run(), name="enrolling")
+
+    async def _adopt(self, node: int, start: int) -> None:
+        """Takes up what another gateway left under this number."""
+        await self._settle()
+        self.core.count_start(start)
+        await asyncio.to_thread(self.core.restore, await self._registered(self.nodes.keepers(node)))
+        await self.keeper.restore(node)
+        self.downlink.look_again()
 
     async def _settle(self) -> None:
         """A command may be for a device that was created a moment ago, or name a file that was offered then."""
@@ -129,13 +150,13 @@ class Gateway:
         await asyncio.to_thread(self.core.wait_closed, CLOSING_TAKES_MAX_S)
 
 
-def _open(options: GatewayOptions) -> DataPlane:
+def _open(options: GatewayOptions, nodes: Nodes) -> DataPlane:
     try:
         return DataPlane(
             list(options.listen),
             boot=options.boot,
-            node=NODE,
-            start=options.start,
+            node=nodes.own,
+            start=nodes.start,
             partitions=options.partitions,
             linger_ms=options.linger.total_seconds() * 1_000,
             heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
@@ -143,6 +164,7 @@ def _open(options: GatewayOptions) -> DataPlane:
             enrolment=True,
             open_enrolment=None if options.open_enrolment is None else f'"tenant":{json.dumps(options.open_enrolment)}',
             objects=None if options.objects is None else options.objects.core,
+            link=options.link,
         )
     except OSError as error:
         raise Unavailable(

@@ -5,58 +5,21 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from shoal.errors import Unavailable
 from shoal.gateway import store
-from shoal.gateway.loop import NODE, Gateway, GatewayOptions
-from shoal.gateway.shelf import DeviceFile
-from shoal.inventory import registration_store
-from shoal.lwm2m.dataplane import RestoredRegistration
-from tests.harness.site import Site
+from shoal.gateway.loop import Gateway
+from tests.harness.site import Site, gateway_over
 
 REGISTERED_WITHIN = timedelta(seconds=20)
-
-
-async def nothing() -> list[DeviceFile]:
-    return []
 
 
 @asynccontextmanager
 async def successor(site: Site) -> AsyncIterator[Gateway]:
     """A gateway that starts where the site's left off; only its own listener is another."""
     await site.shoal.settle()
-    gateway = Gateway(
-        GatewayOptions(
-            listen=("coaps://127.0.0.1:0",),
-            boot="5ca1ab1e",
-            start=await store.begin(site.shoal.database, NODE),
-            partitions=1,
-            linger=timedelta(milliseconds=1),
-        ),
-        database=site.shoal.database,
-        vault=site.shoal.vault,
-        stream=site.shoal.log,
-        commands=site.commands,
-        clock=site.shoal.clock,
-        fetching=nothing,
-        farms_of_enclosures=site.shoal.inventory.farms_of_enclosures,
-    )
-    registered = await registration_store.current(site.shoal.database)
-    await gateway.start(
-        [
-            RestoredRegistration(
-                device=device,
-                registration=found.id,
-                lifetime_s=int(found.lifetime.total_seconds()),
-                version=found.version,
-                binding=found.binding,
-                queue_mode=found.queue_mode,
-                objects=list(found.objects),
-            )
-            for device, found in registered
-        ]
-    )
+    gateway = await gateway_over(site.shoal, site.commands)
+    await gateway.start()
     try:
         yield gateway
     finally:
@@ -64,7 +27,7 @@ async def successor(site: Site) -> AsyncIterator[Gateway]:
 
 
 async def kept(site: Site) -> list[tuple[str, bytes]]:
-    return await store.page(site.shoal.database, NODE)
+    return await store.page(site.shoal.database, 0)
 
 
 async def test_whoever_is_registered_is_kept_before_it_hears_so_and_goes_on_with_the_next_gateway(site: Site) -> None:
@@ -111,8 +74,9 @@ async def test_what_does_not_serve_any_more_is_deleted_at_the_start(site: Site) 
         await client.registered(REGISTERED_WITHIN)
         await site.until(lambda: _is_quiet(site))
         async with site.shoal.database.transaction() as tx:
-            others = [("dev-GONE0000", b"another key's"), (device.id, site.shoal.vault.encrypt(b"\x01?", device.id))]
-            await store.keep(tx, NODE, others, site.shoal.clock.now())
+            damaged = site.shoal.vault.encrypt(b"\x02?", device.id)
+            others = [("dev-GONE0000", 0, b"another key's"), (device.id, 0, damaged)]
+            await store.keep(tx, others, site.shoal.clock.now())
 
         async with successor(site) as gateway:
             assert gateway.core.stats()["restored"] == 0
@@ -141,17 +105,6 @@ async def test_while_the_database_is_away_devices_register_and_are_kept_later(
             await site.until(is_kept)
             await site.until(lambda: _is_quiet(site))
             assert site.gateway.keeper.failure is None
-
-
-async def test_no_start_has_the_number_of_another(site: Site) -> None:
-    database = site.shoal.database
-    numbers = [await store.begin(database, NODE) for _ in range(3)]
-
-    assert numbers == [2, 3, 4], "the site's own was the first"
-    assert await store.begin(database, 7) == 1
-    async with database.reading() as connection:
-        rows = await connection.execute(select(store.gateway_starts).order_by(store.gateway_starts.c.node))
-        assert [tuple(row) for row in rows] == [(NODE, 4), (7, 1)]
 
 
 async def _is_quiet(site: Site) -> bool:

@@ -80,7 +80,9 @@ async def test_after_a_restart_what_may_have_been_done_is_not_done_again(site: S
         )
 
     gateway = site.gateway
-    fresh = Downlink(gateway.core, site.commands, site.shoal.database, gateway._settle, site.shoal.clock)
+    fresh = Downlink(
+        gateway.core, site.commands, site.shoal.database, gateway._settle, site.shoal.clock, gateway.nodes.serves
+    )
     await fresh.carry()
     await fresh.carry()
 
