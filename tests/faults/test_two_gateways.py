@@ -100,5 +100,5 @@ async def is_kept(shoal: Cluster) -> bool:
 async def read(shoal: Cluster, reporters: Sequence[Reporter]) -> list[Any]:
     """What became of a question to each device, whichever gateway has it."""
     api = await shoal.api()
-    answers = [await api.get(f"/devices/{each.id}/objects{PATH}", params={"wait": "60s"}) for each in reporters]
+    answers = [await api.get(f"/devices/{each.id}/objects{PATH}", params={"wait": "30s"}) for each in reporters]
     return ["answered" if answer.status_code == 200 else answer.text for answer in answers]

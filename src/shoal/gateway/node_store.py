@@ -46,6 +46,21 @@ async def touch(database: Database, held: Collection[int], address: str | None, 
             tx.poke(gateway_nodes.name)
 
 
+async def unused(database: Database, nodes: Collection[int]) -> list[int]:
+    """Those of these numbers under which nothing is kept."""
+    query = select(checkpoints.c.node).where(checkpoints.c.node.in_(nodes)).distinct()
+    async with database.reading() as connection:
+        used = {row.node for row in await connection.execute(query)}
+    return [node for node in nodes if node not in used]
+
+
+async def retire(database: Database, node: int) -> None:
+    """Nobody has this number any more, and nobody has to speak for it."""
+    async with database.transaction() as tx:
+        await tx.execute(delete(gateway_nodes).where(gateway_nodes.c.node == node))
+        tx.poke(gateway_nodes.name)
+
+
 async def forget_all(database: Database) -> None:
     """Deletes all numbers and moves: after a backup was put back, with whose checkpoints nobody goes on."""
     async with database.transaction() as tx:
@@ -84,6 +99,12 @@ async def moves(database: Database, held: Collection[int]) -> list[tuple[int, st
     query = select(columns.id, columns.device_id).where(columns.node.in_(held)).order_by(columns.id)
     async with database.reading() as connection:
         return [(row.id, row.device_id) for row in await connection.execute(query.limit(MOVES_PER_QUERY_MAX))]
+
+
+async def forget_moves(database: Database, nodes: Collection[int]) -> None:
+    """Whoever begins with these numbers begins with what is kept under them now."""
+    async with database.transaction() as tx:
+        await tx.execute(delete(gateway_moves).where(gateway_moves.c.node.in_(nodes)))
 
 
 async def let_go(database: Database, done: Sequence[int]) -> None:

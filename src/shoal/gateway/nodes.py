@@ -48,18 +48,40 @@ def own_of(known: Sequence[Known], address: str | None) -> list[int]:
     return [one.node for one in known if one.address == address]
 
 
-def free_of(known: Sequence[Known], now: datetime) -> list[int]:
-    """Numbers for a gateway that had none, in the order in which to try them: those of one that was alone, those left
-    behind, then new ones."""
+def free_of(known: Sequence[Known]) -> list[int]:
+    """Numbers for a gateway that had none, in the order in which to try them: those of one that was alone, then new ones.
+
+    What others left behind is taken over later, by whoever has seen for long enough that they are gone.
+    """
     alone = [one.node for one in known if one.address is None]
-    behind = [node for node in left_behind(known, now) if node not in alone]
     used = {one.node for one in known}
-    return alone + behind + [node for node in range(node_store.NODES_MAX) if node not in used]
+    return alone + [node for node in range(node_store.NODES_MAX) if node not in used]
 
 
-def left_behind(known: Sequence[Known], now: datetime) -> list[int]:
-    """Numbers whose gateway was not seen for so long that it will not come back by itself."""
-    return [one.node for one in known if now - one.seen_at > PATIENCE]
+class Absences:
+    """Who of the others shows no sign of life, and since when, by looks of our own alone.
+
+    While we could not look, they could not show any: after an outage of the database everybody gets their time again.
+    """
+
+    def __init__(self) -> None:
+        self._unchanged: dict[int, tuple[datetime, float]] = {}
+
+    def note(self, others: Sequence[Known], now_s: float) -> list[int]:
+        """A look that succeeded; the numbers whose gateway will not come back by itself."""
+        before = self._unchanged
+        self._unchanged = {
+            one.node: before[one.node]
+            if one.node in before and before[one.node][0] == one.seen_at
+            else (one.seen_at, now_s)
+            for one in others
+        }
+        patience_s = PATIENCE.total_seconds()
+        return [node for node, (_, since_s) in self._unchanged.items() if now_s - since_s > patience_s]
+
+    def forget(self) -> None:
+        """A look that failed."""
+        self._unchanged.clear()
 
 
 class Nodes:
@@ -75,6 +97,7 @@ class Nodes:
         self.own = 0
         self.start = 0
         self.taken_over: list[int] = []
+        self._absences = Absences()
         database.on(gateway_nodes.name, self._poke)
 
     @property
@@ -98,7 +121,7 @@ class Nodes:
         wanted = own_of(self._known, self._address)
         held = await self._claim(wanted)
         if not held and self._address is not None:
-            for node in free_of(self._known, self._clock.now()):
+            for node in free_of(self._known):
                 if await self._database.claim(_name(node)):
                     held = [node]
                     break
@@ -110,6 +133,7 @@ class Nodes:
             )
         self.own, *self.taken_over = held
         self.start = await node_store.begin(self._database)
+        await node_store.forget_moves(self._database, self.held)
         await node_store.touch(self._database, self.held, self._address, self._clock.now())
         self._known = await self._read()
         log.info("nodes.claimed", extra={"node": self.own, "taken_over": self.taken_over, "start": self.start})
@@ -159,6 +183,7 @@ class Nodes:
             try:
                 await self.look(core, adopt)
             except Unavailable as error:
+                self._absences.forget()
                 if error.neighbour == "gateway":
                     raise
                 log.warning("nodes.wait", extra={"neighbour": error.neighbour, "reason": error.reason})
@@ -177,15 +202,27 @@ class Nodes:
             )
         await node_store.touch(self._database, self.held, self._address, self._clock.now())
         self._known = await self._read()
+        await self._give_back()
         self.tell(core)
-        if self._address is None:
-            return
-        for node in left_behind(self.others, self._clock.now()):
+        for node in self._absences.note(self.others, self._clock.monotonic_s()):
             if await self._database.claim(_name(node)):
                 await self._take_over(core, node, adopt)
 
+    async def _give_back(self) -> None:
+        """A number that was taken over and that no device has any more is of no use: nobody has to speak for it."""
+        if not self.taken_over:
+            return
+        for node in await node_store.unused(self._database, self.taken_over):
+            log.info("nodes.given_back", extra={"node": node})
+            self.taken_over.remove(node)
+            await node_store.retire(self._database, node)
+            await self._database.give_back(_name(node))
+        self._known = await self._read()
+
     async def _take_over(self, core: DataPlane, node: int, adopt: Adopt) -> None:
         log.warning("nodes.taking_over", extra={"node": node})
+        # What it was to let go of is not among what is taken up.
+        await node_store.forget_moves(self._database, [node])
         self.taken_over.append(node)
         start = await node_store.begin(self._database)
         self.tell(core)

@@ -235,6 +235,15 @@ class Database:
         async with _guarded(self._engine):
             return await self._engine.claim(name)
 
+    async def give_back(self, name: str) -> None:
+        """Ends a claim of this process.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        async with _guarded(self._engine):
+            await self._engine.give_back(name)
+
     async def lost_claims(self) -> set[str]:
         """Claims of this process that another one has by now: the connection broke, and the other was quicker.
 

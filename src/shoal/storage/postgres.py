@@ -147,6 +147,15 @@ class PostgresEngine:
                     self._claimed.add(name)
             return name in self._confirmed
 
+    async def give_back(self, name: str) -> None:
+        """Ends a claim of this process."""
+        async with self._claiming:
+            self._claimed.discard(name)
+            self._confirmed.discard(name)
+            with self._explained():
+                connection = await self._claimer()
+                await connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (_claim_name(name),))
+
     async def lost_claims(self) -> set[str]:
         """Claims of this process that another has by now. After a break of the connection all are claimed anew."""
         async with self._claiming:
@@ -170,7 +179,7 @@ class PostgresEngine:
             raise self.unavailable(error) or error from error
 
     async def _claim(self, connection: psycopg.AsyncConnection[Any], name: str) -> bool:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"shoal {name} claim",))
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (_claim_name(name),))
         row = await cursor.fetchone()
         return row is not None and bool(row[0])
 
@@ -275,6 +284,10 @@ class _TextDumper(StrDumperUnknown):
 
 def _on_connect(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     connection.driver_connection.adapters.register_dumper(str, _TextDumper)
+
+
+def _claim_name(name: str) -> str:
+    return f"shoal {name} claim"
 
 
 def _first_line(error: BaseException) -> str:

@@ -83,6 +83,9 @@ class SqliteEngine:
         del name
         return True
 
+    async def give_back(self, name: str) -> None:
+        """Nothing to do: there is one process."""
+
     async def lost_claims(self) -> set[str]:
         """None: there is one process."""
         return set()

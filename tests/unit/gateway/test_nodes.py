@@ -19,7 +19,7 @@ from shoal.commands.store import Commands
 from shoal.errors import Unavailable
 from shoal.gateway import node_store
 from shoal.gateway.loop import Gateway
-from shoal.gateway.nodes import PATIENCE, Known, Nodes, free_of, left_behind, own_of
+from shoal.gateway.nodes import PATIENCE, Absences, Known, Nodes, free_of, own_of
 from shoal.lwm2m.device import Device
 from shoal.storage.database import Database
 from tests.harness.balancer import Balancer, balancer
@@ -50,15 +50,36 @@ def test_whoever_has_no_address_is_alone_and_has_all(known: list[Known]) -> None
 
 
 @given(known)
-def test_a_gateway_has_what_it_had_and_tries_nothing_that_another_may_come_back_for(known: list[Known]) -> None:
-    own, free = own_of(known, "a:1"), free_of(known, NOW)
+def test_a_gateway_has_what_it_had_and_begins_with_nothing_that_another_may_come_back_for(known: list[Known]) -> None:
+    own, free = own_of(known, "a:1"), free_of(known)
 
     assert own == [one.node for one in known if one.address == "a:1"]
+    others = {one.node for one in known if one.address is not None}
     assert len(set(free)) == len(free)
-    recent = {one.node for one in known if one.address is not None and NOW - one.seen_at <= PATIENCE}
-    assert recent.isdisjoint(free)
-    assert set(left_behind(known, NOW)) <= set(free)
-    assert set(free) | recent == set(range(node_store.NODES_MAX))
+    assert set(free) | others == set(range(node_store.NODES_MAX))
+    assert others.isdisjoint(free)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=60))
+def test_whoever_is_gone_was_looked_for_long_enough_without_a_break(looks: list[tuple[int, bool, bool]]) -> None:
+    """Of one other: seconds until the next look, whether it has shown itself since, whether the look fails."""
+    absences, now_s, seen_at = Absences(), 0.0, NOW
+    unchanged_since: float | None = None
+    for wait_s, shows_itself, fails in looks:
+        now_s += wait_s
+        if shows_itself:
+            seen_at += timedelta(seconds=1)
+            unchanged_since = None
+        if fails:
+            absences.forget()
+            unchanged_since = None
+            continue
+        if unchanged_since is None:
+            unchanged_since = now_s
+
+        gone = absences.note([Known(3, "b:1", seen_at)], now_s)
+
+        assert gone == ([3] if now_s - unchanged_since > PATIENCE.total_seconds() else [])
 
 
 async def test_the_only_gateway_has_number_0_and_all_devices(tmp_path: Path) -> None:
@@ -245,6 +266,7 @@ async def test_what_a_gateway_leaves_behind_another_takes_over_when_it_has_waite
         here.gateways.remove(dead)
         here.balancer.choose = lambda _: 1
 
+        await here.look()
         here.clock.advance(PATIENCE)
         await here.look()
         assert heir.nodes.held == (1,), "it may come back"
@@ -255,6 +277,28 @@ async def test_what_a_gateway_leaves_behind_another_takes_over_when_it_has_waite
         await here.device.update()
         assert await here.read("/3/0/9") == 87
         assert (here.counted("handshakes"), here.counted("register"), here.counted("restored")) == ([0], [0], [1])
+
+
+@needs_two_writers
+async def test_who_came_over_before_its_gateway_was_given_up_stays_and_an_empty_number_is_given_back(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as here:
+        dead, heir = here.gateways
+        await dead.close()
+        await here.databases[0].close()
+        here.gateways.remove(dead)
+        here.balancer.choose = lambda _: 1
+        async with Device("oxy-0101", here.balancer.uri, identity="oxy-0101", key=here.site.keys["oxy-0101"]) as again:
+            await again.registered(SOON)
+            await here.look()
+            here.clock.advance(PATIENCE + timedelta(seconds=1))
+            await here.look()
+            assert heir.nodes.held == (1,), "it was taken over, and nobody had it any more"
+
+            assert await heir.keeper.let_go() == 0
+            assert here.counted("registrations") == [1]
+            assert [node for node, _, _ in await node_store.nodes(here.site.shoal.database)] == [1]
 
 
 @needs_two_writers

@@ -214,6 +214,15 @@ async def test_a_claim_is_one_processs_until_its_connection_ends(here: Database,
     await _claimed(there, "node 0")
 
 
+async def test_a_claim_can_be_given_back(here: Database, there: Database) -> None:
+    assert await here.claim("node 0")
+    await here.give_back("node 0")
+
+    assert await there.claim("node 0")
+    assert not await here.claim("node 0")
+    assert await here.lost_claims() == set()
+
+
 async def test_after_a_break_a_claim_is_taken_again_or_known_to_be_lost(here: Database, there: Database) -> None:
     assert await here.claim("node 0")
     assert await here.claim("node 1")
