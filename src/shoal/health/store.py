@@ -278,7 +278,7 @@ class Health:
         return max((hearing.heard_at for hearing in hearings if hearing.heard_at is not None), default=None)
 
     async def unheard(self) -> list[int]:
-        """The node numbers of gateways for whom nobody speaks: they are why our ingestion stands still.
+        """The node numbers of the gateways that our ingestion waits for, none while it goes on. All where it is behind.
 
         Raises:
             Unavailable: the database is away.
