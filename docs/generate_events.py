@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -101,6 +101,8 @@ def _type(hint: Any, parts: dict[str, type[msgspec.Struct]]) -> str:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         parts[hint.__name__] = hint
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    if get_origin(hint) is Annotated:
+        return _type(get_args(hint)[0], parts)
     inner = [_type(argument, parts) for argument in get_args(hint)]
     match get_origin(hint):
         case origin if origin is list:

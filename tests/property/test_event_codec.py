@@ -15,7 +15,7 @@ from shoal.events.campaign import AnyCampaignEvent
 from shoal.events.codec import decode, encode
 from shoal.events.condition import AnyConditionEvent
 from shoal.events.dead import AnyDeadEvent
-from shoal.events.device import AnyDeviceEvent
+from shoal.events.device import NODES_MAX, AnyDeviceEvent, Heartbeat, Nodes
 from shoal.events.envelope import Event, Moment
 from shoal.events.topics import BY_NAME, DEVICE, TOPICS, Topic
 
@@ -51,6 +51,8 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
     """Values of a field's type, optional parts included."""
     if annotation == Moment:
         return moments
+    if annotation == Nodes:
+        return st.lists(st.integers(0, 65_535), min_size=1, max_size=3)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return structs(annotation)
     origin, arguments = getattr(annotation, "__origin__", None), get_args(annotation)
@@ -110,6 +112,27 @@ def test_no_event_is_left_out_of_the_union_of_its_topic() -> None:
 
 def test_topics_are_found_by_their_names() -> None:
     assert {topic.name: topic for topic in TOPICS} == BY_NAME
+
+
+def test_a_heartbeat_of_an_earlier_version_is_that_of_the_only_gateway() -> None:
+    beat = decode(DEVICE, b'{"type":"heartbeat","id":"h","time":"2026-11-01T12:00:00Z","partition":3}')
+
+    assert isinstance(beat, Heartbeat)
+    assert (beat.nodes, beat.of) == ([0], [0])
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [[], [-1], [65_536], list(range(NODES_MAX + 1)), ["0"], [0.5], None],
+    ids=["none", "below", "above", "too many", "text", "half", "null"],
+)
+@pytest.mark.parametrize("field", ["nodes", "of"])
+def test_a_heartbeat_of_impossible_node_numbers_is_rejected(field: str, nodes: object) -> None:
+    beat = Heartbeat(id="h", time=datetime(2026, 11, 1, tzinfo=UTC), partition=0)
+    facts = msgspec.json.decode(encode(beat))
+
+    with pytest.raises(Rejected, match=rf"\$\.{field}"):
+        decode(DEVICE, msgspec.json.encode({**facts, field: nodes}))
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

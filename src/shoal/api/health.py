@@ -72,10 +72,14 @@ class CoverageShown(BaseModel):
 
 
 class PipelineShown(BaseModel):
-    """`delayed_since`: we do not hear, and nothing below may be believed. `heartbeat_at`: until when we heard."""
+    """`delayed_since`: we do not hear, and nothing below may be believed. `heartbeat_at`: until when we heard.
+
+    `unheard_nodes` are the node numbers of the gateways that we wait for: all of them where the reason is ours.
+    """
 
     delayed_since: datetime | None
     heartbeat_at: datetime | None
+    unheard_nodes: list[int]
     waiting_events: int
 
 
@@ -134,6 +138,7 @@ async def pipeline(asking: HeldAsking, rooms: HeldRooms) -> PipelineShown:
     return PipelineShown(
         delayed_since=await rooms.health.delayed_since(),
         heartbeat_at=await rooms.health.heard_until(),
+        unheard_nodes=await rooms.health.unheard(),
         waiting_events=await rooms.database.outbox_waiting(),
     )
 

@@ -56,8 +56,13 @@ def pipeline(health: Health, clock: Clock) -> Meter:
     async def measure() -> Iterable[Metric]:
         since = await health.delayed_since()
         delay_s = (clock.now() - since).total_seconds() if since else 0.0
+        unheard = await health.unheard()
         text = "For how long monitoring has been delayed; 0 when it is not."
-        return [_gauge("shoal_pipeline_delay_seconds", text, delay_s)]
+        waits = "Node numbers of gateways that it waits for."
+        return [
+            _gauge("shoal_pipeline_delay_seconds", text, delay_s),
+            _gauge("shoal_pipeline_unheard_nodes", waits, len(unheard)),
+        ]
 
     return measure
 

@@ -1,7 +1,7 @@
 """What devices did and said: topic shoal.device.v1. Most of these are written by the Rust core, byte for byte."""
 
 import ipaddress
-from typing import ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,11 @@ from shoal.events.topics import DEVICE, Topic
 
 Scalar: TypeAlias = bool | int | float | str | None
 NULL: Final = msgspec.Raw(b"null")
+# Node numbers in one heartbeat. Whoever reads it keeps a time for each, in every partition; and so many gateways, each
+# with a heartbeat every 5 s, are 200 records a second in each partition that say nothing of a device.
+NODES_MAX: Final = 1_024
+Node: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Nodes: TypeAlias = Annotated[list[Node], msgspec.Meta(min_length=1, max_length=NODES_MAX)]
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,9 +230,15 @@ class DeviceRemoved(DeviceEvent, frozen=True, kw_only=True, tag="removed"):
 
 
 class Heartbeat(DeviceEvent, frozen=True, kw_only=True, tag="heartbeat"):
-    """All of this partition up to `time` has been written; what is missing was never heard."""
+    """All of this partition up to `time` has been written by a gateway; what is missing was never heard.
+
+    `nodes` are the node numbers that it speaks for, `of` all that have to be heard: only what each of them has told is
+    complete. A gateway that takes over from another speaks for the numbers of both.
+    """
 
     partition: int
+    nodes: Nodes = msgspec.field(default_factory=lambda: [0])
+    of: Nodes = msgspec.field(default_factory=lambda: [0])
 
     @property
     def key(self) -> str:

@@ -5,7 +5,9 @@ from typing import Final
 
 import msgspec
 
+from shoal.events.device import Heartbeat
 from shoal.health.silence import Pause
+from shoal.stream.beats import Beats, spoken_at
 
 # Gateways write a heartbeat every 5 s; two missed ones are no hiccup of the machine. Longer, and a short restart of ours
 # would make devices late that report every few seconds.
@@ -18,44 +20,81 @@ PAUSES_MAX: Final = 16
 
 
 class PartitionHearing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a partition has heard: until when, whether gateways write heartbeats to it, and the gaps."""
+    """What a partition has heard: until when of all gateways, whether they write heartbeats to it, and the gaps.
+
+    `heard_at` is that of the gateway which was not heard for longest, of those in `beats`.
+    """
 
     heard_at: datetime | None = None
     has_heartbeats: bool = False
     pauses: tuple[Pause, ...] = ()
+    beats: Beats = Beats()
 
 
-def after_record(hearing: PartitionHearing, at: datetime, *, is_heartbeat: bool) -> PartitionHearing:
-    """The hearing after one more record that a gateway wrote to the partition.
+def after_record(hearing: PartitionHearing, at: datetime, heartbeat: Heartbeat | None = None) -> PartitionHearing:
+    """The hearing after one more record of a gateway, which the log took in at `at`; `heartbeat` if it is one.
 
     Only heartbeats make a gap mean something: without them, quiet devices look the same as deaf ears.
     """
+    if heartbeat is None:
+        # The only gateway is heard by whatever it writes. What one of several writes tells nothing of the others.
+        return _heard_by_all(hearing, at, at) if hearing.beats.is_alone else hearing
+    beats = hearing.beats.after(heartbeat, at)
+    if beats.is_alone:
+        after = _heard_by_all(hearing, at, at)
+    else:
+        after = _heard_by_all(hearing, beats.complete_until, spoken_at(heartbeat, at))
+    return msgspec.structs.replace(after, has_heartbeats=True, beats=beats)
+
+
+def _heard_by_all(hearing: PartitionHearing, until: datetime | None, at: datetime) -> PartitionHearing:
+    """The hearing when, by a record of `at`, all gateways are known to have heard until then; None: one never was there.
+
+    The gap of one of them is a pause for all devices of the partition: which of them were its own we do not know.
+    """
     last = hearing.heard_at
-    has_heartbeats = hearing.has_heartbeats or is_heartbeat
-    if last is not None and at <= last:
+    if last is None:
+        # Nobody was waited for before.
+        return msgspec.structs.replace(hearing, heard_at=at)
+    if until is None or until <= last:
         # All records of one commit have the same time, and a heartbeat is often among them.
-        return msgspec.structs.replace(hearing, has_heartbeats=has_heartbeats)
+        return hearing
     pauses = hearing.pauses
-    if last is not None and hearing.has_heartbeats and at - last > PAUSE_AFTER:
-        pauses = (*pauses, Pause(last, at))[-PAUSES_MAX:]
-    return PartitionHearing(heard_at=at, has_heartbeats=has_heartbeats, pauses=pauses)
+    if hearing.has_heartbeats and at - last > PAUSE_AFTER:
+        pauses = _with_pause(pauses, Pause(last, at))
+    return msgspec.structs.replace(hearing, heard_at=until, pauses=pauses)
+
+
+def _with_pause(pauses: tuple[Pause, ...], pause: Pause) -> tuple[Pause, ...]:
+    """The newest pauses. Where those of two gateways overlap they are one, or devices would get the time twice."""
+    if pauses and pauses[-1].until > pause.since:
+        pause = Pause(pauses[-1].since, max(pauses[-1].until, pause.until))
+        pauses = pauses[:-1]
+    return (*pauses, pause)[-PAUSES_MAX:]
 
 
 def heard_further(kept: PartitionHearing, remembered: PartitionHearing | None) -> PartitionHearing:
     """What is stored, with what was heard since and not written. What is stored may be newer: another worker's."""
     if remembered is None or remembered.heard_at is None:
         return kept
-    if kept.heard_at is not None and kept.heard_at >= remembered.heard_at:
-        return kept
     return msgspec.structs.replace(
-        kept, heard_at=remembered.heard_at, has_heartbeats=kept.has_heartbeats or remembered.has_heartbeats
+        kept,
+        heard_at=max(kept.heard_at or remembered.heard_at, remembered.heard_at),
+        has_heartbeats=kept.has_heartbeats or remembered.has_heartbeats,
+        beats=kept.beats.joined(remembered.beats),
     )
 
 
 def is_worth_keeping(kept: PartitionHearing, now: PartitionHearing) -> bool:
     """Whether the hearing has to be written down, when nothing else of its partition is."""
-    if (kept.has_heartbeats, kept.pauses) != (now.has_heartbeats, now.pauses):
+    if (kept.has_heartbeats, kept.pauses, kept.beats.of) != (now.has_heartbeats, now.pauses, now.beats.of):
         return True
-    if kept.heard_at is None or now.heard_at is None:
-        return kept.heard_at != now.heard_at
-    return now.heard_at - kept.heard_at >= KEPT_EVERY
+    before, after = _newest_word(kept), _newest_word(now)
+    if before is None or after is None:
+        return before != after
+    return after - before >= KEPT_EVERY
+
+
+def _newest_word(hearing: PartitionHearing) -> datetime | None:
+    """When anybody was heard last, whoever else is away."""
+    return max((at for at in (hearing.heard_at, hearing.beats.at) if at is not None), default=None)

@@ -266,19 +266,28 @@ class Health:
         Raises:
             Unavailable: the database is away.
         """
-        async with self._database.reading() as connection:
-            hearings = [row[0] for row in await connection.execute(select(health_partitions.c.hearing))]
-        return delayed_since(hearings, self._clock.now())
+        return delayed_since(await self._hearings(), self._clock.now())
 
     async def heard_until(self) -> datetime | None:
-        """Until when we heard: the last sign of life of any gateway, kept every 15 s; None before the first.
+        """Until when we heard: the last sign of life of all gateways, kept every 15 s; None before the first.
 
         Raises:
             Unavailable: the database is away.
         """
-        async with self._database.reading() as connection:
-            hearings = [row[0] for row in await connection.execute(select(health_partitions.c.hearing))]
+        hearings = await self._hearings()
         return max((hearing.heard_at for hearing in hearings if hearing.heard_at is not None), default=None)
+
+    async def unheard(self) -> list[int]:
+        """The node numbers of the gateways that our ingestion waits for, none while it goes on. All where it is behind.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        return unheard(await self._hearings(), self._clock.now())
+
+    async def _hearings(self) -> list[PartitionHearing]:
+        async with self._database.reading() as connection:
+            return list((await connection.scalars(select(health_partitions.c.hearing))).all())
 
 
 def _with_status(
@@ -291,6 +300,12 @@ def _with_status(
 def delayed_since(hearings: Iterable[PartitionHearing], now: datetime) -> datetime | None:
     """The oldest moment at which a partition that has heartbeats stopped to be heard; None when none has."""
     return min((since for hearing in hearings if (since := _stale_since(hearing, now)) is not None), default=None)
+
+
+def unheard(hearings: Iterable[PartitionHearing], now: datetime) -> list[int]:
+    """The node numbers that a partition waits for, by number; none while it is heard."""
+    waiting = [hearing for hearing in hearings if _stale_since(hearing, now) is not None]
+    return sorted({node for hearing in waiting for node in hearing.beats.unheard_since(now - STALE_AFTER)})
 
 
 def device_view(record: HealthRecord, hearing: PartitionHearing | None, now: datetime) -> DeviceHealth:

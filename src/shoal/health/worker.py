@@ -184,5 +184,5 @@ def _heard(hearing: PartitionHearing, batch: Batch) -> PartitionHearing:
     for record, event in batch.events:
         if isinstance(event, _NOT_BY_A_GATEWAY):
             continue
-        hearing = after_record(hearing, record.time, is_heartbeat=isinstance(event, Heartbeat))
+        hearing = after_record(hearing, record.time, event if isinstance(event, Heartbeat) else None)
     return hearing

@@ -24,6 +24,7 @@ from shoal.events.topics import DEVICE, Topic
 from shoal.storage import offsets
 from shoal.storage.database import Database, Transaction
 from shoal.storage.offsets import Position
+from shoal.stream.beats import NOT_KNOWN_YET, Beats
 from shoal.stream.log import Log, OffsetOutOfRange, Place, Record, Slice
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ WAIT: Final = timedelta(milliseconds=200)
 GATHER: Final = timedelta(milliseconds=500)
 # Timers are looked at this often while nothing arrives.
 TIMERS_EVERY: Final = timedelta(seconds=1)
-# The gateway's heartbeat tells that a partition is complete up to then; the next one may be this much later.
+# A gateway's heartbeat tells that a partition is complete up to then; the next one may be this much later.
 HEARTBEAT_EVERY: Final = timedelta(seconds=5)
 # A neighbour that is away is asked again after the first, at last after the longest of these.
 BACK_OFF: Final = tuple(timedelta(seconds=seconds) for seconds in (0.2, 0.5, 1, 2, 5))
@@ -50,7 +51,7 @@ LOOKS_PER_DRAIN_MAX: Final = 1_000
 REASON_CHARACTERS_MAX: Final = 500
 
 
-# What others than the gateway write on the device topic: no sign that the gateway was there to hear a device.
+# What others than gateways write on the device topic: no sign that a gateway was there to hear a device.
 _NOT_BY_THE_GATEWAY: Final = (CommandChanged, DeviceRemoved, PlaceChanged, ProfileChanged)
 
 
@@ -112,7 +113,8 @@ class Lane:
         self.position: Position | None = None
         # Where to read on: ahead of the position by records that changed nothing.
         self.cursor = 0
-        self.heartbeat: datetime | None = None
+        # Whom one has to hear, by the heartbeats that were read since it was taken up.
+        self.beats = Beats()
         self.watermark: datetime | None = None
         # The watermark at which the timers were last found to have nothing to do; None when that is not known.
         self.settled: datetime | None = None
@@ -245,7 +247,8 @@ class Worker:
         lane.position = held
         lane.cursor = held.next_offset
         lane.watermark = held.watermark
-        lane.heartbeat = None
+        # Whoever has judged before waits for the next heartbeat: one of several gateways may have been away since.
+        lane.beats = Beats() if held.watermark is None else NOT_KNOWN_YET
         lane.settled = None
         return held
 
@@ -360,17 +363,23 @@ def _watermark(lane: Lane, items: Sequence[_Item], part: Slice, now: datetime) -
     """Up to when everything is in once these items are handled; None while nothing was ever seen.
 
     During a backlog that is the time of the last record: by the clock, every device would be silent after a restart.
-    Caught up, it follows the clock; for what the gateway writes only as far as its heartbeats say that it was there.
+    Caught up, it follows the clock; for what gateways write only as far as their heartbeats say that they were there.
+    Of several gateways each must have said so, and no further: what one writes tells nothing of the others.
     """
-    beats = [item.event.time for item in items if isinstance(item.event, Heartbeat)]
-    lane.heartbeat = max([*beats, lane.heartbeat] if lane.heartbeat else beats, default=None)
-    heard = [item.record.time for item in items if not isinstance(item.event, _NOT_BY_THE_GATEWAY)]
-    known = heard[-1:] + ([lane.watermark] if lane.watermark else [])
-    if part.is_caught_up:
-        if lane.topic is not DEVICE:
+    for item in items:
+        if isinstance(item.event, Heartbeat):
+            lane.beats = lane.beats.after(item.event, item.record.time)
+    known = [lane.watermark] if lane.watermark else []
+    complete = lane.beats.complete_until
+    if lane.topic is not DEVICE or lane.beats.is_alone:
+        heard = [item.record.time for item in items if not isinstance(item.event, _NOT_BY_THE_GATEWAY)]
+        known += heard[-1:]
+        if part.is_caught_up and lane.topic is not DEVICE:
             known.append(now)
-        elif lane.heartbeat is not None:
-            known.append(min(now, lane.heartbeat + HEARTBEAT_EVERY))
+        elif part.is_caught_up and complete is not None:
+            known.append(min(now, complete + HEARTBEAT_EVERY))
+    elif complete is not None:
+        known.append(min(now, complete))
     if not known and items:
         # Before the gateway was ever there: nobody can have been silent yet.
         known.append(items[0].record.time)

@@ -1,10 +1,11 @@
 """The health of a fleet in numbers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 
 from shoal.bff import heard
+from shoal.events.device import Heartbeat
 from tests.unit.api.company import Company
 
 
@@ -75,6 +76,26 @@ async def test_the_pipeline_says_since_when_nobody_is_heard(company: Company, ad
     assert before == heard.Pipeline(delayed_since=None, heartbeat_at=heard_at)
     assert after.delayed_since == heard_at
     assert (await admin.get("/health")).json()["delayed_since"] is not None
+
+
+async def test_the_pipeline_says_which_gateway_is_not_heard(company: Company, admin: httpx.AsyncClient) -> None:
+    away = company.clock.now()
+    await company.installation.hear(_beat(away, [0]), _beat(away, [3]))
+    await company.installation.settle()
+    assert (await admin.get("/pipeline")).json()["unheard_nodes"] == []
+
+    for _ in range(10):
+        company.clock.advance(timedelta(seconds=20))
+        await company.installation.hear(_beat(company.clock.now(), [0]))
+        await company.installation.settle()
+
+    said = (await admin.get("/pipeline")).json()
+    assert said["unheard_nodes"] == [3]
+    assert datetime.fromisoformat(said["delayed_since"]) == away
+
+
+def _beat(now: datetime, nodes: list[int]) -> Heartbeat:
+    return Heartbeat(id=f"heartbeat-{nodes}-{now}", time=now, partition=0, nodes=nodes, of=[0, 3])
 
 
 async def test_another_tenant_counts_nothing_of_ours(company: Company, stranger: httpx.AsyncClient) -> None:

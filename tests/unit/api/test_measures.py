@@ -21,13 +21,16 @@ async def test_devices_are_counted_over_all_tenants_without_their_names(company:
 async def test_our_own_delay_is_measured(company: Company) -> None:
     await company.installation.advance(company.heartbeat)
     measure = measures.pipeline(company.health, company.clock)
-    [before] = await measure()
+    before = await measure()
 
     company.clock.advance(timedelta(minutes=5))
-    [after] = await measure()
+    after = await measure()
 
-    assert before.samples == [({}, 0.0)]
-    assert after.samples == [({}, 300.0)]
+    assert [(metric.name, metric.samples) for metric in before] == [
+        ("shoal_pipeline_delay_seconds", [({}, 0.0)]),
+        ("shoal_pipeline_unheard_nodes", [({}, 0.0)]),
+    ]
+    assert [metric.samples for metric in after] == [[({}, 300.0)], [({}, 1.0)]]
 
 
 async def test_what_waits_for_the_log_is_counted(company: Company) -> None:

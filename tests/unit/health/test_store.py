@@ -15,8 +15,9 @@ from shoal.health.outage import PartitionHearing
 from shoal.health.record import HealthRecord
 from shoal.health.silence import Pause
 from shoal.health.status import Status
-from shoal.health.store import STALE_AFTER, Health, delayed_since, device_view
+from shoal.health.store import STALE_AFTER, Health, delayed_since, device_view, unheard
 from shoal.storage.database import Database
+from shoal.stream.beats import Beats
 from tests.harness.databases import fresh_database
 from tests.harness.voices import Voice
 
@@ -153,6 +154,19 @@ def test_a_partition_without_heartbeats_is_never_delayed() -> None:
 
     assert delayed_since([PartitionHearing(heard_at=NOON), PartitionHearing()], later) is None
     assert delayed_since([PartitionHearing(heard_at=NOON), HEARING], later) == NOON
+
+
+def test_of_several_gateways_it_is_told_whom_we_wait_for() -> None:
+    beats = Beats(of=(0, 1, 2), at=at(300), said={0: at(300), 1: NOON})
+    one_away = msgspec.structs.replace(HEARING, beats=beats)
+    only_one = msgspec.structs.replace(HEARING, heard_at=at(300), beats=Beats(of=(4,), at=at(300), said={4: at(300)}))
+
+    assert unheard([one_away, only_one], at(301)) == [1, 2]
+    assert delayed_since([one_away, only_one], at(301)) == NOON
+    assert device_view(record(), one_away, at(301)).is_stale
+    # Where nobody is heard any more, it is all of them, in whatever partition.
+    assert unheard([one_away, only_one], at(400)) == [0, 1, 2, 4]
+    assert unheard([one_away, only_one], NOON + STALE_AFTER) == []
 
 
 def test_a_well_device_needs_no_verdict() -> None:

@@ -1,6 +1,6 @@
 """The worker of health: over a real log and a real database, judged by what the log has heard."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from shoal.health.record import HealthRecord
 from shoal.health.status import Status
 from shoal.health.worker import HealthHandler
 from shoal.storage import directory
-from shoal.storage.database import Database
+from shoal.storage.database import Database, Transaction
 from shoal.storage.directory import DirectoryEntry, credentials, psk_mark
 from shoal.stream.embedded import EmbeddedLog
 from shoal.stream.log import Entry, PageIn, partition_of
 from shoal.stream.relay import Relay
-from shoal.stream.worker import Worker
+from shoal.stream.worker import Batch, Worker
 from tests.harness.databases import fresh_database
 from tests.harness.voices import Voice
 
@@ -50,18 +50,21 @@ class World:
             await self.log.append(topic, [Entry(event.key, encode(event))])
         await self.worker.drain()
 
-    async def beat(self) -> None:
-        """A heartbeat in every partition."""
+    async def beat(self, nodes: Sequence[int] = (0,), of: Sequence[int] = (0,)) -> None:
+        """A heartbeat in every partition, by a gateway that speaks for some numbers."""
+        now = self.clock.now()
         for partition in range(PARTITIONS):
-            event = Heartbeat(id=f"hb-{self.clock.now()}", time=self.clock.now(), partition=partition)
+            event = Heartbeat(id=f"hb-{now}", time=now, partition=partition, nodes=list(nodes), of=list(of))
             self.log.append_pages(DEVICE, [PageIn(partition, 1, encode(event) + b"\n")])
         await self.worker.drain()
 
-    async def live(self, seconds: float) -> None:
-        """So many seconds in which the gateway beats and nobody else is heard."""
+    async def live(self, seconds: float, *gateways: Sequence[int], of: Sequence[int] | None = None) -> None:
+        """So many seconds in which gateways beat, each for its numbers, and nobody else is heard."""
+        alive = gateways or ((0,),)
         for _ in range(int(seconds / 5)):
             self.clock.advance(timedelta(seconds=5))
-            await self.beat()
+            for nodes in alive:
+                await self.beat(nodes, sorted({node for each in alive for node in each}) if of is None else of)
 
     async def record(self, device: str = "dev-1") -> HealthRecord:
         async with self.database.transaction() as tx:
@@ -93,9 +96,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def begin(world: World, device: str = "dev-1") -> Voice:
+    await world.beat()
+    return await begin_at(world, device)
+
+
+async def begin_at(world: World, device: str) -> Voice:
+    """A device that was created and registered now, of whichever gateway."""
     voice = Voice(device)
     now = world.clock.now()
-    await world.beat()
     await world.hear(voice.profiled(now, report_every_s=5, grace_s=15), voice.registered(now, lifetime_s=30))
     return voice
 
@@ -308,3 +316,103 @@ async def test_it_is_timed_how_late_a_timer_was(world: World) -> None:
     # Late, then silent, by a gateway that beats every 5 s.
     assert told - count >= 2
     assert 0 <= (took - seconds) / (told - count) <= 5
+
+
+# -- several gateways -------------------------------------------------------------------------------------------------
+
+BOTH = (0, 1)
+
+
+async def test_while_one_gateway_is_away_nobody_is_silent_and_afterwards_everybody_gets_the_time(world: World) -> None:
+    await world.beat([0], BOTH)
+    await world.beat([1], BOTH)
+    await begin_at(world, "dev-1")
+    await world.live(10, [0], [1])
+
+    # The second gateway dies, and with it the way of its devices. The first is full of life.
+    await world.live(120, [0], of=BOTH)
+    assert await world.conditions() == []
+
+    # The first takes its number over. To find there, the device has its grace of 15 s, and what was left of its time.
+    await world.live(20, [0, 1])
+    assert await world.conditions() == []
+    await world.live(60, [0, 1])
+    assert await world.conditions() == ["opened late", "opened silent", "closed late"]
+
+
+async def test_a_device_that_finds_to_the_gateway_that_took_over_is_well_all_the_time(world: World) -> None:
+    await world.beat([0], BOTH)
+    await world.beat([1], BOTH)
+    voice = await begin_at(world, "dev-1")
+    await world.live(10, [0], [1])
+    await world.live(120, [0], of=BOTH)
+
+    # It is there before its old gateway's number is spoken for again.
+    await world.hear(voice.registered(world.clock.now(), lifetime_s=30, is_again=True))
+    await world.live(10, [0, 1])
+
+    assert await world.conditions() == []
+    assert (await world.record()).status is Status.HEALTHY
+
+
+@pytest.mark.parametrize("restart_s", [5, 30])
+async def test_a_restart_of_the_worker_forgets_nothing_of_who_is_away(world: World, restart_s: int) -> None:
+    await world.beat([0], BOTH)
+    await world.beat([1], BOTH)
+    await begin_at(world, "dev-1")
+    await world.live(10, [0], [1])
+    await world.live(restart_s, [0], of=BOTH)
+
+    world.restart()
+    # Another device of the living gateway, in the same partition, is the first that the new worker hears of.
+    partition = partition_of("dev-1", PARTITIONS)
+    other = next(name for name in map(str, range(99)) if partition_of(name, PARTITIONS) == partition)
+    await world.hear(Voice(other).registered(world.clock.now(), lifetime_s=86_400))
+    await world.live(120, [0], of=BOTH)
+    assert await world.conditions() == []
+
+    world.restart()
+    await world.live(20, [0], [1])
+    assert await world.conditions() == []
+    await world.live(60, [0], [1])
+    assert (await world.record()).status is Status.SILENT
+
+
+async def test_a_worker_that_was_away_while_one_gateway_was_judges_by_what_is_in_the_log(world: World) -> None:
+    await world.beat([0], BOTH)
+    await world.beat([1], BOTH)
+    await begin_at(world, "dev-1")
+    await world.live(10, [0], [1])
+
+    worker = world.worker
+    world.worker = Worker(world.log, world.database, Deaf(), world.clock)
+    await world.live(120, [0], of=BOTH)
+    await world.live(20, [0, 1])
+    world.worker = worker
+    await worker.drain()
+
+    assert await world.conditions() == []
+    await world.live(60, [0, 1])
+    assert (await world.record()).status is Status.SILENT
+
+
+async def test_a_gateway_that_never_came_holds_everything_back_until_it_retires(world: World) -> None:
+    await begin_at(world, "dev-1")
+    await world.live(120, [0], of=(0, 7))
+    assert await world.conditions() == []
+
+    await world.live(20, [0], of=(0,))
+    assert await world.conditions() == []
+    await world.live(60, [0], of=(0,))
+    assert (await world.record()).status is Status.SILENT
+
+
+class Deaf:
+    """A worker of another group: it takes nothing from the health worker."""
+
+    group = "deaf"
+    topics: Sequence[Topic] = (DEVICE,)
+    timed: Sequence[Topic] = ()
+
+    async def handle(self, tx: Transaction, batch: Batch) -> None:
+        """Nothing is its business."""

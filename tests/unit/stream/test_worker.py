@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, Table, Text, select
 
 from shoal import metrics
@@ -20,10 +23,11 @@ from shoal.events.topics import CONDITION, DEAD, DEVICE, Topic
 from shoal.storage import offsets
 from shoal.storage.database import Database, Transaction, metadata, upsert
 from shoal.stream import worker as worker_module
+from shoal.stream.beats import NOT_KNOWN_YET, Beats
 from shoal.stream.embedded import EmbeddedLog
-from shoal.stream.log import Entry, OffsetOutOfRange
+from shoal.stream.log import Entry, OffsetOutOfRange, Record, Slice
 from shoal.stream.relay import Relay
-from shoal.stream.worker import UNKEPT_RECORDS_MAX, Batch, Stuck, Worker
+from shoal.stream.worker import UNKEPT_RECORDS_MAX, Batch, Lane, Stuck, Worker, _Item, _watermark
 from tests.harness.databases import fresh_database
 
 counts = Table("test_counts", metadata, Column("id", Text, primary_key=True), Column("times", Integer, nullable=False))
@@ -77,8 +81,9 @@ class World:
     def reading(self, name: str) -> ReadingsReported:
         return ReadingsReported(id=name, time=self.clock.now(), device="dev-1", via="send", readings=[])
 
-    def heartbeat(self) -> Heartbeat:
-        return Heartbeat(id=f"hb-{self.clock.now()}", time=self.clock.now(), partition=0)
+    def heartbeat(self, nodes: Sequence[int] = (0,), of: Sequence[int] = (0,)) -> Heartbeat:
+        now = self.clock.now()
+        return Heartbeat(id=f"hb-{now}", time=now, partition=0, nodes=list(nodes), of=list(of))
 
     def worker(self, handler: Counter) -> Worker:
         return Worker(self.log, self.database, handler, self.clock)
@@ -448,6 +453,179 @@ async def test_before_the_gateway_was_ever_there_no_timer_fires(world: World) ->
     await world.worker(handler).drain()
 
     assert handler.batches == []
+
+
+# -- the watermark of several gateways --------------------------------------------------------------------------------
+
+
+async def test_it_goes_no_further_than_what_all_gateways_said(world: World) -> None:
+    handler = Counter()
+    worker = world.worker(handler)
+    await world.append(world.heartbeat([0], [0, 1]), world.heartbeat([1], [0, 1]))
+    began = world.clock.now()
+    await worker.drain()
+    assert handler.batches[-1].watermark == began
+
+    # The second is dead; the first is full of life.
+    for _ in range(100):
+        world.clock.advance(timedelta(seconds=5))
+        await world.append(world.heartbeat([0], [0, 1]), world.reading(f"at {world.clock.now()}"))
+        await worker.drain()
+    assert handler.batches[-1].watermark == began
+
+    # Somebody took its number over.
+    await world.append(world.heartbeat([0, 1], [0, 1]))
+    await worker.drain()
+    assert handler.batches[-1].watermark == world.clock.now()
+
+
+async def test_in_a_backlog_of_several_gateways_it_is_what_all_have_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "RECORDS_PER_BATCH_MAX", 3)
+    began = world.clock.now()
+    for _ in range(3):
+        await world.append(
+            world.heartbeat([0], [0, 1]), world.heartbeat([1], [0, 1]), world.reading(f"at {world.clock.now()}")
+        )
+        world.clock.advance(timedelta(minutes=1))
+    await world.append(*(world.reading(f"r{n}") for n in range(4)))
+    handler = Counter()
+
+    await world.worker(handler).drain()
+
+    watermarks = [(batch.watermark - began).total_seconds() for batch in handler.batches]
+    # Records alone move nothing, not even when they are the last.
+    assert watermarks == [0, 60, 120, 120, 120, 120]
+
+
+async def test_after_a_restart_it_waits_until_all_gateways_were_heard_again(world: World) -> None:
+    await world.append(world.heartbeat([0], [0, 1]), world.heartbeat([1], [0, 1]), world.removed("a"))
+    await world.worker(Counter()).drain()
+    frozen = world.clock.now()
+
+    world.clock.advance(timedelta(hours=1))
+    handler = Counter()
+    worker = world.worker(handler)
+    # A record of the living one comes first: nobody knows yet that there is another.
+    await world.append(world.reading("b"))
+    await worker.drain()
+    await world.append(world.heartbeat([0], [0, 1]), world.reading("c"))
+    await worker.drain()
+    assert {batch.watermark for batch in handler.batches} == {frozen}
+
+    await world.append(world.heartbeat([1], [0, 1]))
+    await worker.drain()
+    assert handler.batches[-1].watermark == world.clock.now()
+
+
+async def test_a_number_that_appears_holds_it_back_and_one_that_retires_does_not(world: World) -> None:
+    handler = Counter()
+    worker = world.worker(handler)
+    await world.append(world.heartbeat([0], [0]))
+    await worker.drain()
+    world.clock.advance(timedelta(seconds=5))
+    await world.append(world.heartbeat([0], [0, 1]))
+    await worker.drain()
+    frozen = handler.batches[-1].watermark
+
+    world.clock.advance(timedelta(minutes=5))
+    await world.append(world.heartbeat([0], [0, 1]))
+    await worker.drain()
+    assert handler.batches[-1].watermark == frozen
+
+    await world.append(world.heartbeat([0], [0]))
+    await worker.drain()
+    assert handler.batches[-1].watermark == world.clock.now()
+
+
+async def test_a_backlog_that_waited_on_the_disk_of_one_gateway_is_not_outrun(world: World) -> None:
+    handler = Counter()
+    worker = world.worker(handler)
+    began = world.clock.now()
+    late = []
+    for _ in range(60):
+        await world.append(world.heartbeat([0], [0, 1]))
+        late.append(world.heartbeat([1], [0, 1]))
+        world.clock.advance(timedelta(seconds=5))
+    await worker.drain()
+
+    await world.append(*late[:30])
+    await worker.drain()
+
+    # Taken in now, but it speaks of then: what follows on its disk is still to come.
+    assert handler.batches[-1].watermark == began + timedelta(seconds=29 * 5)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A record: when the log took it in, and who spoke up to when, if it is a heartbeat."""
+
+    seconds: int
+    old: int
+    nodes: list[int]
+    of: list[int]
+
+    def item(self, start: datetime) -> _Item:
+        at = start + timedelta(seconds=self.seconds)
+        said = at - timedelta(seconds=self.old)
+        record = Record(topic=DEVICE.name, partition=0, offset=0, key="", time=at, value=b"")
+        if not self.nodes:
+            return _Item(record, ReadingsReported(id="r", time=said, device="dev-1", via="send", readings=[]))
+        return _Item(record, Heartbeat(id="h", time=said, partition=0, nodes=self.nodes, of=self.of or self.nodes))
+
+
+_NUMBERS = st.lists(st.integers(0, 3), max_size=3, unique=True)
+_TOLD = st.builds(Told, st.integers(0, 600), st.integers(0, 30), _NUMBERS, _NUMBERS)
+
+
+@given(st.lists(st.tuples(st.lists(_TOLD, max_size=4), st.booleans(), st.integers(0, 20)), max_size=12), st.booleans())
+def test_whatever_gateways_say_it_never_goes_back_nor_beyond_any_of_them(
+    reads: list[tuple[list[Told], bool, int]], is_resumed: bool
+) -> None:
+    start = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
+    lane = Lane(DEVICE, 0)
+    lane.watermark = start if is_resumed else None
+    lane.beats = NOT_KNOWN_YET if is_resumed else Beats()
+    said: dict[int, datetime] = {}
+    now = start
+    for told, is_caught_up, passed in reads:
+        items = [one.item(start) for one in sorted(told, key=lambda one: one.seconds)]
+        now = max([now, *(item.record.time for item in items)]) + timedelta(seconds=passed)
+        watermark = _watermark(lane, items, Slice([], 0, 0 if is_caught_up else 1), now)
+        for item in items:
+            if isinstance(item.event, Heartbeat):
+                said |= {node: max(item.event.time, said.get(node, item.event.time)) for node in item.event.nodes}
+        before, lane.watermark = lane.watermark, watermark
+        assert watermark is None or watermark <= now
+        if before is None or watermark == before:
+            continue
+        assert watermark is not None
+        assert watermark > before
+        if not lane.beats.is_alone:
+            assert lane.beats.of
+            assert all(watermark <= said[node] for node in lane.beats.of)
+
+
+@given(st.lists(st.tuples(st.lists(_TOLD, min_size=1, max_size=4), st.booleans()), max_size=12))
+def test_of_one_gateway_it_is_its_last_record_or_caught_up_the_clock_until_its_next_heartbeat(
+    reads: list[tuple[list[Told], bool]],
+) -> None:
+    start = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
+    lane = Lane(DEVICE, 0)
+    beats: list[datetime] = []
+    now = start
+    for told, is_caught_up in reads:
+        alone = [msgspec.structs.replace(one, nodes=one.nodes and [7], of=one.of and [7]) for one in told]
+        items = [one.item(start) for one in sorted(alone, key=lambda one: one.seconds)]
+        now = max([now, *(item.record.time for item in items)]) + timedelta(seconds=3)
+        beats += [item.event.time for item in items if isinstance(item.event, Heartbeat)]
+        expected = [items[-1].record.time, lane.watermark or start]
+        if is_caught_up and beats:
+            expected.append(min(now, max(beats) + timedelta(seconds=5)))
+
+        lane.watermark = _watermark(lane, items, Slice([], 0, 0 if is_caught_up else 1), now)
+
+        assert lane.watermark == max(expected)
 
 
 # -- timers -----------------------------------------------------------------------------------------------------------
