@@ -119,7 +119,8 @@ class Settings(BaseSettings):
         256, ge=1, le=1_000_000, description="how much the gateway keeps on disk while Kafka is away, in MiB"
     )
     spool: Path | None = Field(
-        None, description="folder for that; by default `data`. Gateways that share `data` need one each"
+        None,
+        description="folder for what the gateway keeps while Kafka is away; by default `data`. Gateways that share `data` need one each",
     )
     allow_plain_neighbours: bool = Field(
         False, description="talk to PostgreSQL, Kafka and the API beyond this machine without TLS, all the same"
