@@ -30,6 +30,7 @@ from shoal.bff.api import connect  # noqa: E402
 from shoal.bff.application import create_application  # noqa: E402
 from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_access import make_access  # noqa: E402
+from tests.unit.bff.fake_anchors import make_anchors  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
@@ -45,6 +46,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     staff(farm)
     farm.refusals, farm.credentials = refusals(farm), credentials(farm)
     make_access(farm)
+    make_anchors(farm)
     return farm
 
 
