@@ -109,6 +109,45 @@ const SCREENS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("button", { name: /^Revoke/ }).click();
     await expect(page.getByRole("dialog")).toContainText("It is the last one.");
   },
+  "the trust anchors": async (page) => open(page, "/trust", "may sign for your devices"),
+  "an authority being added": async (page) => {
+    await open(page, "/trust", "may sign for your devices");
+    await page.getByRole("button", { name: "Add an authority" }).click();
+    await page
+      .getByRole("dialog")
+      .getByLabel(/Keep it waiting/)
+      .check();
+    await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("Havbruk");
+    await page
+      .getByRole("dialog")
+      .getByLabel(/^Certificate of the authority/)
+      .fill("none");
+    await page.getByRole("dialog").getByRole("button", { name: "Add it" }).click();
+    await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
+  },
+  "an authority being removed": async (page) => {
+    await open(page, "/trust", "may sign for your devices");
+    await page.getByRole("button", { name: "Remove Tidemark" }).click();
+    await expect(page.getByRole("dialog")).toContainText("38 devices");
+  },
+  "the own authorities": async (page) => open(page, "/trust/authorities", "gives way to its successor"),
+  "a new authority": async (page) => {
+    await open(page, "/trust/authorities", "gives way to its successor");
+    await page.getByRole("button", { name: "New authority" }).click();
+    await page.getByRole("button", { name: "Make it" }).click();
+    await expect(page.getByRole("dialog").getByRole("alert")).toBeVisible();
+  },
+  "an own authority": async (page) => open(page, "/trust/authorities/aut-NEW00001", "oxy-0420"),
+  "an authority that gives way": async (page) => {
+    await open(page, "/trust/authorities/aut-01D00001", "have not changed over");
+    await page.getByRole("button", { name: "Retire it" }).click();
+    await expect(page.getByRole("dialog")).toContainText("for ever");
+  },
+  "a certificate being revoked": async (page) => {
+    await open(page, "/trust/authorities/aut-NEW00001", "oxy-0420");
+    await page.getByRole("button", { name: /^Revoke the certificate of oxy-0420/ }).click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+  },
   "what ends soon": async (page) => open(page, "/credentials", "needs a new one"),
   labels: async (page) => open(page, "/labels", "none of them holds a key"),
   "a single label": async (page) => open(page, "/labels?format=single", "none of them holds a key"),

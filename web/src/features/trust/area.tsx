@@ -1,0 +1,62 @@
+/** The pages about whose certificates count: their tabs, and what they share. */
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { Time } from "../../ui/age";
+import { useNow } from "../../ui/clock";
+import { Tabs as Row } from "../../ui/tabs";
+import { date, duration } from "../../ui/words";
+import css from "./trust.module.css";
+
+export function Tabs() {
+  return (
+    <Row label="Whose certificates count">
+      <Link to="/trust" activeOptions={{ exact: true, includeSearch: false }}>
+        Trust anchors
+      </Link>
+      <Link to="/trust/authorities" activeOptions={{ includeSearch: false }}>
+        Own authorities
+      </Link>
+    </Row>
+  );
+}
+
+export function Wrong({ children }: { children: ReactNode }) {
+  return (
+    <p className={css.wrong} role="alert">
+      {children}
+    </p>
+  );
+}
+
+/** "Good until 12 Mar 2027"; near its end, how long that is. */
+export function End({ at, isSoon = false }: { at: string; isSoon?: boolean }) {
+  const now = useNow(60_000);
+  const ends = new Date(at);
+  const left = ends.getTime() - now;
+  if (left <= 0) {
+    return (
+      <span className={css.bad}>
+        Ended <Time at={ends} text={date(ends)} />
+      </span>
+    );
+  }
+  return (
+    <span className={isSoon ? css.soon : undefined}>
+      Good until <Time at={ends} text={date(ends)} />
+      {isSoon && `, in ${duration(left)}`}
+    </span>
+  );
+}
+
+export function Facts({ children }: { children: ReactNode }) {
+  return <dl className={css.facts}>{children}</dl>;
+}
+
+export function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
