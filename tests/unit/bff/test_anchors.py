@@ -17,17 +17,18 @@ async def test_all_anchors_are_one_answer_with_who_stands_on_them_and_who_waits(
 
     assert [(one["name"], one["state"], one["devices"]) for one in shown["anchors"]] == [
         ("Aqualux cameras", "unproved", 0),
+        ("Nordvik devices", "trusted", 3),
         ("Nordvik devices", "trusted", 214),
         ("Tidemark", "trusted", 38),
-        ("Nordvik devices", "trusted", 3),
         ("Tidemark, old", "retired", 0),
     ]
     assert (shown["elsewhere"], shown["unseen"]) == (2, 1)
     assert [(one["authority"], one["successor"]) for one in shown["anchors"][1:4]] == [
+        (OLD, f"Nordvik devices ({NEW})"),
         (NEW, ""),
         ("", ""),
-        (OLD, f"Nordvik devices ({NEW})"),
     ]
+    assert shown["anchors"][1]["subject"] == f"serialNumber={OLD},CN=Nordvik devices"
     assert shown["anchors"][0]["proof"]["challenge"].startswith("shoal-proof-")
     assert len(shown["waiting"]) == 2
     assert shown["has_more_waiting"] is False

@@ -91,7 +91,7 @@ def trust_screen(
     lines = [_line(at, said, use, anchors, authorities) for said in anchors]
     return TrustScreen(
         at=at,
-        anchors=sorted(lines, key=lambda line: _STATES.index(line.state)),
+        anchors=sorted(lines, key=lambda line: (_STATES.index(line.state), not _needs_somebody(line))),
         elsewhere=use.elsewhere,
         unseen=use.unseen,
         waiting=[
@@ -100,6 +100,15 @@ def trust_screen(
         ],
         has_more_waiting=waiting.next is not None,
     )
+
+
+def readable(name: str) -> str:
+    """The name of an authority; RFC 4514 §3 has no word for the serial number in it, RFC 4519 §2.31 has."""
+    return name.replace("2.5.4.5=", "serialNumber=")
+
+
+def _needs_somebody(line: AnchorLine) -> bool:
+    return line.ends_soon or line.successor != ""
 
 
 def _line(
@@ -118,7 +127,7 @@ def _line(
         id=said.id,
         name=said.name,
         state=state,
-        subject=certificate.subject,
+        subject=readable(certificate.subject),
         serial=certificate.serial,
         fingerprint=certificate.fingerprint,
         not_before=certificate.not_before,

@@ -129,7 +129,7 @@ def _line(
         name=said.name,
         state=nearest(_STATES, said.state, "current"),
         curve=said.curve,
-        subject=said.subject,
+        subject=anchors.readable(said.subject),
         fingerprint=said.fingerprint,
         not_before=said.not_before,
         not_after=ends,

@@ -186,7 +186,7 @@ function State({ anchor }: { anchor: Anchor }) {
     <span className="muted">
       Trusted,{" "}
       <Link to="/trust/authorities/$authority" params={{ authority: anchor.authority }}>
-        an authority of your own
+        your own authority {anchor.authority}
       </Link>
     </span>
   );

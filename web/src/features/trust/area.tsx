@@ -28,7 +28,7 @@ export function Wrong({ children }: { children: ReactNode }) {
   );
 }
 
-/** "Good until 12 Mar 2027"; near its end, how long that is. */
+/** "Good until 12 Mar 2027"; near its end, "Ends in 41 d, on 12 Mar 2027". */
 export function End({ at, isSoon = false }: { at: string; isSoon?: boolean }) {
   const now = useNow(60_000);
   const ends = new Date(at);
@@ -40,10 +40,13 @@ export function End({ at, isSoon = false }: { at: string; isSoon?: boolean }) {
       </span>
     );
   }
-  return (
-    <span className={isSoon ? css.soon : undefined}>
+  return isSoon ? (
+    <span className={css.soon}>
+      Ends in {duration(left)}, on <Time at={ends} text={date(ends)} />
+    </span>
+  ) : (
+    <span>
       Good until <Time at={ends} text={date(ends)} />
-      {isSoon && `, in ${duration(left)}`}
     </span>
   );
 }

@@ -94,21 +94,20 @@ function Line({ authority }: { authority: Authority }) {
     <li>
       <Link to="/trust/authorities/$authority" params={{ authority: authority.id }} className={css.entry}>
         <b>{authority.name}</b>
+        <code className="muted">{authority.id}</code>
         <span>{standing(authority)}</span>
         <span className="muted">{plural(authority.devices, "device")}</span>
         {authority.not_after && authority.state !== "retired" && (
           <End at={authority.not_after} isSoon={authority.ends_soon} />
         )}
-        <code className="muted">{authority.id}</code>
       </Link>
     </li>
   );
 }
 
-export function standing({ state, levels, has_key, succeeds }: Authority): string {
-  const kind = levels === 1 ? "root" : "intermediate";
+export function standing({ state, levels, has_key }: Authority): string {
+  const kind = levels === 1 ? "Root" : "Intermediate";
   if (state === "retired") return `${kind}, retired`;
   if (state === "retiring") return `${kind}, gives way to its successor`;
-  if (!has_key) return `${kind} without its key: it issues nothing`;
-  return succeeds ? `${kind}, issues, after ${succeeds.id}` : `${kind}, issues`;
+  return has_key ? `${kind}, issues certificates` : `${kind} without its key: it issues nothing`;
 }

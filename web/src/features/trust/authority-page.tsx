@@ -250,7 +250,7 @@ function Certificate({ line }: { line: Shown["CertificateLine"] }) {
           {line.names.length > 0 && <span>also {line.names.join(", ")}</span>}
           {line.issued_at && (
             <span>
-              issued <Age at={line.issued_at} />
+              issued {date(new Date(line.issued_at))}
               {line.issued_by && line.issued_by !== line.subject && ` by ${line.issued_by}`}
             </span>
           )}
