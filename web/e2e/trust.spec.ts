@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, logIn, test, VISITOR } from "./invented";
+import { deviceNamed, expect, logIn, test, VISITOR } from "./invented";
 
 test.beforeEach(async ({ page }) => logIn(page));
 
@@ -163,6 +163,16 @@ test("a device that nobody added comes in when somebody approves it", async ({ p
   await expect(credentials).toContainText("Waits for approval: nobody added this device");
   await credentials.getByRole("button", { name: "Approve" }).click();
   await expect(credentials).toContainText("In use");
+});
+
+test("who knocks while the page is open appears by itself", async ({ page, farm }) => {
+  await page.goto("/trust");
+  const waiting = page.getByRole("region", { name: "Waiting for approval" });
+  await expect(waiting.getByRole("listitem")).toHaveCount(2);
+
+  await farm.say("knocks", { device: await deviceNamed(page, "cam-0422") });
+
+  await expect(waiting.getByRole("link", { name: "cam-0422" })).toBeVisible();
 });
 
 test("an authority of one's own is made, downloaded and followed by its successor", async ({ page }) => {

@@ -37,12 +37,14 @@ def make_anchors(farm: FakeFarm) -> None:
     farm.certificates += [_issued(farm, NEW, f"oxy-{417 + number:04}", days=9 + 5 * number) for number in range(60)]
     farm.certificates[3].update(state="revoked", revoked_at=farm.ago(days=2), reason="keyCompromise")
     farm.certificates.append(_issued(farm, NEW, "gw.nordvik.example", days=340, usage="server"))
-    for number, device in enumerate([row for row in farm.devices if row["kind"] == "camera"][-2:], 1):
-        farm.credentials.append(
-            farm.credentials[0]
-            | {"id": f"crd-CAM0000{number}", "device": device["id"], "identity": device["endpoint"]}
-            | {"mode": "x509", "state": "waiting", "created_at": farm.ago(hours=number), "created_by": None}
-        )
+    farm.credentials += [waits(farm, row["id"]) for row in farm.devices if row["kind"] == "camera"][-2:]
+
+
+def waits(farm: FakeFarm, device: str) -> Row:
+    """The credential of a device that nobody added, with which it is let in when somebody approves it."""
+    endpoint = next(row["endpoint"] for row in farm.devices if row["id"] == device)
+    made = {"id": f"crd-W{device[-7:]}", "device": device, "identity": endpoint, "created_at": farm.ago(hours=1)}
+    return farm.credentials[0] | made | {"mode": "x509", "state": "waiting", "created_by": None}
 
 
 def route_anchors(api: FastAPI, farm: FakeFarm) -> None:
