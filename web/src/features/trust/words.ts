@@ -136,7 +136,6 @@ const REMEDIES: [string, string][] = [
   ],
   ["challenge is over", "Remove this one and add it again: that makes a new challenge."],
   ["does not wait for approval", "Somebody was faster. The list shows how it is now."],
-  ["there are 50 already", "Ask for help: nobody was expected to need more."],
 ];
 
 export function refusal(not: string, error: unknown): string {
