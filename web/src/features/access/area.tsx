@@ -5,9 +5,8 @@ import type { ReactNode } from "react";
 import { accessQuery } from "../../api/access";
 import { Problem, type Shown, why } from "../../api/client";
 import { Area as SharedArea } from "../../ui/area";
-import { Empty } from "../../ui/notice";
+import { Empty, Wrong as Sentence } from "../../ui/notice";
 import { Tabs as Row } from "../../ui/tabs";
-import css from "./access.module.css";
 
 export type Screen = Shown["AccessScreen"];
 
@@ -53,9 +52,9 @@ export function Wrong({ error, not }: { error: unknown; not: string }) {
     ? ": somebody changed it since you opened it. Load the page to see theirs."
     : ` ${why(error)}`;
   return (
-    <p className={css.wrong} role="alert">
+    <Sentence>
       {not}
       {reason}
-    </p>
+    </Sentence>
   );
 }

@@ -9,7 +9,7 @@ import { useApproveDevice } from "../../api/trust";
 import { Age, Time } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
-import { Empty, Failed, Skeleton } from "../../ui/notice";
+import { Empty, Failed, Skeleton, Wrong } from "../../ui/notice";
 import { clockTime, moment } from "../../ui/words";
 import { NewCredentialDialog, RevokeDialog } from "./credential-dialogs";
 import css from "./credentials.module.css";
@@ -101,11 +101,7 @@ function Line({ credential, screen, device }: { credential: Credential; screen: 
           <b>{credential.mode === "x509" ? "Certificate" : "Key"}</b> <State credential={credential} />
         </p>
         {credential.needs_key && <p className={css.bad}>Its key is lost. The device needs a new one.</p>}
-        {approve.isError && (
-          <p className={css.bad} role="alert">
-            Not approved {why(approve.error)}
-          </p>
-        )}
+        {approve.isError && <Wrong>Not approved {why(approve.error)}</Wrong>}
         <Facts credential={credential} />
       </div>
       {credential.state === "waiting" && (

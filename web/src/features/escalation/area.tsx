@@ -6,7 +6,6 @@ import { type Shown, why } from "../../api/client";
 import { escalationQuery } from "../../api/queries";
 import { Area as SharedArea } from "../../ui/area";
 import { Tabs } from "../../ui/tabs";
-import css from "./escalation.module.css";
 
 export type Screen = Shown["EscalationScreen"];
 
@@ -28,12 +27,4 @@ export function Area(page: { title: string; actions?: ReactNode; children: (scre
     </Tabs>
   );
   return <SharedArea {...page} tabs={tabs} answer={answer} why={why(answer.error)} />;
-}
-
-export function Wrong({ children }: { children: ReactNode }) {
-  return (
-    <p className={css.wrong} role="alert">
-      {children}
-    </p>
-  );
 }

@@ -4,8 +4,8 @@ import { useAddAnchor, useChangeAnchor, useRemoveAnchor } from "../../api/trust"
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField, TextField } from "../../ui/field";
+import { Wrong } from "../../ui/notice";
 import { plural } from "../../ui/words";
-import { Wrong } from "./area";
 import { PemField } from "./pem-field";
 import css from "./trust.module.css";
 import { type Anchor, refusal, removal, type TrustScreen, WAYS, type ZeroTouch } from "./words";

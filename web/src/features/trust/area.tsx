@@ -20,14 +20,6 @@ export function Tabs() {
   );
 }
 
-export function Wrong({ children }: { children: ReactNode }) {
-  return (
-    <p className={css.wrong} role="alert">
-      {children}
-    </p>
-  );
-}
-
 /** "Good until 12 Mar 2027"; near its end, "Ends in 41 d, on 12 Mar 2027". */
 export function End({ at, isSoon = false }: { at: string; isSoon?: boolean }) {
   const now = useNow(60_000);

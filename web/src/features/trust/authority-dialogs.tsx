@@ -6,8 +6,8 @@ import { type Reason, useAddAuthority, useRetireAuthority, useRevokeCertificate,
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField, TextField } from "../../ui/field";
+import { Wrong } from "../../ui/notice";
 import { plural } from "../../ui/words";
-import { Wrong } from "./area";
 import css from "./trust.module.css";
 import { type Authority, refusal, retirement } from "./words";
 
