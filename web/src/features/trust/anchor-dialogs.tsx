@@ -141,7 +141,9 @@ export function RemoveDialog({
           isBusy={remove.isPending}
           onClick={() => remove.mutate(anchor.id, { onSuccess: onClose })}
         >
-          {anchor.devices > 0 ? `Remove, and cut ${plural(anchor.devices, "device")} off` : `Remove ${anchor.name}`}
+          {anchor.devices > 0 && !anchor.is_over
+            ? `Remove, and cut ${plural(anchor.devices, "device")} off`
+            : `Remove ${anchor.name}`}
         </Button>
       </DialogActions>
     </Dialog>

@@ -4,8 +4,8 @@
 const SEQUENCE = 0x30;
 /** A signature on P-384 has 104 bytes at most; no certificate fits into that. */
 const SIGNATURE_BYTES_MAX = 110;
-/** More than any certificate; a picture chosen by mistake is not read to its end. */
-export const FILE_BYTES_MAX = 65_536;
+/** Twice what the server takes of a certificate: a picture that was chosen by mistake is not read. */
+export const FILE_BYTES_MAX = 16_384;
 
 /** What the server takes: PEM of a certificate, base64 of a signature, or the text as it is. */
 export function textOf(bytes: Uint8Array): string {

@@ -75,6 +75,9 @@ test("the removal of an anchor tells whom it cuts off, and whom perhaps", () => 
   expect(removal(anchor({ state: "unproved" }), screen())).toEqual([
     "It lets nobody in yet, so nothing changes for any device.",
   ]);
+  expect(removal(anchor({ is_over: true, devices: 3 }), screen())).toEqual([
+    "It has ended and lets nobody in already, so nothing changes for any device.",
+  ]);
   expect(removal(anchor(), screen())[0]).toBe("No device showed a certificate of it.");
 });
 

@@ -74,6 +74,7 @@ export function changing({ successor, succeeds, devices }: Anchor): string {
 /** What happens when an anchor is removed, to be read before. */
 export function removal(anchor: Anchor, screen: TrustScreen): string[] {
   if (anchor.state === "unproved") return ["It lets nobody in yet, so nothing changes for any device."];
+  if (anchor.is_over) return ["It has ended and lets nobody in already, so nothing changes for any device."];
   const others = screen.anchors.some((one) => one.id !== anchor.id && one.state === "trusted" && !one.is_over);
   const cut =
     anchor.devices > 0
