@@ -161,8 +161,13 @@ async def ending(
     cursor: Cursor = None,
     limit: Limit = ITEMS_USUAL,
 ) -> Listed[CredentialShown]:
-    """Credentials of the tenant's devices that end by themselves, the soonest first; those that live unless `state`."""
+    """Credentials of the tenant's devices that end by themselves, the soonest first; those that live unless `state`.
+
+    With `waiting`, those that nobody has approved yet, the longest first: they do not end.
+    """
     asking.may(Operation.READ)
+    if expires_before is not None and state is State.WAITING:
+        raise Rejected("expires_before", "what waits for approval does not end")
     if expires_before is not None and expires_before.tzinfo is None:
         raise Rejected("expires_before", "has no time zone")
     after = None
@@ -179,9 +184,10 @@ async def ending(
     )
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
+    place = last and (last.created_at if state is State.WAITING else last.expires_at)
     return Listed(
         items=[credential_shown(one) for one in page],
-        next=cursor_after(last.expires_at.isoformat(), last.id) if last and last.expires_at else None,
+        next=cursor_after(place.isoformat(), last.id) if last and place else None,
     )
 
 

@@ -105,6 +105,7 @@ NEEDS: Final[Mapping[tuple[str, str], Need]] = {
     ("POST", "/devices/{device}:bootstrap"): _DEVICE_ADMIN,
     ("POST", "/trust-anchors"): _ADMIN,
     ("GET", "/trust-anchors"): _TENANT_READ,
+    ("GET", "/trust-anchors:use"): _TENANT_READ,
     ("GET", "/trust-anchors/{anchor}"): _TENANT_READ,
     ("PATCH", "/trust-anchors/{anchor}"): _ADMIN,
     ("POST", "/trust-anchors/{anchor}:prove"): _ADMIN,

@@ -167,6 +167,7 @@ class Certificates:
         *,
         authority: str | None = None,
         subject: str | None = None,
+        expires_after: datetime | None = None,
         expires_before: datetime | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = ITEMS_PER_PAGE_MAX,
@@ -184,6 +185,8 @@ class Certificates:
             query = query.where(of.authority_id == authority)
         if subject is not None:
             query = query.where(of.subject == subject)
+        if expires_after is not None:
+            query = query.where(of.not_after >= expires_after)
         if expires_before is not None:
             query = query.where(of.not_after < expires_before)
         if after is not None:

@@ -106,8 +106,11 @@ class Credentials:
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> list[Credential]:
-        """The tenant's credentials that end by themselves, the soonest first: the living ones, or those of a state."""
-        column = credentials.c.expires_at
+        """The tenant's credentials that end by themselves, the soonest first: the living ones, or those of a state.
+
+        Those that wait for approval do not end: they come in the order in which they were made.
+        """
+        column = credentials.c.created_at if state is State.WAITING else credentials.c.expires_at
         query = (
             select(credentials)
             .where(credentials.c.tenant_id == tenant, column.is_not(None), _IS_LIVING if state is None else _is(state))

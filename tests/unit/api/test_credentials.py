@@ -144,8 +144,14 @@ async def test_a_device_that_came_by_itself_waits_for_a_person(
     one = f"{path}/{waiting['id']}:approve"
 
     assert waiting["state"] == "waiting"
+    listed = {"state": "waiting", "limit": 1}
+    assert (await viewer.get("/credentials", params=listed)).json() == {"items": [waiting], "next": None}
+    assert (await viewer.get("/credentials")).json()["items"] == []
+    late = await viewer.get("/credentials", params=listed | {"expires_before": "2027-01-01T00:00:00Z"})
+    assert late.status_code == 400
     assert (await admin.get(f"/devices/{made}")).json()["security"]["needs_key"] is False
     assert (await viewer.post(one)).status_code == 403
     assert (await admin.post(one)).json()["state"] == "current"
+    assert (await viewer.get("/credentials", params=listed)).json()["items"] == []
     assert (await admin.post(one)).status_code == 409
     assert (await admin.post(f"{path}/crd-00000000:approve")).status_code == 404

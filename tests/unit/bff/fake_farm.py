@@ -66,6 +66,11 @@ class FakeFarm:
     tokens: list[Row] = field(default_factory=list)
     access: list[Row] = field(default_factory=list)
     credentials: list[Row] = field(default_factory=list)
+    anchors: list[Row] = field(default_factory=list)
+    authorities: list[Row] = field(default_factory=list)
+    certificates: list[Row] = field(default_factory=list)
+    # How many devices showed a certificate of an anchor, by its id.
+    stand_on: dict[str, int] = field(default_factory=dict)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -137,7 +137,9 @@ def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
         return {"items": [row for row in farm.credentials if row["device"] == device], "next": None}
 
     @api.get("/api/v1/credentials")
-    async def ending(expires_before: str, cursor: int = 0, limit: int = 100) -> Row:
+    async def ending(expires_before: str = "", state: str = "", cursor: int = 0, limit: int = 100) -> Row:
+        if state:
+            return {"items": [row for row in farm.credentials if row["state"] == state][:limit], "next": None}
         alive = [row for row in farm.credentials if row["state"] in {"current", "next", "retiring"}]
         found = [row for row in alive if row["expires_at"] and row["expires_at"] <= expires_before]
         return {"items": found[cursor : cursor + limit], "next": None}

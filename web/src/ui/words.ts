@@ -12,6 +12,7 @@ const precise = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const clockWithSeconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dayAndYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
 export function count(value: number): string {
@@ -74,6 +75,11 @@ export function until(at: Date, now: number): string {
 /** A moment as said aloud: 14:02 today, 21 Nov, 14:02 otherwise. */
 export function moment(at: Date, now: number): string {
   return sameDay(at, new Date(now)) ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
+}
+
+/** A day that may be years away: 12 Mar 2027. */
+export function date(at: Date): string {
+  return dayAndYear.format(at);
 }
 
 export function clockTime(at: Date): string {

@@ -9,13 +9,14 @@ from pydantic import BaseModel
 from shoal.bff import heard, heard_trust
 from shoal.bff.screens.device import last_refused
 from shoal.bff.screens.security import SecurityLine
+from shoal.bff.screens.vocabulary import nearest
 
 # A certificate is renewed by hand, on a boat trip that has to be planned.
 ENDS_WITHIN: Final = timedelta(days=30)
 # A screen of the inventory; each line asks for the name of its device.
 CREDENTIALS_PER_PAGE: Final = 25
 
-CredentialState: TypeAlias = Literal["current", "next", "retiring", "revoked", "expired"]
+CredentialState: TypeAlias = Literal["current", "next", "retiring", "waiting", "revoked", "expired"]
 STATES: Final[tuple[CredentialState, ...]] = get_args(CredentialState)
 
 
@@ -97,7 +98,7 @@ def ending_screen(at: datetime, page: heard.Page[heard_trust.Credential], endpoi
 
 def credential_line(at: datetime, said: heard_trust.Credential, endpoint: str) -> CredentialLine:
     certificate = said.certificate
-    state: CredentialState = next((state for state in STATES if state == said.state), "current")
+    state = nearest(STATES, said.state, "current")
     is_alive = state in {"current", "next"}
     return CredentialLine(
         id=said.id,

@@ -5,10 +5,11 @@ import { useState } from "react";
 import { useBlockedBy } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
 import { credentialsQuery } from "../../api/queries";
+import { useApproveDevice } from "../../api/trust";
 import { Age, Time } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
-import { Empty, Failed, Skeleton } from "../../ui/notice";
+import { Empty, Failed, Skeleton, Wrong } from "../../ui/notice";
 import { clockTime, moment } from "../../ui/words";
 import { NewCredentialDialog, RevokeDialog } from "./credential-dialogs";
 import css from "./credentials.module.css";
@@ -83,6 +84,7 @@ export const STATES: Record<Credential["state"], string> = {
   current: "In use",
   next: "Waits for its first use",
   retiring: "Goes on until the new one is used",
+  waiting: "Waits for approval: nobody added this device",
   revoked: "Revoked",
   expired: "Expired",
 };
@@ -90,6 +92,7 @@ export const STATES: Record<Credential["state"], string> = {
 function Line({ credential, screen, device }: { credential: Credential; screen: Screen; device: string }) {
   const blockedBy = useBlockedBy("administer");
   const [isAsked, setAsked] = useState(false);
+  const approve = useApproveDevice();
   const isOver = credential.state === "revoked" || credential.state === "expired";
   return (
     <li className={`${css.line} ${isOver ? css.over : ""}`}>
@@ -98,8 +101,19 @@ function Line({ credential, screen, device }: { credential: Credential; screen: 
           <b>{credential.mode === "x509" ? "Certificate" : "Key"}</b> <State credential={credential} />
         </p>
         {credential.needs_key && <p className={css.bad}>Its key is lost. The device needs a new one.</p>}
+        {approve.isError && <Wrong>Not approved {why(approve.error)}</Wrong>}
         <Facts credential={credential} />
       </div>
+      {credential.state === "waiting" && (
+        <Button
+          look="primary"
+          blockedBy={blockedBy}
+          isBusy={approve.isPending}
+          onClick={() => approve.mutate({ device, credential: credential.id })}
+        >
+          Approve
+        </Button>
+      )}
       {!isOver && (
         <Button
           look="danger"
