@@ -97,10 +97,12 @@ async def leshan(
     queue_mode: bool = False,
     version: str = "1.1",
     bootstraps: bool = False,
+    shared: bool = False,
     **queries: str,
 ) -> AsyncIterator[LeshanPeer]:
     """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names;
-    `version` is the LwM2M version it registers as, 1.0 or 1.1; with `bootstraps` the server is a bootstrap server."""
+    `version` is the LwM2M version it registers as, 1.0 or 1.1; with `bootstraps` the server is a bootstrap server. With
+    `shared` it knows us as server 123, and has a server 124 as well."""
     jars = await asyncio.to_thread(build_leshan)
     process = await asyncio.create_subprocess_exec(
         "java",
@@ -113,6 +115,7 @@ async def leshan(
         f"-Dqueue={str(queue_mode).lower()}",
         f"-Dversion={version}",
         f"-Dbootstrap={str(bootstraps).lower()}",
+        f"-Dshared={str(shared).lower()}",
         "-cp",
         f"{jars}/*",
         "shoal.interop.LeshanPeer",

@@ -124,6 +124,7 @@ NEEDS: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/devices/{device}/observations/{path:path}"): _on_path(Operation.READ),
     ("PUT", "/devices/{device}/observations/{path:path}"): _on_path(Operation.OBSERVE),
     ("DELETE", "/devices/{device}/observations/{path:path}"): _on_path(Operation.OBSERVE),
+    ("GET", "/devices/{device}/access-control"): _DEVICE_READ,
     ("GET", "/commands/{command}"): _on_path(Operation.READ),
     ("DELETE", "/commands/{command}"): _on_path(Operation.WRITE),
     ("GET", "/devices/{device}/commands"): _DEVICE_READ,

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject
+from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject, server_subject
 from shoal.access.pattern import PATTERN_CHARACTERS_MAX
-from shoal.access.policy import ROLES, Effect, Operation, Policy, WhoKind
+from shoal.access.policy import OF_SERVERS, ROLES, Effect, Operation, Policy, WhoKind
 from shoal.access.sentence import sentence_of, who_says
 from shoal.api.access import Asking, HeldAsking, PolicyKey
 from shoal.api.administered import check_administered
@@ -43,7 +43,9 @@ PATH_CHARACTERS_MAX: Final = PATTERN_CHARACTERS_MAX
 
 
 class WhoAsked(BaseModel):
-    """`id` is an id, a role, or `sensor` or `camera`; nothing for everybody and for all devices."""
+    """`id` is an id, a role, or `sensor` or `camera`; nothing for everybody and for all devices. Of a `server`, another
+    one that devices register with, it is its short id, or `*` for all others.
+    """
 
     kind: WhoKind
     id: str | None = Field(None, max_length=ID_CHARACTERS_MAX)
@@ -127,8 +129,9 @@ class RoleShown(BaseModel):
 
 
 class ExplainAsked(BaseModel):
-    """`subject` is a person, a token or a device, the caller when left out. `place` is a farm, an enclosure or a device;
-    the tenant when left out. Without `path` it is about the thing itself.
+    """`subject` is a person, a token, a device, or another server of devices (`server:102`, or `server:*` for all that no
+    policy names), the caller when left out. `place` is a farm, an enclosure or a device; the tenant when left out.
+    Without `path` it is about the thing itself. What a server may is decided for a whole object instance.
     """
 
     subject: str | None = Field(None, max_length=ID_CHARACTERS_MAX)
@@ -276,6 +279,8 @@ async def explain(asked: ExplainAsked, asking: HeldAsking, rooms: HeldRooms) -> 
     subject = await _subject(rooms, asking, asked.subject)
     place = await _asked_place(rooms, asking, asked.device or asked.place)
     path = None if asked.path is None or not asked.path.strip() else Path.parse(asked.path.strip())
+    if subject.server is not None:
+        path = _controlled(path, asked.operation)
     decision = asking.policies.decide(subject, asked.operation, place, path)
     said = asking.policies.bearings(subject, asked.operation, place, path)
     known = await named_in(rooms, asking.tenant, [policy for policy, _ in said])
@@ -324,8 +329,26 @@ async def _subject(rooms: Rooms, asking: Asking, raw: str | None) -> Subject:
             return Subject(
                 tenant=asking.tenant, role=None, id=device.id, name=device.name, device_kind=device.kind.value
             )
+        case "serv":
+            who = parse_who(WhoKind.SERVER, raw.lower().removeprefix("server:"))
+            return server_subject(asking.tenant, who.id)
         case _:
-            raise Rejected("subject", "not the id of a person, a token or a device")
+            raise Rejected("subject", "not the id of a person, a token or a device, nor a server")
+
+
+def _controlled(path: Path | None, operation: Operation) -> Path:
+    """What object 2 has a word for: an object instance, or for create its object (OMA LwM2M Core 1.1 §8.1).
+
+    Raises:
+        Rejected: less is asked about, or something that no server is granted.
+    """
+    if operation not in OF_SERVERS:
+        raise Rejected("operation", "other servers read, write, execute, create or delete")
+    if operation is Operation.CREATE and path is not None:
+        return Path(path.object)
+    if path is None or path.instance is None:
+        raise Rejected("path", "what another server may is decided for an object instance, such as /3/0")
+    return Path(path.object, path.instance)
 
 
 async def _asked_place(rooms: Rooms, asking: Asking, raw: str | None) -> Place:
@@ -400,14 +423,15 @@ def _one_shown(kept: KeptPolicy, known: Named, warned: list[str], asking: Asking
 def _policy(asked: PolicyAsked, asking: Asking, id_: str) -> Policy:
     """What was asked for, parsed. Raises Rejected for what could never be a policy."""
     who = parse_who(asked.who.kind, asked.who.id)
-    check_effect(asked.effect, who)
+    paths = parse_paths(asked.paths)
+    check_effect(asked.effect, who, paths)
     return Policy(
         id=id_,
         effect=asked.effect,
         who=who,
         operations=parse_operations(asked.operations, who),
         place=parse_place(asked.place, asking.tenant),
-        paths=parse_paths(asked.paths),
+        paths=paths,
     )
 
 

@@ -85,6 +85,7 @@ from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.policies.store import AccessPolicies
 from shoal.settings import Settings
+from shoal.sharing.worker import Conductor, PolicyWatch, SharingHandler
 from shoal.storage import offsets
 from shoal.stream.log import Log
 from shoal.stream.relay import Relay
@@ -176,6 +177,7 @@ class Process:
             BootstrapOptions(
                 listen=settings.bootstrap_listen,
                 server=secure_address(gateway.addresses, settings.public_coap),
+                short_id=settings.short_server_id,
                 boot=secrets.token_hex(4),
                 partitions=settings.partitions,
                 lifetime=timedelta(seconds=settings.bootstrap_lifetime_s),
@@ -282,10 +284,14 @@ class Process:
         self._failures.append(lambda: relay.failure)
         self._add_worker(InventoryHandler(self.inventory))
         self._add_worker(HistoryHandler())
+        access = AccessPolicies(base.database, base.clock)
+        sharing = Conductor(self.commands, access, base.settings.short_server_id)
+        self._add_worker(SharingHandler(sharing))
         self._add_worker(CredentialHandler(credentials, devices_for_credentials(self.inventory)))
         self._work += [
             ("relay", relay.run),
             ("changes", changes.run),
+            ("sharing", PolicyWatch(base.database, access, sharing, base.clock).run),
             ("expiry", Expiry(self.commands, base.database, base.clock).run),
             ("expiry of credentials", CredentialExpiry(credentials, base.database).run),
             ("thinning", lambda: thin_now_and_then(base.database, base.clock, base.settings.audit_days)),
@@ -311,7 +317,7 @@ class Process:
                 enrolments=self.enrolments,
                 trust_anchors=self.trust_anchors,
                 identity=self.identity,
-                access=AccessPolicies(base.database, base.clock),
+                access=access,
                 commands=self.commands,
                 history=History(base.database),
                 health=self.health,

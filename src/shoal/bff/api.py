@@ -134,6 +134,9 @@ class Api:
     async def observations(self, device: str) -> list[heard.Observation]:
         return (await self._page(heard.Observation, f"/devices/{_id(device)}/observations", {})).items
 
+    async def access_control(self, device: str) -> heard_access.AccessControl:
+        return await self._get(heard_access.AccessControl, f"/devices/{_id(device)}/access-control", {})
+
     async def readings(self, device: str, query: Mapping[str, str | int | None]) -> heard.Readings:
         return await self._get(heard.Readings, f"/devices/{_id(device)}/readings", query)
 

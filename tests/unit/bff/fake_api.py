@@ -414,6 +414,10 @@ def _reporting(api: FastAPI, farm: FakeFarm, live: Live) -> None:
     async def observations(key: str) -> Row:
         return {"items": fake_tree.observations(farm, _find(farm.devices, key)), "next": None}
 
+    @api.get("/api/v1/devices/{key}/access-control")
+    async def access_control(key: str) -> Row:
+        return farm.rights.get(key, {"shared": False})
+
     @api.post("/api/v1/devices/{key}:discover")
     async def discover(key: str, body: Annotated[Row, Body()]) -> Response:
         answer = _ask(farm, live, _find(farm.devices, key), "discover", body["path"])

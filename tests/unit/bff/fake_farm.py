@@ -52,6 +52,8 @@ class FakeFarm:
     # Instances that were made, and those that were deleted, of (device, path).
     made: dict[tuple[str, str], Row] = field(default_factory=dict)
     deleted: set[tuple[str, str]] = field(default_factory=set)
+    # What other servers of a device may, of those that have some.
+    rights: dict[str, Row] = field(default_factory=dict)
     # What somebody said of a path: on or off, with attributes; and what is set on the device itself.
     intents: dict[tuple[str, str], Row] = field(default_factory=dict)
     attributes: dict[tuple[str, str], Row] = field(default_factory=dict)

@@ -1579,7 +1579,8 @@ export interface components {
         };
         /**
          * AccessPolicyWritten
-         * @description `who_id` is empty for everybody and for all devices, `place` for the whole tenant.
+         * @description `who_id` is empty for everybody and for all devices, of a server its short id or `*`; `place` is empty for the
+         *     whole tenant.
          */
         AccessPolicyWritten: {
             /** Effect */
@@ -2225,6 +2226,22 @@ export interface components {
             /** Name */
             name: string;
         };
+        /**
+         * ControlLine
+         * @description An object instance (or an object, for creating instances), with the servers that may anything, or should.
+         */
+        ControlLine: {
+            /** Is Drift */
+            is_drift: boolean;
+            /** Path */
+            path: string;
+            /** Reason */
+            reason: string;
+            /** Rights */
+            rights: components["schemas"]["RightsLine"][];
+            /** State */
+            state: string;
+        };
         /** CountsShown */
         CountsShown: {
             /** Asleep */
@@ -2422,7 +2439,7 @@ export interface components {
         };
         /**
          * DeviceScreen
-         * @description `refused` is how it was last not let in, if it was not heard since.
+         * @description `refused` is how it was last not let in, if it was not heard since; `others` are the servers beside us.
          */
         DeviceScreen: {
             /** Alerts */
@@ -2441,6 +2458,7 @@ export interface components {
             model: string;
             /** Needs Key */
             needs_key: boolean;
+            others: components["schemas"]["OtherServers"] | null;
             refused: components["schemas"]["SecurityLine"] | null;
             registration: components["schemas"]["RegistrationShown"] | null;
             /** Security Identity */
@@ -2965,6 +2983,26 @@ export interface components {
             policies: string[];
         };
         /**
+         * OtherServers
+         * @description `own` is our short id on the device. `is_ruled`: policies say what the others may.
+         */
+        OtherServers: {
+            /** Controls */
+            controls: components["schemas"]["ControlLine"][];
+            /** Is Drift */
+            is_drift: boolean;
+            /** Is Ruled */
+            is_ruled: boolean;
+            /** Is Settled */
+            is_settled: boolean;
+            /** Own */
+            own: number | null;
+            /** Problem */
+            problem: string;
+            /** Servers */
+            servers: number[];
+        };
+        /**
          * Outcome
          * @description `done` with the device's answer, or `waiting` with the command that waits for it to wake.
          *
@@ -3343,6 +3381,18 @@ export interface components {
              * @default false
              */
             last: boolean;
+        };
+        /**
+         * RightsLine
+         * @description What one server may, and what it should be able to; `*` is every server without an entry of its own.
+         */
+        RightsLine: {
+            /** Found */
+            found: string[];
+            /** Server */
+            server: string;
+            /** Wanted */
+            wanted: string[];
         };
         /**
          * RoleLine

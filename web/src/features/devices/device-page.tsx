@@ -12,6 +12,7 @@ import { AlertsBeside, PlaceBeside, RegistrationBeside, TimelineBeside } from ".
 import { DeviceChart } from "./device-chart";
 import { DeviceState } from "./device-state";
 import { Dispute } from "./dispute";
+import { OtherServers } from "./other-servers";
 import { Vitals } from "./vitals";
 
 export function DevicePage() {
@@ -104,6 +105,7 @@ function Whole({ screen }: { screen: Shown["DeviceScreen"] }) {
         </div>
         <PlaceBeside screen={screen} />
         <RegistrationBeside screen={screen} />
+        <OtherServers others={screen.others} />
         <div className="desktop">
           <TimelineBeside device={screen.device.id} />
         </div>

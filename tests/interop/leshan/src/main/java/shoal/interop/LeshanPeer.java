@@ -19,6 +19,7 @@ import org.eclipse.leshan.client.LeshanClientBuilder;
 import org.eclipse.leshan.client.engine.DefaultRegistrationEngineFactory;
 import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
+import org.eclipse.leshan.client.resource.SimpleInstanceEnabler;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
 import org.eclipse.leshan.client.send.ManualDataSender;
 import org.eclipse.leshan.client.servers.LwM2mServer;
@@ -47,11 +48,13 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
  * <p>Arguments: server URI, endpoint, lifetime in seconds, PSK identity or "-", key in hex or "-", length of the
  * connection id or "-", further query parameters as name=value. System properties: "formats", the only content formats
  * it speaks ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, "bootstrap", whether
- * the server is a bootstrap server, and "version" ("1.0"; the library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
+ * the server is a bootstrap server, "shared", whether it has another server and tells in object 2 what each may, and
+ * "version" ("1.0"; the library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
  * "collect /3303/0/5700", "flush SENML_JSON", "update", "stop") and tells on standard output what happened, a line each.
  */
 public final class LeshanPeer {
     private static final int SERVER_ID = 123;
+    private static final int OTHER_SERVER_ID = 124;
 
     private LeshanPeer() {}
 
@@ -71,8 +74,13 @@ public final class LeshanPeer {
             // Whom it registers with is the bootstrap server's to say.
             objects.setClassForObject(LwM2mId.SERVER, Server.class);
         } else {
+            objects.setInstancesForObject(LwM2mId.SERVER, servers(lifetime));
+        }
+        if (Boolean.getBoolean("shared")) {
+            // Object 2 as bootstrap left it: the rights on the Device object are this server's to give.
             objects.setInstancesForObject(
-                    LwM2mId.SERVER, new Server(SERVER_ID, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U));
+                    LwM2mId.ACCESS_CONTROL,
+                    new SimpleInstanceEnabler(0, 0, 3L, 1, 0L, 2, Map.of((int) SERVER_ID, 15L), 3, (long) SERVER_ID));
         }
         objects.setInstancesForObject(LwM2mId.DEVICE, new PeerDevice());
         Thermometer thermometer = new Thermometer();
@@ -106,6 +114,12 @@ public final class LeshanPeer {
         obey(client, thermometer);
         client.destroy(true);
         System.exit(0);
+    }
+
+    private static Server[] servers(int lifetime) {
+        Stream<Integer> ids = Boolean.getBoolean("shared") ? Stream.of(SERVER_ID, OTHER_SERVER_ID) : Stream.of(SERVER_ID);
+        return ids.map(id -> new Server(id, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U))
+                .toArray(Server[]::new);
     }
 
     private static Security account(String[] arguments, String uri, boolean secure, boolean bootstraps) {
