@@ -40,6 +40,8 @@ HANDSHAKE_WINDOW: Final = 64
 # Clients that come at the same time, at the start.
 JOINING_TOGETHER: Final = 128
 PHASES: Final = ("coap", "observed", "dtls", "x509", "storm", "restart", "memory", "soak", "health")
+# Those that ask the set-up `kafka`, too.
+ON_KAFKA: Final = frozenset({"coap", "observed"})
 # Long enough for a commit of everything and for memory to come to rest.
 SETTLE_S: Final = 1.0
 SAMPLE_EVERY_S: Final = 1.0
@@ -410,7 +412,8 @@ def main() -> None:
     peers.build(ROOT / "bench" / "leshan", LESHAN)
     with tempfile.TemporaryDirectory(prefix="shoal-bench-") as name, ExitStack() as opened:
         folder = Path(name)
-        kafka = opened.enter_context(Broker(folder / "kafka")).servers if plan.with_kafka else None
+        has_kafka = plan.with_kafka and not ON_KAFKA.isdisjoint(options.phases)
+        kafka = opened.enter_context(Broker(folder / "kafka")).servers if has_kafka else None
         run = Run(plan, options.phases, folder, kafka)
         began = time.time()
         run.all()

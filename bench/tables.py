@@ -11,7 +11,7 @@ PEER = "leshan"
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """All tables of a run."""
+    """All tables of a run that have anything in them."""
     parts = [
         _speed(result["measures"]),
         _latency(result["measures"]),
@@ -21,7 +21,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         _soak(result["soak"]),
         _health(result["health"]),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def compact(result: Mapping[str, Any]) -> str:
@@ -180,6 +180,9 @@ def _spread(values: Sequence[float], style: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Nothing when there are no rows."""
+    if not rows:
+        return ""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
