@@ -91,6 +91,13 @@ def restored_in(log: Path) -> tuple[float, float]:
 
 async def measure(count: int, folder: Path) -> dict[str, float]:
     shoal = Product(folder / "data")
+    try:
+        return await _measure(shoal, count, folder)
+    finally:
+        await shoal.stop()
+
+
+async def _measure(shoal: Product, count: int, folder: Path) -> dict[str, float]:
     began = perf_counter()
     await shoal.start()
     empty_s, empty_cpu_s = perf_counter() - began, cpu_s_of(shoal.pid)
