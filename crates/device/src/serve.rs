@@ -121,14 +121,16 @@ impl Device {
                     let reply = self.serve_bootstrap(now, message, &body);
                     return Some(encode(message, reply, block, fresh_id, self.capacity()));
                 }
+                let about = self.path_of(message).ok();
+                let refused = |code| Reply::refused(code, message.code, about.as_ref());
                 let reply = match self.understand(message, &body) {
                     Ok(Understood::Done(reply)) => reply,
                     Ok(Understood::Work(work)) => match self.hold(now, message, block, work) {
-                        Ok(work) => self.carry_out(now, message, work).unwrap_or_else(Reply::from),
+                        Ok(work) => self.carry_out(now, message, work).unwrap_or_else(refused),
                         Err(None) => return None,
-                        Err(Some(code)) => Reply::from(code),
+                        Err(Some(code)) => refused(code),
                     },
-                    Err(code) => Reply::from(code),
+                    Err(code) => refused(code),
                 };
                 answer = encode(message, reply, block, fresh_id, self.capacity());
             }
