@@ -8,7 +8,7 @@ import pytest
 
 from shoal.errors import DeviceFault
 from shoal.lwm2m import Deregistered, Registered, Reported, Server
-from shoal.lwm2m.server import Observation, Refused, Security
+from shoal.lwm2m.server_events import Observation, Refused, Security
 from tests.harness.listener import Listener, listening
 from tests.harness.nat import nat
 from tests.harness.peers import KEY, NAME, LeshanPeer, leshan

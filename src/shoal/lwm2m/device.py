@@ -54,8 +54,8 @@ class Device:
     LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
     say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
     bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers
-    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
-    the device starts: `Rejected` if it is damaged, and the caller may take it away.
+    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when the device
+    starts: `Rejected` if it is damaged, and the caller may take it away. So is at once whatever else makes no sense.
     """
 
     def __init__(
@@ -87,20 +87,25 @@ class Device:
         queries = dict(attributes or {})
         if enclosure is not None and enclosure_via == "query":
             queries["enclosure"] = enclosure
-        self._config = DeviceConfig(
-            endpoint=endpoint,
-            server=server,
-            version=version,
-            root=root,
-            lifetime_s=int(lifetime.total_seconds()),
-            queue_mode=queue_mode,
-            awake_window_s=awake_window.total_seconds(),
-            queries=list(queries.items()),
-            enclosure=enclosure if enclosure_via == "option" else None,
-            enclosure_option=enclosure_option,
-            bootstraps=bootstrap,
-            **proof(identity, key, certificate),
-        )
+        if not 0 <= lifetime.total_seconds() < 1 << 32:
+            raise Rejected("lifetime", f"{lifetime}, expected 0 to 2^32-1 seconds")
+        try:
+            self._config = DeviceConfig(
+                endpoint=endpoint,
+                server=server,
+                version=version,
+                root=root,
+                lifetime_s=int(lifetime.total_seconds()),
+                queue_mode=queue_mode,
+                awake_window_s=awake_window.total_seconds(),
+                queries=list(queries.items()),
+                enclosure=enclosure if enclosure_via == "option" else None,
+                enclosure_option=enclosure_option,
+                bootstraps=bootstrap,
+                **proof(identity, key, certificate),
+            )
+        except ValueError as error:
+            raise Rejected("device", str(error)) from error
         self._values: dict[str, Scalar] = factory_account(server, identity, key, certificate) if bootstrap else {}
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
@@ -194,7 +199,7 @@ class Device:
         try:
             self._host.core.set(handle, path, encoded(value), self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{path}: ")) from error
 
     def unset(self, path: str) -> None:
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
@@ -330,7 +335,7 @@ class Device:
         try:
             DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{name}: ")) from error
         self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
         self._remembered.recorded()
         if self._handle is not None:

@@ -55,6 +55,26 @@ def test_an_identity_needs_its_key() -> None:
         Device("oxy-0417", "coaps://127.0.0.1:5684", identity="oxy-0417")
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"server": "http://127.0.0.1"}, "not of the form coaps://HOST:PORT"),
+        ({"root": "lwm2m"}, "not like / or /lwm2m"),
+        ({"root": "//"}, "not like / or /lwm2m"),
+        ({"root": "/a b"}, "not like / or /lwm2m"),
+        ({"root": "/" + "x" * 64}, "at most 64 characters"),
+        ({"version": "1.3"}, "not 1.0, 1.1 or 1.2"),
+        ({"lifetime": timedelta(seconds=-1)}, "lifetime: .* expected 0 to"),
+        ({"awake_window": timedelta(seconds=-1)}, "awake_window_s"),
+        ({"identity": "oxy-0417", "key": b""}, "0 bytes, expected 8 to 64"),
+        ({"identity": "oxy-0417", "key": bytes(65)}, "65 bytes, expected 8 to 64"),
+    ],
+)
+def test_a_device_that_makes_no_sense_says_why(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        Device("oxy-0417", given.pop("server", "coap://127.0.0.1:5683"), **given)
+
+
 def test_a_claim_by_option_needs_the_number_of_the_option() -> None:
     with pytest.raises(Rejected):
         Device("oxy-0417", "coap://127.0.0.1:5683", enclosure="pen-4", enclosure_via="option")
