@@ -58,6 +58,8 @@ fn attributes_are_written_before_the_observation_begins() {
 fn what_a_device_of_1_2_kept_while_it_was_cut_off_is_reported_with_its_times() {
     let wants = observing(&[("/3303/0/5700", "hqmax=10&con=1")]);
     let mut world = World::with_registered(options(), &wants, Config { version: Version::V1_2, ..config(1) });
+    let now = world.now();
+    world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
 
     world.hosts[0].is_reachable = false;
     for value in [20.0, 21.0, 22.0] {
