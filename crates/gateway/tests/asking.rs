@@ -343,7 +343,7 @@ fn what_was_sent_into_the_sleep_of_a_device_is_sent_again_as_soon_as_it_speaks()
 
     // It is repeated after about 3, 9 and 21 seconds; in between the device listens for a second.
     world.submit(request(1, Operation::Execute, "/3/0/4"));
-    world.run(5 * SECOND);
+    world.run(Duration::from_millis(3_200));
     assert_eq!(world.outcomes(1), [Outcome::Sent]);
     world.update(0);
     world.run(Duration::from_millis(500));
