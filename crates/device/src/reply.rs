@@ -18,6 +18,8 @@ impl Reply {
     pub fn refused(code: Code, method: Code, path: Option<&Path>) -> Self {
         let Some(path) = path else { return Self::from(code) };
         let words = match (code, method, path.depth()) {
+            (Code::NOT_FOUND, _, 0) => "not all of it is there".to_owned(),
+            (Code::BAD_REQUEST, _, 0) => "not all of it fits".to_owned(),
             (Code::NOT_FOUND, ..) => format!("{path} is not there"),
             (Code::METHOD_NOT_ALLOWED, Code::GET, _) => format!("{path} cannot be read"),
             (Code::METHOD_NOT_ALLOWED, Code::DELETE, _) => format!("{path} cannot be deleted"),

@@ -54,6 +54,9 @@ fn a_refusal_says_what_it_is_about() {
     };
     assert_eq!(write("1", "/3/0/9", &mut world), "/3/0/9 cannot be written");
     assert_eq!(write("soon", "/1/0/1", &mut world), "it does not fit /1/0/1");
+    let nowhere = br#"[{"n":"/1/7/1","v":60}]"#.to_vec();
+    let patched = world.ask_with(Code::IPATCH, "/", |message| message.content_format(SENML_JSON).payload(nowhere));
+    assert_eq!((patched.code, patched.text().as_str()), (Code::NOT_FOUND, "not all of it is there"));
 }
 
 #[test]
