@@ -5,8 +5,8 @@
         await device.registered()
         await device.send("/3/0/9")
 
-It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured
-when it is read, and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
+It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured,
+and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from typing import Final, Literal, Protocol, Self, TypeAlias
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.certificates import Certificate, proof
-from shoal.lwm2m.factory import factory_account, without_accounts
+from shoal.lwm2m.factory import factory_account, server_object, without_accounts
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
@@ -84,9 +84,8 @@ class Device:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
         self.endpoint = endpoint
         self._objects = objects or known_objects()
-        queries = dict(attributes or {})
-        if enclosure is not None and enclosure_via == "query":
-            queries["enclosure"] = enclosure
+        claimed = {"enclosure": enclosure} if enclosure is not None and enclosure_via == "query" else {}
+        queries = {**(attributes or {}), **claimed}
         if not 0 <= lifetime.total_seconds() < 1 << 32:
             raise Rejected("lifetime", f"{lifetime}, expected 0 to 2^32-1 seconds")
         try:
@@ -106,7 +105,8 @@ class Device:
             )
         except ValueError as error:
             raise Rejected("device", str(error)) from error
-        self._values: dict[str, Scalar] = factory_account(server, identity, key, certificate) if bootstrap else {}
+        known = factory_account(server, identity, key, certificate) if bootstrap else server_object(server, lifetime)
+        self._values: dict[str, Scalar] = known
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}

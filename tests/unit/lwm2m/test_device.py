@@ -11,7 +11,7 @@ import pytest
 
 from shoal import lwm2m
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server
+from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server, Updated
 from shoal.lwm2m.state import load
 from tests.harness.listener import Listener
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
@@ -360,6 +360,23 @@ async def test_a_device_in_queue_mode_says_whether_it_listens(server: Server, li
         await until(lambda: not buoy.is_awake)
 
     assert len(listener.heard(Reported)) == 1
+
+
+async def test_a_server_manages_its_registration_by_the_server_object(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    def buoy() -> Device:
+        return Device("buoy-1", server.addresses[1], lifetime=timedelta(minutes=5), state=tmp_path / "state.json")
+
+    async with buoy() as device:
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/1/0/1") == 300
+        await server.write("buoy-1", "/1/0/1", 77)
+        await server.execute("buoy-1", "/1/0/8")
+        await listener.hears(Updated, lambda event: event.lifetime_s == 77)
+    listener.events.clear()
+    async with buoy():
+        assert (await listener.hears(Registered)).lifetime_s == 77
 
 
 async def test_what_servers_did_survives_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:
