@@ -109,7 +109,7 @@ class Security(_Event, frozen=True, kw_only=True, tag="security"):
 ServerEvent: TypeAlias = (
     Registered | Updated | Heard | Deregistered | Expired | Reported | Observation | Refused | Downloaded | Security
 )
-_DECODER: Final = msgspec.json.Decoder(ServerEvent)
+_DECODER: Final[msgspec.json.Decoder[ServerEvent]] = msgspec.json.Decoder(ServerEvent)
 
 
 def event_of(line: bytes) -> ServerEvent:
