@@ -16,8 +16,9 @@ _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]*)----
 _KEY_LABELS: Final = ("PRIVATE KEY", "EC PRIVATE KEY")
 AUTHORITY: Final = "server"  # of a `Server`: there all authorities vouch for all devices
 
-# REST takes the same: shorter ones can be guessed; RFC 4279 §5.3 asks implementations for keys of up to 64 bytes.
+# Shorter ones can be guessed.
 KEY_BYTES_MIN: Final = 8
+# RFC 4279 §5.3 asks implementations for keys of up to 64 bytes.
 KEY_BYTES_MAX: Final = 64
 
 # How a server knows a device: by a pre-shared key, or by a certificate that bears the endpoint name.

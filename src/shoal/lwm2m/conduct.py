@@ -10,7 +10,9 @@ from shoal.errors import Rejected
 ACK_TIMEOUT_MAX: Final = timedelta(seconds=60)
 # With 8 repetitions the last wait is 256 times the first.
 RETRANSMIT_MAX: Final = 8
+# It spreads the first waits of devices; beyond three times it only makes them slow.
 RANDOM_FACTOR_MAX: Final = 3.0
+# Nobody sleeps longer than a year.
 SPAN_MAX: Final = timedelta(days=366)
 
 
