@@ -196,6 +196,7 @@ impl Device {
             return self.tree.get(&path).is_some();
         }
         self.note_change(&path);
+        self.note_lifetime(&path);
         // Core 1.1 §6.2.2: an Update tells the server of objects that came or went.
         self.is_update_due |= self.tree.instances().len() != instances && self.is_registered();
         true

@@ -5,8 +5,8 @@
         await device.registered()
         await device.send("/3/0/9")
 
-It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured
-when it is read, and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
+It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured,
+and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from typing import Final, Literal, Protocol, Self, TypeAlias
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import DeviceFault, Rejected, Unavailable
 from shoal.lwm2m.certificates import Certificate, proof
-from shoal.lwm2m.factory import factory_account, without_accounts
+from shoal.lwm2m.factory import factory_account, server_object, without_accounts
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
@@ -54,8 +54,8 @@ class Device:
     LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
     say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
     bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers
-    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
-    the device starts: `Rejected` if it is damaged, and the caller may take it away.
+    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when the device
+    starts: `Rejected` if it is damaged, and the caller may take it away. So is at once whatever else makes no sense.
     """
 
     def __init__(
@@ -84,24 +84,29 @@ class Device:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
         self.endpoint = endpoint
         self._objects = objects or known_objects()
-        queries = dict(attributes or {})
-        if enclosure is not None and enclosure_via == "query":
-            queries["enclosure"] = enclosure
-        self._config = DeviceConfig(
-            endpoint=endpoint,
-            server=server,
-            version=version,
-            root=root,
-            lifetime_s=int(lifetime.total_seconds()),
-            queue_mode=queue_mode,
-            awake_window_s=awake_window.total_seconds(),
-            queries=list(queries.items()),
-            enclosure=enclosure if enclosure_via == "option" else None,
-            enclosure_option=enclosure_option,
-            bootstraps=bootstrap,
-            **proof(identity, key, certificate),
-        )
-        self._values: dict[str, Scalar] = factory_account(server, identity, key, certificate) if bootstrap else {}
+        claimed = {"enclosure": enclosure} if enclosure is not None and enclosure_via == "query" else {}
+        queries = {**(attributes or {}), **claimed}
+        if not 0 <= lifetime.total_seconds() < 1 << 32:
+            raise Rejected("lifetime", f"{lifetime}, expected 0 to 2^32-1 seconds")
+        try:
+            self._config = DeviceConfig(
+                endpoint=endpoint,
+                server=server,
+                version=version,
+                root=root,
+                lifetime_s=int(lifetime.total_seconds()),
+                queue_mode=queue_mode,
+                awake_window_s=awake_window.total_seconds(),
+                queries=list(queries.items()),
+                enclosure=enclosure if enclosure_via == "option" else None,
+                enclosure_option=enclosure_option,
+                bootstraps=bootstrap,
+                **proof(identity, key, certificate),
+            )
+        except ValueError as error:
+            raise Rejected("device", str(error)) from error
+        known = factory_account(server, identity, key, certificate) if bootstrap else server_object(server, lifetime)
+        self._values: dict[str, Scalar] = known
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
@@ -194,7 +199,7 @@ class Device:
         try:
             self._host.core.set(handle, path, encoded(value), self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{path}: ")) from error
 
     def unset(self, path: str) -> None:
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
@@ -330,7 +335,7 @@ class Device:
         try:
             DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{name}: ")) from error
         self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
         self._remembered.recorded()
         if self._handle is not None:
