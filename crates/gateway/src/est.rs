@@ -141,11 +141,8 @@ impl Enrolments {
         }
     }
 
-    /// Whether there is room for one more; those that nobody asks for any more make some.
-    fn has_room(&mut self, now: Instant, key: PeerKey) -> bool {
-        if self.exchanges.len() >= ENROLMENTS_MAX {
-            self.exchanges.retain(|_, exchange| exchange.used_at + EXCHANGE_LIFETIME > now);
-        }
+    /// Whether there is room for one more.
+    fn has_room(&self, key: PeerKey) -> bool {
         self.exchanges.len() < ENROLMENTS_MAX || self.exchanges.contains_key(&key)
     }
 }
@@ -211,7 +208,10 @@ impl Gateway {
             return self.refuse(now, device, "enrol", code, reason, detail);
         }
         let Some(name) = self.directory.get(index).map(|device| device.id.to_string()) else { return Reply::busy() };
-        if !self.enrolments.has_room(now.monotonic, key) {
+        if !self.enrolments.has_room(key) {
+            self.forget_enrolments(now);
+        }
+        if !self.enrolments.has_room(key) {
             return self.refuse_busy();
         }
         let held = HeldAnswer {
@@ -245,8 +245,22 @@ impl Gateway {
             answer: None,
             used_at: now.monotonic,
         };
-        enrolments.exchanges.insert(key, exchange);
+        let replaced = enrolments.exchanges.insert(key, exchange);
+        self.note_held(key);
+        // RFC 8323 §5.5: a Release waits for the answer to this one; to what it replaces there will be none.
+        if replaced.is_some_and(|replaced| replaced.answer.is_none()) {
+            self.note_answered(now, key);
+        }
         Reply::WhenSigned
+    }
+
+    /// Those that nobody asks for any more make room, and nobody waits for an answer to them.
+    fn forget_enrolments(&mut self, now: Now) {
+        let is_over = |exchange: &mut Exchange| exchange.used_at + EXCHANGE_LIFETIME <= now.monotonic;
+        let over: Vec<_> = self.enrolments.exchanges.extract_if(|_, exchange| is_over(exchange)).collect();
+        for (key, _) in over.into_iter().filter(|(_, exchange)| exchange.answer.is_none()) {
+            self.note_answered(now, key);
+        }
     }
 
     /// Copies of the request are passed over until it is answered, or acknowledged.
@@ -305,6 +319,7 @@ impl Gateway {
             }
         };
         self.answer_held(now, &held, &response);
+        self.note_answered(now, held.peer);
     }
 
     /// A later block of an answer (RFC 7959 §2.7): the peer repeats its request without a body.
