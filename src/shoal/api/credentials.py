@@ -78,7 +78,8 @@ class CertificateShown(BaseModel):
 
 
 class CredentialShown(BaseModel):
-    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first."""
+    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first.
+    `is_from_bootstrap`: a bootstrap handed it out, and nobody made it."""
 
     id: str
     device: str
@@ -87,6 +88,7 @@ class CredentialShown(BaseModel):
     state: State
     created_at: datetime
     created_by: str | None
+    is_from_bootstrap: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     certificate: CertificateShown | None
@@ -214,6 +216,7 @@ def credential_shown(said: Credential) -> CredentialShown:
         state=said.state,
         created_at=said.created_at,
         created_by=said.created_by,
+        is_from_bootstrap=said.is_from_bootstrap,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
         certificate=None if facts is None else certificate_shown(facts),
