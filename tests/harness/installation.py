@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from shoal.app.device_trust import AnchorsOfAuthorities
-from shoal.app.neighbours import devices_for_credentials, files_for_devices, queue_for_campaigns, queue_for_inventory
+from shoal.app.neighbours import (
+    devices_for_credentials,
+    files_for_devices,
+    policies_for_inventory,
+    queue_for_campaigns,
+    queue_for_inventory,
+)
 from shoal.authority.certificate_store import Certificates
 from shoal.authority.enrolment_store import Enrolments
 from shoal.authority.store import Authorities
@@ -37,6 +43,7 @@ from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.lwm2m.dataplane import decompress
+from shoal.policies.store import AccessPolicies
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
@@ -81,7 +88,12 @@ class Installation:
         self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)
         self.workers = [
-            Worker(log, database, InventoryHandler(self.inventory), clock),
+            Worker(
+                log,
+                database,
+                InventoryHandler(self.inventory, policies_for_inventory(AccessPolicies(database, clock))),
+                clock,
+            ),
             Worker(log, database, CampaignHandler(enqueue, server), clock),
             Worker(log, database, CredentialHandler(self.credentials, devices_for_credentials(self.inventory)), clock),
         ]

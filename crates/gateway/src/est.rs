@@ -13,6 +13,7 @@ use crate::files::FileBlock;
 use crate::gateway::Gateway;
 use crate::limits::{ACKNOWLEDGE_AFTER, ENROLMENT_BYTES_MAX, ENROLMENTS_MAX, EXCHANGE_LIFETIME};
 use crate::peers::PeerKey;
+use crate::registering::NOT_APPROVED;
 use crate::reply::{HeldAnswer, Reply, Response};
 use crate::timers::Now;
 use crate::uplink::{Ask, Origin};
@@ -183,6 +184,9 @@ impl Gateway {
             // RFC 9148: a session that proves both ends, and nothing less.
             return self.refuse(now, device, "enrol", Code::UNAUTHORIZED, "insecure", "not without DTLS");
         };
+        if self.is_waiting(index) {
+            return self.refuse(now, device, "enrol", Code::FORBIDDEN, "not_approved", NOT_APPROVED);
+        }
         let message = ask.message;
         let Some(operation) = operation_of(message) else {
             return self.refuse_route(now, &ask.origin, Code::NOT_FOUND);

@@ -108,6 +108,7 @@ class DeviceEntry:
 
     `device` is our name for it, `endpoint` its own. `credentials` are up to four things that each prove it: any of
     them lets it in, and a session ends when the one that let it in is no longer there. None: the endpoint is believed.
+    One that `is_waiting` may shake hands and say where it is ("refused" with "not_approved" and the claim), and no more.
     `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
     `unobserved`; `read` paths to read, both after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
 
@@ -121,6 +122,7 @@ class DeviceEntry:
         endpoint: str,
         credentials: Sequence[DeviceCredential] | None,
         *,
+        is_waiting: bool = False,
         context: str = "",
         observe: Sequence[tuple[str, str]] = ...,
         unobserved: Sequence[str] = ...,

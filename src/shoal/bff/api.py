@@ -217,6 +217,10 @@ class Api:
     async def create_credential(self, device: str, body: Body) -> heard_trust.NewCredential:
         return await self._send(heard_trust.NewCredential, "POST", f"/devices/{_id(device)}/credentials", body=body)
 
+    async def approve_credential(self, device: str, credential: str, enclosure: str | None) -> None:
+        path = f"/devices/{_id(device)}/credentials/{_id(credential)}:approve"
+        await self._answer("POST", path, body={"enclosure": enclosure})
+
     async def revoke_credential(self, device: str, credential: str, *, even_last: bool) -> None:
         query = {"last": "true"} if even_last else {}
         await self._answer("DELETE", f"/devices/{_id(device)}/credentials/{_id(credential)}", query)

@@ -37,13 +37,14 @@ _IS_LIVING: Final = credentials.c.state.in_(sorted(LIVING))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A living credential as the gateway needs it; the key is still encrypted."""
+    """A credential as the gateway needs it: it lives, or `is_waiting` for approval. The key is still encrypted."""
 
     id: CredentialId
     mode: Mode
     identity: str
     key_encrypted: bytes | None
     pin: bytes | None
+    is_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,11 +425,11 @@ class Credentials:
 
 
 async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, list[Proof]]:
-    """What these devices are let in by, for the gateway."""
+    """What these devices are let in by, or would be if somebody approved them, for the gateway."""
     columns = credentials.c
     query = select(
-        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin
-    ).where(columns.device_id.in_(devices), _IS_LIVING)
+        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin, columns.state
+    ).where(columns.device_id.in_(devices), _IS_LIVING | _is(State.WAITING))
     found: dict[str, list[Proof]] = {}
     async with database.reading() as connection:
         for row in await connection.execute(query.order_by(columns.id)):
@@ -439,6 +440,7 @@ async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, lis
                     identity=row.identity,
                     key_encrypted=row.key_encrypted,
                     pin=row.pin,
+                    is_waiting=row.state == State.WAITING.value,
                 )
             )
     return found

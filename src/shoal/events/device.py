@@ -10,6 +10,8 @@ from shoal.events.topics import DEVICE, Topic
 
 Scalar: TypeAlias = bool | int | float | str | None
 NULL: Final = msgspec.Raw(b"null")
+# Why a device is refused that came by itself and that nobody has approved yet.
+NOT_APPROVED: Final = "not_approved"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,13 +129,17 @@ class ObservationChanged(DeviceEvent, frozen=True, kw_only=True, tag="observatio
 
 
 class RequestRefused(DeviceEvent, frozen=True, kw_only=True, tag="refused"):
-    """We refused what a known device asked: with which CoAP code, and why."""
+    """We refused what a known device asked: with which CoAP code, and why.
+
+    `claim` is where a device says it is that wanted to register and waits for approval (`not_approved`).
+    """
 
     operation: str
     code: str
     reason: str
     detail: str = ""
     address: str | None = None
+    claim: Claim | None = None
 
 
 class SecurityEvent(DeviceEvent, frozen=True, kw_only=True, tag="security"):

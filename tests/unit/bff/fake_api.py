@@ -96,6 +96,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     fake_trust.route_trust(api, farm)
     fake_access.route_access(api, farm)
     fake_trust.route_credentials(api, farm)
+    fake_trust.route_approval(api, farm)
     return api
 
 

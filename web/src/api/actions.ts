@@ -187,6 +187,20 @@ export function useNewCredential(device: string) {
   });
 }
 
+export function useApproveCredential(device: string) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ credential, enclosure }: { credential: string; enclosure: string | null }) =>
+      said(
+        client.POST("/bff/actions/devices/{device_id}/credentials/{credential_id}/approve", {
+          params: { path: { device_id: device, credential_id: credential } },
+          body: { enclosure },
+        }),
+      ),
+    onSettled: () => renew(queries, ["device", device], ["ending"]),
+  });
+}
+
 export function useRevokeCredential(device: string) {
   const queries = useQueryClient();
   return useMutation({

@@ -376,6 +376,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/devices/{device_id}/credentials/{credential_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Credential
+         * @description A device that came by itself is let in, and put where it says it is, if that was asked for.
+         */
+        post: operations["approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/devices/{device_id}/credentials/{credential_id}/revoke": {
         parameters: {
             query?: never;
@@ -1516,6 +1536,14 @@ export interface components {
             taken: components["schemas"]["AlertGroup"];
         };
         /**
+         * ApprovalAsked
+         * @description `enclosure`: where the device is put; null for nowhere.
+         */
+        ApprovalAsked: {
+            /** Enclosure */
+            enclosure?: string | null;
+        };
+        /**
          * ArrivalScreen
          * @description How far a new device has come.
          *
@@ -1699,6 +1727,20 @@ export interface components {
             url: string;
         };
         /**
+         * ClaimLine
+         * @description Where the device says it is. `name` and `farm` where that is one of the tenant's own; `state` as on its page.
+         */
+        ClaimLine: {
+            /** Enclosure */
+            enclosure: string;
+            /** Farm */
+            farm: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+        };
+        /**
          * ClaimShown
          * @description Where the device itself says that it is.
          */
@@ -1840,7 +1882,7 @@ export interface components {
         };
         /**
          * CredentialLine
-         * @description `ends_soon`: within 30 days, and it would stop working.
+         * @description `ends_soon`: within 30 days, and it would stop working. `is_from_bootstrap`: nobody made it.
          */
         CredentialLine: {
             certificate: components["schemas"]["CertificateShown"] | null;
@@ -1860,6 +1902,8 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /** Is From Bootstrap */
+            is_from_bootstrap: boolean;
             /** Last Used At */
             last_used_at: string | null;
             /** Mode */
@@ -1870,11 +1914,12 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "current" | "next" | "retiring" | "revoked" | "expired";
+            state: "current" | "next" | "retiring" | "waiting" | "revoked" | "expired";
         };
         /**
          * CredentialsScreen
-         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in.
+         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in; `claim` is where it
+         *     says it is, for whoever approves it.
          */
         CredentialsScreen: {
             /** Alive */
@@ -1884,6 +1929,7 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            claim: components["schemas"]["ClaimLine"] | null;
             /** Endpoint */
             endpoint: string;
             /** Items */
@@ -3903,6 +3949,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["NewCredential"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential_id: string;
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
