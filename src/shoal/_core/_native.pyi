@@ -489,6 +489,14 @@ class DeviceHost:
         """Sends the values at these paths; "done" follows."""
     def fetch(self, handle: int, number: int, uri: str, begun: tuple[bytes, bytes] | None = None) -> None:
         """Fetches a file; "progress" and "done" follow. `begun` is what an earlier fetch brought, and its ETag."""
+    def post(self, handle: int, number: int, path: str, payload: bytes, *, content_format: int, accept: int) -> None:
+        """Asks the server something in its owner's words; "done" follows, with what was answered in `data`."""
+    def prove(self, handle: int, number: int, config: DeviceConfig) -> None:
+        """From now on it proves itself as this config says; "done" follows, and then a handshake and a registration.
+
+        Raises:
+            ValueError: nothing is there to prove itself with.
+        """
     def claim(self, handle: int, enclosure: str | None) -> None:
         """Says, from the next Update on, that it is in this enclosure."""
     def command(self, handle: int, number: int, word: str) -> None:
