@@ -9,11 +9,11 @@ use coap::Code;
 use coap::blockwise::Block;
 use coap::message::{Kind, Message};
 
+use crate::arrival::NOT_APPROVED;
 use crate::files::FileBlock;
 use crate::gateway::Gateway;
 use crate::limits::{ACKNOWLEDGE_AFTER, ENROLMENT_BYTES_MAX, ENROLMENTS_MAX, EXCHANGE_LIFETIME};
 use crate::peers::PeerKey;
-use crate::registering::NOT_APPROVED;
 use crate::reply::{HeldAnswer, Reply, Response};
 use crate::timers::Now;
 use crate::uplink::{Ask, Origin};

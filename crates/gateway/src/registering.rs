@@ -23,7 +23,6 @@ use crate::uplink::Ask;
 /// Content format of link lists (RFC 7252 §12.3).
 const LINK_FORMAT: u16 = coap::content_format::LINK_FORMAT;
 
-pub(crate) const NOT_APPROVED: &str = "nobody has approved this device yet";
 const CLAIM_DENIED: &str = "a policy denies this enclosure";
 
 impl Gateway {
@@ -59,24 +58,6 @@ impl Gateway {
             return self.refuse(now, Some(index), "register", Code::FORBIDDEN, "claim_denied", CLAIM_DENIED);
         }
         self.accept_registration(now, index, ask, parameters, objects, claim)
-    }
-
-    /// Whether nobody has approved the device yet.
-    pub(crate) fn is_waiting(&self, index: DeviceIndex) -> bool {
-        self.directory.get(index).is_some_and(|device| device.is_waiting)
-    }
-
-    /// Whoever is to approve the device wants to know where it says it is. It comes again, as clients do.
-    fn refuse_waiting(&mut self, now: Now, index: DeviceIndex, claim: Option<&Claim>) -> Reply {
-        if let Some(mut event) =
-            self.refused_event(now, index, "register", Code::FORBIDDEN, "not_approved", NOT_APPROVED)
-        {
-            if let Some(claim) = claim {
-                event.value("claim", |body| claim.write(body));
-            }
-            event.finish();
-        }
-        Reply::Now(Response { diagnostic: Some(NOT_APPROVED.into()), ..Code::FORBIDDEN.into() })
     }
 
     /// The device that may register here, or have an account, or the answer to one that may not.

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from shoal.clock import Clock, SystemClock
-from shoal.errors import Rejected, ShoalError
+from shoal.errors import ShoalError
 from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.renewal import (
     PAUSE_FIRST,
@@ -110,7 +110,7 @@ class Renewing:
             try:
                 await self._renew()
                 failures, pause = 0, PAUSE_FIRST
-            except (Trouble, Rejected, OSError) as error:
+            except (ShoalError, OSError) as error:
                 failures += 1
                 left = None if self.expires_at is None else self.expires_at - self.clock.now()
                 said_s = error.retry_after_s if isinstance(error, Trouble) else None
