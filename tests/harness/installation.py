@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from shoal.app.device_trust import AnchorsOfAuthorities
-from shoal.app.neighbours import devices_for_credentials, files_for_devices, queue_for_campaigns, queue_for_inventory
+from shoal.app.neighbours import (
+    devices_for_credentials,
+    files_for_devices,
+    policies_for_inventory,
+    queue_for_campaigns,
+    queue_for_inventory,
+)
 from shoal.authority.certificate_store import Certificates
 from shoal.authority.enrolment_store import Enrolments
 from shoal.authority.store import Authorities
@@ -87,7 +93,12 @@ class Installation:
         sharing = Conductor(self.commands, self.access, SHORT_ID)
         self.policy_watch = PolicyWatch(database, self.access, sharing, clock)
         self.workers = [
-            Worker(log, database, InventoryHandler(self.inventory), clock),
+            Worker(
+                log,
+                database,
+                InventoryHandler(self.inventory, policies_for_inventory(self.access)),
+                clock,
+            ),
             Worker(log, database, CampaignHandler(enqueue, server), clock),
             Worker(log, database, CredentialHandler(self.credentials, devices_for_credentials(self.inventory)), clock),
             Worker(log, database, SharingHandler(sharing), clock),

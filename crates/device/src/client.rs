@@ -39,6 +39,8 @@ pub(crate) enum Ticket {
     /// A goodbye for so long, because the server disabled itself.
     Disable(Duration),
     Send(u64),
+    /// In the owner's words.
+    Request(u64),
     Block,
 }
 
@@ -47,7 +49,7 @@ impl Ticket {
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Update(number) | Self::Deregister(number) => *number,
-            Self::Send(number) => Some(*number),
+            Self::Send(number) | Self::Request(number) => Some(*number),
             Self::Register | Self::Bootstrap | Self::Pack | Self::Disable(_) | Self::Block => None,
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use device::{
-    Asked, Begun, Code, Config, Credential, Event, Guard, Operations, OwnCertificate, Path, Readings, Record, Version,
+    Asked, Begun, Code, Config, Credential, Event, Guard, Operations, OwnCertificate, Path, Readings, Record, Request,
+    Version,
 };
 use net::Uri;
 use net::devices::{Devices, Order};
@@ -218,6 +219,21 @@ impl DeviceHost {
     fn fetch(&self, handle: u64, number: u64, uri: String, begun: Option<(Vec<u8>, Vec<u8>)>) {
         let begun = begun.map(|(data, etag)| Begun { data, etag: Some(etag) });
         self.devices.order(handle, Order::Fetch(number, uri, begun));
+    }
+
+    #[pyo3(signature = (handle, number, path, payload, *, content_format, accept))]
+    fn post(&self, handle: u64, number: u64, path: String, payload: Vec<u8>, content_format: u16, accept: u16) {
+        let (content_format, accept) = (Some(content_format), Some(accept));
+        let request = Request { payload, content_format, accept, ..Request::new(Code::POST, path) };
+        self.devices.order(handle, Order::Request(number, Box::new(request)));
+    }
+
+    /// From now on the device proves itself as this says; nothing else of it counts.
+    fn prove(&self, handle: u64, number: u64, config: &DeviceConfig) -> PyResult<()> {
+        let credential = config.config.credential.clone();
+        let credential = credential.ok_or_else(|| PyValueError::new_err("there is nothing to prove itself with"))?;
+        self.devices.order(handle, Order::Prove(number, credential));
+        Ok(())
     }
 
     fn claim(&self, handle: u64, enclosure: Option<String>) {

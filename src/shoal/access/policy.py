@@ -1,6 +1,6 @@
 """Policies: one row says who may, or may not, do what, where, and on which paths. Roles are policies that nobody edits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -118,6 +118,16 @@ class Policy:
     place: str = ""
     paths: tuple[Pattern, ...] = (ALL,)
     is_built_in: bool = False
+
+
+def who_is_device(device: str, kind: str) -> tuple[Who, ...]:
+    """All that a policy may call this device: itself, those of its kind, every device."""
+    return Who(WhoKind.DEVICE, device), Who(WhoKind.DEVICES, kind), ALL_DEVICES
+
+
+def closed_places(denying: Iterable[Policy]) -> frozenset[str]:
+    """Where devices may not say that they are, by policies that name them: each closes all that lies within."""
+    return frozenset(one.place for one in denying if any(path in {ALL, ITSELF} for path in one.paths))
 
 
 def _of_role(role: Role, number: int, operations: set[Operation], *paths: Pattern) -> Policy:

@@ -7,14 +7,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, SecretStr
 
 from shoal.access.policy import Operation
-from shoal.api.access import CredentialKey, DeviceKey, HeldAsking
+from shoal.api.access import CredentialKey, DeviceKey, EnclosureKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
+from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.credentials.credential import OVERLAP_MAX, Credential, NewCredential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
 from shoal.credentials.x509 import PEM_CHARACTERS_MAX
 from shoal.errors import Conflict, Rejected
 from shoal.ids import DeviceId, TenantId
+from shoal.inventory.claim import PLACEMENT
 from shoal.inventory.device import Security, parse_security
 from shoal.inventory.paging import cursor_after, parse_cursor
 from shoal.storage.database import Transaction
@@ -68,6 +70,12 @@ class CredentialAsked(SecurityAsked):
         return Rotation(overlap=overlap, until=self.until)
 
 
+class ApprovalAsked(BaseModel):
+    """`enclosure` is where the device is put with this; without it, it stays where it is."""
+
+    enclosure: EnclosureKey | None = None
+
+
 class CertificateShown(BaseModel):
     subject: str
     issuer: str
@@ -78,7 +86,8 @@ class CertificateShown(BaseModel):
 
 
 class CredentialShown(BaseModel):
-    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first."""
+    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first.
+    `is_from_bootstrap`: a bootstrap handed it out, and nobody made it."""
 
     id: str
     device: str
@@ -87,6 +96,7 @@ class CredentialShown(BaseModel):
     state: State
     created_at: datetime
     created_by: str | None
+    is_from_bootstrap: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     certificate: CertificateShown | None
@@ -127,13 +137,24 @@ async def of_device(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> 
 
 @router.post("/devices/{device}/credentials/{credential}:approve")
 async def approve(
-    device: DeviceKey, credential: CredentialKey, asking: HeldAsking, rooms: HeldRooms
+    device: DeviceKey,
+    credential: CredentialKey,
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    asked: ApprovalAsked | None = None,
 ) -> CredentialShown:
-    """Lets a device in that came by itself with a good certificate and waits for a person."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    """Lets a device in that came by itself with a good certificate and waits for a person; best where it says it is."""
+    enclosure = asked.enclosure if asked else None
+    found = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.ADMINISTER, found.place)
+    if enclosure is not None:
+        there = await rooms.inventory.enclosure(asking.tenant, enclosure, asking.reach(Operation.READ))
+        asking.may(Operation.WRITE, place_of(there), PLACEMENT)
     async with rooms.database.transaction() as tx:
+        # The device itself first: who changes one holds it before anything else.
+        await rooms.inventory.move_device(tx, asking.tenant, device, enclosure or found.enclosure, by=asking.name)
         approved = await rooms.credentials.approve(tx, asking.tenant, device, credential)
-        asking.tells(device, after={"credential": credential, "state": approved.state.value})
+        asking.tells(device, after={"credential": credential, "state": approved.state.value, "enclosure": enclosure})
     return credential_shown(approved)
 
 
@@ -220,6 +241,7 @@ def credential_shown(said: Credential) -> CredentialShown:
         state=said.state,
         created_at=said.created_at,
         created_by=said.created_by,
+        is_from_bootstrap=said.is_from_bootstrap,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
         certificate=None if facts is None else certificate_shown(facts),

@@ -36,6 +36,7 @@ from shoal.app.neighbours import (
     files_for_devices,
     mail_settings,
     place_names,
+    policies_for_inventory,
     queue_for_campaigns,
     queue_for_inventory,
     registrations_for_gateway,
@@ -205,7 +206,7 @@ class Process:
     async def inventory_has_read(self) -> None:
         """Waits, for a while, until the process that keeps the inventory has read all that there is by now."""
         stream, database = self.base.stream, self.base.database
-        handler = InventoryHandler(self.inventory)
+        handler = self._inventory_handler()
         lanes = [(topic, n) for topic in handler.topics for n in range(stream.partitions(topic))]
         ends = {(topic.name, n): (await stream.bounds(topic, n))[1] for topic, n in lanes}
         with contextlib.suppress(TimeoutError):
@@ -264,9 +265,13 @@ class Process:
 
     async def catch_up_inventory(self) -> None:
         """Handles all that the log holds, before anything is appended: the log is the truth and the tables follow it."""
-        worker = Worker(self.base.stream, self.base.database, InventoryHandler(self.inventory), self.base.clock)
+        worker = Worker(self.base.stream, self.base.database, self._inventory_handler(), self.base.clock)
         while any([await worker.step(lane, wait=timedelta()) for lane in worker.lanes]):
             pass
+
+    def _inventory_handler(self) -> InventoryHandler:
+        policies = AccessPolicies(self.base.database, self.base.clock)
+        return InventoryHandler(self.inventory, policies_for_inventory(policies))
 
     def _add_worker(self, handler: Handler) -> None:
         worker = Worker(self.base.stream, self.base.database, handler, self.base.clock)
@@ -282,7 +287,7 @@ class Process:
         relay = Relay(base.database, base.stream)
         changes = Changes(base.stream, self.health)
         self._failures.append(lambda: relay.failure)
-        self._add_worker(InventoryHandler(self.inventory))
+        self._add_worker(self._inventory_handler())
         self._add_worker(HistoryHandler())
         access = AccessPolicies(base.database, base.clock)
         sharing = Conductor(self.commands, access, base.settings.short_server_id)

@@ -201,6 +201,13 @@ class Certificates:
         query = select(func.count()).where(of.tenant_id == tenant, of.subject == endpoint, of.issued_at >= since)
         return int(await tx.scalar(query.where(of.usage == Usage.DEVICE)) or 0)
 
+    async def names_of(self, tx: Transaction, tenant: TenantId, endpoint: str) -> set[str]:
+        """The further names in what this device has and what still counts."""
+        of = issued_certificates.c
+        mine = (of.tenant_id == tenant) & (of.subject == endpoint) & (of.usage == Usage.DEVICE)
+        query = select(of.names).where(mine, of.revoked_at.is_(None), of.not_after > self._clock.now())
+        return {name for row in await tx.rows(query) for name in row.names}
+
     async def revocation_list(self, tenant: TenantId, authority: str) -> bytes:
         """The list, in DER, of what this authority took back and what would else still count.
 

@@ -89,9 +89,3 @@ async def change_anchor(anchor_id: str, anchor: AnchorChanged, api: HeldApi, _: 
 async def remove_anchor(anchor_id: str, api: HeldApi, _: WritingLogin) -> None:
     """Its certificates count no more; sessions that began with them end."""
     await api.remove_anchor(anchor_id)
-
-
-@router.post("/actions/devices/{device_id}/credentials/{credential_id}/approve", status_code=204)
-async def approve_device(device_id: str, credential_id: str, api: HeldApi, _: WritingLogin) -> None:
-    """Lets a device in that came by itself."""
-    await api.approve_credential(device_id, credential_id)

@@ -220,6 +220,10 @@ class Api:
     async def create_credential(self, device: str, body: Body) -> heard_trust.NewCredential:
         return await self._send(heard_trust.NewCredential, "POST", f"/devices/{_id(device)}/credentials", body=body)
 
+    async def approve_credential(self, device: str, credential: str, enclosure: str | None) -> None:
+        path = f"/devices/{_id(device)}/credentials/{_id(credential)}:approve"
+        await self._answer("POST", path, body={"enclosure": enclosure})
+
     async def revoke_credential(self, device: str, credential: str, *, even_last: bool) -> None:
         query = {"last": "true"} if even_last else {}
         await self._answer("DELETE", f"/devices/{_id(device)}/credentials/{_id(credential)}", query)
@@ -337,9 +341,6 @@ class Api:
 
     async def remove_anchor(self, anchor: str) -> None:
         await self._answer("DELETE", f"/trust-anchors/{_id(anchor)}")
-
-    async def approve_credential(self, device: str, credential: str) -> None:
-        await self._answer("POST", f"/devices/{_id(device)}/credentials/{_id(credential)}:approve", body={})
 
     async def authorities(self) -> list[heard_trust.Authority]:
         return (await self._page(heard_trust.Authority, "/authorities", {})).items

@@ -57,6 +57,7 @@ class Credential(Heard):
     state: str = "current"
     created_at: datetime | None = None
     created_by: str = ""
+    is_from_bootstrap: bool = False
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     certificate: Certificate | None = None

@@ -37,13 +37,14 @@ _IS_LIVING: Final = credentials.c.state.in_(sorted(LIVING))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A living credential as the gateway needs it; the key is still encrypted."""
+    """A credential as the gateway needs it: it lives, or `is_waiting` for approval. The key is still encrypted."""
 
     id: CredentialId
     mode: Mode
     identity: str
     key_encrypted: bytes | None
     pin: bytes | None
+    is_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class _Made:
     key: bytes | None = None
     pin: bytes | None = None
     certificate: Certificate | None = None
+    is_from_bootstrap: bool = False
 
 
 class Credentials:
@@ -136,6 +138,7 @@ class Credentials:
         identity: str | None = None,
         key: str | None = None,
         rotation: Rotation | None = None,
+        is_from_bootstrap: bool = False,
         by: str | None = None,
     ) -> NewCredential:
         """Gives a device a pre-shared key, a generated one unless it is given in hexadecimal.
@@ -153,7 +156,13 @@ class Credentials:
         await self._entry(tx, tenant, device)
         id_ = await _fresh_id(tx)
         name = await self._usual_identity(tx, device, id_, rotation) if identity is None else parse_identity(identity)
-        made = _Made(mode=Mode.PSK, identity=name, mark=psk_mark(name), key=self._vault.encrypt(secret, device))
+        made = _Made(
+            mode=Mode.PSK,
+            identity=name,
+            mark=psk_mark(name),
+            key=self._vault.encrypt(secret, device),
+            is_from_bootstrap=is_from_bootstrap,
+        )
         return NewCredential(
             credential=await self._write(tx, tenant, device, id_, made, rotation, by), key=secret.hex()
         )
@@ -264,10 +273,10 @@ class Credentials:
             )
         await directory.touch(tx, [device])
 
-    async def revoke_unused(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, by: str) -> None:
-        """Whatever this one made for the device, and what it never used, is void; the one before is current again."""
+    async def revoke_unused(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
+        """What a bootstrap handed out to the device, and what it never used, is void; the one before is current again."""
         for row in await self._living(tx, device):
-            if row.state == State.NEXT.value and row.created_by == by and row.last_used_at is None:
+            if row.state == State.NEXT.value and row.is_from_bootstrap and row.last_used_at is None:
                 await self.revoke(tx, tenant, device, row.id, even_last=True)
 
     async def remove(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
@@ -357,6 +366,7 @@ class Credentials:
             "certificate": facts,
             "created_at": now,
             "created_by": by,
+            "is_from_bootstrap": made.is_from_bootstrap,
             "expires_at": facts.not_after if facts else None,
             "ends_when_seen": False,
         }
@@ -418,11 +428,11 @@ class Credentials:
 
 
 async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, list[Proof]]:
-    """What these devices are let in by, for the gateway."""
+    """What these devices are let in by, or would be if somebody approved them, for the gateway."""
     columns = credentials.c
     query = select(
-        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin
-    ).where(columns.device_id.in_(devices), _IS_LIVING)
+        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin, columns.state
+    ).where(columns.device_id.in_(devices), _IS_LIVING | _is(State.WAITING))
     found: dict[str, list[Proof]] = {}
     async with database.reading() as connection:
         for row in await connection.execute(query.order_by(columns.id)):
@@ -433,6 +443,7 @@ async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, lis
                     identity=row.identity,
                     key_encrypted=row.key_encrypted,
                     pin=row.pin,
+                    is_waiting=row.state == State.WAITING.value,
                 )
             )
     return found
@@ -483,6 +494,7 @@ def _credential(row: Row[Any], now: datetime) -> Credential:
         state=state,
         created_at=row.created_at,
         created_by=row.created_by,
+        is_from_bootstrap=row.is_from_bootstrap,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         certificate=row.certificate,

@@ -49,13 +49,18 @@ class Certificate:
             Rejected: nothing of that kind is in it; an encrypted key counts as none.
         """
         chain, own_key = load_chain(certificate, key)
-        return cls(chain, own_key, _blocks(authorities, "CERTIFICATE"), server_name)
+        return cls(chain, own_key, load_authorities(authorities), server_name)
 
 
 def load_chain(certificate: FilePath, key: FilePath) -> tuple[list[bytes], bytes]:
     """A certificate with its issuers, and its key, from PEM files. Raises as `Certificate.load`."""
     keys = _blocks(key, *_KEY_LABELS)
     return _blocks(certificate, "CERTIFICATE"), keys[0]
+
+
+def load_authorities(file: FilePath) -> list[bytes]:
+    """Those who may vouch for the other end, from a PEM file. Raises as `Certificate.load`."""
+    return _blocks(file, "CERTIFICATE")
 
 
 def _blocks(file: FilePath, *labels: str) -> list[bytes]:

@@ -99,14 +99,6 @@ def _route_changes(api: FastAPI, farm: FakeFarm) -> None:
         _find(farm.anchors, key).update(state="retired", challenge=None, retired_at=farm.clock().isoformat())
         return Response(status_code=204)
 
-    @api.post("/api/v1/devices/{device}/credentials/{key}:approve")
-    async def approve(device: str, key: str) -> Any:
-        row = _find(farm.credentials, key)
-        if row["state"] != "waiting" or row["device"] != device:
-            return _refused(Rejected(key, "does not wait for approval"), 409)
-        row["state"] = "current"
-        return row
-
 
 def route_authorities(api: FastAPI, farm: FakeFarm) -> None:
     """The API's routes about the tenant's own authorities."""

@@ -98,6 +98,7 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     fake_trust.route_credentials(api, farm)
     fake_anchors.route_anchors(api, farm)
     fake_anchors.route_authorities(api, farm)
+    fake_trust.route_approval(api, farm)
     return api
 
 

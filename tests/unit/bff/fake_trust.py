@@ -173,6 +173,21 @@ def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
         return Response(status_code=204)
 
 
+def route_approval(api: FastAPI, farm: FakeFarm) -> None:
+    """Devices that came by themselves."""
+
+    @api.post("/api/v1/devices/{device}/credentials/{key}:approve")
+    async def approve(device: str, key: str, body: Annotated[Row, Body()]) -> Any:
+        row = next(row for row in farm.credentials if row["id"] == key)
+        if row["state"] != "waiting" or row["device"] != device:
+            return JSONResponse({"type": "conflict", "title": "does not wait for approval", "status": 409}, 409)
+        row["state"] = "current"
+        if body["enclosure"]:
+            put = next(one for one in farm.devices if one["id"] == device)["place"]
+            put["enclosure"] = body["enclosure"]
+        return row
+
+
 def newcomer(farm: FakeFarm, body: Row) -> Row:
     """A device that was made a moment ago and never heard."""
     place = next((each for each in farm.enclosures if each["id"] == body["enclosure"]), None)

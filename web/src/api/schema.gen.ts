@@ -466,10 +466,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approve Device
-         * @description Lets a device in that came by itself.
+         * Approve Credential
+         * @description A device that came by itself is let in, and put where it says it is, if that was asked for.
          */
-        post: operations["approve_device_bff_actions_devices__device_id__credentials__credential_id__approve_post"];
+        post: operations["approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1845,6 +1845,14 @@ export interface components {
             zero_touch: "off" | "approve" | "admit";
         };
         /**
+         * ApprovalAsked
+         * @description `enclosure`: where the device is put; null for nowhere.
+         */
+        ApprovalAsked: {
+            /** Enclosure */
+            enclosure?: string | null;
+        };
+        /**
          * ArrivalScreen
          * @description How far a new device has come.
          *
@@ -2157,6 +2165,20 @@ export interface components {
             url: string;
         };
         /**
+         * ClaimLine
+         * @description Where the device says it is. `name` and `farm` where that is one of the tenant's own; `state` as on its page.
+         */
+        ClaimLine: {
+            /** Enclosure */
+            enclosure: string;
+            /** Farm */
+            farm: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+        };
+        /**
          * ClaimShown
          * @description Where the device itself says that it is.
          */
@@ -2314,7 +2336,7 @@ export interface components {
         };
         /**
          * CredentialLine
-         * @description `ends_soon`: within 30 days, and it would stop working.
+         * @description `ends_soon`: within 30 days, and it would stop working. `is_from_bootstrap`: nobody made it.
          */
         CredentialLine: {
             certificate: components["schemas"]["CertificateShown"] | null;
@@ -2334,6 +2356,8 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /** Is From Bootstrap */
+            is_from_bootstrap: boolean;
             /** Last Used At */
             last_used_at: string | null;
             /** Mode */
@@ -2348,7 +2372,8 @@ export interface components {
         };
         /**
          * CredentialsScreen
-         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in.
+         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in; `claim` is where it
+         *     says it is, for whoever approves it.
          */
         CredentialsScreen: {
             /** Alive */
@@ -2358,6 +2383,7 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            claim: components["schemas"]["ClaimLine"] | null;
             /** Endpoint */
             endpoint: string;
             /** Items */
@@ -4636,7 +4662,7 @@ export interface operations {
             };
         };
     };
-    approve_device_bff_actions_devices__device_id__credentials__credential_id__approve_post: {
+    approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -4646,7 +4672,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAsked"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             204: {

@@ -80,10 +80,11 @@ export const useRemoveAnchor = () =>
   );
 
 export const useApproveDevice = () =>
-  useWrite(({ device, credential }: { device: string; credential: string }) =>
+  useWrite(({ device, credential, enclosure }: { device: string; credential: string; enclosure: string | null }) =>
     said(
       client.POST("/bff/actions/devices/{device_id}/credentials/{credential_id}/approve", {
         params: { path: { device_id: device, credential_id: credential } },
+        body: { enclosure },
       }),
     ),
   );

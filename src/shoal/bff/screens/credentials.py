@@ -29,8 +29,17 @@ class CertificateShown(BaseModel):
     not_after: datetime | None
 
 
+class ClaimLine(BaseModel):
+    """Where the device says it is. `name` and `farm` where that is one of the tenant's own; `state` as on its page."""
+
+    enclosure: str
+    name: str
+    farm: str
+    state: str
+
+
 class CredentialLine(BaseModel):
-    """`ends_soon`: within 30 days, and it would stop working."""
+    """`ends_soon`: within 30 days, and it would stop working. `is_from_bootstrap`: nobody made it."""
 
     id: str
     device: str
@@ -40,6 +49,7 @@ class CredentialLine(BaseModel):
     state: CredentialState
     created_at: datetime | None
     created_by: str
+    is_from_bootstrap: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     certificate: CertificateShown | None
@@ -48,13 +58,15 @@ class CredentialLine(BaseModel):
 
 
 class CredentialsScreen(BaseModel):
-    """`alive` counts what the device can still connect with; `refused` is how it was last not let in."""
+    """`alive` counts what the device can still connect with; `refused` is how it was last not let in; `claim` is where it
+    says it is, for whoever approves it."""
 
     at: datetime
     endpoint: str
     mode: str
     alive: int
     items: list[CredentialLine]
+    claim: ClaimLine | None
     refused: SecurityLine | None
 
 
@@ -87,8 +99,16 @@ def credentials_screen(
         mode=device.security.mode if device.security else "",
         alive=sum(line.state in {"current", "next", "retiring"} and not line.needs_key for line in lines),
         items=lines,
+        claim=_claim(device),
         refused=last_refused(device, refusals),
     )
+
+
+def _claim(device: heard.Device) -> ClaimLine | None:
+    said = device.claim
+    if said is None:
+        return None
+    return ClaimLine(enclosure=said.enclosure, name=said.name, farm=said.farm_name, state=device.place.state)
 
 
 def ending_screen(at: datetime, page: heard.Page[heard_trust.Credential], endpoints: Mapping[str, str]) -> EndingScreen:
@@ -109,6 +129,7 @@ def credential_line(at: datetime, said: heard_trust.Credential, endpoint: str) -
         state=state,
         created_at=said.created_at,
         created_by=said.created_by,
+        is_from_bootstrap=said.is_from_bootstrap,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
         certificate=CertificateShown(

@@ -5,12 +5,12 @@ import { useState } from "react";
 import { useBlockedBy } from "../../api/actions";
 import { type Shown, why } from "../../api/client";
 import { credentialsQuery } from "../../api/queries";
-import { useApproveDevice } from "../../api/trust";
 import { Age, Time } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
-import { Empty, Failed, Skeleton, Wrong } from "../../ui/notice";
+import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { clockTime, moment } from "../../ui/words";
+import { Approval } from "./approval";
 import { NewCredentialDialog, RevokeDialog } from "./credential-dialogs";
 import css from "./credentials.module.css";
 
@@ -92,7 +92,6 @@ export const STATES: Record<Credential["state"], string> = {
 function Line({ credential, screen, device }: { credential: Credential; screen: Screen; device: string }) {
   const blockedBy = useBlockedBy("administer");
   const [isAsked, setAsked] = useState(false);
-  const approve = useApproveDevice();
   const isOver = credential.state === "revoked" || credential.state === "expired";
   return (
     <li className={`${css.line} ${isOver ? css.over : ""}`}>
@@ -100,20 +99,10 @@ function Line({ credential, screen, device }: { credential: Credential; screen: 
         <p>
           <b>{credential.mode === "x509" ? "Certificate" : "Key"}</b> <State credential={credential} />
         </p>
+        {credential.state === "waiting" && <Approval credential={credential} screen={screen} device={device} />}
         {credential.needs_key && <p className={css.bad}>Its key is lost. The device needs a new one.</p>}
-        {approve.isError && <Wrong>Not approved {why(approve.error)}</Wrong>}
         <Facts credential={credential} />
       </div>
-      {credential.state === "waiting" && (
-        <Button
-          look="primary"
-          blockedBy={blockedBy}
-          isBusy={approve.isPending}
-          onClick={() => approve.mutate({ device, credential: credential.id })}
-        >
-          Approve
-        </Button>
-      )}
       {!isOver && (
         <Button
           look="danger"
@@ -155,6 +144,7 @@ function Facts({ credential }: { credential: Credential }) {
         <Fact name="Made">
           <Age at={credential.created_at} />
           {credential.created_by && ` by ${credential.created_by}`}
+          {credential.is_from_bootstrap && ", handed out by the bootstrap server"}
         </Fact>
       )}
       {certificate && (

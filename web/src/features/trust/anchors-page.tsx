@@ -75,7 +75,7 @@ function Waiting({ screen, blockedBy }: { screen: TrustScreen; blockedBy: string
                 blockedBy={blockedBy}
                 isBusy={approve.isPending && approve.variables.credential === credential}
                 aria-label={`Approve ${endpoint || device}`}
-                onClick={() => approve.mutate({ device, credential })}
+                onClick={() => approve.mutate({ device, credential, enclosure: null })}
               >
                 Approve
               </Button>
