@@ -36,18 +36,6 @@ _IS_LIVING: Final = credentials.c.state.in_(sorted(LIVING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """A credential as the gateway needs it: it lives, or `is_waiting` for approval. The key is still encrypted."""
-
-    id: CredentialId
-    mode: Mode
-    identity: str
-    key_encrypted: bytes | None
-    pin: bytes | None
-    is_waiting: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """A device registered with a credential. `certificate` is what it showed, None for a key."""
 
@@ -425,28 +413,6 @@ class Credentials:
         if entry.security == "none":
             raise Conflict(device, "is to speak without security", security=entry.security)
         return entry
-
-
-async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, list[Proof]]:
-    """What these devices are let in by, or would be if somebody approved them, for the gateway."""
-    columns = credentials.c
-    query = select(
-        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin, columns.state
-    ).where(columns.device_id.in_(devices), _IS_LIVING | _is(State.WAITING))
-    found: dict[str, list[Proof]] = {}
-    async with database.reading() as connection:
-        for row in await connection.execute(query.order_by(columns.id)):
-            found.setdefault(row.device_id, []).append(
-                Proof(
-                    id=row.id,
-                    mode=Mode(row.mode),
-                    identity=row.identity,
-                    key_encrypted=row.key_encrypted,
-                    pin=row.pin,
-                    is_waiting=row.state == State.WAITING.value,
-                )
-            )
-    return found
 
 
 async def _end(tx: Transaction, which: ColumnElement[bool], state: State, now: datetime) -> None:
