@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
-from shoal.bff import heard_trust
+from shoal.bff import heard, heard_trust
 from shoal.bff.api import Api, ProblemAnswered
 from shoal.bff.context import HeldApi, HeldBff, WritingLogin
 from shoal.bff.screens import anchors
@@ -52,7 +52,16 @@ async def trust_screen(api: HeldApi, bff: HeldBff) -> anchors.TrustScreen:
         _own_authorities(api),
         api.credentials_ending({"state": "waiting", "limit": anchors.WAITING_MAX}),
     )
-    return anchors.trust_screen(bff.clock.now(), known, use, own, page)
+    found = await gather(*(_found(api, said.device) for said in page.items))
+    devices = {device.id: device for device in found if device is not None}
+    return anchors.trust_screen(bff.clock.now(), known, use, own, page, devices)
+
+
+async def _found(api: Api, device: str) -> heard.Device | None:
+    try:
+        return await api.device(device)
+    except ProblemAnswered:  # it was deleted between the two
+        return None
 
 
 async def _own_authorities(api: Api) -> list[heard_trust.Authority]:

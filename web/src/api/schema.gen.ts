@@ -3776,9 +3776,10 @@ export interface components {
         };
         /**
          * WaitingLine
-         * @description A device that nobody made, with a good certificate: it is let in when somebody approves it.
+         * @description A device that nobody made, with a good certificate: it is let in when somebody approves it, where it says it is.
          */
         WaitingLine: {
+            claim: components["schemas"]["ClaimLine"] | null;
             /** Credential */
             credential: string;
             /** Device */

@@ -108,3 +108,11 @@ export function capital(text: string): string {
 function sameDay(one: Date, other: Date): boolean {
   return one.toDateString() === other.toDateString();
 }
+
+/** What the device says about where it is, and why that may not count. */
+export function saidPlace(claim: { enclosure: string; name: string; farm: string; state: string } | null): string {
+  if (!claim) return "It has not said where it is.";
+  if (claim.name) return `It says that it is in ${claim.name}${claim.farm ? `, ${claim.farm}` : ""}.`;
+  if (claim.state === "foreign") return `It says that it is in ${claim.enclosure}, which is not yours.`;
+  return `It says that it is in ${claim.enclosure}, which does not exist.`;
+}

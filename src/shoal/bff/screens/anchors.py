@@ -1,13 +1,14 @@
 """Whose certificates let devices in: each trust anchor with who stands on it, how one is proved, and who waits at the door."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel
 
 from shoal.bff import heard, heard_trust
+from shoal.bff.screens.credentials import ClaimLine, claim_line
 from shoal.bff.screens.vocabulary import nearest
 
 # Every device has to get another certificate until then: some are visited twice a year.
@@ -62,12 +63,13 @@ class AnchorLine(BaseModel):
 
 
 class WaitingLine(BaseModel):
-    """A device that nobody made, with a good certificate: it is let in when somebody approves it."""
+    """A device that nobody made, with a good certificate: it is let in when somebody approves it, where it says it is."""
 
     device: str
     endpoint: str
     credential: str
     since: datetime | None
+    claim: ClaimLine | None
 
 
 class TrustScreen(BaseModel):
@@ -87,6 +89,7 @@ def trust_screen(
     use: heard_trust.AnchorUse,
     authorities: Sequence[heard_trust.Authority],
     waiting: heard.Page[heard_trust.Credential],
+    devices: Mapping[str, heard.Device],
 ) -> TrustScreen:
     lines = [_line(at, said, use, anchors, authorities) for said in anchors]
     return TrustScreen(
@@ -95,7 +98,13 @@ def trust_screen(
         elsewhere=use.elsewhere,
         unseen=use.unseen,
         waiting=[
-            WaitingLine(device=said.device, endpoint=said.identity, credential=said.id, since=said.created_at)
+            WaitingLine(
+                device=said.device,
+                endpoint=said.identity,
+                credential=said.id,
+                since=said.created_at,
+                claim=claim_line(devices[said.device]) if said.device in devices else None,
+            )
             for said in waiting.items
         ],
         has_more_waiting=waiting.next is not None,

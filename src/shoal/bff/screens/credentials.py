@@ -99,12 +99,12 @@ def credentials_screen(
         mode=device.security.mode if device.security else "",
         alive=sum(line.state in {"current", "next", "retiring"} and not line.needs_key for line in lines),
         items=lines,
-        claim=_claim(device),
+        claim=claim_line(device),
         refused=last_refused(device, refusals),
     )
 
 
-def _claim(device: heard.Device) -> ClaimLine | None:
+def claim_line(device: heard.Device) -> ClaimLine | None:
     said = device.claim
     if said is None:
         return None

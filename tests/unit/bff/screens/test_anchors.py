@@ -25,7 +25,7 @@ def anchor(key: str, state: str = "trusted", subject: str = "CN=Makers", **more:
 
 def shown(*anchors: heard_trust.Anchor, own: tuple[heard_trust.Authority, ...] = ()) -> TrustScreen:
     counted = [heard_trust.DevicesOfAnchor(anchor=one.id, devices=7) for one in anchors]
-    return trust_screen(NOW, anchors, heard_trust.AnchorUse(anchors=counted), own, NOBODY)
+    return trust_screen(NOW, anchors, heard_trust.AnchorUse(anchors=counted), own, NOBODY, {})
 
 
 def line(said: heard_trust.Anchor) -> AnchorLine:
@@ -105,3 +105,20 @@ def test_a_challenge_is_no_way_into_a_shell() -> None:
     assert proof is not None
     assert "-subj '/CN=x; rm -rf $HOME' |" in proof.certificate_command
     assert proof.signature_command.startswith("printf %s 'x; rm -rf $HOME' |")
+
+
+def test_who_waits_is_shown_with_where_it_says_it_is() -> None:
+    knocking = [
+        heard_trust.Credential(id=f"crd-{n}", device=f"dev-{n}", mode="x509", identity=f"cam-{n}", state="waiting")
+        for n in range(2)
+    ]
+    claim = heard.Claim(enclosure="enc-1", name="Pen 4", farm_name="North")
+    first = heard.Device(id="dev-0", endpoint="cam-0", claim=claim)
+    page = heard.Page[heard_trust.Credential](items=knocking, next=None)
+
+    screen = trust_screen(NOW, (), heard_trust.AnchorUse(), (), page, {"dev-0": first})
+
+    assert [(one.endpoint, one.claim and (one.claim.name, one.claim.farm)) for one in screen.waiting] == [
+        ("cam-0", ("Pen 4", "North")),
+        ("cam-1", None),  # deleted a moment ago
+    ]

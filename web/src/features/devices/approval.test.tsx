@@ -2,7 +2,8 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
 import type { Shown } from "../../api/client";
-import { Approval, said } from "./approval";
+import { saidPlace } from "../../ui/words";
+import { Approval } from "./approval";
 
 const approve = vi.hoisted(() => vi.fn());
 vi.mock("../../api/actions", () => ({ useBlockedBy: () => null }));
@@ -42,8 +43,8 @@ it("where it says nothing that counts, it is let in without a place", () => {
 });
 
 it("says where that is, and why it may not count", () => {
-  expect(said(null)).toBe("It has not said where it is.");
-  expect(said(PEN)).toBe("It says that it is in Pen 4, North.");
-  expect(said({ enclosure: "enc-9", name: "", farm: "", state: "foreign" })).toMatch(/not yours/);
-  expect(said({ enclosure: "pen four", name: "", farm: "", state: "unknown" })).toMatch(/does not exist/);
+  expect(saidPlace(null)).toBe("It has not said where it is.");
+  expect(saidPlace(PEN)).toBe("It says that it is in Pen 4, North.");
+  expect(saidPlace({ enclosure: "enc-9", name: "", farm: "", state: "foreign" })).toMatch(/not yours/);
+  expect(saidPlace({ enclosure: "pen four", name: "", farm: "", state: "unknown" })).toMatch(/does not exist/);
 });

@@ -4,9 +4,8 @@ import { type Shown, why } from "../../api/client";
 import { useApproveDevice } from "../../api/trust";
 import { Button } from "../../ui/button";
 import { Wrong } from "../../ui/notice";
+import { saidPlace } from "../../ui/words";
 import css from "./credentials.module.css";
-
-type Claim = Shown["CredentialsScreen"]["claim"];
 
 export function Approval({
   credential,
@@ -24,8 +23,8 @@ export function Approval({
   return (
     <>
       <p>
-        It came by itself, with a certificate that one of your trust anchors has issued. {said(claim)} Until somebody
-        approves it, nothing that it measures is taken.
+        It came by itself, with a certificate that one of your trust anchors has issued. {saidPlace(claim)} Until
+        somebody approves it, nothing that it measures is taken.
       </p>
       {approve.isError && <Wrong>Not approved. {why(approve.error)}</Wrong>}
       <div className={css.buttons}>
@@ -50,12 +49,4 @@ export function Approval({
       </div>
     </>
   );
-}
-
-/** What the device says about where it is, and why that may not count. */
-export function said(claim: Claim): string {
-  if (!claim) return "It has not said where it is.";
-  if (claim.name) return `It says that it is in ${claim.name}${claim.farm ? `, ${claim.farm}` : ""}.`;
-  if (claim.state === "foreign") return `It says that it is in ${claim.enclosure}, which is not yours.`;
-  return `It says that it is in ${claim.enclosure}, which does not exist.`;
 }

@@ -10,7 +10,7 @@ import { Area } from "../../ui/area";
 import { Button } from "../../ui/button";
 import { Empty, Wrong } from "../../ui/notice";
 import { Section } from "../../ui/page";
-import { count, date } from "../../ui/words";
+import { count, date, saidPlace } from "../../ui/words";
 import { AddDialog, ChangeDialog, RemoveDialog } from "./anchor-dialogs";
 import { End, Fact, Facts, Tabs } from "./area";
 import { Proof } from "./proof";
@@ -59,7 +59,7 @@ function Waiting({ screen, blockedBy }: { screen: TrustScreen; blockedBy: string
         </p>
         {approve.isError && <Wrong>{refusal("Not approved", approve.error)}</Wrong>}
         <ul>
-          {waiting.map(({ device, endpoint, credential, since }) => (
+          {waiting.map(({ device, endpoint, credential, since, claim }) => (
             <li key={credential} className={css.line}>
               <p className={css.what}>
                 <Link to="/devices/$device/credentials" params={{ device }}>
@@ -70,14 +70,15 @@ function Waiting({ screen, blockedBy }: { screen: TrustScreen; blockedBy: string
                     came <Age at={since} />
                   </span>
                 )}
+                <span className="muted">{saidPlace(claim)}</span>
               </p>
               <Button
                 blockedBy={blockedBy}
                 isBusy={approve.isPending && approve.variables.credential === credential}
-                aria-label={`Approve ${endpoint || device}`}
-                onClick={() => approve.mutate({ device, credential, enclosure: null })}
+                aria-label={`Approve ${endpoint || device}${claim?.name ? `, and put it into ${claim.name}` : ""}`}
+                onClick={() => approve.mutate({ device, credential, enclosure: claim?.name ? claim.enclosure : null })}
               >
-                Approve
+                {claim?.name ? `Approve, into ${claim.name}` : "Approve"}
               </Button>
             </li>
           ))}
