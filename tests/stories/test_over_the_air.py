@@ -13,8 +13,9 @@ import pytest
 
 from shoal.demo.downloads import fetch_by_http
 from shoal.errors import DeviceFault
-from shoal.lwm2m.device import Begun, Device
+from shoal.lwm2m.device import Device
 from shoal.lwm2m.firmware import Firmware, Method, Protocol, Result, State
+from shoal.lwm2m.state import Begun
 from tests.harness.product import Product, product
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
