@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from shoal.lwm2m import Registered, Reported, Server
 from shoal.lwm2m.certificates import AUTHORITY, Certificate
-from shoal.lwm2m.server import Observation, Security
+from shoal.lwm2m.server_events import Observation, Security
 from tests.harness import authority
 from tests.harness.authority import Authority
 from tests.harness.listener import Listener, listening
