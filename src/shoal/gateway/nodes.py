@@ -136,7 +136,6 @@ class Nodes:
         await node_store.forget_moves(self._database, self.held)
         await node_store.touch(self._database, self.held, self._address, self._clock.now())
         self._known = await self._read()
-        log.info("nodes.claimed", extra={"node": self.own, "taken_over": self.taken_over, "start": self.start})
 
     async def _claim(self, wanted: Sequence[int]) -> list[int]:
         """Those of them that nobody else has; waits for a predecessor that is about to end."""
@@ -179,6 +178,7 @@ class Nodes:
         Raises:
             Unavailable: another gateway has a number of ours: this one has to end.
         """
+        log.info("nodes.serving", extra={"node": self.own, "taken_over": self.taken_over, "start": self.start})
         while True:
             try:
                 await self.look(core, adopt)

@@ -166,7 +166,7 @@ async def test_whose_certificates_count_is_written_and_read(
     async def shown() -> anchors.TrustScreen:
         waiting = await pages.credentials_ending({"state": "waiting", "limit": 10})
         known, use, own = await pages.anchors(), await pages.anchor_use(), await pages.authorities()
-        return anchors.trust_screen(company.clock.now(), known, use, own, waiting)
+        return anchors.trust_screen(company.clock.now(), known, use, own, waiting, {})
 
     screen = await shown()
     lines = {line.authority or line.id: line for line in screen.anchors}
@@ -174,7 +174,7 @@ async def test_whose_certificates_count_is_written_and_read(
     assert (lines[old.id].successor, lines[new.id].succeeds) == (f"Ours ({new.id})", f"Ours ({old.id})")
     assert lines[old.id].subject.startswith("serialNumber=")
     [waiting] = screen.waiting
-    await pages.approve_credential(waiting.device, waiting.credential)
+    await pages.approve_credential(waiting.device, waiting.credential, None)
     await pages.prove_anchor(foreign.id, {"signature": maker.sign(foreign.challenge)})
     await pages.change_anchor(foreign.id, {"name": "The makers", "zero_touch": "admit", "kind": "camera"})
     screen = await shown()
