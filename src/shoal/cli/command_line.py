@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from shoal import __version__, cli_ca
+from shoal import __version__
 from shoal.app import backup, first_start, keys, service_manager
 from shoal.app.composition import Role, Running, run_role, up
+from shoal.cli import ca
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
 from shoal.identity.invitation import NewInvitation
@@ -135,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_token_revoke)
     _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
     _key(commands.add_parser("key", help="the master key: rotate, forget"))
-    cli_ca.add(commands.add_parser("ca", help="a private certificate authority for devices"), _stored, _settings)
+    ca.add(commands.add_parser("ca", help="a private certificate authority for devices"), _stored, _settings)
     return top
 
 
@@ -418,7 +419,3 @@ def _size(size: int) -> str:
 
 def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
-
-
-if __name__ == "__main__":
-    main()
