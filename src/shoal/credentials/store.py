@@ -36,17 +36,6 @@ _IS_LIVING: Final = credentials.c.state.in_(sorted(LIVING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """A living credential as the gateway needs it; the key is still encrypted."""
-
-    id: CredentialId
-    mode: Mode
-    identity: str
-    key_encrypted: bytes | None
-    pin: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """A device registered with a credential. `certificate` is what it showed, None for a key."""
 
@@ -121,6 +110,22 @@ class Credentials:
         now = self._clock.now()
         async with self._database.reading() as connection:
             return [_credential(row, now) for row in await connection.execute(query)]
+
+    async def one(self, tenant: TenantId, credential: CredentialId) -> Credential:
+        """One credential, of whichever device. Raises NotFound, also for another tenant's."""
+        query = select(credentials).where(credentials.c.tenant_id == tenant, credentials.c.id == credential)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound(credential, "no such credential")
+        return _credential(row, self._clock.now())
+
+    async def holders(self, identities: Sequence[str]) -> dict[str, DeviceId]:
+        """Which devices, of any tenant, go by these PSK identities now; at most 500 are asked for at once."""
+        marks = {psk_mark(identity): identity for identity in identities[:DEVICES_PER_QUERY_MAX]}
+        query = select(credentials.c.mark, credentials.c.device_id).where(credentials.c.mark.in_(marks))
+        async with self._database.reading() as connection:
+            return {marks[row.mark]: row.device_id for row in await connection.execute(query)}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -412,27 +417,6 @@ class Credentials:
         if entry.security == "none":
             raise Conflict(device, "is to speak without security", security=entry.security)
         return entry
-
-
-async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, list[Proof]]:
-    """What these devices are let in by, for the gateway."""
-    columns = credentials.c
-    query = select(
-        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin
-    ).where(columns.device_id.in_(devices), _IS_LIVING)
-    found: dict[str, list[Proof]] = {}
-    async with database.reading() as connection:
-        for row in await connection.execute(query.order_by(columns.id)):
-            found.setdefault(row.device_id, []).append(
-                Proof(
-                    id=row.id,
-                    mode=Mode(row.mode),
-                    identity=row.identity,
-                    key_encrypted=row.key_encrypted,
-                    pin=row.pin,
-                )
-            )
-    return found
 
 
 async def _end(tx: Transaction, which: ColumnElement[bool], state: State, now: datetime) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from shoal.credentials.credential import Mode
-from shoal.credentials.store import Proof, proofs_of
+from shoal.credentials.proofs import Proof, proofs_of
 from shoal.errors import Unavailable
 from shoal.gateway.denials import Denials
 from shoal.lwm2m.dataplane import DataPlane, DeviceCredential, DeviceEntry

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from shoal.bff import heard
-from shoal.credentials.store import proofs_of
+from shoal.credentials.proofs import proofs_of
 from shoal.events.device import Claim
 from shoal.inventory.device import Kind
 from shoal.inventory.paging import cursor_after

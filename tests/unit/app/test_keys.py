@@ -8,7 +8,8 @@ import pytest
 from shoal.app import first_start, keys
 from shoal.app.backup import backup, restore
 from shoal.clock import FakeClock
-from shoal.credentials.store import Credentials, proofs_of
+from shoal.credentials.proofs import proofs_of
+from shoal.credentials.store import Credentials
 from shoal.errors import Rejected, Unavailable
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Kind, Security

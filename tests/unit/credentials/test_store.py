@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shoal.credentials.credential import Credential, Rotation, State, Until
-from shoal.credentials.store import DEVICES_PER_QUERY_MAX, Use, proofs_of
+from shoal.credentials.proofs import proofs_of
+from shoal.credentials.store import DEVICES_PER_QUERY_MAX, Use
 from shoal.credentials.worker import Expiry
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.ids import CredentialId, DeviceId, TenantId

@@ -10,7 +10,8 @@ import pytest
 from shoal.app.neighbours import queue_for_inventory
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
-from shoal.credentials.store import Credentials, proofs_of
+from shoal.credentials.proofs import proofs_of
+from shoal.credentials.store import Credentials
 from shoal.errors import Conflict, NotFound, Outdated
 from shoal.events.device import Claim, DeviceAwake, DeviceRegistered, Reading, ReadingsReported
 from shoal.events.envelope import Event
