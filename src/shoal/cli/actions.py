@@ -111,10 +111,10 @@ def show_progress(text: str) -> None:
 
 
 def duration(raw: str) -> timedelta:
-    """`90m`, `12h`, `7d`, `2w`, or 0. A ValueError for what is none, as argparse wants it."""
+    """`90m`, `12h`, `7d`, `2w`, or 0. An ArgumentTypeError for what is none, which argparse tells."""
     if raw == "0":
         return timedelta()
-    match = re.fullmatch(r"(\d{1,9})([mhdw])", raw.strip().lower(), re.ASCII)
+    match = re.fullmatch(r"(\d{1,7})([mhdw])", raw.strip().lower(), re.ASCII)
     if match is None:
         raise argparse.ArgumentTypeError(f"{raw!r} is no duration: 90m, 12h, 7d or 2w")
     return min(int(match[1]) * _UNITS[match[2]], _DURATION_MAX)

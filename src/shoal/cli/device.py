@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from shoal.api.device_shown import DeviceShown, device_shown, devices_shown
+from shoal.api.importing import report_shown
 from shoal.app.desk import Desk
 from shoal.app.key_file import KeyFile, key_row
 from shoal.cli.actions import (
@@ -259,9 +260,7 @@ def _tell(given: argparse.Namespace, report: Report, *, is_done: bool) -> int:
     """Says what became of a file. A file of which nothing was made because rows are wrong was a wrong call."""
     is_refused = bool(report.wrong) and not is_done and not given.skip_bad
     if given.json:
-        faults = [{"line": one.line, "endpoint": one.endpoint, "says": one.says} for one in report.faults]
-        counts = {"new": report.new, "there": report.there, "wrong": report.wrong, "keys": report.keys}
-        say_json({**counts, "done": is_done, "faults": faults})
+        say_json(report_shown(report, is_done=is_done))
         return 2 if is_refused else 0
     for fault in report.faults:
         note(str(fault))

@@ -54,13 +54,13 @@ class _DeviceLine(msgspec.Struct, forbid_unknown_fields=True):
     security: _ProofLine = msgspec.field(default_factory=_ProofLine)
 
 
-def read_rows(file: IO[bytes]) -> Iterator[Row]:
+def read_rows(file: IO[bytes], lines_max: int = LINES_MAX) -> Iterator[Row]:
     """The rows of a file: of JSON objects when it begins with one, else of CSV with a header.
 
     Raises:
         Rejected: not UTF-8 at all, a header without `endpoint` or with a column that we do not know, too many lines.
     """
-    lines = _lines(file)
+    lines = _lines(file, lines_max)
     first = next(lines, None)
     if first is None:
         raise Rejected("file", "there is nothing in it")
@@ -155,7 +155,7 @@ def _faulty(number: int, endpoint: str, fault: Rejected) -> Row:
     return Row(number, shown, fault=fault)
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, str | Rejected]]:
+def _lines(file: IO[bytes], lines_max: int) -> Iterator[tuple[int, str | Rejected]]:
     """The lines that are not empty, with their numbers, none of them longer than there can be a reason for."""
     number = 0
     while raw := file.readline(LINE_BYTES_MAX + 1):
@@ -164,8 +164,8 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, str | Rejected]]:
             if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise Rejected("file", "is UTF-16: save it as UTF-8 (spreadsheets call it CSV UTF-8)")
             raw = raw.removeprefix(codecs.BOM_UTF8)
-        if number > LINES_MAX:
-            raise Rejected("file", f"more than {LINES_MAX} lines: split it")
+        if number > lines_max:
+            raise Rejected("file", f"more than {lines_max} lines: split it")
         if len(raw) > LINE_BYTES_MAX:
             while raw and not raw.endswith(b"\n"):
                 raw = file.readline(LINE_BYTES_MAX + 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
-from shoal.access.decision import Place
+from shoal.access.decision import EVERYWHERE, Place, Reach
 from shoal.credentials.credential import Mode
 from shoal.credentials.proofs import Proof, proofs_of
 from shoal.credentials.psk import parse_key
@@ -116,7 +116,10 @@ Tell: TypeAlias = Callable[[Transaction, Added], Awaitable[None]]
 
 
 class Import:
-    """One file into one tenant. `read` reads it from its beginning, each time that it is called."""
+    """One file into one tenant. `read` reads it from its beginning, each time that it is called.
+
+    `reach` is where whoever imports may read: of what lies elsewhere nothing is told.
+    """
 
     def __init__(
         self,
@@ -125,12 +128,14 @@ class Import:
         read: Callable[[], Iterable[Row]],
         *,
         may_add: MayAdd = lambda _: None,
+        reach: Reach = EVERYWHERE,
         progress: Progress = lambda _: None,
     ) -> None:
         self._stores = stores
         self._tenant = tenant
         self._read = read
         self._may_add = may_add
+        self._reach = reach
         self._progress = progress
 
     async def check(self) -> Report:
@@ -207,7 +212,7 @@ class Import:
         return _Known(
             devices=devices,
             keys=keys,
-            enclosures=await stores.inventory.enclosures_for(self._tenant, enclosures),
+            enclosures=await stores.inventory.enclosures_for(self._tenant, enclosures, self._reach),
             holders=await stores.credentials.holders(identities),
         )
 
@@ -233,6 +238,8 @@ class Import:
         if wanted.proof.identity is not None:
             seen.once("identity", wanted.proof.identity, row.line)
         device = known.devices.get(wanted.endpoint)
+        if device is not None and not self._reach.covers(device.farm, device.enclosure, device.id):
+            raise Conflict("endpoint", "another device has this endpoint")
         if device is not None:
             differing = _differing(device, wanted, known.keys.get(device.id, {}))
             if differing:
@@ -244,7 +251,7 @@ class Import:
         return wanted
 
     async def _says(self, error: Rejected) -> str:
-        meant = error.meant if isinstance(error, MistypedId) else ()
+        meant = error.meant if isinstance(error, MistypedId) and self._reach.is_everywhere else ()
         there = await self._stores.inventory.existing(self._tenant, meant) if meant else ()
         return f"{error}; did you mean {' or '.join(there)}?" if there else str(error)
 

@@ -29,12 +29,12 @@ class Shell:
         (folder / "data").mkdir()
         MasterKey(folder / "data").create()
         self._url = database_url(folder / "data") if SERVER is None else empty_url()
-        self._where = ["--data", "data", *([] if SERVER is None else ["--database", self._url])]
+        self.where = ["--data", "data", *([] if SERVER is None else ["--database", self._url])]
         self.tenant, self.pen, self.farm = self.run(_nordvik)
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """What a command says: on the standard output, or where it is refused, on the other one."""
-        assert ended([*arguments, *self._where]) == code, self._capsys.readouterr()
+        assert ended([*arguments, *self.where]) == code, self._capsys.readouterr()
         said = self._capsys.readouterr()
         return said.err if code else said.out
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from shoal.errors import Rejected
 from shoal.inventory.device import Kind, Security
-from shoal.onboarding import file
 from shoal.onboarding.adding import WantedDevice, WantedProof
 from shoal.onboarding.file import COLUMNS, LINE_BYTES_MAX, Row, read_rows
 
@@ -139,12 +138,10 @@ def test_what_is_no_such_file_is_refused_as_a_whole(raw: bytes, reason: str) -> 
         rows(raw)
 
 
-def test_a_file_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "LINES_MAX", 3)
-
-    assert len(rows(b"endpoint\na\nb\n")) == 2
+def test_a_file_has_an_end() -> None:
+    assert len(list(read_rows(io.BytesIO(b"endpoint\na\nb\n"), lines_max=3))) == 2
     with pytest.raises(Rejected, match="more than 3 lines"):
-        rows(b"endpoint\na\nb\nc\n")
+        list(read_rows(io.BytesIO(b"endpoint\na\nb\nc\n"), lines_max=3))
 
 
 class Endless(io.RawIOBase):
