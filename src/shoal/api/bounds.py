@@ -15,8 +15,8 @@ FORM_BYTES_MAX: Final = SIZE_BYTES_MAX + 64 * 1024
 
 # A thousand devices with the longest names there are.
 IMPORT_BYTES_MAX: Final = 1024 * 1024
-# RFC 4180 §3; lines of JSON have no registered type, and these two are what programs call them.
-IMPORT_KINDS: Final = ("text/csv", "application/x-ndjson", "application/jsonl")
+# RFC 4180 §3; lines of JSON have no registered type, and programs call them this or that. One line is JSON.
+IMPORT_KINDS: Final = ("text/csv", "application/x-ndjson", "application/jsonl", "application/json")
 
 _WITH_BODY: Final = {"POST", "PUT", "PATCH", "DELETE"}
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -25,7 +25,7 @@ _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", 
 class Bounds:
     """Answers 400, 413 and 415 by itself, and counts what comes without a length."""
 
-    def __init__(self, app: ASGIApp, upload_path: str, import_path: str) -> None:
+    def __init__(self, app: ASGIApp, upload_path: str, import_path: str = "") -> None:
         self._app = app
         self._upload_path = upload_path
         self._import_path = import_path

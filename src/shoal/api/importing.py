@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, HeldAsking
@@ -96,8 +96,8 @@ async def import_devices(
         return ImportShown(**report_shown(report, is_done=False).model_dump(), devices=[])
     if report.wrong and not skip_bad:
         title = f"{report.wrong} rows are wrong; nothing was made"
-        told = [{"field": f"line {fault.line}", "says": str(fault)} for fault in report.faults]
-        return problem(422, "invalid", title, errors=list(told))
+        told: list[JsonValue] = [{"field": f"line {one.line}", "says": str(one)} for one in report.faults]
+        return problem(422, "invalid", title, errors=told)
     asking.tells(after={"new": report.new, "there": report.there, "wrong": report.wrong})
     keeper = _Answer()
     done = await work.write(keeper, _telling(rooms, asking), by=asking.name, skips_wrong=skip_bad)

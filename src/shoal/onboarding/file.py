@@ -110,7 +110,8 @@ class _Columns:
         known = [name for name in self._names if name in COLUMNS]
         if known != self._names or len(set(known)) != len(known) or "endpoint" not in known:
             raise Rejected(
-                f"line {number}", f"expected the columns {', '.join(COLUMNS)}, of which only endpoint must be"
+                f"line {number}",
+                f"expected the columns {', '.join(COLUMNS)}, of which only endpoint must be; or one JSON object a line",
             )
 
     def fields(self, text: str) -> Mapping[str, str]:

@@ -91,7 +91,7 @@ async def test_a_technician_of_one_enclosure_adds_there_and_learns_nothing_of_ot
     [
         ("", "text/csv", 400),
         ("name\n", "text/csv", 400),
-        ("endpoint\ns-1\n", "application/json", 415),
+        ("[]", "application/json", 400),
         ("endpoint\ns-1\n", "text/plain", 415),
         ("endpoint\n" + "x\n" * importing.LINES_MAX, "text/csv", 400),
         ("x" * (IMPORT_BYTES_MAX + 1), "text/csv", 413),
