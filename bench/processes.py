@@ -12,6 +12,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from bench.certificates import Certificates
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 BINARIES: Final = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / ".build" / "cargo")) / "release"
 LESHAN: Final = ROOT / ".build" / "bench-leshan"
@@ -80,6 +82,7 @@ class Peer(msgspec.Struct, frozen=True):
     """Somebody to ask, at an address."""
 
     uri: str
+    certificates: Certificates | None = None
 
 
 def cpu_s_of(pid: int) -> float:
@@ -92,14 +95,20 @@ def cpu_s_of(pid: int) -> float:
 
 
 class Server(_Process):
-    """A server that listens. `name` is the set-up."""
+    """A server that listens. `name` is the set-up; with `certificates` nobody has a key."""
 
     def __init__(
-        self, name: str, uri: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        uri: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         super().__init__(command, environment)
         self.name: Final = name
         self.uri: Final = uri
+        self.certificates: Final = certificates
         while not self._line().startswith("ready"):
             pass
 
@@ -131,7 +140,11 @@ class Clients(_Process):
 
     def __init__(self, server: Server | Peer, count: int) -> None:
         command = [str(BINARIES / "load"), server.uri, "--clients", str(count), "--prefix", PREFIX]
-        super().__init__([*command, *(["--key", KEY] if server.uri.startswith("coaps") else [])])
+        if server.certificates is not None:
+            command += ["--certificates", str(server.certificates.clients)]
+        elif server.uri.startswith("coaps"):
+            command += ["--key", KEY]
+        super().__init__(command)
 
     def do(self, operation: str, **how: float) -> Report:
         """Carries out an order, to the last answer."""
@@ -156,8 +169,10 @@ def start(
     secure: bool = False,
     observe: bool = False,
     kafka: str | None = None,
+    certificates: Certificates | None = None,
 ) -> Server:
-    """Starts a server: `leshan`, `answer`, or one of ours (`hands`, `embedded`, `kafka`)."""
+    """Starts a server: `leshan`, `answer`, or one of ours (`hands`, `embedded`, `kafka`). Secure ones know all clients by
+    one key, or by their certificates."""
     port = _free_port()
     scheme = "coaps" if secure else "coap"
     uri = f"{scheme}://127.0.0.1:{port}"
@@ -165,7 +180,8 @@ def start(
         case "leshan":
             jars = f"{LESHAN}/jars/*"
             java = ["java", f"-Xmx{LESHAN_HEAP}", "-cp", jars, "shoal.bench.LeshanServerMain"]
-            command = [*java, str(port), scheme, str(observe).lower(), PREFIX, str(clients), KEY]
+            command = [*java, str(port), scheme, str(observe).lower(), PREFIX, str(clients)]
+            command += [KEY] if certificates is None else [str(certificates.folder)]
         case "answer":
             command = [str(BINARIES / "answer"), f"127.0.0.1:{port}"]
         case _:
@@ -173,10 +189,14 @@ def start(
             data.mkdir()
             ours = [sys.executable, "-m", "bench.shoal_server", setup, "--listen", uri, "--data", str(data)]
             command = [*ours, "--devices", str(clients), "--prefix", PREFIX]
-            command += ["--key", KEY] if secure else []
+            if certificates is not None:
+                command += ["--certificates", str(certificates.folder)]
+            elif secure:
+                command += ["--key", KEY]
             command += ["--observe"] if observe else []
             command += ["--kafka", kafka] if kafka else []
-    return opened.enter_context(Server(setup, uri, command, {"PYTHONPATH": f"{ROOT}/src:{ROOT}"}))
+    environment = {"PYTHONPATH": f"{ROOT}/src:{ROOT}"}
+    return opened.enter_context(Server(setup, uri, command, environment, certificates))
 
 
 def machine() -> dict[str, Any]:

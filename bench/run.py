@@ -5,6 +5,7 @@ a round, so that a machine that slows down slows all of them down; compare the r
 """
 
 import argparse
+import asyncio
 import json
 import os
 import sqlite3
@@ -21,7 +22,9 @@ from typing import Any, Final
 import msgspec
 
 from bench import tables
-from bench.processes import LESHAN, ROOT, Clients, Report, Server, machine, start
+from bench.certificates import Certificates, make
+from bench.processes import LESHAN, PREFIX, ROOT, Clients, Report, Server, machine, start
+from bench.restart import measure as restart
 from bench.storm import storm
 from shoal.lwm2m.dataplane import decompress
 from tests.harness import peers
@@ -36,7 +39,9 @@ WINDOW: Final = 4_096
 HANDSHAKE_WINDOW: Final = 64
 # Clients that come at the same time, at the start.
 JOINING_TOGETHER: Final = 128
-PHASES: Final = ("coap", "observed", "dtls", "storm", "memory", "soak", "health")
+PHASES: Final = ("coap", "observed", "dtls", "x509", "storm", "restart", "memory", "soak", "health")
+# Those that ask the set-up `kafka`, too.
+ON_KAFKA: Final = frozenset({"coap", "observed"})
 # Long enough for a commit of everything and for memory to come to rest.
 SETTLE_S: Final = 1.0
 SAMPLE_EVERY_S: Final = 1.0
@@ -47,8 +52,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     clients: int
     secure_clients: int
+    certified_clients: int
     # Devices that report, those that come back at once meanwhile, and for how long.
     storm: tuple[int, int, float]
+    # Devices with DTLS of a whole Shoal that is killed.
+    restart: int
     seconds: float
     rounds: int
     warm_up_s: float
@@ -61,7 +69,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 FULL: Final = Plan(
     clients=10_000,
     secure_clients=5_000,
+    certified_clients=1_000,
     storm=(1_000, 10_000, 10),
+    restart=10_000,
     seconds=3,
     rounds=3,
     warm_up_s=10,
@@ -73,7 +83,9 @@ FULL: Final = Plan(
 SHORT: Final = Plan(
     clients=500,
     secure_clients=100,
+    certified_clients=100,
     storm=(100, 1_000, 3),
+    restart=50,
     seconds=0.5,
     rounds=1,
     warm_up_s=1,
@@ -149,6 +161,7 @@ class Run:
         self._kafka = kafka
         self.measures: list[Measure] = []
         self.storms: list[dict[str, Any]] = []
+        self.restarts: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
         self.soak: list[dict[str, Any]] = []
         self.health: dict[str, Any] = {}
@@ -162,9 +175,15 @@ class Run:
                 "observed", ["leshan", "hands", *durable], ("notify",), self._plan.clients, observe=True
             ),
             "dtls": lambda: self._rounds(
-                "dtls", ["leshan", "hands", "embedded"], ("handshake", "send"), self._plan.secure_clients, secure=True
+                "dtls",
+                ["leshan", "hands", "embedded"],
+                ("handshake", "resume", "send"),
+                self._plan.secure_clients,
+                secure=True,
             ),
+            "x509": self._shake_hands_with_certificates,
             "storm": self._storm_all,
+            "restart": self._restart,
             "memory": self._weigh_all,
             "soak": self._soak_all,
             "health": self._judge,
@@ -183,9 +202,11 @@ class Run:
         *,
         secure: bool = False,
         observe: bool = False,
+        certificates: Certificates | None = None,
     ) -> None:
         with ExitStack() as opened:
-            sites = [self._open(opened, setup, clients, secure=secure, observe=observe) for setup in setups]
+            how = {"secure": secure, "observe": observe}
+            sites = [self._open(opened, setup, clients, certificates=certificates, **how) for setup in setups]
             for site in sites:
                 self._warm_up(site, operations)
             for number in range(self._plan.rounds):
@@ -195,11 +216,30 @@ class Run:
                             self._note(
                                 site.measure(phase, operation, number, window=window, seconds=self._plan.seconds)
                             )
-            if phase != "observed":
+            if "send" in operations:
                 self._latencies(phase, [site for site in sites if site.name != "answer"])
 
-    def _open(self, opened: ExitStack, setup: str, clients: int, *, secure: bool, observe: bool = False) -> Site:
-        server = start(opened, setup, self._folder, clients=clients, secure=secure, observe=observe, kafka=self._kafka)
+    def _shake_hands_with_certificates(self) -> None:
+        """Certificates on both sides, in full and going on from a session."""
+        clients = self._plan.certified_clients
+        made = make(self._folder / "certificates", PREFIX, clients)
+        operations = ("handshake", "resume")
+        self._rounds("x509", ["leshan", "hands"], operations, clients, secure=True, certificates=made)
+
+    def _open(
+        self,
+        opened: ExitStack,
+        setup: str,
+        clients: int,
+        *,
+        secure: bool,
+        observe: bool = False,
+        certificates: Certificates | None = None,
+    ) -> Site:
+        how = {"secure": secure, "observe": observe}
+        server = start(
+            opened, setup, self._folder, clients=clients, kafka=self._kafka, certificates=certificates, **how
+        )
         site = Site(server, opened.enter_context(Clients(server, clients)))
         # As devices do it: whoever has a session registers at once, so that few handshakes hold their buffers together.
         for first in range(0, clients, JOINING_TOGETHER):
@@ -241,11 +281,19 @@ class Run:
         reporting, returning, seconds = self._plan.storm
         for _ in range(self._plan.rounds):
             row = storm(self._folder, reporting=reporting, returning=returning, seconds=seconds)
+            row["load_average"] = os.getloadavg()[0]
             self.storms.append(row)
             say(
                 f"storm: {row['back']} back after {row['back_after_s']:.1f} s, {row['hellos_again']} hellos again;"
                 f" p99 {row['calm_p99_ms']:.1f} before, {row['storm_p99_ms']:.1f} ms during it"
             )
+
+    def _restart(self) -> None:
+        folder = self._folder / "restart"
+        folder.mkdir()
+        row = {**asyncio.run(restart(self._plan.restart, folder)), "load_average": os.getloadavg()[0]}
+        self.restarts.append(row)
+        say(f"restart: {row['devices']:.0f} devices, accepting {row['accepting_s']:.1f} s after the kill")
 
     # -- memory ---------------------------------------------------------------------------------------------------------
 
@@ -342,7 +390,7 @@ def stored_readings(folder: Path) -> int:
 
 
 def _windows(setup: str, operation: str) -> tuple[int, ...]:
-    return (HANDSHAKE_WINDOW,) if operation == "handshake" else WINDOWS.get(setup, (WINDOW,))
+    return (HANDSHAKE_WINDOW,) if operation in {"handshake", "resume"} else WINDOWS.get(setup, (WINDOW,))
 
 
 def _must(report: Report, setup: str) -> None:
@@ -364,7 +412,8 @@ def main() -> None:
     peers.build(ROOT / "bench" / "leshan", LESHAN)
     with tempfile.TemporaryDirectory(prefix="shoal-bench-") as name, ExitStack() as opened:
         folder = Path(name)
-        kafka = opened.enter_context(Broker(folder / "kafka")).servers if plan.with_kafka else None
+        has_kafka = plan.with_kafka and not ON_KAFKA.isdisjoint(options.phases)
+        kafka = opened.enter_context(Broker(folder / "kafka")).servers if has_kafka else None
         run = Run(plan, options.phases, folder, kafka)
         began = time.time()
         run.all()
@@ -374,6 +423,7 @@ def main() -> None:
         "plan": msgspec.to_builtins(plan),
         "measures": msgspec.to_builtins(run.measures),
         "storm": run.storms,
+        "restart": run.restarts,
         "memory": run.memory,
         "soak": run.soak,
         "health": run.health,

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.certificates import Certificates
 from shoal.gateway.uplink import EVENTS_PER_BATCH_MAX, WAIT_S, Uplink
 from shoal.lwm2m.dataplane import DataPlane, DeviceCredential, DeviceEntry, decompress
 from shoal.stream.embedded import EmbeddedLog
@@ -31,14 +32,27 @@ ENTRIES_PER_ROUND: Final = 1_000
 CLOSING_TAKES_MAX_S: Final = 2.0
 
 
-def entry(number: int, prefix: str, key: bytes | None, *, observes: bool) -> DeviceEntry:
+# Whose authorities vouch for the clients.
+OWNER: Final = "bench"
+
+
+def credentials(endpoint: str, key: bytes | None, certificates: Certificates | None) -> list[DeviceCredential] | None:
+    """How a device is known."""
+    if certificates is not None:
+        return [DeviceCredential.named(endpoint, OWNER)]
+    return None if key is None else [DeviceCredential.psk(endpoint, endpoint.encode(), key)]
+
+
+def entry(
+    number: int, prefix: str, key: bytes | None, certificates: Certificates | None, *, observes: bool
+) -> DeviceEntry:
     """A device as the inventory would describe it: a farm of fifty, ten to a pen."""
     endpoint = f"{prefix}{number:06}"
     place = f'"tenant":"ten-0a7kqm3x","farm":"frm-{number // 50:07}x","enclosure":"enc-{number // 10:07}x"'
     return DeviceEntry(
         device=f"dev-{number:07}x",
         endpoint=endpoint,
-        credentials=None if key is None else [DeviceCredential.psk(endpoint, endpoint.encode(), key)],
+        credentials=credentials(endpoint, key, certificates),
         context=f'{place},"endpoint":"{endpoint}"',
         observe=[("/3303/0/5700", "")] if observes else [],
     )
@@ -90,11 +104,18 @@ async def serve(options: argparse.Namespace) -> None:
         heartbeat_s=HEARTBEAT_EVERY.total_seconds(),
     )
     key = None if options.key is None else bytes.fromhex(options.key)
+    certificates = None if options.certificates is None else Certificates(options.certificates)
+    if certificates is not None:
+        core.set_certificate([certificates.server.read_bytes()], certificates.key.read_bytes())
+        refused = core.put_authorities([(OWNER, certificates.authority.read_bytes(), "")])
+        if refused:
+            raise SystemExit(f"the authority was refused: {refused}")
     for first in range(0, options.devices, ENTRIES_PER_ROUND):
         numbers = range(first, min(first + ENTRIES_PER_ROUND, options.devices))
-        refused = core.put_devices([entry(n, options.prefix, key, observes=options.observe) for n in numbers])
-        if refused:
-            raise SystemExit(f"{len(refused)} devices were refused: {refused[0]}")
+        entries = [entry(n, options.prefix, key, certificates, observes=options.observe) for n in numbers]
+        not_taken = core.put_devices(entries)
+        if not_taken:
+            raise SystemExit(f"{len(not_taken)} devices were refused: {not_taken[0]}")
     match options.setup:
         case "hands":
             way = dropping(core)
@@ -116,6 +137,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, required=True)
     parser.add_argument("--prefix", required=True)
     parser.add_argument("--key")
+    parser.add_argument("--certificates", type=Path)
     parser.add_argument("--observe", action="store_true")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--kafka")

@@ -11,16 +11,17 @@ PEER = "leshan"
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """All tables of a run."""
+    """All tables of a run that have anything in them."""
     parts = [
         _speed(result["measures"]),
         _latency(result["measures"]),
         _storm(result["storm"]),
+        _restart(result["restart"]),
         _memory(result["memory"]),
         _soak(result["soak"]),
         _health(result["health"]),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def compact(result: Mapping[str, Any]) -> str:
@@ -84,10 +85,39 @@ def _storm(storms: Measures) -> str:
             f"{it['back']:,} after {it['back_after_s']:.1f} s",
             f"{it['hellos_again']:,}",
             str({**it["report_errors"], **it["back_errors"]} or "none"),
+            f"{it['load_average']:.1f}",
         ]
         for it in storms
     ]
-    return table(["storm", "p50 / p99 ms before", "during it", "back", "hellos again", "errors"], rows)
+    header = ("storm", "p50 / p99 ms before", "during it", "back", "hellos again", "errors", "load average")
+    return table(header, rows)
+
+
+def _restart(restarts: Measures) -> str:
+    rows = [
+        [
+            f"{it['devices']:,.0f}",
+            f"{it['accepting_s']:.1f}",
+            f"{it['restoring_s']:.1f}",
+            f"{it['ready_s']:.1f}, without any {it['empty_ready_s']:.1f}",
+            f"{it['ready_cpu_s']:.1f}, without any {it['empty_ready_cpu_s']:.1f}",
+            f"{it['all_heard_s']:.1f}, before the kill {it['sending_before_s']:.1f}",
+            f"{it['restored']:,.0f}, {it['handshakes']:,.0f}, {it['register']:,.0f}, {it['sent_again']:,.0f}",
+            f"{it['load_average']:.1f}",
+        ]
+        for it in restarts
+    ]
+    header = (
+        "kill -9 with so many devices",
+        "s until it accepts",
+        "of these taking up",
+        "s until all is ready",
+        "of the processor for that",
+        "s until each was heard",
+        "taken up, handshakes, registrations, sent again",
+        "load average",
+    )
+    return table(header, rows)
 
 
 def _memory(memory: Measures) -> str:
@@ -150,6 +180,9 @@ def _spread(values: Sequence[float], style: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Nothing when there are no rows."""
+    if not rows:
+        return ""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

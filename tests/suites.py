@@ -62,7 +62,7 @@ KAFKA = Suite("kafka", ((*PYTEST, "tests/property", "-m", "kafka"),))
 # The same rooms, and the stories of a farm on a clock of their own, on PostgreSQL.
 ON_POSTGRES = (
     *("storage", "stream", "inventory", "identity", "credentials", "commands", "history", "health", "alerting"),
-    *("notifications", "campaigns", "authority", "policies", "onboarding"),
+    *("notifications", "campaigns", "authority", "policies", "sharing", "onboarding"),
 )
 ROOMS_STORIES = ("silent_camera", "low_battery", "wrong_enclosure", "model_update", "roll_back", "escalation")
 POSTGRES = Suite(

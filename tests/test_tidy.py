@@ -87,6 +87,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/composition.py": "tests/stories/test_demo.py",
     "cli/__main__.py": "tests/stories/test_demo.py",
     "credentials/tables.py": "tests/unit/credentials/test_anchor_store.py",
+    "gateway/tables.py": "tests/unit/gateway/test_node_store.py",
     "app/roles.py": "tests/stories/test_demo.py",
     "app/watching.py": "tests/faults/test_refusals.py",
     "authority/tables.py": "tests/unit/authority/test_store.py",

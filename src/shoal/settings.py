@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from shoal.errors import Rejected
+from shoal.lwm2m.short_id import SHORT_ID, SHORT_ID_MAX
 from shoal.storage.folder import database_url
 
 DEFAULT_FILE = Path("shoal.toml")
@@ -47,6 +48,12 @@ class Settings(BaseSettings):
     bootstrap_listen: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="where devices are given their account (bootstrap); coaps://HOST:PORT, off unless given",
+    )
+    short_server_id: int = Field(
+        SHORT_ID,
+        ge=1,
+        le=SHORT_ID_MAX,
+        description="the number by which devices with several servers know this one; bootstrap hands it out",
     )
     bootstrap_lifetime_s: int = Field(
         86_400, ge=60, le=31_536_000, description="lifetime of registrations in the accounts that bootstrap hands out"
@@ -119,7 +126,8 @@ class Settings(BaseSettings):
         256, ge=1, le=1_000_000, description="how much the gateway keeps on disk while Kafka is away, in MiB"
     )
     spool: Path | None = Field(
-        None, description="folder for that; by default `data`. Gateways that share `data` need one each"
+        None,
+        description="folder for what the gateway keeps while Kafka is away; by default `data`. Gateways that share `data` need one each",
     )
     allow_plain_neighbours: bool = Field(
         False, description="talk to PostgreSQL, Kafka and the API beyond this machine without TLS, all the same"

@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -16,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 DAY: Final = timedelta(days=1)
 # Clocks of one machine agree, but a test may look at a time a moment before now.
 EARLIER: Final = timedelta(hours=1)
+# What a certificate may be used for: as a server and as a client.
+BOTH: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +69,33 @@ class Authority:
         """A signature of the authority's key over a text: ECDSA with SHA-256, DER in base64."""
         return base64.b64encode(self._key.sign(text.encode(), ec.ECDSA(hashes.SHA256()))).decode()
 
-    def certificate(self, name: str, *, expired: bool = False) -> Certificate:
-        """For a server on loopback, and for a client of that name; over since an hour ago when `expired`."""
+    def certificate(
+        self,
+        name: str,
+        *,
+        expired: bool = False,
+        not_yet: bool = False,
+        usages: Sequence[x509.ObjectIdentifier] = BOTH,
+        common_name: str | None = None,
+    ) -> Certificate:
+        """In files of that name, for a server on loopback, and for a client of the name in it; over since an hour ago when `expired`, and good from
+        tomorrow on when `not_yet`."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         begins, ends = (now - DAY, now - EARLIER) if expired else (now - EARLIER, now + DAY)
+        if not_yet:
+            begins, ends = now + DAY, now + 2 * DAY
         names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or name)]))
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins)
             .not_valid_after(ends)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )

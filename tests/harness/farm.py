@@ -15,6 +15,7 @@ from shoal.alerting.escalator import Escalator
 from shoal.alerting.policy_store import Policies
 from shoal.alerting.store import Alerts
 from shoal.alerting.worker import AlertHandler
+from shoal.app.neighbours import policies_for_inventory
 from shoal.clock import FakeClock
 from shoal.errors import Unavailable
 from shoal.events.codec import AnyEvent, decode, encode
@@ -37,6 +38,7 @@ from shoal.notifications.outbound import Outbound
 from shoal.notifications.store import Notifications
 from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
+from shoal.policies.store import AccessPolicies
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
@@ -94,7 +96,7 @@ class Farm:
     def start_workers(self) -> None:
         """Workers that know nothing but what is stored; once more, and Shoal was restarted."""
         handlers = (
-            InventoryHandler(self.inventory),
+            InventoryHandler(self.inventory, policies_for_inventory(AccessPolicies(self.database, self.clock))),
             HealthHandler(),
             AlertHandler(self.clock),
             NotificationHandler(self.clock),

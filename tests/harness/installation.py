@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from shoal.app.device_trust import AnchorsOfAuthorities
-from shoal.app.neighbours import devices_for_credentials, files_for_devices, queue_for_campaigns, queue_for_inventory
+from shoal.app.neighbours import (
+    devices_for_credentials,
+    files_for_devices,
+    policies_for_inventory,
+    queue_for_campaigns,
+    queue_for_inventory,
+)
 from shoal.authority.certificate_store import Certificates
 from shoal.authority.enrolment_store import Enrolments
 from shoal.authority.store import Authorities
@@ -37,6 +43,9 @@ from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.store import Inventory
 from shoal.inventory.worker import InventoryHandler
 from shoal.lwm2m.dataplane import decompress
+from shoal.lwm2m.short_id import SHORT_ID
+from shoal.policies.store import AccessPolicies
+from shoal.sharing.worker import Conductor, PolicyWatch, SharingHandler
 from shoal.storage.database import Database
 from shoal.storage.secrets import Vault
 from shoal.stream.embedded import EmbeddedLog
@@ -80,10 +89,19 @@ class Installation:
         self.offered = files_for_devices(database, self.files)
         self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)
+        self.access = AccessPolicies(database, clock)
+        sharing = Conductor(self.commands, self.access, SHORT_ID)
+        self.policy_watch = PolicyWatch(database, self.access, sharing, clock)
         self.workers = [
-            Worker(log, database, InventoryHandler(self.inventory), clock),
+            Worker(
+                log,
+                database,
+                InventoryHandler(self.inventory, policies_for_inventory(self.access)),
+                clock,
+            ),
             Worker(log, database, CampaignHandler(enqueue, server), clock),
             Worker(log, database, CredentialHandler(self.credentials, devices_for_credentials(self.inventory)), clock),
+            Worker(log, database, SharingHandler(sharing), clock),
         ]
 
     # -- what people do ----------------------------------------------------------------------------------------------
@@ -125,7 +143,8 @@ class Installation:
         while True:
             for worker in self.workers:
                 await worker.drain()
-            if not await self.relay.carry():
+            judged = await self.policy_watch.follow()
+            if not await self.relay.carry() and not judged:
                 return
 
     async def advance(self, by: timedelta) -> None:

@@ -1,28 +1,52 @@
-"""A router between a device and us that forgets its port mapping when told, as carriers' routers do after minutes."""
+"""A router between a device and us that forgets its port mapping when told, as carriers' routers do after minutes; the
+bad network behind it, and whoever listens there and says things of his own."""
 
 import asyncio
+import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 Address = tuple[str, int]
 Receive = Callable[[bytes, Address], None]
+# After how many seconds each copy of the next datagram arrives; no copy: it is lost.
+Weather = Callable[[], list[float]]
+
+# More than any story has.
+SEEN_MAX: Final = 10_000
+
+
+def storm(seed: int) -> Weather:
+    """One datagram of five is lost, one of ten comes twice, and a third behind those that were sent after it."""
+    dice = random.Random(seed)
+
+    def weather() -> list[float]:
+        fate = dice.random()
+        if fate < 0.2:
+            return []
+        delay = 0.05 if dice.random() < 0.33 else 0.0
+        return [delay, delay] if fate < 0.3 else [delay]
+
+    return weather
 
 
 class Nat:
     """Carries datagrams of one device to a server and back. `uri` is where the device finds the server.
 
-    With `carries` only so many reach the server: then the device has gone out of reach.
+    With `carries` only so many reach the server: then the device has gone out of reach. `seen` is what the device sent.
     """
 
-    def __init__(self, server: str, *, carries: int | None = None) -> None:
+    def __init__(self, server: str, *, carries: int | None = None, weather: Weather | None = None) -> None:
         parts = urlsplit(server)
         assert parts.hostname is not None
         assert parts.port is not None
         self._scheme = parts.scheme
         self._server = (parts.hostname, parts.port)
         self._carries = carries
+        self.weather = weather
+        self.seen: deque[bytes] = deque(maxlen=SEEN_MAX)
         self._device: Address | None = None
         self._inside: asyncio.DatagramTransport | None = None
         self._outside: asyncio.DatagramTransport | None = None
@@ -64,11 +88,26 @@ class Nat:
             if self._carries == 0:
                 return
             self._carries -= 1
-        if self._outside is not None:
+        self.seen.append(data)
+        self._under_way(lambda: self.inject(data))
+
+    def inject(self, data: bytes) -> None:
+        """A datagram to the server from where the device is, whoever said it."""
+        if self._outside is not None and not self._outside.is_closing():
             self._outside.sendto(data, self._server)
 
+    def _under_way(self, deliver: Callable[[], None]) -> None:
+        if self.weather is None:
+            deliver()
+            return
+        for delay in self.weather():
+            asyncio.get_running_loop().call_later(delay, deliver)
+
     def _from_server(self, data: bytes, _address: Address) -> None:
-        if self._inside is not None and self._device is not None:
+        self._under_way(lambda: self._to_device(data))
+
+    def _to_device(self, data: bytes) -> None:
+        if self._inside is not None and not self._inside.is_closing() and self._device is not None:
             self._inside.sendto(data, self._device)
 
 
@@ -81,9 +120,9 @@ class _Side(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def nat(server: str, *, carries: int | None = None) -> AsyncIterator[Nat]:
+async def nat(server: str, *, carries: int | None = None, weather: Weather | None = None) -> AsyncIterator[Nat]:
     """A router in front of `server`."""
-    router = await Nat(server, carries=carries).open()
+    router = await Nat(server, carries=carries, weather=weather).open()
     try:
         yield router
     finally:

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from tests.harness.authority import Certificate
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCES: Final = ROOT / "tests" / "interop" / "leshan"
 BUILT: Final = ROOT / ".build" / "leshan"
@@ -71,6 +73,12 @@ class LeshanPeer:
         self._process.stdin.write(f"{line}\n".encode())
         await self._process.stdin.drain()
 
+    async def become(self, **changes: object) -> None:
+        """Lets the client begin anew with other settings, by Leshan's side's names, beside those it was started with. The
+        one it was leaves without a word."""
+        self.said.clear()
+        await self.tell(" ".join(["become", *(f"{name}={value}" for name, value in changes.items())]))
+
     async def stop(self) -> None:
         """Lets the client de-register and end; ends it when it does not."""
         if self._process.returncode is not None:
@@ -90,18 +98,39 @@ async def leshan(
     endpoint: str,
     *,
     lifetime_s: int = 60,
-    identity: str = "-",
-    key_hex: str = "-",
+    identity: str | None = None,
+    key_hex: str | None = None,
+    certificate: Certificate | None = None,
+    server: Path | None = None,
     connection_id_length: int | None = 6,
     formats: Sequence[str] = (),
     queue_mode: bool = False,
     version: str = "1.1",
     bootstraps: bool = False,
+    shared: bool = False,
     **queries: str,
 ) -> AsyncIterator[LeshanPeer]:
-    """A Leshan client that connects to `uri`. With `formats` it speaks only these content formats, by Leshan's names;
-    `version` is the LwM2M version it registers as, 1.0 or 1.1; with `bootstraps` the server is a bootstrap server."""
+    """A Leshan client that connects to `uri`. It proves itself with a key, or with a certificate and then wants the
+    certificate in the file `server` to be shown. With `formats` it speaks only these content formats, by Leshan's names;
+    `version` is the LwM2M version it registers as, 1.0 or 1.1; with `bootstraps` the server is a bootstrap server. With
+    `shared` it knows us as server 123, and has a server 124 as well."""
     jars = await asyncio.to_thread(build_leshan)
+    settings = {
+        "uri": uri,
+        "endpoint": endpoint,
+        "lifetime": lifetime_s,
+        "identity": identity,
+        "key": key_hex if certificate is None else certificate.key,
+        "certificate": None if certificate is None else certificate.cert,
+        "server": server,
+        "cid": connection_id_length,
+        "formats": ",".join(formats) or None,
+        "queue": str(queue_mode).lower(),
+        "version": version,
+        "bootstrap": str(bootstraps).lower(),
+        "shared": str(shared).lower(),
+        **{f"query.{name}": value for name, value in queries.items()},
+    }
     process = await asyncio.create_subprocess_exec(
         "java",
         "-Xmx128m",
@@ -109,20 +138,10 @@ async def leshan(
         "-XX:TieredStopAtLevel=1",
         "-XX:+UseSerialGC",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        *([f"-Dformats={','.join(formats)}"] if formats else []),
-        f"-Dqueue={str(queue_mode).lower()}",
-        f"-Dversion={version}",
-        f"-Dbootstrap={str(bootstraps).lower()}",
         "-cp",
         f"{jars}/*",
         "shoal.interop.LeshanPeer",
-        uri,
-        endpoint,
-        str(lifetime_s),
-        identity,
-        key_hex,
-        "-" if connection_id_length is None else str(connection_id_length),
-        *(f"{name}={value}" for name, value in queries.items()),
+        *(f"{name}={value}" for name, value in settings.items() if value is not None),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=BUILT,

@@ -67,11 +67,16 @@ class Site:
             **more,  # type: ignore[arg-type]  # keywords of one test each
         )
 
-    def client_with(self, authority: Authority, endpoint: str) -> Device:
+    def client_with(self, authority: Authority, endpoint: str, **more: object) -> Device:
         """A device that shows a certificate of an authority."""
         shown = authority.certificate(endpoint)
         certificate = Certificate.load(shown.cert, shown.key, self.servers.ca)
-        return Device(endpoint, self.gateway.addresses[0], certificate=certificate)
+        return Device(
+            endpoint,
+            self.gateway.addresses[0],
+            certificate=certificate,
+            **more,  # type: ignore[arg-type]  # keywords of one test each
+        )
 
     async def ask(self, device: InventoryDevice, operation: Operation, path: str, body: bytes | None = None) -> Command:
         """Queues a command."""

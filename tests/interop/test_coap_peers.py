@@ -8,7 +8,7 @@ import aiocoap
 import pytest
 
 from shoal.lwm2m import Registered, Reported, Server
-from shoal.lwm2m.server import Observation
+from shoal.lwm2m.server_events import Observation
 from tests.harness.coap_peers import Aiocoap, Sensor, aiocoap_peer, libcoap
 from tests.harness.listener import Listener, listening
 

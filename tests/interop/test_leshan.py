@@ -8,7 +8,7 @@ import pytest
 
 from shoal.errors import DeviceFault
 from shoal.lwm2m import Deregistered, Registered, Reported, Server
-from shoal.lwm2m.server import Observation, Refused, Security
+from shoal.lwm2m.server_events import Observation, Refused, Security
 from tests.harness.listener import Listener, listening
 from tests.harness.nat import nat
 from tests.harness.peers import KEY, NAME, LeshanPeer, leshan
@@ -21,7 +21,7 @@ TEMPERATURE: Final = "/3303/0/5700"
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     keys = {NAME: KEY, "leshan-2": bytes(16)}
-    async with Server("coaps://127.0.0.1:0", credentials=keys, endpoints=("plain",)) as running:
+    async with Server("coaps://127.0.0.1:0", credentials=keys) as running:
         yield running
 
 
@@ -223,6 +223,20 @@ async def test_a_client_in_queue_mode_says_so(server: Server, listener: Listener
         assert (await listener.hears(Registered)).queue_mode
         # It has just spoken, so it listens.
         assert await server.read(NAME, "/3/0/9") == 87
+
+
+async def test_in_the_clear_it_registers_and_is_asked() -> None:
+    async with (
+        Server("coap://127.0.0.1:0", endpoints=["plain"]) as server,
+        listening(server) as listener,
+        leshan(server.addresses[0], "plain") as peer,
+    ):
+        await peer.says("registered")
+        assert not (await listener.hears(Registered)).secure
+
+        assert await server.read("plain", "/3/0/9") == 87
+        await server.observe("plain", TEMPERATURE)
+        await listener.hears(Reported, lambda event: TEMPERATURE in _values(event))
 
 
 async def test_with_a_wrong_key_it_never_registers(server: Server, listener: Listener) -> None:

@@ -51,6 +51,25 @@ test("a policy is written as a sentence whose meaning is shown first, and delete
   await expect(written).toHaveCount(0);
 });
 
+test("a policy may be about another server of devices, by the number that they know it by", async ({ page }) => {
+  await logIn(page);
+  await page.goto("/policies");
+  await page.getByRole("button", { name: "New policy" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("administer").check();
+  await dialog.getByLabel("Who", { exact: true }).selectOption("server:");
+  await dialog.getByLabel("Short id of the server").fill("102");
+  await expect(dialog.getByLabel("administer")).toHaveCount(0);
+  await dialog.getByLabel("read", { exact: true }).check();
+  await expect(dialog.getByRole("status")).toContainText("Server 102 may read everywhere");
+  await expect(dialog.getByRole("status")).toContainText("when they listen");
+  await dialog.getByRole("button", { name: "Save" }).click();
+
+  const written = page.getByRole("listitem").filter({ hasText: "Server 102 may read everywhere" });
+  await written.getByRole("button", { name: /^Edit/ }).click();
+  await expect(dialog.getByLabel("Short id of the server")).toHaveValue("102");
+});
+
 test("why somebody may not is an address that anybody can open", async ({ page }) => {
   await logIn(page);
   await page.goto("/policies/why?subject=usr-KAR00002&operation=execute&path=/3/0/5");

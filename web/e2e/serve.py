@@ -10,6 +10,7 @@ test's story goes, and are answered with `done`:
     heard {"device": "..."}                  the device reports again
     arrives {"endpoint": "..."}              a device that was made registers
     refused {"reason": "...", ...}           somebody is not let in, with these fields
+    knocks {"device": "..."}                 a device that nobody added shows a good certificate, and waits
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from shoal.bff.api import connect  # noqa: E402
 from shoal.bff.application import create_application  # noqa: E402
 from shoal.clock import SystemClock  # noqa: E402
 from tests.unit.bff.fake_access import make_access  # noqa: E402
+from tests.unit.bff.fake_anchors import make_anchors, waits  # noqa: E402
 from tests.unit.bff.fake_api import create_fake_api  # noqa: E402
 from tests.unit.bff.fake_duty import default_policy, staff  # noqa: E402
 from tests.unit.bff.fake_farm import FakeFarm, make_farm  # noqa: E402
@@ -45,6 +47,7 @@ def staffed_farm(now: datetime, times: int) -> FakeFarm:
     staff(farm)
     farm.refusals, farm.credentials = refusals(farm), credentials(farm)
     make_access(farm)
+    make_anchors(farm)
     return farm
 
 
@@ -120,6 +123,9 @@ class World:
                 moment = datetime.now(UTC).isoformat()
                 row = self.farm.refusals[0] | {"id": "r-new", "device": None, "endpoint": "", "count": 1}
                 self.farm.refusals.insert(0, row | {"first_at": moment, "last_at": moment} | said)
+                live.tell("security")
+            case "knocks":
+                self.farm.credentials.append(waits(self.farm, said["device"]))
                 live.tell("security")
             case _:
                 raise ValueError(line)

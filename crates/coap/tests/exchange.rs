@@ -449,6 +449,47 @@ fn a_patient_peer_of_a_slow_radio_is_repeated_to_later() {
 }
 
 #[test]
+fn a_peer_that_is_heard_gets_what_it_did_not_acknowledge_once_more() {
+    let mut asker = Asker::new();
+    asker.get("/3/0", 1);
+    let request = asker.sent();
+    let began = asker.now;
+
+    asker.wait(Duration::from_millis(1_999));
+    asker.requests.remind(asker.now, &mut asker.sent);
+    asker.sent_nothing();
+    asker.wait(seconds(1));
+    assert_eq!(asker.sent(), request, "it is repeated");
+    asker.requests.remind(asker.now, &mut asker.sent);
+    assert_eq!(asker.sent(), request, "it listens now, and not when the next repetition is due");
+    for _ in 0..10 {
+        asker.requests.remind(asker.now, &mut asker.sent);
+    }
+    assert_eq!(asker.sent.len(), 3, "however often it speaks");
+    while let Some(deadline) = asker.requests.poll_timeout() {
+        asker.wait(deadline.saturating_duration_since(asker.now));
+    }
+
+    assert!((seconds(62)..=seconds(93)).contains(&(asker.now - began)), "it is given up when it would have been");
+    assert_eq!(asker.requests.poll_outcome(), Some((1, Outcome::TimedOut { acknowledged: false })));
+    asker.requests.remind(asker.now, &mut asker.sent);
+    assert_eq!(asker.sent.len(), 3 + 3);
+}
+
+#[test]
+fn what_was_acknowledged_is_not_sent_again_to_a_peer_that_is_heard() {
+    let mut asker = Asker::new();
+    asker.get("/3/0", 1);
+    let request = asker.sent();
+    let _ = asker.hear(&empty_ack(&request));
+
+    asker.wait(seconds(30));
+    asker.requests.remind(asker.now, &mut asker.sent);
+
+    asker.sent_nothing();
+}
+
+#[test]
 fn ids_and_tokens_are_not_repeated_and_differ_between_peers() {
     let mut one: Requests<()> = Requests::new(Transmission::default(), 1);
     let mut other: Requests<()> = Requests::new(Transmission::default(), 2);

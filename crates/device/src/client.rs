@@ -39,6 +39,8 @@ pub(crate) enum Ticket {
     /// A goodbye for so long, because the server disabled itself.
     Disable(Duration),
     Send(u64),
+    /// In the owner's words.
+    Request(u64),
     Block,
 }
 
@@ -47,7 +49,7 @@ impl Ticket {
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Update(number) | Self::Deregister(number) => *number,
-            Self::Send(number) => Some(*number),
+            Self::Send(number) | Self::Request(number) => Some(*number),
             Self::Register | Self::Bootstrap | Self::Pack | Self::Disable(_) | Self::Block => None,
         }
     }
@@ -196,6 +198,7 @@ impl Device {
             return self.tree.get(&path).is_some();
         }
         self.note_change(&path);
+        self.note_lifetime(&path);
         // Core 1.1 §6.2.2: an Update tells the server of objects that came or went.
         self.is_update_due |= self.tree.instances().len() != instances && self.is_registered();
         true

@@ -1,6 +1,6 @@
 //! What a device tells its owner.
 
-use coap::Code;
+use coap::{Answered, Code};
 use lwm2m::Path;
 
 /// What a server wants to do.
@@ -117,7 +117,7 @@ pub enum Event {
         detail: String,
         /// With 5.03: after so many seconds it is worth another try.
         retry_after_s: Option<u32>,
-        /// What was downloaded: all of it, or what came before it broke off.
+        /// What was answered; what was downloaded: all of it, or what came before it broke off.
         data: Vec<u8>,
         /// Which version of the file that was.
         etag: Option<Vec<u8>>,
@@ -133,6 +133,15 @@ impl Event {
     /// The same, with what the server says about another try.
     pub(crate) fn answered(number: u64, code: Code, retry_after_s: Option<u32>) -> Self {
         Self::Done { number, code: Some(code), detail: String::new(), retry_after_s, data: Vec::new(), etag: None }
+    }
+
+    /// An order that the server answered with something to read.
+    pub(crate) fn told(number: u64, answered: Answered) -> Self {
+        let (code, is_refused) = (answered.code, !answered.code.is_success());
+        let retry_after_s = answered.max_age.filter(|_| code == Code::SERVICE_UNAVAILABLE);
+        let words = if is_refused { String::from_utf8_lossy(&answered.payload).into_owned() } else { String::new() };
+        let data = if is_refused { Vec::new() } else { answered.payload };
+        Self::Done { number, code: Some(code), detail: words, retry_after_s, data, etag: answered.etag }
     }
 
     /// An order that came to nothing.

@@ -15,6 +15,7 @@ mod event;
 mod held;
 mod line;
 mod observing;
+mod proving;
 mod registration;
 mod relation;
 mod reply;
@@ -25,7 +26,7 @@ mod tree;
 
 pub use choosing::Place;
 pub use client::Device;
-pub use coap::Code;
+pub use coap::{Code, Request};
 pub use command::{Config, Credential, Readings, parse_value};
 pub use download::Begun;
 pub use dtls::OwnCertificate;

@@ -271,6 +271,10 @@ impl Device {
                 return self.lose_power();
             }
             (Ticket::Disable(timeout), _) => return self.fall_silent(now, *timeout),
+            // It is there, and has not made up its mind (RFC 7252 §5.2.2).
+            (Ticket::Request(_), Outcome::TimedOut { acknowledged: true }) => {
+                return self.give_up(now, ticket, "acknowledged, and not answered");
+            }
             _ => {
                 self.give_up(now, ticket, "no answer");
                 return self.come_back_later(now, None, "the server does not answer".to_owned());
@@ -329,6 +333,7 @@ impl Device {
                     self.register_again(now);
                 }
             }
+            Ticket::Request(number) => self.events.push_back(Event::told(number, answered)),
             Ticket::Block => {}
         }
     }

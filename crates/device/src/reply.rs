@@ -1,6 +1,7 @@
 //! What a request led to, and the message that says so.
 
 use coap::{Capacity, Code, Kind, Message, MessageBuilder, blockwise};
+use lwm2m::Path;
 
 /// What a request led to.
 pub struct Reply {
@@ -10,6 +11,30 @@ pub struct Reply {
     pub observe: Option<u32>,
     /// Where what was made is, as text.
     pub location: Option<String>,
+}
+
+impl Reply {
+    /// A refusal that says in words what it is about, so that whoever asked knows what to change (RFC 7252 §5.5.2).
+    pub fn refused(code: Code, method: Code, path: Option<&Path>) -> Self {
+        let Some(path) = path else { return Self::from(code) };
+        let words = match (code, method, path.depth()) {
+            (Code::NOT_FOUND, _, 0) => "not all of it is there".to_owned(),
+            (Code::BAD_REQUEST, _, 0) => "not all of it fits".to_owned(),
+            (Code::NOT_FOUND, ..) => format!("{path} is not there"),
+            (Code::METHOD_NOT_ALLOWED, Code::GET, _) => format!("{path} cannot be read"),
+            (Code::METHOD_NOT_ALLOWED, Code::DELETE, _) => format!("{path} cannot be deleted"),
+            (Code::METHOD_NOT_ALLOWED, Code::POST, 1) => format!("no instance of {path} can be made"),
+            (Code::METHOD_NOT_ALLOWED, Code::POST, 3) => format!("{path} cannot be executed"),
+            (Code::METHOD_NOT_ALLOWED, Code::PUT | Code::POST, _) => format!("{path} cannot be written"),
+            (Code::METHOD_NOT_ALLOWED, Code::IPATCH, _) => "not all of it can be written".to_owned(),
+            (Code::BAD_REQUEST, Code::POST, 1) => format!("it fits no new instance of {path}"),
+            (Code::BAD_REQUEST, ..) => format!("it does not fit {path}"),
+            (Code::NOT_ACCEPTABLE, ..) => format!("{path} cannot be told in that format"),
+            (Code::UNSUPPORTED_CONTENT_FORMAT, ..) => format!("{path} cannot be given in that format"),
+            _ => String::new(),
+        };
+        Self { payload: words.into_bytes(), ..Self::from(code) }
+    }
 }
 
 impl From<Code> for Reply {

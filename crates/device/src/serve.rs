@@ -121,14 +121,16 @@ impl Device {
                     let reply = self.serve_bootstrap(now, message, &body);
                     return Some(encode(message, reply, block, fresh_id, self.capacity()));
                 }
+                let about = self.path_of(message).ok();
+                let refused = |code| Reply::refused(code, message.code, about.as_ref());
                 let reply = match self.understand(message, &body) {
                     Ok(Understood::Done(reply)) => reply,
                     Ok(Understood::Work(work)) => match self.hold(now, message, block, work) {
-                        Ok(work) => self.carry_out(now, message, work).unwrap_or_else(Reply::from),
+                        Ok(work) => self.carry_out(now, message, work).unwrap_or_else(refused),
                         Err(None) => return None,
-                        Err(Some(code)) => Reply::from(code),
+                        Err(Some(code)) => refused(code),
                     },
-                    Err(code) => Reply::from(code),
+                    Err(code) => refused(code),
                 };
                 answer = encode(message, reply, block, fresh_id, self.capacity());
             }
@@ -365,16 +367,23 @@ impl Device {
 
     pub(crate) fn tell_written(&mut self, path: &Path) {
         let mut value = Vec::new();
+        self.note_lifetime(path);
         if let Some(written) = self.tree.get(path) {
-            if let (1, Some(server_object::LIFETIME), Value::Integer(seconds)) = (path.object, path.resource, written)
-                && let Ok(lifetime_s) = u32::try_from(*seconds)
-            {
-                self.config.lifetime_s = lifetime_s;
-                self.is_update_due |= matches!(self.phase, Phase::Registered { .. });
-            }
             written.to_json(&mut value);
         }
         self.events.push_back(Event::Written { path: *path, value });
+    }
+
+    /// A lifetime in the Server object is the one it registers with, from the next Update on (Core 1.1 §6.2.2).
+    pub(crate) fn note_lifetime(&mut self, path: &Path) {
+        if let (1, Some(server_object::LIFETIME), Some(Value::Integer(seconds))) =
+            (path.object, path.resource, self.tree.get(path))
+            && let Ok(lifetime_s) = u32::try_from(*seconds)
+        {
+            self.is_update_due |=
+                matches!(self.phase, Phase::Registered { .. }) && lifetime_s != self.config.lifetime_s;
+            self.config.lifetime_s = lifetime_s;
+        }
     }
 
     /// Tells every observation that covers this path, or where the attributes of this path hold.

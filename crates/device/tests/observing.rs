@@ -79,6 +79,32 @@ fn pmin_holds_changes_back_and_the_newest_is_told() {
 }
 
 #[test]
+fn what_is_set_above_holds_until_the_path_has_its_own_and_at_last_the_server_object() {
+    let mut world = World::registered(config());
+    attributes(&mut world, "/3303", &["pmin=10"]);
+    let (token, _) = observe(&mut world, "/3303/0/5700");
+
+    temperature(&mut world, 9.1);
+    assert!(world.server.take_notifications(token).is_empty(), "as the object says");
+    world.advance(seconds(10));
+    assert_eq!(texts(&world.server.take_notifications(token)), ["9.1"]);
+
+    attributes(&mut world, "/3303/0/5700", &["pmin=1"]);
+    temperature(&mut world, 9.2);
+    world.advance(seconds(1));
+    assert_eq!(texts(&world.server.take_notifications(token)), ["9.2"], "as it says itself");
+
+    attributes(&mut world, "/3303/0/5700", &["pmin"]);
+    attributes(&mut world, "/3303", &["pmin"]);
+    world.set("/1/0/2", Value::Integer(20));
+    temperature(&mut world, 9.3);
+    world.advance(seconds(19));
+    assert!(world.server.take_notifications(token).is_empty(), "as the Server object says");
+    world.advance(seconds(1));
+    assert_eq!(texts(&world.server.take_notifications(token)), ["9.3"]);
+}
+
+#[test]
 fn pmax_tells_even_without_a_change() {
     let mut world = World::registered(config());
     attributes(&mut world, "/3303", &["pmax=60"]);

@@ -82,6 +82,16 @@ fn a_lifetime_that_the_server_writes_holds_from_the_next_update_on() {
 }
 
 #[test]
+fn a_lifetime_from_before_a_restart_is_the_one_it_registers_with() {
+    let mut world = World::new(config());
+    world.set("/1/0/1", Value::Integer(77));
+    world.device.power_on(world.now);
+    world.settle();
+
+    assert!(world.server.requests(Code::POST, "/rd")[0].queries.contains(&"lt=77".to_owned()));
+}
+
+#[test]
 fn the_update_trigger_triggers_an_update() {
     let mut world = World::registered(config());
 

@@ -6,7 +6,7 @@
 mod world;
 
 use coap::Code;
-use device::{Config, Credential, Event, Value};
+use device::{Config, Credential, Event, Request, Value};
 use world::{IDENTITY, World, path, seconds, secure};
 
 fn handshakes(world: &World) -> usize {
@@ -173,4 +173,44 @@ fn noise_and_forgeries_do_not_disturb_a_session() {
 
     assert_eq!(world.ask(Code::GET, "/3/0/9").text(), "86");
     assert!(world.events.is_empty());
+}
+
+#[test]
+fn another_credential_is_proved_at_once_by_a_full_handshake_and_the_old_session_ends() {
+    let mut world = World::registered(secure());
+    world.server.secure.as_mut().unwrap().key = b"another key!".to_vec();
+
+    let other = Credential::Psk { identity: IDENTITY.to_vec(), key: b"another key!".to_vec().into() };
+    world.device.change_credential(world.now, 1, other);
+    world.settle();
+
+    assert!(world.device.is_registered(), "{:?}", world.events);
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+    let session = world.server.secure.as_ref().unwrap().session.as_ref().unwrap();
+    assert!(!session.is_resumed(), "nothing of the old one is gone on from");
+    assert_eq!(handshakes(&world), 2);
+    let orders: Vec<_> = world.events.iter().filter(|event| !matches!(event, Event::Refused { .. })).collect();
+    assert!(matches!(orders[..], [Event::Unregistered, Event::Done { number: 1, .. }, Event::Registered]));
+}
+
+#[test]
+fn a_server_is_asked_in_the_words_of_the_owner_while_the_device_is_registered_and_never_otherwise() {
+    let mut world = World::registered(secure());
+    let request = || Request {
+        payload: b"a request".to_vec(),
+        content_format: Some(286),
+        accept: Some(281),
+        ..Request::new(Code::POST, "/.well-known/est/sren")
+    };
+
+    world.device.request(world.now, 1, request());
+    world.settle();
+    world.device.lose_power();
+    world.device.request(world.now, 2, request());
+    world.settle();
+
+    let asked = world.server.requests(Code::POST, "/.well-known/est/sren").remove(0);
+    assert_eq!((asked.format, asked.text().as_str()), (Some(286), "a request"));
+    assert_eq!(world.done(1).unwrap().0, Some(Code::CHANGED));
+    assert_eq!(world.done(2).unwrap().0, None);
 }

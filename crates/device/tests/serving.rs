@@ -35,6 +35,31 @@ fn a_resource_reads_as_text_and_an_instance_in_the_format_that_was_asked_for() {
 }
 
 #[test]
+fn a_refusal_says_what_it_is_about() {
+    let mut world = World::registered(config());
+
+    for (method, at, words) in [
+        (Code::GET, "/3303/9", "/3303/9 is not there"),
+        (Code::GET, "/3/0/4", "/3/0/4 cannot be read"),
+        (Code::DELETE, "/3/0", "/3/0 cannot be deleted"),
+        (Code::POST, "/3/0/9", "/3/0/9 cannot be executed"),
+    ] {
+        let answer = world.ask(method, at);
+        assert!(!answer.code.is_success(), "{method} {at}");
+        assert_eq!((answer.text().as_str(), answer.format), (words, None), "{method} {at}");
+    }
+    let write = |payload: &str, at: &str, world: &mut World| {
+        let payload = payload.as_bytes().to_vec();
+        world.ask_with(Code::PUT, at, |message| message.content_format(TEXT_PLAIN).payload(payload)).text()
+    };
+    assert_eq!(write("1", "/3/0/9", &mut world), "/3/0/9 cannot be written");
+    assert_eq!(write("soon", "/1/0/1", &mut world), "it does not fit /1/0/1");
+    let nowhere = br#"[{"n":"/1/7/1","v":60}]"#.to_vec();
+    let patched = world.ask_with(Code::IPATCH, "/", |message| message.content_format(SENML_JSON).payload(nowhere));
+    assert_eq!((patched.code, patched.text().as_str()), (Code::NOT_FOUND, "not all of it is there"));
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_with_the_right_code() {
     let mut world = World::registered(config());
 

@@ -77,7 +77,10 @@ impl fmt::Display for SessionError {
             Self::NoSharedSuite => formatter.write_str("no shared cipher suite"),
             Self::HandshakeTimedOut => formatter.write_str("handshake timed out"),
             Self::HandshakeTooLong => formatter.write_str("handshake too long"),
-            Self::Alert { description } => write!(formatter, "fatal alert {description} from the peer"),
+            Self::Alert { description } => {
+                write!(formatter, "the peer refused with alert {description}")?;
+                alert_name(*description).map_or(Ok(()), |name| write!(formatter, " ({name})"))
+            }
             Self::Fatal { code } => write!(formatter, "Mbed TLS error -0x{:04x}", code.unsigned_abs()),
             Self::NotEstablished => formatter.write_str("session not established"),
             Self::PlaintextTooLong { bytes_max } => write!(formatter, "plaintext longer than {bytes_max} bytes"),
@@ -153,4 +156,28 @@ pub(crate) fn refusal_of_code(code: Code) -> Option<CertificateRefused> {
 /// Whether an error came of a private key.
 pub(crate) fn is_key_error(code: Code) -> bool {
     sys::PK_ERRORS.contains(&code) || sys::ECP_ERRORS.contains(&code)
+}
+
+/// The name of an alert that a handshake may end with (RFC 5246 §7.2, RFC 4279 §2, RFC 7301 §3.2).
+const fn alert_name(description: u8) -> Option<&'static str> {
+    Some(match description {
+        20 => "bad_record_mac: another key",
+        40 => "handshake_failure",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        51 => "decrypt_error: another key",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        _ => return None,
+    })
 }

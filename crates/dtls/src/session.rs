@@ -211,8 +211,9 @@ impl Session {
         self.association.is_resumed()
     }
 
-    /// What [`crate::Client::resume`] can go on from later, once established. Clients only, and only where the server gave
-    /// a new ticket and both ends know the extended master secret (RFC 7627 §5.4): keep the one before otherwise.
+    /// What [`crate::Client::resume`] can go on from later, once established: a ticket, or the id that a server without
+    /// tickets remembers the session by (RFC 5246 §7.4.1.3). Clients only, and only where the server gave something new
+    /// and both ends know the extended master secret (RFC 7627 §5.4): keep the one before otherwise.
     pub fn ticket(&self, now_ms: u64) -> Option<Ticket> {
         let (saved, lifetime_s) = self.association.saved().filter(|_| self.is_established())?;
         // RFC 5077 §3.3: 0 leaves it to the client.

@@ -294,10 +294,10 @@ fn a_handshake_in_small_pieces_survives_a_bad_network() {
         let mut dice = Dice(seed);
         let mut world = World::with_certificates("device", &["anchor"], &options, &server);
 
-        world.run(&mut |_| match dice.below(20) {
-            0 => Fate::Lose,
-            1 | 2 => Fate::Twice,
-            3..=6 => Fate::Late,
+        world.run(&mut |_| match dice.below(10) {
+            0 | 1 => Fate::Lose,
+            2 => Fate::Twice,
+            3 | 4 => Fate::Late,
             _ => Fate::Deliver,
         });
 

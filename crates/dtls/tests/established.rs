@@ -5,9 +5,11 @@
 
 mod world;
 
-use dtls::{ClientOptions, ConnectionId, Hello, SessionError, Suite};
+use dtls::{
+    CLIENT_CID_BYTES_MAX, Client, ClientOptions, ConnectionId, Hello, ServerOptions, SessionError, SetupError, Suite,
+};
 use proptest::prelude::*;
-use world::{CID, Fate, HOME, OneKey, World, all_options};
+use world::{CID, Fate, HOME, IDENTITY, KEY, OneKey, World, all_options, key};
 
 #[test]
 fn records_with_a_connection_id_lead_to_their_session() {
@@ -23,6 +25,75 @@ fn records_with_a_connection_id_lead_to_their_session() {
         assert!(own_cid.is_empty() || down[11..].starts_with(&own_cid));
         world.assert_talks();
     }
+}
+
+#[test]
+fn a_device_may_want_a_connection_id_of_any_length_in_what_it_gets() {
+    for length in 0..=CLIENT_CID_BYTES_MAX {
+        let options = ClientOptions { cid: Some(vec![7; length]), ..ClientOptions::default() };
+        let certified = World::with_certificates("device", &["anchor"], &options, &ServerOptions::default());
+        for mut world in [World::new(&options), certified] {
+            world.run(&mut |_| Fate::Deliver);
+            world.assert_talks();
+
+            let (up, down) = (world.device.say(b"reading"), world.gateway().say(b"request"));
+            // RFC 9146 §4: the plain content type where the id is empty, for there would be nothing to carry.
+            let (plain, with_id) = (23, 25);
+            assert_eq!((up[0], down[0]), (with_id, if length == 0 { plain } else { with_id }), "{length}");
+            assert_eq!(ConnectionId::of_record(&up), Some(CID));
+            let (id, behind) = down[11..].split_at(length);
+            assert_eq!(id, vec![7; length]);
+            // Behind it stands the length of what is left.
+            assert_eq!(usize::from(u16::from_be_bytes([behind[0], behind[1]])), behind.len() - 2);
+            // From another address, and whether the session holds its buffers or has given them back.
+            assert!(world.gateway().session.is_parked());
+            let newest = world.gateway().session.newest();
+            world.deliver_to_gateway(b"192.0.2.99:1024", &up);
+            assert!(world.gateway().session.newest() > newest);
+            assert_eq!(world.gateway().heard.last().map(Vec::as_slice), Some(&b"reading"[..]));
+        }
+    }
+    let too_long = ClientOptions { cid: Some(vec![7; CLIENT_CID_BYTES_MAX + 1]), ..ClientOptions::default() };
+    assert_eq!(Client::new(IDENTITY, &key(KEY), &too_long).err(), Some(SetupError::Option { name: "cid" }));
+}
+
+#[test]
+fn a_connection_id_that_is_longer_than_we_keep_is_refused_and_none_that_is_cut() {
+    let options = ClientOptions { cid: Some(vec![7; 2]), ..ClientOptions::default() };
+    for (length, is_taken) in [(CLIENT_CID_BYTES_MAX, true), (CLIENT_CID_BYTES_MAX + 1, false), (200, false)] {
+        let mut world = World::new(&options);
+        world.run(&mut |number| if number < 2 { Fate::Deliver } else { Fate::Lose });
+        let (_, hello) = world.seen[2].clone();
+
+        world.deliver_to_gateway(HOME, &with_connection_id(&hello, length));
+
+        assert_eq!(world.gateway().failed.is_none(), is_taken, "{length}: {:?}", world.gateway().failed);
+        let answer = world.seen.last().map(|(_, datagram)| datagram[0]);
+        assert_eq!(answer, Some(if is_taken { 22 } else { 21 }));
+    }
+}
+
+/// A ClientHello that wants an id of so many bytes instead of two.
+fn with_connection_id(hello: &[u8], length: usize) -> Vec<u8> {
+    // connection_id(54) of three bytes: a length and two.
+    let at = hello.windows(7).position(|window| window == [0, 54, 0, 3, 2, 7, 7]).expect("the extension");
+    let mut longer = hello[..at + 2].to_vec();
+    longer.extend_from_slice(&(length as u16 + 1).to_be_bytes());
+    longer.push(length as u8);
+    longer.extend(std::iter::repeat_n(7, length));
+    longer.extend_from_slice(&hello[at + 7..]);
+    let grown = length - 2;
+    let session_id = usize::from(hello[13 + 12 + 34]);
+    let cookie_at = 13 + 12 + 35 + session_id;
+    let suites_at = cookie_at + 1 + usize::from(hello[cookie_at]);
+    let suites = usize::from(u16::from_be_bytes([hello[suites_at], hello[suites_at + 1]]));
+    let extensions_at = suites_at + 2 + suites + 2;
+    // The lengths of the record, of the message, of its fragment, and of all extensions: the low two bytes of each.
+    for lengths_at in [11, 13 + 2, 13 + 10, extensions_at] {
+        let before = u16::from_be_bytes([longer[lengths_at], longer[lengths_at + 1]]);
+        longer[lengths_at..lengths_at + 2].copy_from_slice(&(before + grown as u16).to_be_bytes());
+    }
+    longer
 }
 
 #[test]

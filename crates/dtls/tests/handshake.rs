@@ -145,9 +145,9 @@ fn a_handshake_in_small_pieces_survives_a_bad_network() {
         assert!(world.seen.iter().all(|(_, datagram)| datagram.len() <= 128));
 
         world.run(&mut |_| match dice.below(10) {
-            0 => Fate::Lose,
-            1 | 2 => Fate::Twice,
-            3..=5 => Fate::Late,
+            0 | 1 => Fate::Lose,
+            2 | 3 => Fate::Twice,
+            4..=6 => Fate::Late,
             _ => Fate::Deliver,
         });
 
@@ -162,7 +162,7 @@ fn a_handshake_in_small_pieces_survives_a_bad_network() {
             );
         }
     }
-    assert!(established >= 290, "only {established} of 300");
+    assert!(established >= 270, "only {established} of 300");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use dtls::{
     CertificateRefused, ConnectionId, Hello, Keys, Progress, Server, ServerOptions, Session, SessionError, Suite,
     Trust, TrustAnchors, is_client_hello,
 };
-use world::{anchors, certificate, year};
+use world::{Dice, Fate, anchors, certificate, year};
 use zeroize::Zeroizing;
 
 const KEY: &[u8] = b"sixteen byte key";
@@ -72,6 +72,10 @@ struct Echo<'a> {
     known: &'a [u8],
     trust: Trust<'a>,
     outcome: Outcome,
+    /// Handshakes have to put up with it; data would be lost for good.
+    weather: Option<Dice>,
+    /// What is late, and whether the client sent it.
+    late: Vec<(bool, SocketAddr, Vec<u8>)>,
 }
 
 /// What the client proves itself by.
@@ -106,7 +110,7 @@ fn run_with(proof: &Proof<'_>, cipher: &str, mtu: Option<u16>, shown: &str, trus
         Proof::Key { identity, .. } if *identity != STRANGER => identity.as_bytes(),
         _ => b"device",
     };
-    let mut echo = Echo { socket: &socket, server, session: None, known, trust, outcome: Outcome::default() };
+    let mut echo = Echo::new(&socket, server, known, trust);
     let folder = folder_of(&socket);
     serve(&mut echo, client(&socket, proof, &folder, cipher, mtu, &[]));
     std::fs::remove_dir_all(&folder).unwrap();
@@ -128,7 +132,9 @@ fn serve(echo: &mut Echo<'_>, mut client: Child) {
         assert!(started.elapsed() < PATIENCE, "{:?}", echo.outcome);
         let now_ms = started.elapsed().as_millis() as u64;
         if let Ok((length, peer)) = echo.socket.recv_from(&mut room) {
-            echo.take(now_ms, peer, &room[..length]);
+            echo.receive(now_ms, peer, &room[..length]);
+        } else {
+            echo.deliver_late(now_ms);
         }
         echo.tick(now_ms);
         echo.outcome.said.extend(printed.try_iter().map(|text| String::from_utf8_lossy(&text).into_owned()));
@@ -175,6 +181,8 @@ fn client(
             }
         }
     }
+    // A copy of its last flight would make it wait for data of ours before it says what it has to say.
+    command.arg("-nbio");
     // OpenSSL counts the 8 bytes of CCM_8 as 64 bits of security.
     command.args(["-cipher", &format!("{cipher}:@SECLEVEL=0")]);
     if let Some(mtu) = mtu {
@@ -209,7 +217,40 @@ fn output(client: &mut Child) -> Receiver<Vec<u8>> {
     receiver
 }
 
-impl Echo<'_> {
+impl<'a> Echo<'a> {
+    fn new(socket: &'a UdpSocket, server: Server, known: &'a [u8], trust: Trust<'a>) -> Self {
+        let (outcome, late) = (Outcome::default(), Vec::new());
+        Self { socket, server, session: None, known, trust, outcome, weather: None, late }
+    }
+
+    /// A fifth is lost, a tenth comes twice, a fifth behind what was sent after it.
+    fn fate(&mut self, datagram: &[u8]) -> Fate {
+        let Some(dice) = self.weather.as_mut().filter(|_| matches!(datagram[0], 20 | 22)) else { return Fate::Deliver };
+        match dice.below(10) {
+            0 | 1 => Fate::Lose,
+            2 => Fate::Twice,
+            3 | 4 => Fate::Late,
+            _ => Fate::Deliver,
+        }
+    }
+
+    fn receive(&mut self, now_ms: u64, peer: SocketAddr, datagram: &[u8]) {
+        match self.fate(datagram) {
+            Fate::Lose => {}
+            Fate::Late => self.late.push((true, peer, datagram.to_vec())),
+            fate => (0..=usize::from(fate == Fate::Twice)).for_each(|_| self.take(now_ms, peer, datagram)),
+        }
+    }
+
+    fn deliver_late(&mut self, now_ms: u64) {
+        for (is_clients, peer, datagram) in std::mem::take(&mut self.late) {
+            match is_clients {
+                true => self.take(now_ms, peer, &datagram),
+                false => self.deliver(peer, &datagram),
+            }
+        }
+    }
+
     fn take(&mut self, now_ms: u64, peer: SocketAddr, datagram: &[u8]) {
         self.outcome.longest_datagram = self.outcome.longest_datagram.max(datagram.len());
         self.outcome.hellos += usize::from(is_client_hello(datagram));
@@ -256,9 +297,17 @@ impl Echo<'_> {
         self.send(peer, &out);
     }
 
-    fn send(&self, peer: SocketAddr, datagrams: &[Vec<u8>]) {
+    fn deliver(&self, peer: SocketAddr, datagram: &[u8]) {
+        self.socket.send_to(datagram, peer).unwrap();
+    }
+
+    fn send(&mut self, peer: SocketAddr, datagrams: &[Vec<u8>]) {
         for datagram in datagrams {
-            self.socket.send_to(datagram, peer).unwrap();
+            match self.fate(datagram) {
+                Fate::Lose => {}
+                Fate::Late => self.late.push((false, peer, datagram.clone())),
+                fate => (0..=usize::from(fate == Fate::Twice)).for_each(|_| self.deliver(peer, datagram)),
+            }
         }
     }
 }
@@ -357,6 +406,36 @@ fn openssl_is_refused_for_each_flaw_of_its_certificate() {
         assert_eq!(reason, expected, "{device:?}");
         assert!(outcome.heard.is_empty() && outcome.suite.is_none());
     }
+    // Without the flaw, that is all that is needed.
+    let outcome = run_certified(Some("device"), "ECDHE-ECDSA-AES128-CCM8", None, "server", 2031);
+    assert_eq!((outcome.error, outcome.said.as_str()), (None, "echo: reading\n"));
+}
+
+#[test]
+fn openssl_gets_through_a_network_that_loses_doubles_and_delays() {
+    let visits = (1..=8_u64).map(|seed| {
+        std::thread::spawn(move || {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(TICK)).unwrap();
+            let options = ServerOptions { mtu: 256, handshake_timeout_ms: (200, 10_000), ..ServerOptions::default() };
+            let mut server = Server::new(&options).unwrap();
+            server.set_certificate(Some(&certificate("server"))).unwrap();
+            let anchors = anchors(&["anchor"]);
+            let trust = Trust { anchors: &anchors, unix_s: year(2031) };
+            let mut echo = Echo::new(&socket, server, b"device", trust);
+            echo.weather = Some(Dice(seed));
+            let (proof, cipher) = match seed % 2 {
+                0 => (Proof::Key { identity: "device", key_hex: KEY_HEX }, "PSK-AES128-CCM8"),
+                _ => (Proof::Certificate(Some("device")), "ECDHE-ECDSA-AES128-CCM8"),
+            };
+            let folder = folder_of(&socket);
+            serve(&mut echo, client(&socket, &proof, &folder, cipher, Some(256), &[]));
+            std::fs::remove_dir_all(&folder).unwrap();
+            assert_eq!((&echo.outcome.error, echo.outcome.said.as_str()), (&None, "echo: reading\n"), "seed {seed}");
+            assert!(echo.outcome.longest_datagram <= 256);
+        })
+    });
+    visits.collect::<Vec<_>>().into_iter().for_each(|visit| visit.join().unwrap());
 }
 
 #[test]
@@ -380,8 +459,7 @@ fn a_session_goes_on_from_the_ticket_that_openssl_kept() {
         server.set_certificate(Some(&certificate("server"))).unwrap();
         let anchors = anchors(&["anchor"]);
         let trust = Trust { anchors: &anchors, unix_s: year(2031) };
-        let mut echo =
-            Echo { socket: &socket, server, session: None, known: b"device", trust, outcome: Outcome::default() };
+        let mut echo = Echo::new(&socket, server, b"device", trust);
         let folder = folder_of(&socket);
         let kept = folder.join("session");
 

@@ -1,7 +1,8 @@
 //! Who may begin a handshake now, when thousands want to: so many that whoever is in already is served as before.
 //!
 //! A hello over a limit is dropped, not refused: its sender repeats it, later each time (RFC 6347 §4.2.4.1), and a refusal
-//! would make some devices give up for good. Only hellos that brought our cookie get here, so an address is true.
+//! would make some devices give up for good. Only hellos that brought our cookie get here, so an address is true. Over a
+//! connection nobody repeats anything: there a hello waits for its turn (`openings.rs`), and pays from the same account.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use ahash::RandomState;
 
 use crate::limits::{
     HALF_OPEN_MAX, HALF_OPEN_PER_NETWORK_MAX, HANDSHAKES_BURST, HANDSHAKES_PER_NETWORK_BURST, HANDSHAKES_SHARE,
-    HANDSHAKES_SHARE_OF_NETWORK, NETWORKS_MAX,
+    HANDSHAKES_SHARE_OF_NETWORK, NETWORKS_MAX, OPENINGS_BURST,
 };
 use crate::peers::network;
 
@@ -75,7 +76,20 @@ impl Admission {
         if self.half_open.len() >= HALF_OPEN_MAX {
             return Err(Wait::HalfOpen);
         }
-        if !self.account.has_credit(now, HANDSHAKES_BURST) {
+        let of_network = self.networks.get(&network(from)).map_or(0, |network| network.half_open);
+        if of_network >= HALF_OPEN_PER_NETWORK_MAX {
+            return Err(Wait::HalfOpenOfNetwork);
+        }
+        self.pay(now, from, cost, HANDSHAKES_BURST)
+    }
+
+    /// The same over a connection: whether there is room for it was known when it was made.
+    pub(crate) fn admit_connected(&mut self, now: Instant, from: IpAddr, cost: Duration) -> Result<(), Wait> {
+        self.pay(now, from, cost, HANDSHAKES_BURST + OPENINGS_BURST)
+    }
+
+    fn pay(&mut self, now: Instant, from: IpAddr, cost: Duration, burst: Duration) -> Result<(), Wait> {
+        if !self.account.has_credit(now, burst) {
             return Err(Wait::Shard);
         }
         let address = network(from);
@@ -87,9 +101,6 @@ impl Admission {
         }
         let fresh = Network { account: Account { paid_at: now }, half_open: 0 };
         let network = self.networks.entry(address).or_insert(fresh);
-        if network.half_open >= HALF_OPEN_PER_NETWORK_MAX {
-            return Err(Wait::HalfOpenOfNetwork);
-        }
         if !network.account.has_credit(now, HANDSHAKES_PER_NETWORK_BURST) {
             return Err(Wait::Network);
         }
@@ -183,6 +194,29 @@ mod tests {
         assert_eq!(of_others, 9_000, "a thousand others a second do not notice");
         let share = (HANDSHAKE_COST_CERTIFICATE * of_one).as_secs_f64() / 10.0;
         assert!((0.10..0.15).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn those_who_wait_at_connections_get_half_when_datagrams_want_everything() {
+        let (mut admission, now) = admission();
+        let (mut in_datagrams, mut waiting) = (0_u32, 0_u32);
+        for step in 0..20_000_u32 {
+            let at = now + Duration::from_micros(100) * step;
+            while admission.admit(at, address(2 * step + in_datagrams), HANDSHAKE_COST_PSK).is_ok() {
+                in_datagrams += 1;
+            }
+            if step % 100 == 0 {
+                while admission.admit_connected(at, address(1_000_000 + waiting), HANDSHAKE_COST_PSK).is_ok() {
+                    waiting += 1;
+                }
+            }
+        }
+
+        let share = f64::from(waiting) / f64::from(waiting + in_datagrams);
+        // The burst at the beginning went to whoever came first.
+        assert!((0.42..0.52).contains(&share), "{share}");
+        let of_processor = (HANDSHAKE_COST_PSK * (waiting + in_datagrams)).as_secs_f64() / 2.0;
+        assert!((0.49..0.54).contains(&of_processor), "both together {of_processor}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct DeviceEntry {
     pub endpoint: String,
     /// How it proves that.
     pub security: Security,
+    /// It came by itself, and nobody has approved it yet: it may say who and where it is, and nothing comes of it.
+    pub is_waiting: bool,
     /// A JSON fragment that every event about the device carries.
     pub context: String,
     /// Paths to observe after each Register, with their attributes as queries; an instance may be `*`.

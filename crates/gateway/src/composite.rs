@@ -13,11 +13,11 @@ use crate::conclusions::unix_s;
 use crate::content::{Understood, content_json, records_of, write_failures};
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Errand, Task};
-use crate::formats::{Content, Refused, choose};
+use crate::formats::{Choose, Content, Refused, choose, choose_timed};
 use crate::gateway::Gateway;
 use crate::intent::Target;
 use crate::limits::COMPOSITE_PATHS_MAX;
-use crate::operation::Manner;
+use crate::operation::{Manner, typed};
 use crate::parts::{Parts, passed_over};
 use crate::registrations::Objects;
 use crate::timers::Now;
@@ -73,12 +73,13 @@ impl Device {
     pub(crate) fn composite_format(&self, needed: u8, formats_refused: Refused) -> Option<u16> {
         let registration = self.registration.as_ref().filter(|_| self.lacking() & needed == 0)?;
         let (version, understood) = (registration.version, &registration.objects.content_formats);
-        composite_format(version, understood, self.formats_refused.and(formats_refused))
-            .or_else(|| composite_format(version, understood, formats_refused))
+        let choose = if needed & lacks::OBSERVE == 0 { choose } else { choose_timed };
+        composite_format(choose, version, understood, self.formats_refused.and(formats_refused))
+            .or_else(|| composite_format(choose, version, understood, formats_refused))
     }
 }
 
-fn composite_format(version: Version, understood: &[u16], mut refused: Refused) -> Option<u16> {
+fn composite_format(choose: Choose, version: Version, understood: &[u16], mut refused: Refused) -> Option<u16> {
     // OMA LwM2M Core 1.0 has no composite operations.
     if version == Version::V1_0 {
         return None;
@@ -171,8 +172,8 @@ impl Manner<'_> {
         for (text, value) in values {
             let path = Path::parse(text).map_err(|error| format!("{text:.40}: {error}"))?;
             match value.as_object() {
-                Some(instances) => records.extend(self.children(&path, instances, 3)?),
-                None => records.push(Record::new(path, self.value(&path, value)?)),
+                Some(instances) if typed(value).is_none() => records.extend(self.children(&path, instances, 3)?),
+                _ => records.push(Record::new(path, self.value(&path, value)?)),
             }
         }
         Ok(records)
@@ -180,8 +181,14 @@ impl Manner<'_> {
 }
 
 /// Whether an answer to a composite says that the device does not know it; `None`: it may be, or be about the paths.
-fn is_unknown(operation: Operation, answered: &Answered) -> Option<bool> {
+/// `is_writable`: by their definitions all of them can be written.
+fn is_unknown(operation: Operation, answered: &Answered, is_writable: bool) -> Option<bool> {
     match answered.code {
+        // Core 1.1 §6.3.9: so says a device, too, that knows it and whose resource may not be written. One that does not
+        // know the method has no words about it.
+        Code::METHOD_NOT_ALLOWED if operation == Operation::WriteComposite => {
+            Some(is_writable && answered.payload.is_empty())
+        }
         Code::METHOD_NOT_ALLOWED | Code::NOT_IMPLEMENTED | Code::UNSUPPORTED_CONTENT_FORMAT | Code::NOT_ACCEPTABLE => {
             Some(true)
         }
@@ -237,7 +244,13 @@ impl Gateway {
             return Some(task);
         }
         // RFC 7641 §4.1: one that does not observe several paths answers as if they were only to be read.
-        let is_unknown = if answered.code.is_success() { Some(true) } else { is_unknown(operation, answered) };
+        let definitions = self.definitions_of(index);
+        let can_be_written = |path: &Path| {
+            path.resource.and_then(|id| definitions.resource(path.object, id)).is_some_and(|it| it.operations.write)
+        };
+        let is_writable = matches!(&task.errand, Errand::Asked(asked) if asked.paths.iter().all(can_be_written));
+        let is_unknown =
+            if answered.code.is_success() { Some(true) } else { is_unknown(operation, answered, is_writable) };
         let needs = operation.needs();
         match (is_unknown, &task.errand) {
             (Some(true), _) => {

@@ -34,6 +34,7 @@ pub(crate) struct Device {
     pub(crate) id: Arc<str>,
     pub(crate) endpoint: Arc<str>,
     pub(crate) security: Security,
+    pub(crate) is_waiting: bool,
     pub(crate) context: Arc<str>,
     pub(crate) partition: u32,
     pub(crate) profile: Arc<Profile>,
@@ -243,6 +244,7 @@ impl Directory {
             id: entry.device.as_str().into(),
             endpoint: entry.endpoint.as_str().into(),
             security: entry.security.clone(),
+            is_waiting: entry.is_waiting,
             context: entry.context.as_str().into(),
             partition,
             profile,
@@ -282,6 +284,7 @@ impl Directory {
         self.enrolled -= usize::from(std::mem::take(&mut device.is_enrolled));
         device.endpoint = entry.endpoint.as_str().into();
         device.security = entry.security.clone();
+        device.is_waiting = entry.is_waiting;
         device.context = entry.context.as_str().into();
         device.profile = profile;
         self.index(index, &device);
@@ -376,6 +379,7 @@ mod tests {
             device: device.to_owned(),
             endpoint: format!("urn:{device}"),
             security,
+            is_waiting: false,
             context: String::new(),
             observe: Vec::new(),
             unobserved: Vec::new(),

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::devices::Profile;
 use crate::files::ROOT;
-use crate::formats::{Content, Refused};
+use crate::formats::{Choose, Content, Refused, choose, choose_timed};
 use crate::intent::{Target, Wish};
 use crate::limits::BODY_BYTES_MAX;
 use crate::observations::{Observation, Rest};
@@ -102,6 +102,16 @@ impl Task {
             Errand::Observe(wish) => of_target(&wish.target),
             Errand::Rest(rest) => of_target(&rest.target),
         }
+    }
+
+    /// How its format is chosen.
+    pub(crate) fn choose(&self) -> Choose {
+        let is_observation = match &self.errand {
+            Errand::Asked(asked) => matches!(asked.operation, Operation::Observe | Operation::CancelObservation),
+            Errand::Read(_) => false,
+            Errand::Observe(_) | Errand::Cancel(_) | Errand::Rest(_) => true,
+        };
+        if is_observation { choose_timed } else { choose }
     }
 
     /// Whether doing it twice is as good as doing it once: it may be sent again when nobody knows whether it arrived.

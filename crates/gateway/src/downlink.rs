@@ -12,7 +12,7 @@ use crate::command::{Answer, Operation, Outcome, Request};
 use crate::composite::paths_of;
 use crate::devices::{Device, DeviceIndex};
 use crate::dialog::{Asked, Dialog, Errand, Task, UnderWay};
-use crate::formats::{Content, Refused, choose};
+use crate::formats::{Choose, Content, Refused, choose};
 use crate::gateway::Gateway;
 use crate::intent::Target;
 use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, SENDINGS_MAX, WAITING_MAX, WAITING_PER_DEVICE_MAX};
@@ -73,7 +73,7 @@ impl Gateway {
         }
         if request.operation.needs() == 0 {
             let content = Content::of(request.operation, &request.path, request.body.as_ref(), definitions);
-            manner.format = self.format_for(device, content, Refused::default());
+            manner.format = self.format_for(device, choose, content, Refused::default());
         }
         manner.plan(request.operation, &request.path, request.body.as_ref())?;
         Ok(paths)
@@ -129,7 +129,7 @@ impl Gateway {
     }
 
     /// The content format to speak with a device: the best that it has not refused.
-    pub(crate) fn format_for(&self, device: &Device, content: Content, refused: Refused) -> u16 {
+    pub(crate) fn format_for(&self, device: &Device, choose: Choose, content: Content, refused: Refused) -> u16 {
         let (version, understood) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.content_formats.as_slice()),
             None => (lwm2m::Version::V1_1, [].as_slice()),
@@ -335,7 +335,8 @@ impl Gateway {
             Some(operation) => device.composite_format(operation.needs(), task.formats_refused),
             None => None,
         };
-        let format = format.unwrap_or_else(|| self.format_for(device, task.content(definitions), task.formats_refused));
+        let format = format
+            .unwrap_or_else(|| self.format_for(device, task.choose(), task.content(definitions), task.formats_refused));
         let (version, root) = match &device.registration {
             Some(registration) => (registration.version, registration.objects.root.as_str()),
             None => (lwm2m::Version::V1_1, ""),

@@ -9,6 +9,7 @@ use coap::Code;
 use coap::blockwise::Block;
 use coap::message::{Kind, Message};
 
+use crate::arrival::NOT_APPROVED;
 use crate::files::FileBlock;
 use crate::gateway::Gateway;
 use crate::limits::{ACKNOWLEDGE_AFTER, ENROLMENT_BYTES_MAX, ENROLMENTS_MAX, EXCHANGE_LIFETIME};
@@ -141,11 +142,8 @@ impl Enrolments {
         }
     }
 
-    /// Whether there is room for one more; those that nobody asks for any more make some.
-    fn has_room(&mut self, now: Instant, key: PeerKey) -> bool {
-        if self.exchanges.len() >= ENROLMENTS_MAX {
-            self.exchanges.retain(|_, exchange| exchange.used_at + EXCHANGE_LIFETIME > now);
-        }
+    /// Whether there is room for one more.
+    fn has_room(&self, key: PeerKey) -> bool {
         self.exchanges.len() < ENROLMENTS_MAX || self.exchanges.contains_key(&key)
     }
 }
@@ -186,6 +184,9 @@ impl Gateway {
             // RFC 9148: a session that proves both ends, and nothing less.
             return self.refuse(now, device, "enrol", Code::UNAUTHORIZED, "insecure", "not without DTLS");
         };
+        if self.is_waiting(index) {
+            return self.refuse(now, device, "enrol", Code::FORBIDDEN, "not_approved", NOT_APPROVED);
+        }
         let message = ask.message;
         let Some(operation) = operation_of(message) else {
             return self.refuse_route(now, &ask.origin, Code::NOT_FOUND);
@@ -211,7 +212,10 @@ impl Gateway {
             return self.refuse(now, device, "enrol", code, reason, detail);
         }
         let Some(name) = self.directory.get(index).map(|device| device.id.to_string()) else { return Reply::busy() };
-        if !self.enrolments.has_room(now.monotonic, key) {
+        if !self.enrolments.has_room(key) {
+            self.forget_enrolments(now);
+        }
+        if !self.enrolments.has_room(key) {
             return self.refuse_busy();
         }
         let held = HeldAnswer {
@@ -245,8 +249,22 @@ impl Gateway {
             answer: None,
             used_at: now.monotonic,
         };
-        enrolments.exchanges.insert(key, exchange);
+        let replaced = enrolments.exchanges.insert(key, exchange);
+        self.note_held(key);
+        // RFC 8323 §5.5: a Release waits for the answer to this one; to what it replaces there will be none.
+        if replaced.is_some_and(|replaced| replaced.answer.is_none()) {
+            self.note_answered(now, key);
+        }
         Reply::WhenSigned
+    }
+
+    /// Those that nobody asks for any more make room, and nobody waits for an answer to them.
+    fn forget_enrolments(&mut self, now: Now) {
+        let is_over = |exchange: &mut Exchange| exchange.used_at + EXCHANGE_LIFETIME <= now.monotonic;
+        let over: Vec<_> = self.enrolments.exchanges.extract_if(|_, exchange| is_over(exchange)).collect();
+        for (key, _) in over.into_iter().filter(|(_, exchange)| exchange.answer.is_none()) {
+            self.note_answered(now, key);
+        }
     }
 
     /// Copies of the request are passed over until it is answered, or acknowledged.
@@ -305,6 +323,7 @@ impl Gateway {
             }
         };
         self.answer_held(now, &held, &response);
+        self.note_answered(now, held.peer);
     }
 
     /// A later block of an answer (RFC 7959 §2.7): the peer repeats its request without a body.

@@ -138,9 +138,21 @@ fn formats(version: Version, understood: &[u16], content: Content) -> Vec<u16> {
     if listed.is_empty() { usual(version, content) } else { listed }
 }
 
+/// How to choose a content format: [`choose`], or [`choose_timed`] for what is observed.
+pub(crate) type Choose = fn(Version, &[u16], Content, Refused) -> Option<u16>;
+
 /// The best content format that is not among those refused.
 pub(crate) fn choose(version: Version, understood: &[u16], content: Content, refused: Refused) -> Option<u16> {
     formats(version, understood, content).into_iter().find(|format| !refused.contains(*format))
+}
+
+/// The same for what is observed: SenML where there is a choice. Only that can say when values were that could not be told
+/// at the time (`hqmax`, OMA LwM2M Core 1.2 §7.3).
+pub(crate) fn choose_timed(version: Version, understood: &[u16], content: Content, refused: Refused) -> Option<u16> {
+    let timed = choose(version, understood, content, refused.with(LWM2M_CBOR));
+    timed
+        .filter(|format| matches!(*format, SENML_CBOR | SENML_JSON))
+        .or_else(|| choose(version, understood, content, refused))
 }
 
 #[cfg(test)]
@@ -167,6 +179,19 @@ mod tests {
         assert_eq!(formats(Version::V1_1, &listed, Content::Tree), [SENML_CBOR, SENML_JSON, TLV, LWM2M_CBOR]);
         assert_eq!(formats(Version::V1_0, &[JSON_OLD, TLV_OLD], Content::Tree), [TLV_OLD, JSON_OLD]);
         assert_eq!(formats(Version::V1_1, &[50], Content::Tree).len(), 4, "a list with none of ours is no help");
+    }
+
+    #[test]
+    fn what_is_observed_comes_in_a_format_that_can_tell_times() {
+        let of = |version, listed: &[u16]| choose_timed(version, listed, Content::Value, Refused::default());
+
+        assert_eq!(of(Version::V1_2, &[TLV, LWM2M_CBOR, SENML_CBOR]), Some(SENML_CBOR));
+        assert_eq!(of(Version::V1_2, &[TLV, LWM2M_CBOR, SENML_JSON]), Some(SENML_JSON));
+        assert_eq!(of(Version::V1_2, &[TLV, LWM2M_CBOR]), Some(LWM2M_CBOR), "where it has nothing better");
+        assert_eq!(of(Version::V1_0, &[]), Some(TLV));
+        let refused = Refused::default().with(SENML_CBOR);
+        let second = choose_timed(Version::V1_2, &[LWM2M_CBOR, SENML_CBOR], Content::Value, refused);
+        assert_eq!(second, Some(LWM2M_CBOR));
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Gateway {
                 Timer::Checkpoint(device) => self.handle_checkpoint(device),
             }
         }
-        self.end_slow_openings(now);
+        self.handle_openings(now);
         self.tell_awake(now);
         self.security.handle_timeout(now, &mut self.pages);
         self.beat(now);

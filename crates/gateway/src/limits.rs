@@ -43,6 +43,9 @@ pub const HANDSHAKE_COST_PSK: Duration = Duration::from_micros(50);
 /// The same with certificates.
 pub const HANDSHAKE_COST_CERTIFICATE: Duration = Duration::from_micros(350);
 
+/// The same with a key over TLS, where 1.3 joins an exchange of keys to it.
+pub const HANDSHAKE_COST_KEY_OVER_TLS: Duration = Duration::from_micros(150);
+
 /// One part in so many of a shard's time goes to handshakes, the rest to whoever is in.
 pub const HANDSHAKES_SHARE: u32 = 2;
 
@@ -80,6 +83,21 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2_048;
 /// Connections whose TLS handshake is not finished. Of themselves they cost five kilobytes each; with a record that has
 /// not come whole, and a message that takes several, at most 45: a thousand devices that come back at once find room.
 pub const OPENINGS_MAX: usize = 1_024;
+
+/// Of these, how many from one address, or from one network of IPv6: one that stops in the middle of each of its own leaves
+/// the others room.
+pub const OPENINGS_PER_NETWORK_MAX: usize = OPENINGS_MAX / 4;
+
+/// How often those who wait for their turn to shake hands over a connection are asked in: few for the clock, and a tenth
+/// of what a person would notice.
+pub const OPENINGS_TURN_EVERY: Duration = Duration::from_millis(10);
+
+/// How much further than hellos in datagrams, which take what is free whenever they come, those who wait may overdraw what
+/// handshakes cost: half of the time between two turns, so that each gets half when both want everything.
+pub const OPENINGS_BURST: Duration = Duration::from_millis(5);
+
+/// What a peer may say before its turn: a hello is shorter than half of this, with all that it may offer.
+pub const OPENING_EARLY_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a handshake of TLS may take: four flights over a radio that needs ten seconds for each, and some more.
 pub const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(60);

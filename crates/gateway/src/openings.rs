@@ -1,5 +1,6 @@
 //! Connections whose TLS handshake goes on: nobody yet, bounded in number, time and bytes, until they have proved who they
-//! are.
+//! are. When more want to shake hands than the processor has time for, their hellos wait here, in the order in which they
+//! connected: over a connection nobody would repeat one that was dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -10,11 +11,15 @@ use ahash::RandomState;
 use coap::Connection;
 use dtls::{Progress, SessionError, Tls};
 
+use crate::admission::Wait;
 use crate::connections::OPTIONS;
 use crate::credential::Credential;
 use crate::gateway::Gateway;
 use crate::keyring::KeyRing;
-use crate::limits::{OPENINGS_MAX, TLS_HANDSHAKE_WAIT};
+use crate::limits::{
+    HANDSHAKE_COST_CERTIFICATE, HANDSHAKE_COST_KEY_OVER_TLS, OPENING_EARLY_BYTES_MAX, OPENINGS_MAX,
+    OPENINGS_PER_NETWORK_MAX, OPENINGS_TURN_EVERY, TLS_HANDSHAKE_WAIT,
+};
 use crate::outbox::{ConnectionNumber, SocketNumber};
 use crate::peers::{Connected, Peer, network};
 use crate::sessions::new_peer;
@@ -26,10 +31,21 @@ struct Opening {
     socket: SocketNumber,
     address: SocketAddr,
     until: Instant,
+    turn: Turn,
     /// What it is about to prove itself with.
     credential: Option<Arc<Credential>>,
-    /// Bytes of an unfinished record, as they count in the sum of all.
+    /// Bytes of an unfinished record, or of what waits, as they count in the sum of all.
     buffered: usize,
+}
+
+/// Whether it may shake hands.
+enum Turn {
+    /// It has said nothing yet.
+    Silent,
+    /// Not yet; this came meanwhile.
+    Waiting { early: Vec<u8>, was_counted: bool },
+    /// Since it was its turn.
+    Come,
 }
 
 /// All of a shard.
@@ -39,6 +55,10 @@ pub(crate) struct Openings {
     due: BTreeSet<(Instant, ConnectionNumber)>,
     /// How many come from one network.
     from: HashMap<IpAddr, usize, RandomState>,
+    /// Those whose turn has not come.
+    waiting: BTreeSet<ConnectionNumber>,
+    /// When they are asked in.
+    turn_at: Option<Instant>,
 }
 
 impl Openings {
@@ -47,6 +67,8 @@ impl Openings {
             by_number: HashMap::with_hasher(hasher.clone()),
             due: BTreeSet::new(),
             from: HashMap::with_hasher(hasher),
+            waiting: BTreeSet::new(),
+            turn_at: None,
         }
     }
 
@@ -58,8 +80,16 @@ impl Openings {
         self.from.get(&network(address)).copied().unwrap_or(0)
     }
 
+    /// What keeps one more from this address out.
+    fn room_for(&self, address: IpAddr) -> Option<Wait> {
+        if self.len() >= OPENINGS_MAX {
+            return Some(Wait::HalfOpen);
+        }
+        (self.from(address) >= OPENINGS_PER_NETWORK_MAX).then_some(Wait::HalfOpenOfNetwork)
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.due.first().map(|(when, _)| *when)
+        self.due.first().map(|(when, _)| *when).into_iter().chain(self.turn_at).min()
     }
 
     fn put(&mut self, number: ConnectionNumber, opening: Opening) {
@@ -71,6 +101,7 @@ impl Openings {
     fn take(&mut self, number: ConnectionNumber) -> Option<Opening> {
         let opening = self.by_number.remove(&number)?;
         self.due.remove(&(opening.until, number));
+        self.waiting.remove(&number);
         let network = network(opening.address.ip());
         if let Some(count) = self.from.get_mut(&network) {
             *count -= 1;
@@ -91,7 +122,8 @@ impl Gateway {
         socket: SocketNumber,
         address: SocketAddr,
     ) -> bool {
-        if self.openings.len() >= OPENINGS_MAX {
+        if let Some(wait) = self.openings.room_for(address.ip()) {
+            self.note_waiting(wait);
             self.stats.connections_refused += 1;
             return false;
         }
@@ -100,12 +132,62 @@ impl Gateway {
             return false;
         };
         let until = now.monotonic + TLS_HANDSHAKE_WAIT;
-        self.openings.put(number, Opening { tls, socket, address, until, credential: None, buffered: 0 });
+        let turn = Turn::Silent;
+        self.openings.put(number, Opening { tls, socket, address, until, turn, credential: None, buffered: 0 });
         true
     }
 
     /// Bytes of a handshake.
     pub(crate) fn handle_opening(&mut self, now: Now, number: ConnectionNumber, bytes: &[u8]) {
+        let Some(opening) = self.openings.by_number.get_mut(&number) else { return };
+        let early = match &mut opening.turn {
+            Turn::Come => return self.shake_hands(now, number, bytes),
+            Turn::Silent => {
+                opening.turn = Turn::Waiting { early: bytes.to_vec(), was_counted: false };
+                bytes.len()
+            }
+            Turn::Waiting { early, .. } => {
+                early.extend_from_slice(bytes);
+                early.len()
+            }
+        };
+        self.unfinished_bytes = self.unfinished_bytes - opening.buffered + early;
+        opening.buffered = early;
+        if early > OPENING_EARLY_BYTES_MAX {
+            return self.fail_opening(now, number, &SessionError::HandshakeTooLong);
+        }
+        if self.openings.waiting.insert(number) && self.openings.turn_at.is_none() {
+            self.ask_openings_in(now);
+        }
+    }
+
+    /// Lets those shake hands for whom there is time, in turn. The others are counted once, and asked again soon.
+    fn ask_openings_in(&mut self, now: Now) {
+        let waiting: Vec<ConnectionNumber> = self.openings.waiting.iter().copied().collect();
+        for number in waiting {
+            let Some(opening) = self.openings.by_number.get_mut(&number) else { continue };
+            let Turn::Waiting { early, was_counted } = &mut opening.turn else { continue };
+            let from = opening.address.ip();
+            // Whether it will be a key or a certificate shows later.
+            match self.admission.admit_connected(now.monotonic, from, HANDSHAKE_COST_CERTIFICATE) {
+                Ok(()) => {
+                    let early = std::mem::take(early);
+                    opening.turn = Turn::Come;
+                    self.openings.waiting.remove(&number);
+                    self.shake_hands(now, number, &early);
+                }
+                Err(wait) => {
+                    if !std::mem::replace(was_counted, true) {
+                        self.note_waiting(wait);
+                    }
+                }
+            }
+        }
+        let has_more = !self.openings.waiting.is_empty();
+        self.openings.turn_at = has_more.then(|| now.monotonic + OPENINGS_TURN_EVERY);
+    }
+
+    fn shake_hands(&mut self, now: Now, number: ConnectionNumber, bytes: &[u8]) {
         let now_ms = self.dtls_ms(now);
         let Some(opening) = self.openings.by_number.get_mut(&number) else { return };
         let mut keys = KeyRing::new(now, &self.directory, &self.authorities);
@@ -132,6 +214,10 @@ impl Gateway {
     fn admit_opening(&mut self, now: Now, number: ConnectionNumber, data: &[u8]) {
         let Some(opening) = self.openings.take(number) else { return };
         self.stats.handshakes += 1;
+        if opening.tls.peer_certificate().is_none() {
+            let unused = HANDSHAKE_COST_CERTIFICATE - HANDSHAKE_COST_KEY_OVER_TLS;
+            self.admission.give_back(opening.address.ip(), unused);
+        }
         let mut csm = Vec::new();
         let connection = Connection::open(now.monotonic, OPTIONS, &mut csm);
         let tls = Some(Box::new(opening.tls));
@@ -165,8 +251,11 @@ impl Gateway {
         true
     }
 
-    /// Gives up those who took too long.
-    pub(crate) fn end_slow_openings(&mut self, now: Now) {
+    /// Asks in whose turn it is, and gives up those who took too long.
+    pub(crate) fn handle_openings(&mut self, now: Now) {
+        if self.openings.turn_at.is_some_and(|when| when <= now.monotonic) {
+            self.ask_openings_in(now);
+        }
         while let Some(&(when, number)) = self.openings.due.first()
             && when <= now.monotonic
         {

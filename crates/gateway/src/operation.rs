@@ -160,8 +160,8 @@ impl Manner<'_> {
         for (id, value) in resources {
             let resource = child(instance, id)?;
             match value.as_object() {
-                Some(values) => records.extend(self.children(&resource, values, 3)?),
-                None => records.push(Record::new(resource, self.value(&resource, value)?)),
+                Some(values) if typed(value).is_none() => records.extend(self.children(&resource, values, 3)?),
+                _ => records.push(Record::new(resource, self.value(&resource, value)?)),
             }
         }
         Ok(records)
@@ -183,14 +183,20 @@ impl Manner<'_> {
         values.iter().map(record).collect()
     }
 
+    /// A value of the type that is declared; where none is, of the one that it looks like or is said to be:
+    /// `{"opaque":"AAEC"}`.
     pub(crate) fn value(&self, path: &Path, json: &Json) -> Result<Value, String> {
-        let kind = match (self.definitions.kind(path), json) {
-            (Some(kind), _) => kind,
-            (None, Json::String(_)) => Kind::String,
-            (None, Json::Bool(_)) => Kind::Boolean,
-            (None, Json::Number(number)) if number.is_f64() => Kind::Float,
-            (None, Json::Number(_)) => Kind::Integer,
-            (None, _) => return Err(format!("{path}: not a value")),
+        let (said, json) = typed(json).map_or((None, json), |(kind, value)| (Some(kind), value));
+        let kind = match (self.definitions.kind(path), said, json) {
+            (Some(declared), Some(said), _) if said != declared => {
+                return Err(format!("{path}: not of type {}", declared.name()));
+            }
+            (Some(kind), ..) | (None, Some(kind), _) => kind,
+            (None, None, Json::String(_)) => Kind::String,
+            (None, None, Json::Bool(_)) => Kind::Boolean,
+            (None, None, Json::Number(number)) if number.is_f64() => Kind::Float,
+            (None, None, Json::Number(_)) => Kind::Integer,
+            (None, None, _) => return Err(format!("{path}: not a value")),
         };
         Value::from_json(json, kind).map_err(|error| format!("{path}: {error}"))
     }
@@ -227,6 +233,13 @@ impl Manner<'_> {
 /// CHAR of the arguments' grammar (OMA LwM2M Core 1.1 §6.3.5): what can be printed, but no space, quotes and backslash.
 const fn is_argument_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\')
+}
+
+/// A value that comes with its type: `{"objlnk":"3303:0"}`.
+pub(crate) fn typed(json: &Json) -> Option<(Kind, &Json)> {
+    let mut members = json.as_object()?.iter();
+    let (name, value) = members.next().filter(|_| members.len() == 0)?;
+    Some((Kind::from_name(name)?, value))
 }
 
 fn child(path: &Path, id: &str) -> Result<Path, String> {
@@ -292,6 +305,29 @@ mod tests {
             let body = format!(r#"{{"arguments":{wrong}}}"#);
             assert!(plan(112, Operation::Execute, "/3/0/4", &body).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_nobody_declared_is_of_the_type_it_is_said_to_be() {
+        let written = |body: &str| {
+            let at = "/49000/0";
+            let request = plan(content_format::SENML_JSON, Operation::WritePartial, at, body)?;
+            Ok::<_, String>(String::from_utf8(request.payload).unwrap())
+        };
+
+        let body = r#"{"resources":{"1":{"opaque":"AAEC"},"2":{"objlnk":"3303:0"},"3":{"0":{"opaque":"_w=="}}}}"#;
+        assert!(written(body).is_err(), "not Base64 as JSON has it here");
+        let said = written(&body.replace('_', "/")).unwrap();
+        for part in [r#""n":"1","vd":"AAEC""#, r#""n":"2","vlo":"3303:0""#, r#""n":"3/0","vd":"_w""#] {
+            assert!(said.contains(part), "{said}");
+        }
+        let single = plan(content_format::SENML_JSON, Operation::Write, "/49000/0/1", r#"{"value":{"opaque":"AAEC"}}"#);
+        assert!(String::from_utf8(single.unwrap().payload).unwrap().contains(r#""vd":"AAEC""#));
+        for wrong in [r#"{"value":{"opaque":7}}"#, r#"{"value":{"bytes":"AAEC"}}"#, r#"{"value":{}}"#] {
+            assert!(plan(content_format::SENML_JSON, Operation::Write, "/49000/0/1", wrong).is_err(), "{wrong}");
+        }
+        assert!(plan(110, Operation::Write, "/3/0/15", r#"{"value":{"string":"Oslo"}}"#).is_ok());
+        assert!(plan(110, Operation::Write, "/3/0/15", r#"{"value":{"integer":1}}"#).is_err(), "it is declared");
     }
 
     #[test]

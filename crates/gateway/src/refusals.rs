@@ -8,6 +8,7 @@ use coap::{Code, option};
 use crate::devices::DeviceIndex;
 use crate::gateway::{Gateway, device_event};
 use crate::limits::REFUSALS_TOLD_MAX;
+use crate::page::EventWriter;
 use crate::reply::{Reply, Response};
 use crate::timers::Now;
 use crate::uplink::Origin;
@@ -48,6 +49,8 @@ reasons! {
     claim_invalid,
     /// A policy denies the device to say that it is there.
     claim_denied,
+    /// It came by itself, and waits for a person.
+    not_approved,
     /// A policy denies the device to send that.
     send_denied,
     /// It has a credential and did not use it.
@@ -122,14 +125,29 @@ impl Gateway {
         reason: &'static str,
         detail: &str,
     ) {
+        if let Some(event) = self.refused_event(now, index, operation, code, reason, detail) {
+            event.finish();
+        }
+    }
+
+    /// Counts it, and begins what is told of it; nothing when enough was told of this device lately.
+    pub(crate) fn refused_event(
+        &mut self,
+        now: Now,
+        index: DeviceIndex,
+        operation: &str,
+        code: Code,
+        reason: &'static str,
+        detail: &str,
+    ) -> Option<EventWriter<'_>> {
         self.refusals.count(reason);
-        let Some(device) = self.directory.get_mut(index) else { return };
+        let device = self.directory.get_mut(index)?;
         let second = (now.unix_ms / 1_000) as u32;
         let (told_in, told) = device.refusals_told;
         let told = if told_in == second { told } else { 0 };
         if told >= REFUSALS_TOLD_MAX {
             self.stats.refusals_untold += 1;
-            return;
+            return None;
         }
         device.refusals_told = (second, told + 1);
         let mut event = device_event(&mut self.pages, now, device, "refused");
@@ -137,7 +155,7 @@ impl Gateway {
         event.text("code", &code.to_string());
         event.text("reason", reason);
         event.foreign("detail", detail.as_bytes());
-        event.finish();
+        Some(event)
     }
 
     /// Not now: 5.03, and when to try again. Counted only: the log that an event would go to is what is behind.

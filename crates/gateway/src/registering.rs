@@ -51,6 +51,9 @@ impl Gateway {
             }
         };
         let claim = self.claim(now, index, ask, &parameters.others, "register");
+        if self.is_waiting(index) {
+            return self.refuse_waiting(now, index, claim.as_ref());
+        }
         if self.is_claim_denied(index, claim.as_ref()) {
             return self.refuse(now, Some(index), "register", Code::FORBIDDEN, "claim_denied", CLAIM_DENIED);
         }
@@ -121,6 +124,7 @@ impl Gateway {
             device: endpoint.to_owned(),
             endpoint: endpoint.to_owned(),
             security: Security::None,
+            is_waiting: false,
             context: String::from_utf8(fragment).ok()?,
             observe: Vec::new(),
             unobserved: Vec::new(),

@@ -121,7 +121,7 @@ impl Gateway {
         }
     }
 
-    fn note_waiting(&mut self, wait: Wait) {
+    pub(crate) fn note_waiting(&mut self, wait: Wait) {
         let count = match wait {
             Wait::Shard => &mut self.stats.handshakes_waiting,
             Wait::Network => &mut self.stats.handshakes_waiting_network,

@@ -50,10 +50,11 @@ counters! {
     handshakes_failed,
     sessions_broken,
     sessions_full,
-    /// Hellos that have to come again: the shard has enough to do with handshakes, or one network has its share.
+    /// Hellos that have to come again, and those over connections that wait: the shard has enough to do with handshakes,
+    /// or one network has its share.
     handshakes_waiting,
     handshakes_waiting_network,
-    /// The same, because too many handshakes are under way.
+    /// Hellos that have to come again, and connections that were refused, because too many handshakes are under way.
     half_open_full,
     half_open_full_network,
     peers_full,
@@ -80,7 +81,7 @@ counters! {
     checkpoints_refused,
     /// Over connections; signals and empty ones are none.
     messages,
-    /// More connections than we keep, in all or from one address.
+    /// More connections than we keep, in all or from one address, or more of their handshakes.
     connections_refused,
     /// Ended by the peer without a word.
     connections_closed,

@@ -14,7 +14,9 @@ use crate::limits::{BODY_BYTES_MAX, UPLOADING_PEERS_MAX};
 use crate::outbox::Socket;
 use crate::peers::PeerKey;
 use crate::refusals;
+use crate::registrations::is_awake;
 use crate::reply::{HeldAnswer, Reply, Response, encode, write_response};
+use crate::sessions::post;
 use crate::timers::Now;
 
 /// Where a message came from, and who that is.
@@ -67,11 +69,26 @@ impl Gateway {
             self.peers.get(peer.filter(|_| !origin.is_secure)?)?.device
         });
         if let Some(device) = device {
+            self.remind(now, device);
             self.pump(now, device);
             if self.pages.events() == events_before {
                 self.note_awake(now, device);
             }
         }
+    }
+
+    /// A device in queue mode that speaks listens now, and perhaps not for long (Transport 1.1 §6.5): what went out while it
+    /// slept does not wait for its turn to be repeated.
+    fn remind(&mut self, now: Now, index: DeviceIndex) {
+        let Self { directory, peers, outbox, datagrams, .. } = self;
+        let Some(device) = directory.get_mut(index).filter(|device| is_awake(now.monotonic, device)) else { return };
+        if !device.registration.as_ref().is_some_and(|registration| registration.queue_mode) {
+            return;
+        }
+        let Some(dialog) = device.dialog.as_mut() else { return };
+        let Some(peer) = dialog.under_way.as_ref().map(|under_way| under_way.peer) else { return };
+        let mut send = |datagram: &[u8]| post(peers, outbox, datagrams, peer, datagram);
+        dialog.requests.remind(now.monotonic, &mut send);
     }
 
     fn handle_request(&mut self, now: Now, origin: Origin, message: &Message<'_>) {

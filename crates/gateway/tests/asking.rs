@@ -335,6 +335,25 @@ fn a_request_to_a_device_that_fell_asleep_early_is_sent_again_when_it_wakes() {
 }
 
 #[test]
+fn what_was_sent_into_the_sleep_of_a_device_is_sent_again_as_soon_as_it_speaks() {
+    let awake_window = Duration::from_secs(1);
+    let mut world =
+        World::with_registered(options(), &entry(1), Config { queue_mode: true, awake_window, ..config(1) });
+    world.run(10 * SECOND);
+
+    // It is repeated after about 3, 9 and 21 seconds; in between the device listens for a second.
+    world.submit(request(1, Operation::Execute, "/3/0/4"));
+    world.run(Duration::from_millis(3_200));
+    assert_eq!(world.outcomes(1), [Outcome::Sent]);
+    world.update(0);
+    world.run(Duration::from_millis(500));
+
+    assert_eq!(world.outcomes(1), [Outcome::Sent, Outcome::Answered]);
+    let executed = world.hosts[0].events.iter().filter(|event| matches!(event, Event::Executed { .. })).count();
+    assert_eq!(executed, 1);
+}
+
+#[test]
 fn an_execute_that_may_have_arrived_is_not_sent_again() {
     let awake_window = Duration::from_secs(2);
     let mut world =

@@ -277,6 +277,21 @@ fn one_resource_that_cannot_be_written_is_a_refusal_of_all_and_nothing_is_writte
 }
 
 #[test]
+fn a_resource_that_may_not_be_written_is_no_sign_that_a_device_does_not_know_how() {
+    let mut client = Client::knowing(Manners::Knows);
+
+    // /3/0/9 is for reading, and comes last.
+    let answer = client.write(1, json!({"/3/0/14": "+01", "/1/0/1": 60, "/3/0/9": 1}));
+    let asked = client.asked();
+
+    assert_eq!((answer.outcome, answer.code), (Outcome::Refused, Some(Code::METHOD_NOT_ALLOWED)));
+    assert_eq!(asked, ["0.07  /3/0/14 /1/0/1 /3/0/9"], "all at once and then nothing in part");
+    assert!(client.values.iter().all(|(at, _)| *at != path("/3/0/14")));
+    client.write(2, json!({"/3/0/14": "+01", "/1/0/1": 60}));
+    assert_eq!(client.asked(), ["0.07  /3/0/14 /1/0/1"]);
+}
+
+#[test]
 fn composites_that_make_no_sense_are_refused_before_they_wait() {
     let mut client = Client::knowing(Manners::Knows);
     let many: Vec<String> = (0..65).map(|id| format!("/3303/{id}")).collect();

@@ -12,7 +12,7 @@ use coap::{Code, MessageBuilder};
 use dtls::{Client, ClientOptions, NoKeys, Session};
 use gateway::est::{ATTRIBUTES, CERTIFICATE, CERTIFICATES, Enrolment, REQUEST};
 use gateway::limits::{ENROLMENT_BYTES_MAX, ENROLMENTS_MAX};
-use gateway::{EnrolmentAnswer, EnrolmentRequest, GatewayOptions};
+use gateway::{DeviceEntry, EnrolmentAnswer, EnrolmentRequest, GatewayOptions};
 use world::*;
 use zeroize::Zeroizing;
 
@@ -271,6 +271,27 @@ fn what_makes_no_sense_is_refused_with_its_reason() {
     }
     assert_eq!(Message::parse(&last).unwrap().code, Code::REQUEST_ENTITY_TOO_LARGE);
     assert!(device.question().is_none());
+}
+
+#[test]
+fn a_device_that_waits_for_approval_says_where_it_is_and_gets_neither_registration_nor_certificate() {
+    let mut device = Enrolling::shaken();
+    device.world.put(&DeviceEntry { is_waiting: true, ..secure_entry(1) });
+
+    let refused = device.say(&register(1, "urn:dev:1").query("enclosure=enc-1")).remove(0);
+    let unsigned = device.say(&enrol(2)).remove(0);
+    let unread = device.say(&message(Code::POST, 3).path("/dp").content_format(112).payload(&b"\x80"[..])).remove(0);
+
+    let codes = [refused, unsigned, unread].map(|told| Message::parse(&told).unwrap().code);
+    assert_eq!(codes, [Code::FORBIDDEN, Code::FORBIDDEN, Code::NOT_FOUND]);
+    assert_eq!(device.refusals(), ["not_approved", "not_approved", "unregistered"]);
+    let told = &device.world.events_of("refused")[0];
+    assert_eq!((&told["operation"], &told["claim"]["enclosure"]), (&"register".into(), &"enc-1".into()));
+    assert!(device.question().is_none());
+
+    device.world.put(&secure_entry(1));
+    let registered = device.say(&register(4, "urn:dev:1")).remove(0);
+    assert_eq!(Message::parse(&registered).unwrap().code, Code::CREATED, "in the session that it has");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use coap::content_format::SENML_JSON;
 use coap::message::{Kind, Message, Token};
 use coap::{Code, MessageBuilder, blockwise};
-use device::Value;
+use device::{Config, Value, Version};
 use gateway::{DeviceEntry, GatewayOptions, Operation, Outcome};
 use serde_json::Value as Json;
 use world::*;
@@ -52,6 +52,33 @@ fn attributes_are_written_before_the_observation_begins() {
     assert_eq!(world.readings("notify"), ["/3303/0/5700=9.5", "/3303/0/5700=12.0"]);
     world.run(60 * SECOND);
     assert_eq!(world.readings("notify").len(), 3, "at the latest after pmax");
+}
+
+#[test]
+fn what_a_device_of_1_2_kept_while_it_was_cut_off_is_reported_with_its_times() {
+    let wants = observing(&[("/3303/0/5700", "hqmax=10&con=1")]);
+    let mut world = World::with_registered(options(), &wants, Config { version: Version::V1_2, ..config(1) });
+    let now = world.now();
+    world.hosts[0].device.set_wall_clock(now.monotonic, now.unix_ms as f64 / 1_000.0);
+
+    world.hosts[0].is_reachable = false;
+    for value in [20.0, 21.0, 22.0] {
+        world.set(0, "/3303/0/5700", Value::Float(value));
+        world.run(SECOND);
+    }
+    world.hosts[0].is_reachable = true;
+    world.run(120 * SECOND);
+
+    let told: Vec<_> = world
+        .events_of("readings")
+        .iter()
+        .flat_map(|event| event["readings"].as_array().cloned().unwrap_or_default())
+        .filter(|reading| reading["time"].is_number())
+        .map(|reading| reading["value"].clone())
+        .collect();
+    for value in [20.0, 21.0, 22.0] {
+        assert!(told.contains(&value.into()), "{told:?}");
+    }
 }
 
 #[test]

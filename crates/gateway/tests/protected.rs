@@ -11,7 +11,8 @@ use coap::stream::frame;
 use coap::{Code, MessageBuilder};
 use device::{Config, Credential, Event, Value};
 use dtls::{NoKeys, Progress, Tls, TlsClient, TlsClientOptions};
-use gateway::{ConnectionNumber, Operation, Outcome, Proof, Security};
+use gateway::est::REQUEST;
+use gateway::{ConnectionNumber, EnrolmentAnswer, GatewayOptions, Operation, Outcome, Proof, Security};
 use proptest::prelude::*;
 use world::*;
 use zeroize::Zeroizing;
@@ -79,6 +80,14 @@ impl Hand {
 
 fn csm<'a>() -> MessageBuilder<'a> {
     MessageBuilder::new(Kind::Reliable, Code::CSM, 0, Token::EMPTY)
+}
+
+fn release<'a>() -> MessageBuilder<'a> {
+    MessageBuilder::new(Kind::Reliable, Code::RELEASE, 0, Token::EMPTY)
+}
+
+fn enrol(id: u16, body: &'static [u8]) -> MessageBuilder<'static> {
+    message(Code::POST, id).path("/est/sren").content_format(REQUEST).payload(body)
 }
 
 #[test]
@@ -334,6 +343,34 @@ fn everybody_is_told_when_the_server_ends() {
 
     let progress = hand.tls.handle_bytes(0, &came, &mut NoKeys, &mut |_| {}, &mut Vec::new());
     assert_eq!(progress, Ok(Progress::Closed));
+}
+
+#[test]
+fn a_release_waits_for_a_certificate_that_is_being_signed() {
+    for asked in [vec![enrol(1, b"a request")], vec![enrol(1, b"a request"), enrol(2, b"another instead")]] {
+        let mut world = World::new(GatewayOptions { enrolment: true, ..options() });
+        world.put(&secure_entry(1));
+        let mut hand = Hand::connect(&mut world, address(9));
+        hand.say(&mut world, &[csm()]);
+        hand.say(&mut world, &asked);
+        assert!(!hand.say(&mut world, &[release()]));
+        world.run(30 * SECOND);
+        assert_eq!((world.stat("connections"), world.stat("connections_released")), (1, 0));
+
+        let (now, last) = (world.now(), std::iter::from_fn(|| world.gateway.poll_enrolment()).last().unwrap());
+        let answer = EnrolmentAnswer { ticket: last.ticket, refusal: None, body: b"certificates".to_vec() };
+        world.gateway.answer_enrolment(now, answer);
+        world.settle();
+        let came = world.streams.remove(&hand.number).unwrap();
+        let heard = &mut hand.heard;
+        let _ = hand.tls.handle_bytes(0, &came, &mut NoKeys, &mut |it| heard.extend_from_slice(it), &mut Vec::new());
+
+        let (frame, token) =
+            (last_frame(&hand.heard), Message::parse(&asked.last().unwrap().to_bytes()).unwrap().token);
+        let said = Message::parse_frame(&frame).unwrap();
+        assert_eq!((said.code, said.token, said.payload), (Code::CHANGED, token, &b"certificates"[..]));
+        assert_eq!((world.ended.clone(), world.stat("connections_released")), (vec![hand.number], 1));
+    }
 }
 
 proptest! {

@@ -240,6 +240,7 @@ fn there_is_no_reason_that_no_story_tells() {
         "send_denied",
         "busy",
         "connection_broken",
+        "not_approved",
         "not_enrolled",
     ];
     let told: BTreeSet<String> =

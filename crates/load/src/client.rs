@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
 use coap::{Code, Kind, Message, Token};
-use dtls::{ClientOptions, NoKeys, Progress, Session};
+use dtls::{ClientOptions, Progress, Session, Ticket, Trust};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
+use crate::credential::Credential;
 use crate::message;
 use crate::udp::Outgoing;
 
@@ -20,6 +20,8 @@ const REPETITIONS_MAX: u8 = 4;
 pub enum Operation {
     /// A full handshake; a session from before is dropped without a word.
     Handshake,
+    /// A handshake that goes on from the session of an earlier one; a full one in its place is an error.
+    Resume,
     /// Register: 2.01 with a location.
     Register,
     /// An Update that says nothing new: 2.04.
@@ -32,14 +34,22 @@ pub enum Operation {
     Deregister,
 }
 
+impl Operation {
+    const fn is_handshake(self) -> bool {
+        matches!(self, Self::Handshake | Self::Resume)
+    }
+}
+
 /// What all clients share.
 pub(crate) struct Common {
     pub(crate) server: SocketAddrV4,
     /// Before the number in every endpoint name, which is the PSK identity too.
     pub(crate) prefix: String,
     /// CoAP in the clear without one.
-    pub(crate) key: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) credential: Option<Credential>,
     pub(crate) origin: Instant,
+    /// The time of day at `origin`, for certificates.
+    pub(crate) unix_s: i64,
     /// Records on their way out and plaintext on its way in, used again and again.
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) plaintext: Vec<Vec<u8>>,
@@ -52,6 +62,10 @@ impl Common {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_secure(&self) -> bool {
+        self.credential.is_some()
     }
 
     fn flush(&mut self, from: Ipv4Addr, outgoing: &mut Outgoing<'_>) {
@@ -99,6 +113,8 @@ pub(crate) struct Client {
     location: Option<Box<[u8]>>,
     observed: Option<Token>,
     session: Option<Box<Session>>,
+    /// Of the last full handshake.
+    ticket: Option<Box<Ticket>>,
 }
 
 impl Client {
@@ -113,6 +129,7 @@ impl Client {
             location: None,
             observed: None,
             session: None,
+            ticket: None,
         }
     }
 
@@ -120,6 +137,7 @@ impl Client {
     pub(crate) fn can(&self, operation: Operation) -> bool {
         match operation {
             Operation::Handshake | Operation::Register => true,
+            Operation::Resume => self.ticket.is_some(),
             Operation::Update | Operation::Send | Operation::Deregister => self.location.is_some(),
             Operation::Notify => self.observed.is_some(),
         }
@@ -145,7 +163,8 @@ impl Client {
         let said = &mut self.said;
         let location = self.location.as_deref().unwrap_or_default();
         match operation {
-            Operation::Handshake => self.connect(common)?,
+            Operation::Handshake => self.connect(false, common)?,
+            Operation::Resume => self.connect(true, common)?,
             Operation::Register => message::register(said, id, token, &common.endpoint(self.number)),
             Operation::Update => message::update(said, id, token, location),
             Operation::Send => message::send(said, id, token, message::measured(sequence)),
@@ -156,7 +175,7 @@ impl Client {
             Operation::Deregister => message::deregister(said, id, token, location),
         }
         self.running = Some(Running { operation, due, id, token, repetitions: 0, is_acknowledged: false });
-        if operation != Operation::Handshake {
+        if !operation.is_handshake() {
             self.protect(common, outgoing)?;
         }
         common.flush(self.address, outgoing);
@@ -169,28 +188,44 @@ impl Client {
     }
 
     /// A fresh session, whose first flight waits to be flushed.
-    fn connect(&mut self, common: &mut Common) -> Result<(), String> {
-        let key = common.key.as_ref().ok_or("a handshake needs a key")?;
+    fn connect(&mut self, is_resumed: bool, common: &mut Common) -> Result<(), String> {
+        let credential = common.credential.as_ref().ok_or("a handshake needs a key or a certificate")?;
         let mut seed = [0; 32];
         seed[..4].copy_from_slice(&self.number.to_be_bytes());
         seed[4..8].copy_from_slice(&self.sequence.to_be_bytes());
         let options = ClientOptions { seed, ..ClientOptions::default() };
-        let client = dtls::Client::new(common.endpoint(self.number).as_bytes(), key, &options);
-        let now_ms = common.now_ms();
-        let session = client.and_then(|client| client.connect(now_ms, &mut common.records));
+        let client = credential.client(self.number, &common.endpoint(self.number), &options)?;
+        let (now_ms, trust) = (common.now_ms(), Trust { anchors: credential.anchors(), unix_s: common.unix_s });
+        let session = match self.ticket.as_ref().filter(|_| is_resumed) {
+            Some(ticket) => client.resume(now_ms, ticket, &trust, &mut common.records),
+            None => client.connect(now_ms, &mut common.records),
+        };
         self.session = Some(Box::new(session.map_err(|error| error.to_string())?));
         Ok(())
     }
 
+    /// The handshake is over.
+    fn established(&mut self, now_ms: u64) -> Step {
+        let Some(running) = self.running.take_if(|it| it.operation.is_handshake()) else { return Step::Stray };
+        let Some(session) = &self.session else { return Step::Stray };
+        if let Some(ticket) = session.ticket(now_ms) {
+            self.ticket = Some(Box::new(ticket));
+        }
+        match running.operation == Operation::Resume && !session.is_resumed() {
+            true => Step::Failed("a full handshake".to_owned()),
+            false => Step::Done(running.due),
+        }
+    }
+
     /// Sends what was said last, in a record where there is a session.
     fn protect(&mut self, common: &mut Common, outgoing: &mut Outgoing<'_>) -> Result<(), String> {
-        match (&common.key, self.session.as_mut()) {
-            (None, _) => outgoing.push(Some(self.address), common.server, |out| out.extend_from_slice(&self.said)),
-            (Some(_), Some(session)) => {
+        match (common.is_secure(), self.session.as_mut()) {
+            (false, _) => outgoing.push(Some(self.address), common.server, |out| out.extend_from_slice(&self.said)),
+            (true, Some(session)) => {
                 session.send(&self.said, &mut common.records).map_err(|error| error.to_string())?;
                 common.flush(self.address, outgoing);
             }
-            (Some(_), None) => return Err("no session".to_owned()),
+            (true, None) => return Err("no session".to_owned()),
         }
         Ok(())
     }
@@ -207,7 +242,7 @@ impl Client {
             return Step::Nothing;
         }
         let result = match (running.operation, self.session.as_mut()) {
-            (Operation::Handshake, Some(session)) => {
+            (Operation::Handshake | Operation::Resume, Some(session)) => {
                 let now_ms = common.now_ms();
                 let repeated = session.handle_timeout(now_ms, &mut common.records);
                 common.flush(self.address, outgoing);
@@ -223,20 +258,18 @@ impl Client {
 
     /// One datagram from the server.
     pub(crate) fn receive(&mut self, datagram: &[u8], common: &mut Common, outgoing: &mut Outgoing<'_>) -> Step {
-        if common.key.is_none() {
+        let Some(credential) = &common.credential else {
             return self.take(datagram, common, outgoing);
-        }
+        };
         let now_ms = common.now_ms();
+        let mut trust = Trust { anchors: credential.anchors(), unix_s: common.unix_s };
         let Some(session) = self.session.as_mut() else { return Step::Stray };
         let mut plaintext = std::mem::take(&mut common.plaintext);
         let mut keep = |record: &[u8]| plaintext.push(record.to_vec());
-        let progress = session.handle_datagram(now_ms, datagram, &mut NoKeys, &mut keep, &mut common.records);
+        let progress = session.handle_datagram(now_ms, datagram, &mut trust, &mut keep, &mut common.records);
         common.flush(self.address, outgoing);
         let mut step = match progress {
-            Ok(Progress::Established) => match self.running.take_if(|it| it.operation == Operation::Handshake) {
-                Some(running) => Step::Done(running.due),
-                None => Step::Stray,
-            },
+            Ok(Progress::Established) => self.established(now_ms),
             Ok(Progress::Handshaking | Progress::Data) => Step::Nothing,
             Ok(Progress::Closed) => self.lost("the server closed the session"),
             Err(error) if error.is_harmless() => Step::Nothing,
@@ -293,7 +326,7 @@ impl Client {
         let Some(running) = self.running.take() else { return Step::Stray };
         let expected = match running.operation {
             // A handshake is not answered by a message.
-            Operation::Handshake => return Step::Stray,
+            Operation::Handshake | Operation::Resume => return Step::Stray,
             Operation::Register => Code::CREATED,
             Operation::Update | Operation::Send => Code::CHANGED,
             Operation::Notify => Code::EMPTY,

@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use crate::client::{Client, Common, Operation, Step};
+use crate::credential::Credential;
 use crate::report::{Report, Tally};
 use crate::udp::Socket;
 
@@ -35,10 +35,10 @@ pub struct FleetOptions {
     pub server: SocketAddrV4,
     /// How many there are.
     pub clients: u32,
-    /// Before the number in every endpoint name, which is the PSK identity too.
+    /// Before the number in every endpoint name, which is the PSK identity, or in the certificate, too.
     pub prefix: String,
-    /// The key of all of them; CoAP in the clear without one.
-    pub key: Option<Vec<u8>>,
+    /// How they prove who they are; CoAP in the clear without one.
+    pub credential: Option<Credential>,
 }
 
 /// What the clients shall do. Without `seconds` each does it once.
@@ -85,8 +85,9 @@ impl Fleet {
             common: Common {
                 server: options.server,
                 prefix: options.prefix,
-                key: options.key.map(Zeroizing::new),
+                credential: options.credential,
                 origin: Instant::now(),
+                unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
                 records: Vec::new(),
                 plaintext: Vec::new(),
             },

@@ -5,6 +5,7 @@
 //! specification asks for, in a message that belongs to the request.
 
 mod client;
+mod credential;
 mod fleet;
 mod latency;
 mod message;
@@ -13,6 +14,7 @@ mod report;
 mod udp;
 
 pub use client::Operation;
+pub use credential::{Certificates, Credential, bytes};
 pub use fleet::{Fleet, FleetOptions, Order};
 pub use report::{Latency, Report};
 pub use udp::Socket;

@@ -40,7 +40,7 @@ fn right(message: &Message<'_>) -> Vec<u8> {
 }
 
 fn fleet(server: SocketAddrV4, clients: u32) -> Fleet {
-    Fleet::new(FleetOptions { server, clients, prefix: "t-".to_owned(), key: None }).unwrap()
+    Fleet::new(FleetOptions { server, clients, prefix: "t-".to_owned(), credential: None }).unwrap()
 }
 
 fn order(operation: Operation) -> Order {

@@ -197,8 +197,10 @@ int shoal_session_ticket(const shoal_session *session, uint8_t *saved, size_t ca
     size_t length;
     int ret;
 
-    if (established == NULL || established->ticket_len == 0 || session->is_resumed ||
-        !session->has_extended_master) {
+    /* RFC 5246, 7.4.1.3: a server without tickets may know a session by its id. One
+     * that gives a ticket leaves the id empty (RFC 5077, 3.4). */
+    if (established == NULL || (established->ticket_len == 0 && established->id_len == 0) ||
+        session->is_resumed || !session->has_extended_master) {
         return 0;
     }
     *lifetime_s = established->ticket_lifetime;

@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use device::{Begun, Code, Config, Definitions, Device, Event, Guard, Path, Place, Readings, Value};
+use device::{
+    Begun, Code, Config, Credential, Definitions, Device, Event, Guard, Path, Place, Readings, Request, Value,
+};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
@@ -52,6 +54,10 @@ pub enum Order {
     Send(u64, Readings),
     /// Fetch a file, from where an earlier fetch broke off; `Done` follows with the number.
     Fetch(u64, String, Option<Begun>),
+    /// Ask the server this; `Done` follows with the number.
+    Request(u64, Box<Request>),
+    /// Prove itself with this from now on; `Done` follows with the number.
+    Prove(u64, Credential),
     /// Renew the registration.
     Update(u64),
     /// Say goodbye.
@@ -324,6 +330,8 @@ impl Host {
             Order::Decide(number, verdict) => device.decide(now, number, verdict),
             Order::Send(number, readings) => device.send(now, number, readings),
             Order::Fetch(number, uri, begun) => device.fetch(now, number, &uri, begun),
+            Order::Request(number, request) => device.request(now, number, *request),
+            Order::Prove(number, credential) => device.change_credential(now, number, credential),
             Order::Update(number) => device.update(now, Some(number)),
             Order::Deregister(number) => device.deregister(now, Some(number)),
             Order::Claim(enclosure) => device.claim(enclosure),

@@ -21,6 +21,7 @@ const BEGINNING: [u8; 4] = *b"Shl\x01";
 const TAG_BYTES: usize = 16;
 /// Beginning, way, sender, receiver, socket, kind of address, address, port.
 const HEAD_BYTES_MAX: usize = 4 + 1 + 2 + 2 + 1 + 1 + 16 + 2;
+/// The longest record that a device may send, and what goes around it.
 const FRAME_BYTES_MAX: usize = HEAD_BYTES_MAX + DATAGRAM_BYTES_MAX + TAG_BYTES;
 const KEY_BYTES: usize = 32;
 /// Full calls before devices get their turn.

@@ -24,6 +24,7 @@ fn server_of(options: GatewayOptions) -> Server {
         device: "dev-1".to_owned(),
         endpoint: "oxy-0417".to_owned(),
         security: Security::by("crd-1", Proof::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
+        is_waiting: false,
         context: String::new(),
         observe: Vec::new(),
         unobserved: Vec::new(),

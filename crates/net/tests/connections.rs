@@ -31,6 +31,7 @@ fn server(listen: &str) -> Server {
         device: "dev-1".to_owned(),
         endpoint: "x".to_owned(),
         security: Security::None,
+        is_waiting: false,
         context: String::new(),
         observe: Vec::new(),
         unobserved: Vec::new(),

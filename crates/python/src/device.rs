@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use device::{
-    Asked, Begun, Code, Config, Credential, Event, Guard, Operations, OwnCertificate, Path, Readings, Record, Version,
+    Asked, Begun, Code, Config, Credential, Event, Guard, Operations, OwnCertificate, Path, Readings, Record, Request,
+    Version,
 };
 use net::Uri;
 use net::devices::{Devices, Order};
@@ -19,6 +20,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Longest reason of a refusal: what fits into any datagram beside its options.
 const REASON_CHARS_MAX: usize = 200;
+
+/// Longest alternate root: it stands before every path of every message.
+const ROOT_BYTES_MAX: usize = 64;
 
 /// Who a device is and how it speaks.
 #[pyclass(frozen, from_py_object)]
@@ -72,8 +76,9 @@ impl DeviceConfig {
             "1.2" => Version::V1_2,
             _ => return Err(PyValueError::new_err(format!("LwM2M {version:.10} is not 1.0, 1.1 or 1.2"))),
         };
-        if !root.starts_with('/') {
-            return Err(PyValueError::new_err(format!("the root {root:.40} does not begin with a slash")));
+        if !is_root(root) {
+            let is_like = "is not like / or /lwm2m, of at most 64 characters";
+            return Err(PyValueError::new_err(format!("the root {root:.40} {is_like}")));
         }
         let awake_window = span("awake_window_s", awake_window_s)?;
         Ok(Self {
@@ -216,6 +221,21 @@ impl DeviceHost {
         self.devices.order(handle, Order::Fetch(number, uri, begun));
     }
 
+    #[pyo3(signature = (handle, number, path, payload, *, content_format, accept))]
+    fn post(&self, handle: u64, number: u64, path: String, payload: Vec<u8>, content_format: u16, accept: u16) {
+        let (content_format, accept) = (Some(content_format), Some(accept));
+        let request = Request { payload, content_format, accept, ..Request::new(Code::POST, path) };
+        self.devices.order(handle, Order::Request(number, Box::new(request)));
+    }
+
+    /// From now on the device proves itself as this says; nothing else of it counts.
+    fn prove(&self, handle: u64, number: u64, config: &DeviceConfig) -> PyResult<()> {
+        let credential = config.config.credential.clone();
+        let credential = credential.ok_or_else(|| PyValueError::new_err("there is nothing to prove itself with"))?;
+        self.devices.order(handle, Order::Prove(number, credential));
+        Ok(())
+    }
+
     fn claim(&self, handle: u64, enclosure: Option<String>) {
         self.devices.order(handle, Order::Claim(enclosure));
     }
@@ -328,4 +348,14 @@ fn word_of(asked: Asked) -> &'static str {
         Asked::Delete => "delete",
         Asked::Execute => "execute",
     }
+}
+
+/// Whether paths may stand below it: what can stand in a link and in every message (RFC 6690 §2, RFC 7252 §5.10.1).
+fn is_root(root: &str) -> bool {
+    let is_segment = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
+    };
+    root.len() <= ROOT_BYTES_MAX
+        && (root == "/" || root.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment)))
 }

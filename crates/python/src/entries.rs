@@ -18,12 +18,13 @@ pub struct DeviceEntry {
 #[pymethods]
 impl DeviceEntry {
     #[new]
-    #[pyo3(signature = (device, endpoint, credentials, *, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
+    #[pyo3(signature = (device, endpoint, credentials, *, is_waiting=false, context="", observe=Vec::new(), unobserved=Vec::new(), read=Vec::new(), awake_window_s=93.0, grace_s=None, ack_timeout_s=2.0, random_factor=1.5, max_retransmit=4))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a constructor")]
     fn new(
         device: String,
         endpoint: String,
         credentials: Option<Vec<DeviceCredential>>,
+        is_waiting: bool,
         context: &str,
         observe: Vec<(String, String)>,
         unobserved: Vec<String>,
@@ -40,6 +41,7 @@ impl DeviceEntry {
             device,
             endpoint,
             security,
+            is_waiting,
             context: context.to_owned(),
             observe,
             unobserved,

@@ -108,6 +108,7 @@ class DeviceEntry:
 
     `device` is our name for it, `endpoint` its own. `credentials` are up to four things that each prove it: any of
     them lets it in, and a session ends when the one that let it in is no longer there. None: the endpoint is believed.
+    One that `is_waiting` may shake hands and say where it is ("refused" with "not_approved" and the claim), and no more.
     `context` is a JSON fragment (`"tenant":"t1","farm":"f1"`) that every event about the device carries. `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10&gt=8")`), without those that are
     `unobserved`; `read` paths to read, both after each Register. `grace_s` is added to the lifetime; by default a tenth of it, 247 s at least.
 
@@ -121,6 +122,7 @@ class DeviceEntry:
         endpoint: str,
         credentials: Sequence[DeviceCredential] | None,
         *,
+        is_waiting: bool = False,
         context: str = "",
         observe: Sequence[tuple[str, str]] = ...,
         unobserved: Sequence[str] = ...,
@@ -503,6 +505,14 @@ class DeviceHost:
         """Sends the values at these paths; "done" follows."""
     def fetch(self, handle: int, number: int, uri: str, begun: tuple[bytes, bytes] | None = None) -> None:
         """Fetches a file; "progress" and "done" follow. `begun` is what an earlier fetch brought, and its ETag."""
+    def post(self, handle: int, number: int, path: str, payload: bytes, *, content_format: int, accept: int) -> None:
+        """Asks the server something in its owner's words; "done" follows, with what was answered in `data`."""
+    def prove(self, handle: int, number: int, config: DeviceConfig) -> None:
+        """From now on it proves itself as this config says; "done" follows, and then a handshake and a registration.
+
+        Raises:
+            ValueError: nothing is there to prove itself with.
+        """
     def claim(self, handle: int, enclosure: str | None) -> None:
         """Says, from the next Update on, that it is in this enclosure."""
     def command(self, handle: int, number: int, word: str) -> None:

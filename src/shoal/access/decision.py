@@ -6,7 +6,19 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from shoal.access.pattern import ALL, ITSELF, NUMBERS_MAX, Numbers, Pattern
-from shoal.access.policy import ALL_DEVICES, BUILT_IN, EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind, who_is
+from shoal.access.policy import (
+    ALL_DEVICES,
+    BUILT_IN,
+    EVERYBODY,
+    OTHER_SERVERS,
+    Effect,
+    Operation,
+    Policy,
+    Role,
+    Who,
+    WhoKind,
+    who_is,
+)
 from shoal.errors import Forbidden, NotFound
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId
 from shoal.lwm2m.path import Path
@@ -39,7 +51,8 @@ class Subject:
 
     The role is held at `places` (ids of farms and enclosures), everywhere when there are none. `token` is that of a
     program; of a person's own program `person` is its owner, and it may only do what both may. For a device, `role` is
-    None and `device_kind` says of which kind it is.
+    None and `device_kind` says of which kind it is. For another server of a device, `server` is its short id, `*` for
+    those that no policy names by itself.
     """
 
     tenant: TenantId
@@ -50,16 +63,19 @@ class Subject:
     token: str | None = None
     person: "Subject | None" = None
     device_kind: str | None = None
+    server: str | None = None
     # Everything that policies may call it: made once, because a page asks hundreds of times.
     who: tuple[Who, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        who = (
-            (who_is(self.id), Who(WhoKind.DEVICES, self.device_kind or ""), ALL_DEVICES)
-            if self.role is None
-            else (who_is(self.token or self.id), Who(WhoKind.ROLE, self.role.value), EVERYBODY)
-        )
-        object.__setattr__(self, "who", who)
+        object.__setattr__(self, "who", tuple(dict.fromkeys(self._named())))
+
+    def _named(self) -> tuple[Who, ...]:
+        if self.server is not None:
+            return Who(WhoKind.SERVER, self.server), OTHER_SERVERS
+        if self.role is None:
+            return who_is(self.id), Who(WhoKind.DEVICES, self.device_kind or ""), ALL_DEVICES
+        return who_is(self.token or self.id), Who(WhoKind.ROLE, self.role.value), EVERYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,11 @@ class Denied:
 Decision: TypeAlias = Allowed | Denied
 
 ANOTHER_TENANT: Final = "another tenant"
+
+
+def server_subject(tenant: TenantId, server: str) -> Subject:
+    """Another server of a device, by its short id; `*` for all that no policy names by itself."""
+    return Subject(tenant=tenant, role=None, id=f"server:{server}", name=f"Server {server}", server=server)
 
 
 class Bearing(StrEnum):
@@ -112,6 +133,10 @@ class Policies:
         """The policies that name this one, by itself or by what it is."""
         for who in subject.who:
             yield from self._by_who.get(who.key, ())
+
+    def about_servers(self, place: Place) -> list[Policy]:
+        """The policies that say there what other servers may do."""
+        return [policy for policy in self.all if policy.who.is_server and policy.place in place.ids]
 
     def decide(self, subject: Subject, operation: Operation, place: Place, path: Path | None = None) -> Decision:
         """Whether the subject may do the operation there, on that path; without a path, to the thing itself.

@@ -1,6 +1,6 @@
 """Policies: one row says who may, or may not, do what, where, and on which paths. Roles are policies that nobody edits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -42,7 +42,10 @@ class Effect(StrEnum):
 
 
 class WhoKind(StrEnum):
-    """Whom a policy names. `everybody` are all people and tokens of the tenant; `devices` are all devices of a kind."""
+    """Whom a policy names. `everybody` are all people and tokens of the tenant; `devices` are all devices of a kind.
+
+    `server` is another LwM2M server that a device registers with.
+    """
 
     EVERYBODY = "everybody"
     ROLE = "role"
@@ -50,11 +53,14 @@ class WhoKind(StrEnum):
     TOKEN = "token"  # noqa: S105  # a word of the vocabulary
     DEVICE = "device"
     DEVICES = "devices"
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """One, or a group. `id` is an id, a role, or the kind of a device; empty for everybody. `key` is both as one text."""
+    """One, or a group. `id` is an id, a role, the kind of a device, or the short id of a server (`*` for all others);
+    empty for everybody. `key` is both as one text.
+    """
 
     kind: WhoKind
     id: str = ""
@@ -68,10 +74,19 @@ class Who:
         """Whether it speaks LwM2M: of its operations only `write` means anything, which is to report."""
         return self.kind in {WhoKind.DEVICE, WhoKind.DEVICES}
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is asked of devices what it may, and never of us: they decide by their object 2."""
+        return self.kind is WhoKind.SERVER
+
 
 EVERYBODY: Final = Who(WhoKind.EVERYBODY)
 # Every device, until a policy says otherwise of it.
 ALL_DEVICES: Final = Who(WhoKind.DEVICES)
+# Every server of a device but ourselves.
+OTHER_SERVERS: Final = Who(WhoKind.SERVER, "*")
+# What an access control list tells apart (OMA LwM2M Core 1.1 §E.3); observe, discover and attributes come with read.
+OF_SERVERS: Final = frozenset({Operation.READ, Operation.WRITE, Operation.EXECUTE, Operation.DELETE, Operation.CREATE})
 
 _KIND_OF_ID: Final[Mapping[str, WhoKind]] = {
     Prefix.USER.value: WhoKind.USER,
@@ -103,6 +118,16 @@ class Policy:
     place: str = ""
     paths: tuple[Pattern, ...] = (ALL,)
     is_built_in: bool = False
+
+
+def who_is_device(device: str, kind: str) -> tuple[Who, ...]:
+    """All that a policy may call this device: itself, those of its kind, every device."""
+    return Who(WhoKind.DEVICE, device), Who(WhoKind.DEVICES, kind), ALL_DEVICES
+
+
+def closed_places(denying: Iterable[Policy]) -> frozenset[str]:
+    """Where devices may not say that they are, by policies that name them: each closes all that lies within."""
+    return frozenset(one.place for one in denying if any(path in {ALL, ITSELF} for path in one.paths))
 
 
 def _of_role(role: Role, number: int, operations: set[Operation], *paths: Pattern) -> Policy:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from shoal.access.pattern import ALL, ITSELF
-from shoal.access.policy import Effect, Operation, Policy, Role, Who, WhoKind
+from shoal.access.policy import OTHER_SERVERS, Effect, Operation, Policy, Role, Who, WhoKind
 
 _WORDS: Final[Mapping[Operation, str]] = {
     Operation.UPDATE_FIRMWARE: "update",
@@ -29,6 +29,8 @@ def who_says(who: Who, names: Mapping[str, str]) -> str:
             return "Everybody"
         case WhoKind.ROLE:
             return _ROLES.get(who.id, who.id)
+        case WhoKind.SERVER:
+            return "All other servers of a device" if who == OTHER_SERVERS else f"Server {who.id}"
         case WhoKind.DEVICES:
             return f"All {who.id}s" if who.id else "All devices"
         case _:

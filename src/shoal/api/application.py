@@ -5,8 +5,8 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 
 from shoal import __version__
-from shoal.api import alerts as alert_routes
 from shoal.api import (
+    access_control,
     artifacts,
     audit,
     authorities,
@@ -35,6 +35,7 @@ from shoal.api import (
     updates,
     users,
 )
+from shoal.api import alerts as alert_routes
 from shoal.api import bootstrap as bootstrap_routes
 from shoal.api import channels as channel_routes
 from shoal.api import commands as command_routes
@@ -65,6 +66,7 @@ _ROUTERS: Final = (
     composites.router,
     objects.router,
     observations.router,
+    access_control.router,
     command_routes.router,
     history_routes.router,
     health_routes.router,

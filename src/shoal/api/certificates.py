@@ -151,16 +151,18 @@ async def several(
     rooms: HeldRooms,
     authority: Annotated[str | None, Query(max_length=40)] = None,
     endpoint: Annotated[str | None, Query(max_length=2 * NAME_CHARACTERS_MAX)] = None,
+    expires_after: AwareDatetime | None = None,
     expires_before: AwareDatetime | None = None,
     cursor: Cursor = None,
     limit: Limit = ITEMS_USUAL,
 ) -> Listed[CertificateShown]:
-    """Certificates in the order in which they end, those included that have ended or were revoked."""
+    """Certificates in the order in which they end, those included that have ended (before `expires_after`) or were revoked."""
     asking.may(Operation.ADMINISTER)
     found = await rooms.certificates.several(
         asking.tenant,
         authority=None if authority is None else parse_id(authority, Prefix.AUTHORITY),
         subject=endpoint,
+        expires_after=expires_after,
         expires_before=expires_before,
         after=_place_of(cursor),
         limit=limit,

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, SecretStr
 
 from shoal.access.policy import Operation
-from shoal.api.access import CredentialKey, DeviceKey, HeldAsking
+from shoal.api.access import CredentialKey, DeviceKey, EnclosureKey, HeldAsking
 from shoal.api.context import HeldRooms
+from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.credentials.credential import OVERLAP_MAX, Credential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
 from shoal.credentials.x509 import PEM_CHARACTERS_MAX
 from shoal.errors import Rejected
+from shoal.inventory.claim import PLACEMENT
 from shoal.inventory.device import Security, parse_security
 from shoal.inventory.paging import cursor_after, parse_cursor
 from shoal.onboarding.adding import WantedProof, add_credential
@@ -65,6 +67,12 @@ class CredentialAsked(SecurityAsked):
         return Rotation(overlap=overlap, until=self.until)
 
 
+class ApprovalAsked(BaseModel):
+    """`enclosure` is where the device is put with this; without it, it stays where it is."""
+
+    enclosure: EnclosureKey | None = None
+
+
 class CertificateShown(BaseModel):
     subject: str
     issuer: str
@@ -75,7 +83,8 @@ class CertificateShown(BaseModel):
 
 
 class CredentialShown(BaseModel):
-    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first."""
+    """`certificate` is the pinned one, or the one that was seen last; null for a key, and before the first.
+    `is_from_bootstrap`: a bootstrap handed it out, and nobody made it."""
 
     id: str
     device: str
@@ -84,6 +93,7 @@ class CredentialShown(BaseModel):
     state: State
     created_at: datetime
     created_by: str | None
+    is_from_bootstrap: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     certificate: CertificateShown | None
@@ -121,13 +131,24 @@ async def of_device(device: DeviceKey, asking: HeldAsking, rooms: HeldRooms) -> 
 
 @router.post("/devices/{device}/credentials/{credential}:approve")
 async def approve(
-    device: DeviceKey, credential: CredentialKey, asking: HeldAsking, rooms: HeldRooms
+    device: DeviceKey,
+    credential: CredentialKey,
+    asking: HeldAsking,
+    rooms: HeldRooms,
+    asked: ApprovalAsked | None = None,
 ) -> CredentialShown:
-    """Lets a device in that came by itself with a good certificate and waits for a person."""
-    asking.may(Operation.ADMINISTER, (await rooms.inventory.device(asking.tenant, device)).place)
+    """Lets a device in that came by itself with a good certificate and waits for a person; best where it says it is."""
+    enclosure = asked.enclosure if asked else None
+    found = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.ADMINISTER, found.place)
+    if enclosure is not None:
+        there = await rooms.inventory.enclosure(asking.tenant, enclosure, asking.reach(Operation.READ))
+        asking.may(Operation.WRITE, place_of(there), PLACEMENT)
     async with rooms.database.transaction() as tx:
+        # The device itself first: who changes one holds it before anything else.
+        await rooms.inventory.move_device(tx, asking.tenant, device, enclosure or found.enclosure, by=asking.name)
         approved = await rooms.credentials.approve(tx, asking.tenant, device, credential)
-        asking.tells(device, after={"credential": credential, "state": approved.state.value})
+        asking.tells(device, after={"credential": credential, "state": approved.state.value, "enclosure": enclosure})
     return credential_shown(approved)
 
 
@@ -155,8 +176,13 @@ async def ending(
     cursor: Cursor = None,
     limit: Limit = ITEMS_USUAL,
 ) -> Listed[CredentialShown]:
-    """Credentials of the tenant's devices that end by themselves, the soonest first; those that live unless `state`."""
+    """Credentials of the tenant's devices that end by themselves, the soonest first; those that live unless `state`.
+
+    With `waiting`, those that nobody has approved yet, the longest first: they do not end.
+    """
     asking.may(Operation.READ)
+    if expires_before is not None and state is State.WAITING:
+        raise Rejected("expires_before", "what waits for approval does not end")
     if expires_before is not None and expires_before.tzinfo is None:
         raise Rejected("expires_before", "has no time zone")
     after = None
@@ -173,9 +199,10 @@ async def ending(
     )
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
+    place = last and (last.created_at if state is State.WAITING else last.expires_at)
     return Listed(
         items=[credential_shown(one) for one in page],
-        next=cursor_after(last.expires_at.isoformat(), last.id) if last and last.expires_at else None,
+        next=cursor_after(place.isoformat(), last.id) if last and place else None,
     )
 
 
@@ -189,6 +216,7 @@ def credential_shown(said: Credential) -> CredentialShown:
         state=said.state,
         created_at=said.created_at,
         created_by=said.created_by,
+        is_from_bootstrap=said.is_from_bootstrap,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
         certificate=None if facts is None else certificate_shown(facts),

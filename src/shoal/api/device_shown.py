@@ -17,6 +17,7 @@ from shoal.health.status import Status
 from shoal.health.store import DeviceHealth
 from shoal.history.store import LastValue
 from shoal.ids import DeviceId
+from shoal.inventory.claim import Arrival
 from shoal.inventory.device import Device, Security
 from shoal.inventory.presence import Registration
 from shoal.inventory.profile import Profile, ProfileId
@@ -64,12 +65,17 @@ class NamesShown(BaseModel):
 
 
 class PlaceShown(BaseModel):
-    """Where the inventory says it is. `state` is agreed, mismatch, unknown or foreign: how the claim stands to it."""
+    """Where the inventory says it is. `state` is agreed, mismatch, unknown or foreign: how the claim stands to it.
+
+    `arrival` is of a device that nobody made: `waiting` for approval, or `admitted` and without a place until it claims
+    one; null when it has its place.
+    """
 
     farm: str | None
     enclosure: str | None
     names: NamesShown
     state: str
+    arrival: Arrival | None
 
 
 class ClaimShown(BaseModel):
@@ -291,6 +297,7 @@ def _place(device: Device) -> PlaceShown:
         enclosure=device.enclosure,
         names=NamesShown(farm=device.farm_name or "", enclosure=device.enclosure_name or ""),
         state=device.place_state.value,
+        arrival=device.arrival,
     )
 
 

@@ -16,10 +16,10 @@ from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag,
 from shoal.api.profiles import profile_named
 from shoal.health.status import Status
 from shoal.ids import DeviceId, EnclosureId, Prefix, parse_id
+from shoal.inventory.claim import PLACEMENT
 from shoal.inventory.device import ENDPOINT_BYTES_MAX, Device, Kind
 from shoal.inventory.device_rows import DeviceFilter
 from shoal.inventory.place import NAME_CHARACTERS_MAX
-from shoal.lwm2m.path import Path
 from shoal.onboarding.adding import WantedDevice, add
 
 router = APIRouter(prefix="/devices", tags=["devices"])
@@ -27,7 +27,6 @@ router = APIRouter(prefix="/devices", tags=["devices"])
 # A name, an id, or a piece of one.
 Q_CHARACTERS_MAX: Final = 100
 # Enclosure of our Placement object: writing it is moving a device, whoever does it.
-PLACEMENT: Final = Path(26_241, 0, 0)
 # Rounds in which a page of a status is filled when a name is looked for as well: 10,000 devices at most are looked at.
 ROUNDS_MAX: Final = 20
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject
-from shoal.access.policy import Effect, Operation, Policy
+from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject, server_subject
+from shoal.access.policy import OF_SERVERS, Effect, Operation, Policy, WhoKind
 from shoal.access.sentence import sentence_of
 from shoal.api.context import NamingRooms
 from shoal.api.names import Named, named, named_in
@@ -13,7 +13,7 @@ from shoal.errors import NotFound, Rejected
 from shoal.identity.token import subject_of
 from shoal.ids import DeviceId, Prefix, TenantId, TokenId, UserId, parse_id
 from shoal.lwm2m.path import Path
-from shoal.policies.policy import parse_place
+from shoal.policies.policy import parse_place, parse_who
 
 
 class ReasonShown(BaseModel):
@@ -37,7 +37,13 @@ class Explained(BaseModel):
 async def explained(
     rooms: NamingRooms, policies: Policies, subject: Subject, operation: Operation, place: Place, path: Path | None
 ) -> Explained:
-    """What the policies say to this question."""
+    """What the policies say to this question.
+
+    Raises:
+        Rejected: of another server of a device, what object 2 has no word for.
+    """
+    if subject.server is not None:
+        path = _controlled(path, operation)
     decision = policies.decide(subject, operation, place, path)
     said = policies.bearings(subject, operation, place, path)
     known = await named_in(rooms, policies.tenant, [policy for policy, _ in said])
@@ -68,7 +74,7 @@ def _verdict(decision: Allowed | Denied, known: Named) -> str:
 
 
 async def subject_named(rooms: NamingRooms, tenant: TenantId, raw: str) -> Subject:
-    """The person, token or device of the tenant with this id.
+    """The person, token or device of the tenant with this id, or another server of its devices (`server:123`).
 
     Raises:
         MistypedId: looks like an id, and is none.
@@ -88,8 +94,11 @@ async def subject_named(rooms: NamingRooms, tenant: TenantId, raw: str) -> Subje
         case "dev-":
             device = await rooms.inventory.device(tenant, DeviceId(parse_id(raw, Prefix.DEVICE)))
             return Subject(tenant=tenant, role=None, id=device.id, name=device.name, device_kind=device.kind.value)
+        case "serv":
+            who = parse_who(WhoKind.SERVER, raw.lower().removeprefix("server:"))
+            return server_subject(tenant, who.id)
         case _:
-            raise Rejected("subject", "not the id of a person, a token or a device")
+            raise Rejected("subject", "not the id of a person, a token or a device, nor a server")
 
 
 async def place_named(rooms: NamingRooms, tenant: TenantId, raw: str | None) -> Place:
@@ -109,3 +118,18 @@ async def place_named(rooms: NamingRooms, tenant: TenantId, raw: str | None) -> 
 def path_said(raw: str | None) -> Path | None:
     """The path that somebody asks about; None for the thing itself. Raises Rejected: no path."""
     return Path.parse(raw.strip()) if raw and raw.strip() else None
+
+
+def _controlled(path: Path | None, operation: Operation) -> Path:
+    """What object 2 has a word for: an object instance, or for create its object (OMA LwM2M Core 1.1 §8.1).
+
+    Raises:
+        Rejected: less is asked about, or something that no server is granted.
+    """
+    if operation not in OF_SERVERS:
+        raise Rejected("operation", "other servers read, write, execute, create or delete")
+    if operation is Operation.CREATE and path is not None:
+        return Path(path.object)
+    if path is None or path.instance is None:
+        raise Rejected("path", "what another server may is decided for an object instance, such as /3/0")
+    return Path(path.object, path.instance)

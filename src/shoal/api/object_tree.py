@@ -183,7 +183,7 @@ def _resources(
         path = Path(instance.object, instance.instance, number)
         said = known.get(path, [])
         newest = max(said, key=lambda one: one.time, default=None)
-        resource = _defined(named[number]) if number in named else _undefined(path, said)
+        resource = _defined(named[number]) if number in named else _undefined(path, said, defined is None)
         shown.append(
             ResourceShown(
                 **resource.model_dump(),
@@ -210,12 +210,13 @@ def _defined(resource: Resource) -> ResourceDefined:
     )
 
 
-def _undefined(path: Path, said: Sequence[LastValue]) -> ResourceDefined:
-    """What nobody defined: all that we know is what the device told. It may be read; what else, only the device knows."""
+def _undefined(path: Path, said: Sequence[LastValue], is_of_unknown: bool) -> ResourceDefined:
+    """What nobody defined: all that we know is what the device told. It may be read; and written, where nothing at all is
+    known of the object: only the device knows what it takes."""
     return ResourceDefined(
         name="",
         type=next((_TYPES.get(type(one.value), "") for one in said), ""),
-        operations="R",
+        operations="RW" if is_of_unknown else "R",
         multiple=any(Path.parse(one.path) != path for one in said),
         mandatory=False,
         units="",

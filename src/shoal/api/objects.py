@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from fastapi import APIRouter, Body, Query, Response
 from fastapi import Path as PathParameter
@@ -20,6 +20,7 @@ from shoal.commands.command import Command, Operation, State
 from shoal.errors import NotFound, Rejected
 from shoal.history.readings import taken_at
 from shoal.inventory.device import Device
+from shoal.lwm2m.objects import ValueType
 from shoal.lwm2m.path import Path
 
 # Resources of one write: more do not fit the block of a constrained device, and none of ours has as many.
@@ -37,7 +38,10 @@ PathText = Annotated[str, PathParameter(max_length=24, description="3, 3/0, 3/0/
 
 
 class Written(BaseModel):
-    """One of the three: `value` for a resource, `values` for one with instances, `resources` for an instance."""
+    """One of the three: `value` for a resource, `values` for one with instances, `resources` for an instance.
+
+    A value of what no definition knows may come with its type: `{"opaque": "AAEC"}`, `{"objlnk": "3303:0"}`.
+    """
 
     value: JsonValue = None
     values: Values | None = None
@@ -301,8 +305,12 @@ def _typed(instance: Path, resources: dict[str, JsonValue], meanings: Meanings) 
 def moment(value: JsonValue, kind: str) -> JsonValue:
     """A time may be given as people write it; on the wire it is seconds since 1970.
 
-    A whole number may be given as text, too: beyond 2^53 a JavaScript program has no other way to say it.
+    A whole number may be given as text, too: beyond 2^53 a JavaScript program has no other way to say it. What no
+    definition knows may come with its type: `{"opaque": "AAEC"}`.
     """
+    if (typed := _typed_alone(value)) is not None:
+        said, one = typed
+        return {said: moment(one, word_of(said))}
     if isinstance(value, dict):
         return {number: moment(each, kind) for number, each in value.items()}
     if kind not in {"time", "integer", "unsigned"} or not isinstance(value, str):
@@ -318,9 +326,21 @@ def moment(value: JsonValue, kind: str) -> JsonValue:
     return int((written if written.tzinfo else written.replace(tzinfo=UTC)).timestamp())
 
 
+def _typed_alone(value: JsonValue) -> tuple[str, JsonValue] | None:
+    """Type and value, where a value comes with its type."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return None
+    [(said, one)] = value.items()
+    return (said, one) if said in get_args(ValueType) else None
+
+
 def _value_of(command: Command) -> JsonValue:
     """What was written: the device took it."""
-    return command_shown(command, None).value if command.operation is not Operation.EXECUTE else None
+    if command.operation is Operation.EXECUTE:
+        return None
+    written = command_shown(command, None).value
+    typed = _typed_alone(written)
+    return written if typed is None else typed[1]
 
 
 def _whole(value: float | bool | None) -> float | bool | None:

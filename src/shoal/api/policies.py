@@ -43,7 +43,9 @@ PATH_CHARACTERS_MAX: Final = PATTERN_CHARACTERS_MAX
 
 
 class WhoAsked(BaseModel):
-    """`id` is an id, a role, or `sensor` or `camera`; nothing for everybody and for all devices."""
+    """`id` is an id, a role, or `sensor` or `camera`; nothing for everybody and for all devices. Of a `server`, another
+    one that devices register with, it is its short id, or `*` for all others.
+    """
 
     kind: WhoKind
     id: str | None = Field(None, max_length=ID_CHARACTERS_MAX)
@@ -127,8 +129,9 @@ class RoleShown(BaseModel):
 
 
 class ExplainAsked(BaseModel):
-    """`subject` is a person, a token or a device, the caller when left out. `place` is a farm, an enclosure or a device;
-    the tenant when left out. Without `path` it is about the thing itself.
+    """`subject` is a person, a token, a device, or another server of devices (`server:102`, or `server:*` for all that no
+    policy names), the caller when left out. `place` is a farm, an enclosure or a device; the tenant when left out.
+    Without `path` it is about the thing itself. What a server may is decided for a whole object instance.
     """
 
     subject: str | None = Field(None, max_length=ID_CHARACTERS_MAX)
@@ -346,14 +349,15 @@ def _one_shown(kept: KeptPolicy, known: Named, warned: list[str], tenant: Tenant
 def _policy(asked: PolicyAsked, asking: Asking, id_: str) -> Policy:
     """What was asked for, parsed. Raises Rejected for what could never be a policy."""
     who = parse_who(asked.who.kind, asked.who.id)
-    check_effect(asked.effect, who)
+    paths = parse_paths(asked.paths)
+    check_effect(asked.effect, who, paths)
     return Policy(
         id=id_,
         effect=asked.effect,
         who=who,
         operations=parse_operations(asked.operations, who),
         place=parse_place(asked.place, asking.tenant),
-        paths=parse_paths(asked.paths),
+        paths=paths,
     )
 
 

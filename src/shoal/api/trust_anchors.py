@@ -64,6 +64,24 @@ class AnchorShown(BaseModel):
     retired_at: datetime | None
 
 
+class AnchorUseShown(BaseModel):
+    """`devices` whose certificate names this anchor as its issuer; anchors of one name have the same number."""
+
+    anchor: str
+    devices: int
+
+
+class UseShown(BaseModel):
+    """By the certificates that are pinned, or that devices showed last.
+
+    `elsewhere` counts devices whose certificate has another issuer, as an intermediate is; `unseen` those with none yet.
+    """
+
+    anchors: list[AnchorUseShown]
+    elsewhere: int
+    unseen: int
+
+
 @router.post("", status_code=201)
 async def create(asked: AnchorAsked, asking: HeldAsking, rooms: HeldRooms) -> AnchorShown:
     """Takes an authority in. It lets nobody in before it is proved."""
@@ -87,6 +105,18 @@ async def several(asking: HeldAsking, rooms: HeldRooms) -> Listed[AnchorShown]:
     """The tenant's trust anchors, the newest first."""
     asking.may(Operation.READ)
     return Listed(items=[anchor_shown(one) for one in await rooms.trust_anchors.anchors(asking.tenant)])
+
+
+@router.get(":use")
+async def use(asking: HeldAsking, rooms: HeldRooms) -> UseShown:
+    """How many devices stand on which trust anchor: what to know before one is retired."""
+    asking.may(Operation.READ)
+    found = await rooms.trust_anchors.use(asking.tenant)
+    return UseShown(
+        anchors=[AnchorUseShown(anchor=anchor, devices=devices) for anchor, devices in found.devices.items()],
+        elsewhere=found.elsewhere,
+        unseen=found.unseen,
+    )
 
 
 @router.get("/{anchor}")

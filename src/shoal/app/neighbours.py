@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shoal.access.decision import Place
+from shoal.access.policy import Effect, closed_places, who_is_device
 from shoal.campaigns import store as campaign_store
 from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.files import ArtifactFiles
@@ -24,11 +25,14 @@ from shoal.gateway.loop import Registered, Which
 from shoal.gateway.shelf import DeviceFile, Fetching
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.inventory import registration_store
-from shoal.inventory.device import Security, parse_device_kind
+from shoal.inventory.claim import Arrival
+from shoal.inventory.device import Device, Security, parse_device_kind
 from shoal.inventory.store import Inventory, TellEnclosure
+from shoal.inventory.worker import MayClaim
 from shoal.lwm2m.dataplane import RestoredRegistration
 from shoal.notifications.email import MailSecurity, MailSettings
 from shoal.notifications.worker import PlaceName
+from shoal.policies.store import AccessPolicies
 from shoal.settings import Settings
 from shoal.storage.database import Database, Transaction
 
@@ -51,12 +55,17 @@ def queue_for_inventory(commands: Commands) -> TellEnclosure:
 
 
 def devices_for_credentials(inventory: Inventory) -> MakeDevice:
-    """How a stranger with a good certificate becomes a device: in no enclosure, until a person puts it into one."""
+    """How a stranger with a good certificate becomes a device: in no enclosure, until it has said in which it is."""
 
-    async def make(tx: Transaction, tenant: TenantId, endpoint: str, kind: str) -> DeviceId | None:
+    async def make(tx: Transaction, tenant: TenantId, endpoint: str, kind: str, is_approved: bool) -> DeviceId | None:
         try:
             device = await inventory.create_device(
-                tx, tenant, endpoint=endpoint, kind=parse_device_kind(kind), security=Security.X509
+                tx,
+                tenant,
+                endpoint=endpoint,
+                kind=parse_device_kind(kind),
+                security=Security.X509,
+                arrival=Arrival.ADMITTED if is_approved else Arrival.WAITING,
             )
         except Rejected as error:
             # A name that cannot be one, or that of a device that proves itself otherwise: it is not taken over.
@@ -65,6 +74,19 @@ def devices_for_credentials(inventory: Inventory) -> MakeDevice:
         return device.id
 
     return make
+
+
+def policies_for_inventory(policies: AccessPolicies) -> MayClaim:
+    """Whether a device may say that it is there. The gateway asks the same of what is in a registration, but a Placement
+    object is read later."""
+
+    async def may_claim(device: Device, place: Place) -> bool:
+        names = who_is_device(device.id, device.kind.value)
+        all_ = (await policies.of(device.tenant)).all
+        denying = [one for one in all_ if one.effect is Effect.DENY and one.who in names]
+        return closed_places(denying).isdisjoint({place.tenant, place.farm, place.enclosure})
+
+    return may_claim
 
 
 def queue_for_campaigns(commands: Commands) -> Enqueue:

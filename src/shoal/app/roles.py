@@ -36,6 +36,7 @@ from shoal.app.neighbours import (
     files_for_devices,
     mail_settings,
     place_names,
+    policies_for_inventory,
     queue_for_campaigns,
     queue_for_inventory,
     registrations_for_gateway,
@@ -85,6 +86,7 @@ from shoal.notifications.webhook import WebhookChannel
 from shoal.notifications.worker import Delivery, NotificationHandler
 from shoal.policies.store import AccessPolicies
 from shoal.settings import Settings
+from shoal.sharing.worker import Conductor, PolicyWatch, SharingHandler
 from shoal.storage import offsets
 from shoal.stream.log import Log
 from shoal.stream.relay import Relay
@@ -176,6 +178,7 @@ class Process:
             BootstrapOptions(
                 listen=settings.bootstrap_listen,
                 server=secure_address(gateway.addresses, settings.public_coap),
+                short_id=settings.short_server_id,
                 boot=secrets.token_hex(4),
                 partitions=settings.partitions,
                 lifetime=timedelta(seconds=settings.bootstrap_lifetime_s),
@@ -203,7 +206,7 @@ class Process:
     async def inventory_has_read(self) -> None:
         """Waits, for a while, until the process that keeps the inventory has read all that there is by now."""
         stream, database = self.base.stream, self.base.database
-        handler = InventoryHandler(self.inventory)
+        handler = self._inventory_handler()
         lanes = [(topic, n) for topic in handler.topics for n in range(stream.partitions(topic))]
         ends = {(topic.name, n): (await stream.bounds(topic, n))[1] for topic, n in lanes}
         with contextlib.suppress(TimeoutError):
@@ -262,9 +265,13 @@ class Process:
 
     async def catch_up_inventory(self) -> None:
         """Handles all that the log holds, before anything is appended: the log is the truth and the tables follow it."""
-        worker = Worker(self.base.stream, self.base.database, InventoryHandler(self.inventory), self.base.clock)
+        worker = Worker(self.base.stream, self.base.database, self._inventory_handler(), self.base.clock)
         while any([await worker.step(lane, wait=timedelta()) for lane in worker.lanes]):
             pass
+
+    def _inventory_handler(self) -> InventoryHandler:
+        policies = AccessPolicies(self.base.database, self.base.clock)
+        return InventoryHandler(self.inventory, policies_for_inventory(policies))
 
     def _add_worker(self, handler: Handler) -> None:
         worker = Worker(self.base.stream, self.base.database, handler, self.base.clock)
@@ -280,12 +287,16 @@ class Process:
         relay = Relay(base.database, base.stream)
         changes = Changes(base.stream, self.health)
         self._failures.append(lambda: relay.failure)
-        self._add_worker(InventoryHandler(self.inventory))
+        self._add_worker(self._inventory_handler())
         self._add_worker(HistoryHandler())
+        access = AccessPolicies(base.database, base.clock)
+        sharing = Conductor(self.commands, access, base.settings.short_server_id)
+        self._add_worker(SharingHandler(sharing))
         self._add_worker(CredentialHandler(credentials, devices_for_credentials(self.inventory)))
         self._work += [
             ("relay", relay.run),
             ("changes", changes.run),
+            ("sharing", PolicyWatch(base.database, access, sharing, base.clock).run),
             ("expiry", Expiry(self.commands, base.database, base.clock).run),
             ("expiry of credentials", CredentialExpiry(credentials, base.database).run),
             ("thinning", lambda: thin_now_and_then(base.database, base.clock, base.settings.audit_days)),
@@ -311,7 +322,7 @@ class Process:
                 enrolments=self.enrolments,
                 trust_anchors=self.trust_anchors,
                 identity=self.identity,
-                access=AccessPolicies(base.database, base.clock),
+                access=access,
                 commands=self.commands,
                 history=History(base.database),
                 health=self.health,

@@ -167,6 +167,7 @@ class Certificates:
         *,
         authority: str | None = None,
         subject: str | None = None,
+        expires_after: datetime | None = None,
         expires_before: datetime | None = None,
         after: tuple[datetime, str] | None = None,
         limit: int = ITEMS_PER_PAGE_MAX,
@@ -184,6 +185,8 @@ class Certificates:
             query = query.where(of.authority_id == authority)
         if subject is not None:
             query = query.where(of.subject == subject)
+        if expires_after is not None:
+            query = query.where(of.not_after >= expires_after)
         if expires_before is not None:
             query = query.where(of.not_after < expires_before)
         if after is not None:
@@ -197,6 +200,13 @@ class Certificates:
         of = issued_certificates.c
         query = select(func.count()).where(of.tenant_id == tenant, of.subject == endpoint, of.issued_at >= since)
         return int(await tx.scalar(query.where(of.usage == Usage.DEVICE)) or 0)
+
+    async def names_of(self, tx: Transaction, tenant: TenantId, endpoint: str) -> set[str]:
+        """The further names in what this device has and what still counts."""
+        of = issued_certificates.c
+        mine = (of.tenant_id == tenant) & (of.subject == endpoint) & (of.usage == Usage.DEVICE)
+        query = select(of.names).where(mine, of.revoked_at.is_(None), of.not_after > self._clock.now())
+        return {name for row in await tx.rows(query) for name in row.names}
 
     async def revocation_list(self, tenant: TenantId, authority: str) -> bytes:
         """The list, in DER, of what this authority took back and what would else still count.

@@ -146,7 +146,8 @@ class Enrolments:
             Rejected: names that are not its own. TooMany: asks again and again.
             NotFound, Conflict: there is no authority that issues.
         """
-        check_names(request, endpoint, ())
+        # The names of the certificate that it renews (RFC 7030 §4.2.2): which of its own that is, its session does not say.
+        check_names(request, endpoint, await self._certificates.names_of(tx, tenant, endpoint))
         await self._check_rate(tx, tenant, endpoint)
         return await self._certificates.issue_to_device(
             tx, tenant, authority, endpoint, request.key, uris=request.uris, by=by

@@ -36,7 +36,9 @@ class PersonWritten(BaseModel):
 
 
 class AccessPolicyWritten(BaseModel):
-    """`who_id` is empty for everybody and for all devices, `place` for the whole tenant."""
+    """`who_id` is empty for everybody and for all devices, of a server its short id or `*`; `place` is empty for the
+    whole tenant.
+    """
 
     effect: _Text
     who_kind: _Text

@@ -134,6 +134,9 @@ class Api:
     async def observations(self, device: str) -> list[heard.Observation]:
         return (await self._page(heard.Observation, f"/devices/{_id(device)}/observations", {})).items
 
+    async def access_control(self, device: str) -> heard_access.AccessControl:
+        return await self._get(heard_access.AccessControl, f"/devices/{_id(device)}/access-control", {})
+
     async def readings(self, device: str, query: Mapping[str, str | int | None]) -> heard.Readings:
         return await self._get(heard.Readings, f"/devices/{_id(device)}/readings", query)
 
@@ -216,6 +219,10 @@ class Api:
 
     async def create_credential(self, device: str, body: Body) -> heard_trust.NewCredential:
         return await self._send(heard_trust.NewCredential, "POST", f"/devices/{_id(device)}/credentials", body=body)
+
+    async def approve_credential(self, device: str, credential: str, enclosure: str | None) -> None:
+        path = f"/devices/{_id(device)}/credentials/{_id(credential)}:approve"
+        await self._answer("POST", path, body={"enclosure": enclosure})
 
     async def revoke_credential(self, device: str, credential: str, *, even_last: bool) -> None:
         query = {"last": "true"} if even_last else {}
@@ -314,6 +321,44 @@ class Api:
 
     async def explain(self, body: Body) -> heard_access.Explained:
         return await self._send(heard_access.Explained, "POST", "/policies:explain", body=body)
+
+    # -- whose certificates count ----------------------------------------------------------------------------------------
+
+    async def anchors(self) -> list[heard_trust.Anchor]:
+        return (await self._page(heard_trust.Anchor, "/trust-anchors", {})).items
+
+    async def anchor_use(self) -> heard_trust.AnchorUse:
+        return await self._get(heard_trust.AnchorUse, "/trust-anchors:use")
+
+    async def add_anchor(self, body: Body) -> heard_trust.Anchor:
+        return await self._send(heard_trust.Anchor, "POST", "/trust-anchors", body=body)
+
+    async def prove_anchor(self, anchor: str, body: Body) -> None:
+        await self._answer("POST", f"/trust-anchors/{_id(anchor)}:prove", body=body)
+
+    async def change_anchor(self, anchor: str, body: Body) -> None:
+        await self._answer("PATCH", f"/trust-anchors/{_id(anchor)}", body=body)
+
+    async def remove_anchor(self, anchor: str) -> None:
+        await self._answer("DELETE", f"/trust-anchors/{_id(anchor)}")
+
+    async def authorities(self) -> list[heard_trust.Authority]:
+        return (await self._page(heard_trust.Authority, "/authorities", {})).items
+
+    async def add_authority(self, body: Body) -> heard_trust.Authority:
+        return await self._send(heard_trust.Authority, "POST", "/authorities", body=body)
+
+    async def roll_over_authority(self, authority: str, body: Body) -> heard_trust.Authority:
+        return await self._send(heard_trust.Authority, "POST", f"/authorities/{_id(authority)}:roll-over", body=body)
+
+    async def retire_authority(self, authority: str) -> None:
+        await self._answer("POST", f"/authorities/{_id(authority)}:retire", body={})
+
+    async def certificates(self, query: Mapping[str, str | int | None]) -> heard.Page[heard_trust.IssuedCertificate]:
+        return await self._page(heard_trust.IssuedCertificate, "/certificates", query)
+
+    async def revoke_certificate(self, certificate: str, reason: str) -> None:
+        await self._answer("POST", f"/certificates/{_id(certificate)}:revoke", body={"reason": reason})
 
     # -- how ---------------------------------------------------------------------------------------------------------
 

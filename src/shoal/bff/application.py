@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
-from shoal.bff import access, actions, escalation, live, login, problems, tree, trust
+from shoal.bff import access, actions, anchors, authorities, escalation, live, login, problems, tree, trust
 from shoal.bff.assets import Assets, SecurityHeaders
 from shoal.bff.context import Bff
 from shoal.bff.logins import Logins
@@ -47,6 +47,8 @@ def create_application(
         escalation.router,
         access.router,
         trust.router,
+        anchors.router,
+        authorities.router,
     ):
         application.include_router(router)
 

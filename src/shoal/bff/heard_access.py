@@ -80,3 +80,34 @@ class Explained(Heard):
     decision: str = "denied"
     says: str = ""
     because: list[Reason] = []
+
+
+class Rights(Heard):
+    """What one server of a device may there; `server` is a short id, or `*` for all others."""
+
+    server: str = ""
+    wanted: list[str] = []
+    found: list[str] = []
+
+
+class Control(Heard):
+    """The rights of servers on an object instance, or on creating instances of an object."""
+
+    path: str = ""
+    state: str = "unknown"
+    drift: bool = False
+    reason: str = ""
+    rights: list[Rights] = []
+
+
+class AccessControl(Heard):
+    """What other servers of a device may do there; `shared` is false when there are none."""
+
+    shared: bool = False
+    own: int | None = None
+    servers: list[int] = []
+    ruled: bool = False
+    settled: bool = True
+    problem: str = ""
+    drift: bool = False
+    controls: list[Control] = []

@@ -46,6 +46,12 @@ class CredentialAsked(BaseModel):
     until: Literal["seen", "end"] = "seen"
 
 
+class ApprovalAsked(BaseModel):
+    """`enclosure`: where the device is put; null for nowhere."""
+
+    enclosure: str | None = Field(None, max_length=TEXT_CHARACTERS_MAX)
+
+
 class RevokeAsked(BaseModel):
     """`last`: also when the device cannot connect afterwards."""
 
@@ -151,6 +157,14 @@ async def create_credential(
         body |= {"certificate": asked.certificate or None}
     made = await api.create_credential(device_id, body)
     return credentials.new_credential(made, is_key_given=bool(key))
+
+
+@router.post("/actions/devices/{device_id}/credentials/{credential_id}/approve", status_code=204)
+async def approve_credential(
+    device_id: str, credential_id: str, asked: ApprovalAsked, api: HeldApi, _: WritingLogin
+) -> None:
+    """A device that came by itself is let in, and put where it says it is, if that was asked for."""
+    await api.approve_credential(device_id, credential_id, asked.enclosure)
 
 
 @router.post("/actions/devices/{device_id}/credentials/{credential_id}/revoke", status_code=204)

@@ -213,6 +213,9 @@ def _role_arguments(command: argparse.ArgumentParser, role: Role) -> None:
         command.add_argument("--objects", type=Path, metavar="FOLDER", help=fields["objects"].description)
     if role is Role.GATEWAY:
         _listening(command)
+        command.add_argument("--peer-listen", metavar="HOST:PORT", help=fields["peer_listen"].description)
+        command.add_argument("--peer-address", metavar="HOST:PORT", help=fields["peer_address"].description)
+        command.add_argument("--spool", type=Path, metavar="FOLDER", help=fields["spool"].description)
 
 
 def _listening(command: argparse.ArgumentParser) -> None:

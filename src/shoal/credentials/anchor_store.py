@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cryptography import x509
-from sqlalchemy import ColumnElement, Row, exists, func, insert, select, update
+from sqlalchemy import JSON, ColumnElement, Row, Text, case, cast, exists, func, insert, select, type_coerce, update
 
 from shoal.clock import Clock
 from shoal.credentials.anchor import (
@@ -19,15 +19,21 @@ from shoal.credentials.anchor import (
     check_signature,
     new_challenge,
 )
+from shoal.credentials.credential import LIVING, Mode
 from shoal.credentials.tables import trust_anchors
 from shoal.credentials.x509 import Certificate, check_authority, parse_certificate, read_certificate
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import Prefix, TenantId, TrustAnchorId, new_id
 from shoal.storage.database import Database, Transaction
+from shoal.storage.directory import credentials
 
 # What stands on a screen beside it.
 NAME_CHARACTERS_MAX: Final = 80
 _IS_LIVING: Final = trust_anchors.c.state != AnchorState.RETIRED.value
+# Who signed the certificate of a credential. Facts are kept as text, in which SQLite finds a member as it is.
+_CERTIFICATE: Final = cast(credentials.c.certificate, JSON().with_variant(Text(), "sqlite"))
+_ISSUER: Final = type_coerce(_CERTIFICATE, JSON)["issuer"].as_string()
+_OTHER_ISSUER: Final = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,20 @@ class Authority:
     tenant: TenantId
     der: bytes
     not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorUse:
+    """How many devices stand on which trust anchor, by the certificates that are pinned or that they showed last.
+
+    `devices` counts those whose certificate names the anchor as its issuer; anchors of one name have the same number.
+    `elsewhere`: an issuer that is no anchor, as an intermediate is; which anchor is above it was not kept. `unseen`: no
+    certificate yet.
+    """
+
+    devices: dict[TrustAnchorId, int]
+    elsewhere: int
+    unseen: int
 
 
 class TrustAnchors:
@@ -62,6 +82,29 @@ class TrustAnchors:
         async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(trust_anchors.c.created_at.desc(), trust_anchors.c.id))
             return [_anchor(row) for row in rows]
+
+    async def use(self, tenant: TenantId) -> AnchorUse:
+        """How many of the tenant's devices stand on which of its anchors."""
+        names = {anchor.id: anchor.certificate.subject for anchor in await self.anchors(tenant)}
+        signer = case((_ISSUER.in_(sorted(set(names.values()))), _ISSUER), (_ISSUER.is_not(None), _OTHER_ISSUER))
+        living = (
+            select(credentials.c.device_id, signer.label("signer"))
+            .where(
+                credentials.c.tenant_id == tenant,
+                credentials.c.mode == Mode.X509.value,
+                credentials.c.state.in_(sorted(LIVING)),
+            )
+            .subquery()
+        )
+        counted = select(living.c.signer, func.count(living.c.device_id.distinct()).label("devices"))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(counted.group_by(living.c.signer))
+            found = {row.signer: row.devices for row in rows}
+        return AnchorUse(
+            devices={id_: found.get(name, 0) for id_, name in names.items()},
+            elsewhere=found.get(_OTHER_ISSUER, 0),
+            unseen=found.get(None, 0),
+        )
 
     async def create(
         self,

@@ -6,7 +6,7 @@ credential of the device.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
 
@@ -21,9 +21,6 @@ from shoal.storage import directory
 from shoal.storage.database import Database, Transaction
 from shoal.storage.directory import DirectoryEntry, device_directory
 from shoal.storage.secrets import Vault
-
-# Who made a key, where nobody did: the device asked the bootstrap server.
-BY_BOOTSTRAP: Final = "bootstrap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +137,9 @@ class BootstrapCredentials:
         if entry is None or entry.removed:
             raise NotFound(device, "no such device")
         tenant = TenantId(entry.tenant_id)
-        await self._operating.revoke_unused(tx, tenant, device, by=BY_BOOTSTRAP)
+        await self._operating.revoke_unused(tx, tenant, device)
         rotation = Rotation(overlap=OVERLAP_MAX, until=Until.SEEN)
-        new = await self._operating.create(tx, tenant, device, rotation=rotation, by=BY_BOOTSTRAP)
+        new = await self._operating.create(tx, tenant, device, rotation=rotation, is_from_bootstrap=True)
         return new, entry
 
     async def changed(self, after_version: int, limit: int) -> list[Applicant]:

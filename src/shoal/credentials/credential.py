@@ -66,7 +66,7 @@ class Credential:
     """What may be shown of a credential at any time: never its key.
 
     `identity` is what the device goes by: of a key its PSK identity, of a certificate the name in it. `certificate` is
-    the pinned one, or the one that was seen last. `needs_key`: that is lost with the master key, and must be made anew.
+    the pinned one, or the one that was seen last. `is_from_bootstrap`: nobody made it, a bootstrap handed it out. `needs_key`: that is lost with the master key, and must be made anew.
     """
 
     id: CredentialId
@@ -77,6 +77,7 @@ class Credential:
     state: State
     created_at: datetime
     created_by: str | None
+    is_from_bootstrap: bool = False
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     certificate: CertificateFacts | None = None

@@ -1,33 +1,37 @@
-"""What devices are let in by, at one moment: with the keys, still encrypted."""
+"""What devices are let in by, for the gateway: keys as they lie in the database, still encrypted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 
-from shoal.credentials.credential import LIVING, Mode
+from shoal.credentials.credential import LIVING, Mode, State
 from shoal.ids import CredentialId
 from shoal.storage.database import Database
 from shoal.storage.directory import credentials
 
+_MATTERS: Final = credentials.c.state.in_(sorted({*LIVING, State.WAITING}))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """A living credential with its key, which is still encrypted; None when it is lost, or there is none."""
+    """A credential as the gateway needs it: it lives, or `is_waiting` for approval. The key is still encrypted."""
 
     id: CredentialId
     mode: Mode
     identity: str
     key_encrypted: bytes | None
     pin: bytes | None
+    is_waiting: bool = False
 
 
 async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, list[Proof]]:
-    """What these devices are let in by."""
+    """What these devices are let in by, or would be if somebody approved them, for the gateway."""
     columns = credentials.c
     query = select(
-        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin
-    ).where(columns.device_id.in_(devices), credentials.c.state.in_(sorted(LIVING)))
+        columns.device_id, columns.id, columns.mode, columns.identity, columns.key_encrypted, columns.pin, columns.state
+    ).where(columns.device_id.in_(devices), _MATTERS)
     found: dict[str, list[Proof]] = {}
     async with database.reading() as connection:
         for row in await connection.execute(query.order_by(columns.id)):
@@ -38,6 +42,7 @@ async def proofs_of(database: Database, devices: Sequence[str]) -> dict[str, lis
                     identity=row.identity,
                     key_encrypted=row.key_encrypted,
                     pin=row.pin,
+                    is_waiting=row.state == State.WAITING.value,
                 )
             )
     return found

@@ -54,6 +54,7 @@ class _Made:
     key: bytes | None = None
     pin: bytes | None = None
     certificate: Certificate | None = None
+    is_from_bootstrap: bool = False
 
 
 class Credentials:
@@ -95,8 +96,11 @@ class Credentials:
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> list[Credential]:
-        """The tenant's credentials that end by themselves, the soonest first: the living ones, or those of a state."""
-        column = credentials.c.expires_at
+        """The tenant's credentials that end by themselves, the soonest first: the living ones, or those of a state.
+
+        Those that wait for approval do not end: they come in the order in which they were made.
+        """
+        column = credentials.c.created_at if state is State.WAITING else credentials.c.expires_at
         query = (
             select(credentials)
             .where(credentials.c.tenant_id == tenant, column.is_not(None), _IS_LIVING if state is None else _is(state))
@@ -138,6 +142,7 @@ class Credentials:
         identity: str | None = None,
         key: str | None = None,
         rotation: Rotation | None = None,
+        is_from_bootstrap: bool = False,
         by: str | None = None,
     ) -> NewCredential:
         """Gives a device a pre-shared key, a generated one unless it is given in hexadecimal.
@@ -155,7 +160,13 @@ class Credentials:
         await self._entry(tx, tenant, device)
         id_ = await _fresh_id(tx)
         name = await self._usual_identity(tx, device, id_, rotation) if identity is None else parse_identity(identity)
-        made = _Made(mode=Mode.PSK, identity=name, mark=psk_mark(name), key=self._vault.encrypt(secret, device))
+        made = _Made(
+            mode=Mode.PSK,
+            identity=name,
+            mark=psk_mark(name),
+            key=self._vault.encrypt(secret, device),
+            is_from_bootstrap=is_from_bootstrap,
+        )
         return NewCredential(
             credential=await self._write(tx, tenant, device, id_, made, rotation, by), key=secret.hex()
         )
@@ -266,10 +277,10 @@ class Credentials:
             )
         await directory.touch(tx, [device])
 
-    async def revoke_unused(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, by: str) -> None:
-        """Whatever this one made for the device, and what it never used, is void; the one before is current again."""
+    async def revoke_unused(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
+        """What a bootstrap handed out to the device, and what it never used, is void; the one before is current again."""
         for row in await self._living(tx, device):
-            if row.state == State.NEXT.value and row.created_by == by and row.last_used_at is None:
+            if row.state == State.NEXT.value and row.is_from_bootstrap and row.last_used_at is None:
                 await self.revoke(tx, tenant, device, row.id, even_last=True)
 
     async def remove(self, tx: Transaction, tenant: TenantId, device: DeviceId) -> None:
@@ -359,6 +370,7 @@ class Credentials:
             "certificate": facts,
             "created_at": now,
             "created_by": by,
+            "is_from_bootstrap": made.is_from_bootstrap,
             "expires_at": facts.not_after if facts else None,
             "ends_when_seen": False,
         }
@@ -464,6 +476,7 @@ def _credential(row: Row[Any], now: datetime) -> Credential:
         state=state,
         created_at=row.created_at,
         created_by=row.created_by,
+        is_from_bootstrap=row.is_from_bootstrap,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         certificate=row.certificate,

@@ -27,8 +27,9 @@ STRANGERS_PER_BATCH_MAX: Final = 50
 ENDED_PER_ROUND_MAX: Final = 200
 
 
-# A device with that endpoint and kind, made for its certificate; None when the tenant has one or it cannot be one.
-MakeDevice: TypeAlias = Callable[[Transaction, TenantId, str, str], Awaitable[DeviceId | None]]
+# A device with that endpoint and kind, made for its certificate, and whether it is approved already; None when the tenant
+# has one or it cannot be one.
+MakeDevice: TypeAlias = Callable[[Transaction, TenantId, str, str, bool], Awaitable[DeviceId | None]]
 
 
 class CredentialHandler:
@@ -67,9 +68,10 @@ class CredentialHandler:
         found = await trusted(tx, tenant, anchor)
         if found is None or found.zero_touch is ZeroTouch.OFF:
             return
-        device = await self._make_device(tx, tenant, endpoint, found.kind)
+        is_approved = found.zero_touch is ZeroTouch.ADMIT
+        device = await self._make_device(tx, tenant, endpoint, found.kind, is_approved)
         if device is not None:
-            await self._credentials.introduce(tx, tenant, device, is_approved=found.zero_touch is ZeroTouch.ADMIT)
+            await self._credentials.introduce(tx, tenant, device, is_approved=is_approved)
 
 
 class Expiry:

@@ -15,6 +15,8 @@ NULL: Final = msgspec.Raw(b"null")
 NODES_MAX: Final = 1_024
 Node: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Nodes: TypeAlias = Annotated[list[Node], msgspec.Meta(min_length=1, max_length=NODES_MAX)]
+# Why a device is refused that came by itself and that nobody has approved yet.
+NOT_APPROVED: Final = "not_approved"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,13 +134,17 @@ class ObservationChanged(DeviceEvent, frozen=True, kw_only=True, tag="observatio
 
 
 class RequestRefused(DeviceEvent, frozen=True, kw_only=True, tag="refused"):
-    """We refused what a known device asked: with which CoAP code, and why."""
+    """We refused what a known device asked: with which CoAP code, and why.
+
+    `claim` is where a device says it is that wanted to register and waits for approval (`not_approved`).
+    """
 
     operation: str
     code: str
     reason: str
     detail: str = ""
     address: str | None = None
+    claim: Claim | None = None
 
 
 class SecurityEvent(DeviceEvent, frozen=True, kw_only=True, tag="security"):

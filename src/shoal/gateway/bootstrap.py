@@ -35,13 +35,15 @@ CLOSING_TAKES_MAX_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapOptions:
-    """`listen` are its listeners; `server` is the URI that devices are given, and `lifetime` that of their registrations.
+    """`listen` are its listeners; `server` is the URI that devices are given, `short_id` the number by which they know
+    it, and `lifetime` that of their registrations.
 
     `boot` is new at every start, and another than the gateway's: part of each event's id.
     """
 
     listen: Sequence[str]
     server: str
+    short_id: int
     boot: str
     partitions: int
     lifetime: timedelta
@@ -167,6 +169,7 @@ class BootstrapGateway:
             uri=server_uri(self._options.server, {"enclosure": entry.enclosure_id}),
             identity=new.credential.identity,
             key=bytes.fromhex(new.key),
+            short_id=self._options.short_id,
             lifetime=self._options.lifetime,
         )
 

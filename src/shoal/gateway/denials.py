@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final, TypeAlias
 
 from shoal.access.pattern import ALL, ITSELF
-from shoal.access.policy import ALL_DEVICES, Effect, Policy, Who, WhoKind
+from shoal.access.policy import Effect, Policy, closed_places, who_is_device
 from shoal.clock import Clock
 from shoal.ids import TenantId
 from shoal.lwm2m.dataplane import DataPlane
@@ -90,17 +90,17 @@ class Denials:
         return found
 
     def _of(self, entry: DirectoryEntry) -> Denied | None:
-        naming = [one for one in self._denying.get(entry.tenant_id, ()) if one.who in _who(entry)]
+        naming = [
+            one
+            for one in self._denying.get(entry.tenant_id, ())
+            if one.who in who_is_device(entry.device_id, entry.kind)
+        ]
         if not naming:
             return None
         here = {entry.tenant_id, entry.farm_id, entry.enclosure_id, entry.device_id}
         paths = {str(path) for one in naming if one.place in here for path in one.paths if path != ITSELF}
         sent = ["/"] if str(ALL) in paths or len(paths) > PATHS_MAX else sorted(p.removesuffix("/*") for p in paths)
-        closed = {one.place for one in naming if any(path in {ALL, ITSELF} for path in one.paths)}
+        closed = closed_places(naming)
         farms = self._farms.get(entry.tenant_id, {})
         claimed = sorted(pen for pen, farm in farms.items() if closed & {pen, farm, entry.tenant_id})
         return (entry.device_id, tuple(sent), tuple(claimed)) if sent or claimed else None
-
-
-def _who(entry: DirectoryEntry) -> tuple[Who, ...]:
-    return Who(WhoKind.DEVICE, entry.device_id), Who(WhoKind.DEVICES, entry.kind), ALL_DEVICES

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY: Final = timedelta(seconds=5)
 # A gateway that is restarted is back sooner, and a device repeats what it sent for longer (RFC 7252 §4.8.2: up to 93 s).
 PATIENCE: Final = timedelta(seconds=60)
-# How often a start asks for its own number: the process before it may still be closing.
 CLAIM_AGAIN: Final = timedelta(milliseconds=500)
+# How often a start asks for its own number: the process before it may still be closing.
 CLAIMS_MAX: Final = 20
 
 Adopt = Callable[[int, int], Awaitable[None]]

@@ -122,10 +122,12 @@ class Roster:
 
     def _entry(self, entry: DirectoryEntry, proofs: Sequence[Proof]) -> DeviceEntry:
         conduct = entry.profile
+        living = [proof for proof in proofs if not proof.is_waiting]
         return DeviceEntry(
             device=entry.device_id,
             endpoint=entry.endpoint,
-            credentials=None if entry.security == "none" else self._credentials(entry, proofs),
+            credentials=None if entry.security == "none" else self._credentials(entry, living or proofs),
+            is_waiting=not living and bool(proofs),
             context=context(entry),
             observe=conduct.observe,
             unobserved=conduct.unobserved,

@@ -198,8 +198,11 @@ def _paths(event: CommandChanged) -> str:
 
 def _place(event: PlaceChanged) -> _Told:
     claimed = event.claimed or "nowhere"
+    # Nobody has said anything else: it came by itself, and a person is to approve it.
+    waits = f"It says that it is in {claimed}, and waits for approval"
+    nowhere = waits if event.claimed and event.by is None else "It has no enclosure"
     says = {
-        "agreed": f"It is in {event.enclosure}" if event.enclosure else "It has no enclosure",
+        "agreed": f"It is in {event.enclosure}" if event.enclosure else nowhere,
         "mismatch": f"It says that it is in {claimed}; we have it in {event.enclosure or 'no enclosure'}",
         "unknown": f"It says that it is in {claimed}, which does not exist",
         "foreign": f"It says that it is in {claimed}, which is not yours: kept apart until somebody decides",

@@ -14,11 +14,22 @@ from typing import Final, TypeAlias
 
 from shoal.access.decision import Place
 from shoal.errors import Rejected
-from shoal.events.device import AnyDeviceEvent, Claim, DeviceRegistered, ReadingsReported, RegistrationUpdated
+from shoal.events.device import (
+    NOT_APPROVED,
+    AnyDeviceEvent,
+    Claim,
+    DeviceRegistered,
+    ReadingsReported,
+    RegistrationUpdated,
+    RequestRefused,
+)
 from shoal.ids import EnclosureId, Prefix, TenantId, parse_id
+from shoal.lwm2m.path import Path
 
 # Resource Enclosure of our private Placement object (objects/shoal.json), in any instance.
 ENCLOSURE_ANYWHERE: Final = "/26241/*/0"
+# Who may write this may say where a device is.
+PLACEMENT: Final = Path(26_241, 0, 0)
 # What the option may carry (docs/connecting-a-device.md); a resource may be longer, and then it is no id anyway.
 CLAIM_CHARACTERS_MAX: Final = 64
 
@@ -38,6 +49,15 @@ class PlaceState(StrEnum):
     def is_quarantined(self) -> bool:
         """Whether its readings must not count for the enclosure that it hangs in."""
         return self in {PlaceState.UNKNOWN, PlaceState.FOREIGN}
+
+
+class Arrival(StrEnum):
+    """How far a device is that nobody made. `waiting`: a person approves it, and with it where it is. `admitted`: it takes
+    the first enclosure of its tenant that it claims, and that policies let it claim. Once a person has decided where it
+    is, it is a device as any other."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
 
 
 class Via(StrEnum):
@@ -99,6 +119,7 @@ class Dispute:
 
     `refused` is a claim that a person has looked at and refused; as long as the device repeats it, nobody is asked
     again. `placement` is the path at which the device can be told its enclosure, None without a Placement object.
+    `arrival` is of one that nobody made, until it has its place.
     """
 
     place: Place
@@ -106,6 +127,7 @@ class Dispute:
     claim: Claimed | None = None
     refused: str | None = None
     placement: str | None = None
+    arrival: Arrival | None = None
 
 
 def check(place: Place, claimed: str | None, owners: Mapping[str, TenantId]) -> Finding:
@@ -137,6 +159,9 @@ def on_event(dispute: Dispute, event: AnyDeviceEvent) -> Dispute:
         case ReadingsReported() if dispute.claim is None or _is_via(dispute.claim, Via.OBJECT):
             said = _reported(event)
             return dispute if said is None else replace(dispute, claim=Claimed(canonical(said), Via.OBJECT, event.time))
+        case RequestRefused() if dispute.arrival is Arrival.WAITING and event.reason == NOT_APPROVED:
+            said_now = _claimed(event.claim, event.time)
+            return dispute if _is_same(said_now, dispute.claim) else replace(dispute, claim=said_now)
         case _:
             return dispute
 
@@ -150,12 +175,28 @@ def judge(dispute: Dispute, owners: Mapping[str, TenantId]) -> Dispute:
         case Agreed() | TakePlace():
             # The device has come round: what was refused once may be asked again another time.
             return replace(dispute, state=PlaceState.AGREED, refused=None)
+        case Mismatch() if dispute.arrival is Arrival.WAITING and dispute.place.enclosure is None:
+            # A person is about to look at it anyway.
+            return replace(dispute, state=PlaceState.AGREED, refused=None)
         case Mismatch():
             return replace(dispute, state=PlaceState.MISMATCH, refused=None)
         case Foreign():
             return replace(dispute, state=PlaceState.FOREIGN, refused=None)
         case Unknown():
             return replace(dispute, state=PlaceState.UNKNOWN, refused=None)
+
+
+def arrives(dispute: Dispute) -> EnclosureId | None:
+    """The enclosure of its own tenant that a device takes which was admitted by itself and hangs nowhere yet."""
+    is_nowhere = dispute.place.enclosure is None
+    if dispute.arrival is not Arrival.ADMITTED or dispute.state is not PlaceState.MISMATCH or not is_nowhere:
+        return None
+    return EnclosureId(dispute.claim.enclosure) if dispute.claim else None
+
+
+def arrived(dispute: Dispute, place: Place) -> Dispute:
+    """The same where it says it is."""
+    return replace(dispute, place=place, state=PlaceState.AGREED, arrival=None)
 
 
 def to_tell(dispute: Dispute, event: AnyDeviceEvent) -> EnclosureId | None:
@@ -173,6 +214,8 @@ def tells_place(event: AnyDeviceEvent) -> bool:
     match event:
         case DeviceRegistered() | RegistrationUpdated():
             return event.claim is not None
+        case RequestRefused():
+            return event.reason == NOT_APPROVED
         case ReadingsReported():
             return _reported(event) is not None
         case _:
@@ -182,7 +225,7 @@ def tells_place(event: AnyDeviceEvent) -> bool:
 def claims_of(event: AnyDeviceEvent) -> str | None:
     """The enclosure that an event claims, in canonical form: whose it is must be known before it can be judged."""
     match event:
-        case DeviceRegistered() | RegistrationUpdated():
+        case DeviceRegistered() | RegistrationUpdated() | RequestRefused():
             return canonical(event.claim.enclosure) if event.claim else None
         case ReadingsReported():
             said = _reported(event)
@@ -214,6 +257,11 @@ def _reported(event: ReadingsReported) -> str | None:
 
 def _claimed(said: Claim | None, at: datetime) -> Claimed | None:
     return None if said is None else Claimed(canonical(said.enclosure), Via(said.via), at)
+
+
+def _is_same(one: Claimed | None, other: Claimed | None) -> bool:
+    """Whether both say the same, whenever that was."""
+    return (one and (one.enclosure, one.via)) == (other and (other.enclosure, other.via))
 
 
 def _is_via(claim: Claimed | None, via: Via) -> bool:

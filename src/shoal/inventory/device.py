@@ -9,7 +9,7 @@ from typing import Final
 from shoal.access.decision import Place
 from shoal.errors import Rejected
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
-from shoal.inventory.claim import PlaceState, Via
+from shoal.inventory.claim import Arrival, PlaceState, Via
 from shoal.inventory.presence import Registration
 from shoal.inventory.profile import BATTERY_SENSOR, MAINS_CAMERA, ProfileId
 
@@ -64,6 +64,7 @@ class Device:
     security: Security
     profile: ProfileId
     place_state: PlaceState
+    arrival: Arrival | None = None
     claim: Claim | None
     registration: Registration | None
     created_at: datetime

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
 from shoal.access.decision import EVERYWHERE, Place, Reach
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
-from shoal.inventory.claim import Claimed, Dispute, PlaceState, Via
+from shoal.inventory.claim import Arrival, Claimed, Dispute, PlaceState, Via
 from shoal.inventory.device import Claim, Device, Kind, Security
 from shoal.inventory.presence import EndedBy, Registration
 from shoal.inventory.tables import devices, enclosures, farms, registrations
@@ -130,6 +130,7 @@ def device_of(row: Row[Any]) -> Device:
         security=Security(row.security),
         profile=row.profile_id,
         place_state=PlaceState(row.place_state),
+        arrival=None if row.arrival is None else Arrival(row.arrival),
         claim=claim,
         registration=registration_of(row),
         created_at=row.created_at,
@@ -196,6 +197,7 @@ def dispute_of(row: Row[Any]) -> Dispute:
         claim=said,
         refused=row.claim_refused,
         placement=row.placement_path,
+        arrival=None if row.arrival is None else Arrival(row.arrival),
     )
 
 
@@ -210,4 +212,5 @@ def dispute_columns(dispute: Dispute) -> dict[str, object]:
         "claimed_at": None if dispute.claim is None else dispute.claim.at,
         "claim_refused": dispute.refused,
         "placement_path": dispute.placement,
+        "arrival": None if dispute.arrival is None else dispute.arrival.value,
     }

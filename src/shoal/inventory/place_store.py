@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, Table, delete, exists, func, insert, select, tuple_, update
 
-from shoal.access.decision import EVERYWHERE, Reach
+from shoal.access.decision import EVERYWHERE, Place, Reach
 from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, check_version
 from shoal.ids import EnclosureId, FarmId, Prefix, TenantId, new_id
@@ -307,6 +307,17 @@ async def owners(tx: Transaction, claimed: Sequence[str]) -> dict[str, TenantId]
         return {}
     query = select(enclosures.c.id, enclosures.c.tenant_id).where(enclosures.c.id.in_(claimed))
     return {row.id: TenantId(row.tenant_id) for row in await tx.rows(query)}
+
+
+async def place_in(tx: Transaction, tenant: TenantId, enclosure: EnclosureId | None) -> Place:
+    """The place of an enclosure, which is not deleted before the commit; or nowhere."""
+    if enclosure is None:
+        return Place(tenant=tenant)
+    query = select(enclosures.c.farm_id).where(enclosures.c.tenant_id == tenant, enclosures.c.id == enclosure)
+    farm = await tx.scalar(query.with_for_update(read=True, key_share=True))
+    if farm is None:
+        raise NotFound(enclosure, "no such enclosure")
+    return Place(tenant=tenant, farm=farm, enclosure=enclosure)
 
 
 async def name_of(tx: Transaction, tenant: TenantId, claimed: str) -> str | None:

@@ -17,7 +17,7 @@ from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected, check_version
 from shoal.events.device import DeviceRemoved
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId, new_id
-from shoal.inventory.claim import Dispute, PlaceState, Via, judge
+from shoal.inventory.claim import Arrival, Dispute, PlaceState, Via, judge
 from shoal.inventory.device import PROFILE_OF_KIND, Device, Kind, Security, parse_endpoint
 from shoal.inventory.device_rows import (
     DeviceFilter,
@@ -42,10 +42,10 @@ from shoal.inventory.observing import (
 )
 from shoal.inventory.paging import PAGE_ITEMS_MAX, Page, check_limit, cursor_after, parse_cursor
 from shoal.inventory.place import parse_name
-from shoal.inventory.place_store import PlaceStore, owners, profile_of
+from shoal.inventory.place_store import PlaceStore, owners, place_in, profile_of
 from shoal.inventory.profile import Profile, ProfileId
 from shoal.inventory.search_store import Found, search
-from shoal.inventory.tables import Draw, devices, enclosures, fresh_id, profiles
+from shoal.inventory.tables import Draw, devices, fresh_id, profiles
 from shoal.inventory.telling import publish_place, publish_profile, put_in_directory
 from shoal.lwm2m.path import Path
 from shoal.storage import directory
@@ -143,6 +143,7 @@ class Inventory(PlaceStore):
         enclosure: EnclosureId | None = None,
         name: str | None = None,
         profile: ProfileId | None = None,
+        arrival: Arrival | None = None,
     ) -> Device:
         """A new device, named after its endpoint, with the profile of its kind, unless said otherwise.
 
@@ -160,7 +161,7 @@ class Inventory(PlaceStore):
         if taken is not None:
             raise Conflict("endpoint", "another device has this endpoint", device=taken)
         chosen = await _profile(tx.connection, tenant, profile, PROFILE_OF_KIND[kind])
-        place = await _place(tx, tenant, enclosure)
+        place = await place_in(tx, tenant, enclosure)
         id_ = DeviceId(await fresh_id(tx, devices, Prefix.DEVICE, self._draw))
         await tx.execute(
             insert(devices).values(
@@ -173,7 +174,7 @@ class Inventory(PlaceStore):
                 profile_id=chosen.id,
                 created_at=self._clock.now(),
                 version=1,
-                **dispute_columns(Dispute(replace(place, device=id_))),
+                **dispute_columns(Dispute(replace(place, device=id_), arrival=arrival)),
             )
         )
         return await self._created_or_changed(tx, tenant, id_)
@@ -225,16 +226,19 @@ class Inventory(PlaceStore):
     ) -> Device:
         """The device in another enclosure, or in none. A device with a Placement object is told.
 
+        One that came by itself has its place with this, also where that is none.
+
         Raises:
             NotFound: no such device or enclosure.
             Outdated: `if_version` is not its version.
         """
         row = await _held(tx, tenant, device)
         check_version(device, row.version, if_version)
-        place = replace(await _place(tx, tenant, enclosure), device=device)
-        if place == dispute_of(row).place:
+        place = replace(await place_in(tx, tenant, enclosure), device=device)
+        dispute = dispute_of(row)
+        if place == dispute.place and dispute.arrival is None:
             return device_of(row)
-        moved = replace(dispute_of(row), place=place, refused=None)
+        moved = replace(dispute, place=place, refused=None, arrival=None)
         return await self._settle(tx, row, await self._told(tx, moved), by)
 
     async def accept_claim(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, by: str | None) -> Device:
@@ -248,8 +252,8 @@ class Inventory(PlaceStore):
         dispute = dispute_of(row)
         if dispute.state is not PlaceState.MISMATCH or dispute.claim is None:
             raise Conflict("claim", "there is none that could be accepted", state=dispute.state.value)
-        place = replace(await _place(tx, tenant, EnclosureId(dispute.claim.enclosure)), device=device)
-        return await self._settle(tx, row, replace(dispute, place=place, refused=None), by)
+        place = replace(await place_in(tx, tenant, EnclosureId(dispute.claim.enclosure)), device=device)
+        return await self._settle(tx, row, replace(dispute, place=place, refused=None, arrival=None), by)
 
     async def refuse_claim(self, tx: Transaction, tenant: TenantId, device: DeviceId, *, by: str | None) -> Device:
         """The device is where the inventory says: it is told so if it can be, and nobody is asked about this again.
@@ -262,7 +266,8 @@ class Inventory(PlaceStore):
         dispute = dispute_of(row)
         if dispute.state is PlaceState.AGREED or dispute.claim is None:
             raise Conflict("claim", "there is none that could be refused", state=dispute.state.value)
-        return await self._settle(tx, row, await self._told(tx, replace(dispute, refused=dispute.claim.enclosure)), by)
+        refused = replace(dispute, refused=dispute.claim.enclosure, arrival=None)
+        return await self._settle(tx, row, await self._told(tx, refused), by)
 
     async def delete_device(
         self, tx: Transaction, tenant: TenantId, device: DeviceId, if_version: int | None = None
@@ -412,17 +417,6 @@ async def _held(tx: Transaction, tenant: TenantId, device: DeviceId) -> Row[Any]
     """The device as it is until the commit: nobody else changes it meanwhile."""
     await hold(tx, [device])
     return await _row(tx.connection, tenant, device)
-
-
-async def _place(tx: Transaction, tenant: TenantId, enclosure: EnclosureId | None) -> Place:
-    """The place of an enclosure, which is not deleted before the commit; or nowhere."""
-    if enclosure is None:
-        return Place(tenant=tenant)
-    query = select(enclosures.c.farm_id).where(enclosures.c.tenant_id == tenant, enclosures.c.id == enclosure)
-    farm = await tx.scalar(query.with_for_update(read=True, key_share=True))
-    if farm is None:
-        raise NotFound(enclosure, "no such enclosure")
-    return Place(tenant=tenant, farm=farm, enclosure=enclosure)
 
 
 async def _profile(connection: AsyncConnection, tenant: TenantId, profile: ProfileId | None, key: str) -> Profile:

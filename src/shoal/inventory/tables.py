@@ -89,6 +89,8 @@ devices: Final = Table(
     Column("claimed_at", Timestamp),
     Column("claim_refused", Text),
     Column("placement_path", Text),
+    # Of a device that nobody made, until it has its place.
+    Column("arrival", Text),
     Column("created_at", Timestamp, nullable=False),
     Column("version", Integer, nullable=False),
     # Also what a list is ordered by.

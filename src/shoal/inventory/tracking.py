@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from shoal.access.decision import Place
 from shoal.events.device import (
     AnyDeviceEvent,
     DeviceDeregistered,
@@ -57,6 +58,21 @@ def on_event(track: Track, event: AnyDeviceEvent, owners: Mapping[str, TenantId]
     enclosure = claim.to_tell(judged, event)
     tell = (judged.placement, enclosure) if judged.placement and enclosure else None
     return Track(device, judged), Effects(is_news, tell)
+
+
+def take_place(track: Track, place: Place, enclosure_name: str | None, *, is_told: bool) -> Track:
+    """The device in the enclosure that it claims. `is_told`: its version has risen for this event already."""
+    dispute = claim.arrived(track.dispute, place)
+    device = replace(
+        track.device,
+        farm=place.farm,
+        enclosure=place.enclosure,
+        enclosure_name=enclosure_name,
+        place_state=dispute.state,
+        arrival=None,
+        version=track.device.version if is_told else track.device.version + 1,
+    )
+    return Track(device, dispute)
 
 
 def changes_more(event: AnyDeviceEvent) -> bool:

@@ -2,29 +2,34 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
-from shoal.errors import Rejected
+from shoal.access.decision import Place
+from shoal.errors import NotFound, Rejected
 from shoal.events.device import AnyDeviceEvent, DeviceEvent, DeviceRegistered, SecurityEvent
 from shoal.events.topics import DEVICE, Topic
 from shoal.ids import DeviceId, TenantId
-from shoal.inventory.claim import claims_of
+from shoal.inventory.claim import arrives, claims_of
 from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.device_rows import hold
 from shoal.inventory.observation_store import keep_standings
-from shoal.inventory.place_store import name_of, owners
+from shoal.inventory.place_store import name_of, owners, place_in
 from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
 from shoal.inventory.store import Inventory
 from shoal.inventory.telling import publish_place, put_in_directory
-from shoal.inventory.tracking import Track, changes_more, on_event
+from shoal.inventory.tracking import Track, changes_more, on_event, take_place
 from shoal.storage.database import Transaction
 from shoal.stream.worker import Batch
 
 log = logging.getLogger(__name__)
 
 GROUP: Final = "inventory"
+
+
+# Whether policies let a device say that it is there.
+MayClaim: TypeAlias = Callable[[Device, Place], Awaitable[bool]]
 
 
 class InventoryHandler:
@@ -34,8 +39,9 @@ class InventoryHandler:
     topics: Sequence[Topic] = (DEVICE,)
     timed: Sequence[Topic] = ()
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, may_claim: MayClaim) -> None:
         self._inventory = inventory
+        self._may_claim = may_claim
 
     async def handle(self, tx: Transaction, batch: Batch) -> None:
         """Folds the events of a batch, device by device in their order, and writes what is different."""
@@ -59,14 +65,15 @@ class InventoryHandler:
         for device, event in attributed:
             if device in after:
                 after[device], effects = on_event(after[device], event, whose)
-                if effects.is_place_news:
+                after[device], has_arrived = await self._arrive(tx, after[device], is_told=effects.is_place_news)
+                if effects.is_place_news or has_arrived:
                     publish_place(tx, await _named(tx, after[device].device), event.time, by=None)
                 if effects.tell is not None:
                     await self._inventory.tell(tx, after[device].device.place, *effects.tell)
         await keep(tx, before, after)
         await keep_standings(tx, [(device, event) for device, event in attributed if device in after])
         for device, track in after.items():
-            await self._regard_quarantine(tx, before[device], track)
+            await self._tell_gateway(tx, before[device], track)
 
     async def _find(self, tx: Transaction, events: Sequence[AnyDeviceEvent]) -> dict[tuple[str, str], DeviceId]:
         """The devices of those events that name a tenant and an endpoint only: they came through open enrolment."""
@@ -116,9 +123,25 @@ class InventoryHandler:
             return None
         return device.id
 
-    async def _regard_quarantine(self, tx: Transaction, before: Track, after: Track) -> None:
-        """The gateway marks what a quarantined device reports: it must hear when that begins and when it ends."""
-        if before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
+    async def _arrive(self, tx: Transaction, track: Track, *, is_told: bool) -> tuple[Track, bool]:
+        """A device that was admitted by itself takes the enclosure that it claims; whether it did."""
+        claimed = arrives(track.dispute)
+        if claimed is None:
+            return track, False
+        try:
+            place = replace(await place_in(tx, track.device.tenant, claimed), device=track.device.id)
+        except NotFound:  # deleted a moment ago; when it claims that again, nobody knows it
+            return track, False
+        if not await self._may_claim(track.device, place):
+            log.info("arrival.denied", extra={"device": track.device.id, "enclosure": claimed})
+            return track, False
+        return take_place(track, place, await name_of(tx, place.tenant, claimed), is_told=is_told), True
+
+    async def _tell_gateway(self, tx: Transaction, before: Track, after: Track) -> None:
+        """The gateway marks what a device reports with its place, and with none while that is in quarantine: it must hear
+        when either changes."""
+        is_moved = before.dispute.place != after.dispute.place
+        if is_moved or before.device.place_state.is_quarantined != after.device.place_state.is_quarantined:
             await put_in_directory(tx, after.device, (await profile_for(tx, after)).settings)
 
 

@@ -13,15 +13,18 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 from shoal.lwm2m.account import Access, Account
 from shoal.lwm2m.bodies import Values
 from shoal.lwm2m.bootstrap import Bootstrap, BootstrapEvent, BootstrapServer, NotLetIn
-from shoal.lwm2m.certificates import Certificate
+from shoal.lwm2m.certificates import Certificate, load_authorities
 from shoal.lwm2m.classes import Object, check, execute, measured, resource, written
+from shoal.lwm2m.conduct import Conduct
 from shoal.lwm2m.device import Device
 from shoal.lwm2m.firmware import Firmware
 from shoal.lwm2m.journal import Journal
 from shoal.lwm2m.objects import Objects, definition, load_objects, resource_at
 from shoal.lwm2m.owner import Asked, Refusal
 from shoal.lwm2m.path import Path
-from shoal.lwm2m.server import (
+from shoal.lwm2m.renewal import Renewal
+from shoal.lwm2m.server import Server
+from shoal.lwm2m.server_events import (
     Deregistered,
     Downloaded,
     Expired,
@@ -32,7 +35,6 @@ from shoal.lwm2m.server import (
     Registered,
     Reported,
     Security,
-    Server,
     ServerEvent,
     Updated,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "BootstrapEvent",
     "BootstrapServer",
     "Certificate",
+    "Conduct",
     "Deregistered",
     "Device",
     "Downloaded",
@@ -65,6 +68,7 @@ __all__ = [
     "Refusal",
     "Refused",
     "Registered",
+    "Renewal",
     "Reported",
     "Security",
     "Server",
@@ -74,6 +78,7 @@ __all__ = [
     "check",
     "definition",
     "execute",
+    "load_authorities",
     "load_objects",
     "measured",
     "resource",

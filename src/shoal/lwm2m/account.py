@@ -10,6 +10,7 @@ from shoal.errors import Rejected
 from shoal.lwm2m.bodies import Resources, Value
 from shoal.lwm2m.certificates import Certificate
 from shoal.lwm2m.path import Path
+from shoal.lwm2m.short_id import SHORT_ID, SHORT_ID_MAX
 
 # A farm that gets its accounts in one night must not renew its registrations in one second.
 JITTER_MAX: Final = 0.2
@@ -48,7 +49,7 @@ class Account:
     identity: str | None = None
     key: bytes | None = field(default=None, repr=False)
     certificate: Certificate | None = None
-    short_id: int = 101
+    short_id: int = SHORT_ID
     lifetime: timedelta = timedelta(hours=24)
     jitter: float = JITTER_MAX
     binding: str = "U"
@@ -64,8 +65,8 @@ class Account:
             raise Rejected("account", f"{self.uri}: coaps:// needs a key or a certificate, and coap:// neither")
         if self.certificate is not None and not self.certificate.authorities:
             raise Rejected("account", "nobody vouches for the server: the certificate has no authorities")
-        if not 1 <= self.short_id <= 65_534:
-            raise Rejected("account", "a short server id is from 1 to 65534")
+        if not 1 <= self.short_id <= SHORT_ID_MAX:
+            raise Rejected("account", f"a short server id is from 1 to {SHORT_ID_MAX}")
         if not 0 <= self.jitter <= JITTER_MAX:
             raise Rejected("account", f"a jitter is from 0 to {JITTER_MAX}")
 

@@ -224,7 +224,7 @@ class BootstrapServer:
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
-        Rejected: a device or the certificate cannot be taken.
+        Rejected: an address, a device or the certificate cannot be taken.
     """
 
     def __init__(
@@ -244,9 +244,11 @@ class BootstrapServer:
         self._events: asyncio.Queue[BootstrapEvent] = asyncio.Queue(EVENTS_WAITING_MAX)
 
     async def __aenter__(self) -> Self:
-        self._core = DataPlane(
-            list(self._listen), boot=secrets.token_hex(4), is_bootstrap_server=True, objects=self._objects.core
-        )
+        listen, boot = list(self._listen), secrets.token_hex(4)
+        try:
+            self._core = DataPlane(listen, boot=boot, is_bootstrap_server=True, objects=self._objects.core)
+        except ValueError as error:
+            raise Rejected("listen", str(error)) from error
         try:
             if self._certificate is not None:
                 self._show(self._certificate)

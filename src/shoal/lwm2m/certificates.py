@@ -16,6 +16,11 @@ _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]*)----
 _KEY_LABELS: Final = ("PRIVATE KEY", "EC PRIVATE KEY")
 AUTHORITY: Final = "server"  # of a `Server`: there all authorities vouch for all devices
 
+# Shorter ones can be guessed.
+KEY_BYTES_MIN: Final = 8
+# RFC 4279 §5.3 asks implementations for keys of up to 64 bytes.
+KEY_BYTES_MAX: Final = 64
+
 # How a server knows a device: by a pre-shared key, or by a certificate that bears the endpoint name.
 Credential: TypeAlias = bytes | Literal["x509"]
 
@@ -44,13 +49,18 @@ class Certificate:
             Rejected: nothing of that kind is in it; an encrypted key counts as none.
         """
         chain, own_key = load_chain(certificate, key)
-        return cls(chain, own_key, _blocks(authorities, "CERTIFICATE"), server_name)
+        return cls(chain, own_key, load_authorities(authorities), server_name)
 
 
 def load_chain(certificate: FilePath, key: FilePath) -> tuple[list[bytes], bytes]:
     """A certificate with its issuers, and its key, from PEM files. Raises as `Certificate.load`."""
     keys = _blocks(key, *_KEY_LABELS)
     return _blocks(certificate, "CERTIFICATE"), keys[0]
+
+
+def load_authorities(file: FilePath) -> list[bytes]:
+    """Those who may vouch for the other end, from a PEM file. Raises as `Certificate.load`."""
+    return _blocks(file, "CERTIFICATE")
 
 
 def _blocks(file: FilePath, *labels: str) -> list[bytes]:
@@ -89,13 +99,26 @@ def proof(identity: str | None, key: bytes | None, certificate: Certificate | No
         )
     if certificate is not None:
         raise Rejected("certificate", "a key and a certificate at once")
+    _check_key(key)
     return Proof(identity=identity.encode(), key=key)
 
 
 def admission(endpoint: str, credential: Credential | None) -> list[DeviceCredential] | None:
-    """How a device is let in: by its key, by a certificate with its name, or (None) by its name alone."""
+    """How a device is let in: by its key, by a certificate with its name, or (None) by its name alone.
+
+    Raises:
+        Rejected: a key of another length than 8 to 64 bytes, or something else.
+    """
     if credential is None:
         return None
     if isinstance(credential, bytes):
+        _check_key(credential)
         return [DeviceCredential.psk(endpoint, endpoint.encode(), credential)]
+    if credential != "x509":
+        raise Rejected(endpoint, 'a credential is a key (bytes) or "x509"')
     return [DeviceCredential.named(endpoint, AUTHORITY)]
+
+
+def _check_key(key: bytes) -> None:
+    if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
+        raise Rejected("key", f"{len(key)} bytes, expected {KEY_BYTES_MIN} to {KEY_BYTES_MAX}")

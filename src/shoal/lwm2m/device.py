@@ -5,36 +5,37 @@
         await device.registered()
         await device.send("/3/0/9")
 
-It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured
-when it is read, and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
+It registers, renews and comes back by itself; what a server asks is served from its tree by the core. What is measured,
+and what may be refused, is asked about while the server waits. All devices of a loop share one thread.
 """
 
 import asyncio
-import itertools
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
-from shoal.errors import DeviceFault, Rejected, Unavailable
+from shoal.errors import Rejected, Unavailable
 from shoal.lwm2m.certificates import Certificate, proof
-from shoal.lwm2m.factory import factory_account, without_accounts
+from shoal.lwm2m.factory import factory_account, server_object, without_accounts
 from shoal.lwm2m.host import Host
 from shoal.lwm2m.journal import Journal, Recorded
 from shoal.lwm2m.objects import Objects, known_objects
+from shoal.lwm2m.orders import DEFAULT_TIMEOUT, Orders
 from shoal.lwm2m.owner import Check, Maker, OnExecute, OnReceiving, OnRemoved, OnValue, OnWrite, Owner, Source
 from shoal.lwm2m.path import Path
 from shoal.lwm2m.remembered import Remembered
-from shoal.lwm2m.sending import Answer, Sending
-from shoal.lwm2m.state import Begun
+from shoal.lwm2m.renewal import Renewal
+from shoal.lwm2m.renewing import Answer, Renewing
+from shoal.lwm2m.sending import Answer as Sent
+from shoal.lwm2m.sending import Sending
 from shoal.lwm2m.value import Scalar, decoded, encoded
-
-OnProgress: TypeAlias = Callable[[int, int | None], None]
-DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchange may take 93 s (MAX_TRANSMIT_WAIT)
 
 
 class Attachable(Protocol):
@@ -44,18 +45,19 @@ class Attachable(Protocol):
         """Sets its values there, and asks to be told and asked about them."""
 
 
-class Device:
+class Device(Orders):
     """One LwM2M client. Set values before or while it runs; the tree is what was set.
 
     `enclosure` is the id of the enclosure it says it is in; `enclosure_via` how: a CoAP option on Register and Update
     (`enclosure_option` is its number), a query parameter of Register, or the Placement object. `identity` and `key` are
     the pre-shared key; or it shows a `certificate`. Without either it speaks plain CoAP. Where the server is
-    `coaps+tcp://` or `coap+tcp://`, it keeps a connection, and makes a new one when that breaks. `version` is the newest
+    `coaps+tcp://` or `coap+tcp://`, it keeps a connection, and makes a new one when that breaks. With `renewal` it gets its
+    certificates by itself, the first one by its key. `version` is the newest
     LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
     say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
     bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers
-    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when
-    the device starts: `Rejected` if it is damaged, and the caller may take it away.
+    wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when the device
+    starts: `Rejected` if it is damaged, and the caller may take it away. So is at once whatever else makes no sense.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Device:
         identity: str | None = None,
         key: bytes | None = None,
         certificate: Certificate | None = None,
+        renewal: Renewal | None = None,
         version: Literal["1.0", "1.1", "1.2"] = "1.1",
         root: str = "/",
         lifetime: timedelta = timedelta(hours=24),
@@ -82,12 +85,14 @@ class Device:
     ) -> None:
         if enclosure_via == "option" and enclosure is not None and enclosure_option is None:
             raise Rejected("enclosure_option", "the number of the CoAP option is missing")
-        self.endpoint = endpoint
+        super().__init__(endpoint)
         self._objects = objects or known_objects()
-        queries = dict(attributes or {})
-        if enclosure is not None and enclosure_via == "query":
-            queries["enclosure"] = enclosure
-        self._config = DeviceConfig(
+        claimed = {"enclosure": enclosure} if enclosure is not None and enclosure_via == "query" else {}
+        queries = {**(attributes or {}), **claimed}
+        if not 0 <= lifetime.total_seconds() < 1 << 32:
+            raise Rejected("lifetime", f"{lifetime}, expected 0 to 2^32-1 seconds")
+        self._configured = partial(
+            DeviceConfig,
             endpoint=endpoint,
             server=server,
             version=version,
@@ -99,26 +104,29 @@ class Device:
             enclosure=enclosure if enclosure_via == "option" else None,
             enclosure_option=enclosure_option,
             bootstraps=bootstrap,
-            **proof(identity, key, certificate),
         )
-        self._values: dict[str, Scalar] = factory_account(server, identity, key, certificate) if bootstrap else {}
+        try:
+            self._config = self._configured(**proof(identity, key, certificate))
+        except ValueError as error:
+            raise Rejected("device", str(error)) from error
+        self._key = identity, key
+        self._renewing = None if renewal is None else self._renewed(renewal, certificate, bootstrap=bootstrap)
+        self._renewal: asyncio.Task[None] | None = None
+        known = factory_account(server, identity, key, certificate) if bootstrap else server_object(server, lifetime)
+        self._values: dict[str, Scalar] = known
         if enclosure is not None and enclosure_via == "object":
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
         self._declared: set[int] = set()
-        self._handle: int | None = None
         self._owner = Owner(endpoint, self.set, self._objects)
-        self._on_progress: dict[int, OnProgress] = {}
-        self._waiting: dict[int, asyncio.Future[DeviceOccurrence]] = {}
-        self._numbers = itertools.count(1)
-        self._registered = asyncio.Event()
-        self._refusal = ""
         self.journal = Journal() if journal is None else journal
         self._remembered = Remembered(state, self.journal, self._objects)
         self._sending = Sending(endpoint, self.journal, self._registered, self._report, self._remembered.recorded)
         self.is_awake = True  # whether it listens: False in queue mode, while it sleeps
 
     async def __aenter__(self) -> Self:
+        if self._renewing is not None:
+            self._config = self._proving(self._renewing.begin())
         self._host = Host.of_running_loop()
         handle = self._host.join(self, self._config, self._objects)
         self._handle = handle
@@ -132,7 +140,35 @@ class Device:
             self._owner.tell(Path.parse(path), value)
         self._owner.measure_on()
         self._sending.go_on()
+        if self._renewing is not None:
+            self._renewal = asyncio.create_task(self._renewing.run(), name=f"certificates of {self.endpoint}")
         return self
+
+    def _renewed(self, renewal: Renewal, certificate: Certificate | None, *, bootstrap: bool) -> Renewing:
+        if bootstrap:
+            raise Rejected("renewal", "a bootstrap server says what the device proves itself with")
+        if self._key == (None, None) and certificate is None:
+            raise Rejected("renewal", "it begins with a certificate, or with a key")
+        if certificate is None and not renewal.authorities:
+            raise Rejected("renewal", "nobody vouches for the server: the authorities are missing")
+        return Renewing(self.endpoint, renewal, certificate, self)
+
+    def _proving(self, certificate: Certificate | None) -> DeviceConfig:
+        return self._configured(**(proof(*self._key, None) if certificate is None else proof(None, None, certificate)))
+
+    async def ask(self, path: str, request: bytes) -> Answer:
+        """Asks the server for a certificate; part of `renewal`."""
+        return await self._asked(path, request)
+
+    async def prove(self, certificate: Certificate | None) -> None:
+        """Changes over to another certificate, or back to its key; part of `renewal`."""
+        await self._proves(self._proving(certificate))
+
+    async def is_registered(self, within: timedelta) -> bool:
+        """Whether the server has accepted the registration, or does so within this time."""
+        with contextlib.suppress(Unavailable):
+            await self.registered(within)
+        return self._registered.is_set()
 
     async def _prepare(self, handle: int) -> None:
         """Tells the core what the owner has set up so far, and what servers had changed before a restart."""
@@ -170,9 +206,14 @@ class Device:
         self._registered.clear()
         self._owner.stop()
         self._sending.stop()
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(Unavailable("device", "it was stopped"))
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._forget_orders()
+
+    @property
+    def certificate_expires_at(self) -> datetime | None:
+        """With `renewal`: when the certificate ends that lets it in; None while that is its key."""
+        return None if self._renewing is None else self._renewing.expires_at
 
     def add(self, instance: "Attachable") -> None:
         """Puts an object of a Python class into the tree (`shoal.lwm2m.classes`)."""
@@ -194,7 +235,7 @@ class Device:
         try:
             self._host.core.set(handle, path, encoded(value), self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{path}: ")) from error
 
     def unset(self, path: str) -> None:
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
@@ -292,19 +333,6 @@ class Device:
             self._host.core.guard(self._handle, *guard)
         self._guards[guard] = None
 
-    async def registered(self, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-        """Waits until the server accepted the registration.
-
-        Raises:
-            Unavailable: not within the time.
-        """
-        try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                await self._registered.wait()
-        except TimeoutError as error:
-            reason = self._refusal or "the registration was not accepted in time"
-            raise Unavailable("server", reason, "Check address, endpoint and key") from error
-
     async def send(self, *paths: str) -> None:
         """Sends the values at these paths, now; returns when the server has stored them (2.04).
 
@@ -330,7 +358,7 @@ class Device:
         try:
             DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:
-            raise Rejected(path, str(error)) from error
+            raise Rejected(path, str(error).removeprefix(f"{name}: ")) from error
         self.journal.add(Recorded(name, content, time.time() if at is None else at.timestamp()))
         self._remembered.recorded()
         if self._handle is not None:
@@ -348,91 +376,15 @@ class Device:
         except TimeoutError as error:
             raise Unavailable("server", self._sending.reason or "readings are still waiting") from error
 
-    async def _report(self, batch: list[tuple[str, bytes, float]]) -> Answer:
+    async def _report(self, batch: list[tuple[str, bytes, float]]) -> Sent:
         try:
             done = await self._done(
                 lambda handle, number: self._host.core.report(handle, number, batch, self._objects.core),
                 next(self._numbers),
             )
         except ValueError as error:  # kept by a program that knew another definition
-            return Answer("4.00", str(error))
-        return Answer(done.code, done.detail or "", done.retry_after_s)
-
-    def sleep(self) -> None:
-        """In queue mode: stops listening now, before the awake window is over. It wakes when it has something to say."""
-        self._command("sleep")(self._running(), 0)
-
-    async def update(self) -> None:
-        """Renews the registration now."""
-        await self._ask("update", self._command("update"))
-
-    async def deregister(self) -> None:
-        """Says goodbye; the device stays silent until it is started again."""
-        await self._ask("deregister", self._command("deregister"))
-
-    async def fetch(self, uri: str, progress: OnProgress | None = None, begun: Begun | None = None) -> bytes:
-        """Fetches a file block by block from the server it is registered with (`coaps://host:port/path`).
-
-        With `begun` it goes on where an earlier fetch broke off; when this one does, too, that holds what came.
-
-        Raises:
-            DeviceFault: refused, gone, changed while it was fetched, or no answer.
-        """
-        number = next(self._numbers)
-        if progress is not None:
-            self._on_progress[number] = progress
-        came = None if begun is None or begun.etag is None else (begun.data, begun.etag)
-        try:
-            done = await self._done(lambda handle, number: self._host.core.fetch(handle, number, uri, came), number)
-        finally:
-            self._on_progress.pop(number, None)
-        if begun is not None:
-            begun.data, begun.etag = done.data or b"", done.etag
-        self._check(done, "fetch")
-        return done.data or b""
-
-    def claim(self, enclosure: str | None) -> None:
-        """Says from now on, by the CoAP option, that it is in another enclosure; with the next Update."""
-        handle = self._running()
-        self._host.core.claim(handle, enclosure)
-
-    def lose_power(self) -> None:
-        """Falls silent without a goodbye, as a device does when its supply is gone. For demonstrations and tests."""
-        self._registered.clear()
-        self._command("lose_power")(self._running(), 0)
-
-    def power_on(self) -> None:
-        """Comes back after `lose_power` or `deregister`: a new session, a new registration."""
-        self._command("power_on")(self._running(), 0)
-
-    def rebind(self) -> None:
-        """Goes on from another source port, as behind a router that forgot the old one."""
-        self._command("rebind")(self._running(), 0)
-
-    def _command(self, word: str) -> Callable[[int, int], None]:
-        return lambda handle, number: self._host.core.command(handle, number, word)
-
-    def _running(self) -> int:
-        if self._handle is None:
-            raise Rejected("device", "it is not running: use `async with`")
-        return self._handle
-
-    async def _ask(self, operation: str, order: Callable[[int, int], None]) -> None:
-        self._check(await self._done(order, next(self._numbers)), operation)
-
-    async def _done(self, order: Callable[[int, int], None], number: int) -> DeviceOccurrence:
-        handle = self._running()
-        future: asyncio.Future[DeviceOccurrence] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
-        try:
-            order(handle, number)
-            return await future
-        finally:
-            self._waiting.pop(number, None)
-
-    def _check(self, done: DeviceOccurrence, operation: str) -> None:
-        if done.code is None or not done.code.startswith("2."):
-            raise DeviceFault(self.endpoint, operation, done.code, done.detail or "")
+            return Sent("4.00", str(error))
+        return Sent(done.code, done.detail or "", done.retry_after_s)
 
     def take(self, occurrence: DeviceOccurrence) -> None:
         """What the core tells of this device; runs in the event loop."""
@@ -452,9 +404,7 @@ class Device:
                 if told := self._on_progress.get(occurrence.number or 0):
                     self._owner.run("a fetch", told, occurrence.bytes or 0, occurrence.size)
             case "done":
-                future = self._waiting.get(occurrence.number or 0)
-                if future is not None and not future.done():
-                    future.set_result(occurrence)
+                self._settle(occurrence)
             case _:
                 self._take_change(occurrence)
 

@@ -19,19 +19,19 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path as FilePath
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
-
-import msgspec
+from typing import Any, Final, Self
 
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write
+from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_write, words_of
 from shoal.lwm2m.certificates import AUTHORITY, Certificate, Credential, admission
+from shoal.lwm2m.conduct import Conduct
 from shoal.lwm2m.dataplane import Answer, DataPlane, DeviceEntry
 from shoal.lwm2m.objects import Objects, known_objects
 from shoal.lwm2m.path import Path
+from shoal.lwm2m.server_events import ServerEvent, event_of
 from shoal.lwm2m.value import Scalar
 
 # Events that wait for a caller who is slow; beyond it devices hear 5.03. A minute of a thousand devices at 10 s.
@@ -47,112 +47,6 @@ DEFAULT_TIMEOUT: Final = timedelta(seconds=100)  # RFC 7252 §4.8.2: one exchang
 COMPOSITE_TIMEOUT: Final = 2 * DEFAULT_TIMEOUT
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    time: datetime
-    endpoint: str = ""
-
-
-class Registered(_Event, frozen=True, kw_only=True, tag="registered"):
-    """A device registered. `objects` are the paths it has, `attributes` what it said beyond the standard's queries."""
-
-    registration: str
-    version: str
-    lifetime_s: int
-    binding: str
-    queue_mode: bool
-    secure: bool
-    address: str
-    objects: list[tuple[str, str | None]] = []
-    attributes: dict[str, str] = {}
-
-
-class Updated(_Event, frozen=True, kw_only=True, tag="updated"):
-    """A registration changed; only what changed is set."""
-
-    registration: str
-    lifetime_s: int | None = None
-    binding: str | None = None
-    address: str | None = None
-    objects: list[tuple[str, str | None]] | None = None
-
-
-class Heard(_Event, frozen=True, kw_only=True, tag="awake"):
-    """A device was heard, and nothing else came of it."""
-
-    registration: str
-
-
-class Deregistered(_Event, frozen=True, kw_only=True, tag="deregistered"):
-    """A device said goodbye."""
-
-    registration: str
-
-
-class Expired(_Event, frozen=True, kw_only=True, tag="expired"):
-    """A device was not heard within its lifetime and grace."""
-
-    registration: str
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A value at a path, opaque ones in base64; `time` is the device's clock in Unix seconds, where it said one."""
-
-    path: str
-    value: bool | int | float | str | None
-    time: float | None = None
-
-
-class Reported(_Event, frozen=True, kw_only=True, tag="readings"):
-    """Readings of a device: `via` is send, notify or read."""
-
-    via: str
-    readings: list[Reading]
-
-
-class Observation(_Event, frozen=True, kw_only=True, tag="observation"):
-    """An observation was established, refused, lost or cancelled; one of several paths is told path by path.
-
-    `drifted`: the device showed other `attributes` than those we set.
-    """
-
-    path: str
-    state: str
-    code: str | None = None
-    attributes: str = ""
-
-
-class Refused(_Event, frozen=True, kw_only=True, tag="refused"):
-    """The server refused what a known device asked."""
-
-    operation: str
-    code: str
-    reason: str
-    detail: str = ""
-
-
-class Downloaded(_Event, frozen=True, kw_only=True, tag="download"):
-    """A device fetches a file: `bytes` of `size` so far. Told once a second at most, and at the end."""
-
-    path: str
-    bytes: int
-    size: int
-
-
-class Security(_Event, frozen=True, kw_only=True, tag="security"):
-    """Somebody was not let in."""
-
-    reason: str
-    identity: str | None = None
-    address: str | None = None
-    count: int = 1
-
-
-ServerEvent: TypeAlias = (
-    Registered | Updated | Heard | Deregistered | Expired | Reported | Observation | Refused | Downloaded | Security
-)
-_DECODER: Final = msgspec.json.Decoder(ServerEvent)
-
-
 class Server:
     """LwM2M over CoAP: DTLS (`coaps://`), TLS 1.2 and 1.3 (`coaps+tcp://`), plain (`coap://`, `coap+tcp://`). `credentials` maps endpoint names to keys, of which they are the identities, or to "x509": such a device shows a certificate with its name.
 
@@ -161,10 +55,11 @@ class Server:
     `endpoints` are devices without a credential: they may use `coap://` and `coap+tcp://` listeners, and nobody checks who they are.
     `observe` are paths with attributes as queries (`("/3303/*/5700", "pmin=10")`), observed after each registration.
     `objects` say what values mean, when that is more than this build knows: see `load_objects`.
+    `conduct` is how long it waits for a device, when `admit` does not say otherwise for that one.
 
     Raises (on entry):
         OSError: a listener's address is taken or not ours.
-        Rejected: a device or the certificate cannot be taken.
+        Rejected: an address, a device or the certificate cannot be taken.
     """
 
     def __init__(
@@ -175,8 +70,10 @@ class Server:
         endpoints: Sequence[str] = (),
         observe: Sequence[tuple[str, str]] = (),
         objects: Objects | None = None,
+        conduct: Conduct | None = None,
     ) -> None:
         self._listen = listen
+        self._conduct = conduct or Conduct()
         self._objects = objects or known_objects()
         self._observe = tuple(observe)
         self._certificate = certificate
@@ -193,11 +90,10 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._core = DataPlane(
-            list(self._listen),
-            boot=secrets.token_hex(4),
-            objects=self._objects.core,
-        )
+        try:
+            self._core = DataPlane(list(self._listen), boot=secrets.token_hex(4), objects=self._objects.core)
+        except ValueError as error:
+            raise Rejected("listen", str(error)) from error
         try:
             if self._certificate is not None:
                 self.show(self._certificate)
@@ -249,13 +145,16 @@ class Server:
         if refused:
             raise Rejected("authorities", "; ".join(f"{place}: {reason}" for place, reason in refused))
 
-    def admit(self, devices: Mapping[str, Credential | None]) -> None:
+    def admit(self, devices: Mapping[str, Credential | None], conduct: Conduct | None = None) -> None:
         """Lets devices register, by their endpoint names and credentials, or changes these; None is no credential.
 
+        `conduct` is how long these are waited for, where that is not as long as for all.
+
         Raises:
-            Rejected: some cannot be taken in; all others were.
+            Rejected: some cannot be taken in; all others were, unless a credential is neither a key nor "x509".
         """
-        refused = self._core.put_devices([self._entry(name, key) for name, key in devices.items()])
+        entries = [self._entry(name, key, conduct or self._conduct) for name, key in devices.items()]
+        refused = self._core.put_devices(entries)
         if refused:
             raise Rejected("credentials", "; ".join(f"{device}: {reason}" for device, reason in refused))
 
@@ -302,8 +201,8 @@ class Server:
         Opaque values are bytes, times are Unix seconds.
 
         Raises:
-            DeviceFault: the device refused (with its code), or did not answer in time.
-            Rejected: no device was asked, because the request makes no sense.
+            DeviceFault: the device refused (with its code), did not answer in time, or is not there.
+            Rejected: the request makes no sense, and no device was asked; or its answer is longer than 64 KiB.
         """
         body = await self._ask(endpoint, "read", path, None, timeout)
         content = by_path(body.get("content", []))
@@ -401,7 +300,12 @@ class Server:
         `pmin`, `pmax`, `epmin` and `epmax` are seconds, `gt`, `lt` and `st` are in the unit of the resource; `edge`, `con`
         and `hqmax` are for clients of 1.2.
         """
-        await self._ask(endpoint, "write_attributes", path, attributes, timeout)
+        # Whole numbers are whole on the wire, too: a device may not know that 10.0 seconds are 10.
+        whole = {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in attributes.items()
+        }
+        await self._ask(endpoint, "write_attributes", path, whole, timeout)
 
     async def observe(
         self,
@@ -454,15 +358,15 @@ class Server:
         if done.outcome == "answered":
             return dict(json.loads(done.body)) if done.body else {}
         if done.outcome == "refused" and done.code is None:
-            raise Rejected(at, done.detail or "the request makes no sense")
-        raise DeviceFault(endpoint, operation, done.code, done.detail or done.outcome.replace("_", " "))
+            raise Rejected(at, (done.detail or "the request makes no sense").removeprefix(f"{at}: "))
+        raise DeviceFault(endpoint, operation, done.code, done.detail or words_of(done))
 
     def _pump(self) -> None:
         """Takes batches from the core until it is closed and empty. Runs in a thread of its own."""
         while True:
             batch = self._core.next_batch(EVENTS_PER_BATCH_MAX, 0.25)
             if batch is not None:
-                events = [_DECODER.decode(line) for _, _, body in batch.pages() for line in body.splitlines()]
+                events = [event_of(line) for _, _, body in batch.pages() for line in body.splitlines()]
                 # The loop was closed without leaving the server.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._take, batch.seq, events, batch.answers())
@@ -486,11 +390,16 @@ class Server:
         if self._answers:
             self._core.committed(number)
 
-    def _entry(self, name: str, credential: Credential | None) -> DeviceEntry:
+    def _entry(self, name: str, credential: Credential | None, conduct: Conduct) -> DeviceEntry:
         return DeviceEntry(
             device=name,
             endpoint=name,
             credentials=admission(name, credential),
             context=f'"endpoint":{json.dumps(name)}',
             observe=self._observe,
+            awake_window_s=conduct.awake_window.total_seconds(),
+            grace_s=None if conduct.grace is None else conduct.grace.total_seconds(),
+            ack_timeout_s=conduct.ack_timeout.total_seconds(),
+            random_factor=conduct.random_factor,
+            max_retransmit=conduct.max_retransmit,
         )

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
@@ -40,7 +41,11 @@ Scalar: TypeAlias = bool | int | float | str | bytes | datetime | Link | None
 
 
 def encoded(value: Scalar) -> bytes:
-    """The value as the core takes it. A time without a zone is not one: it raises `Rejected`."""
+    """The value as the core takes it.
+
+    Raises:
+        Rejected: no value of LwM2M: a time without a zone, NaN and infinities, whatever else Python has.
+    """
     match value:
         case bytes():
             return json.dumps({"opaque": value.hex()}).encode()
@@ -50,8 +55,12 @@ def encoded(value: Scalar) -> bytes:
             if value.tzinfo is None:
                 raise Rejected("time", f"{value} has no time zone")
             return json.dumps(int(value.timestamp())).encode()
-        case _:
+        case float() if not math.isfinite(value):
+            raise Rejected("value", f"{value} is for reading only")
+        case bool() | int() | float() | str() | None:
             return json.dumps(value).encode()
+        case _:
+            raise Rejected("value", f"a {type(value).__name__} is no value of LwM2M")
 
 
 def decoded(path: Path, value: object, objects: Objects) -> Scalar:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shoal.access.pattern import ALL, Pattern
-from shoal.access.policy import Effect, Operation, Policy, Role, Who, WhoKind
+from shoal.access.pattern import ALL, ITSELF, Pattern
+from shoal.access.policy import OF_SERVERS, OTHER_SERVERS, Effect, Operation, Policy, Role, Who, WhoKind
 from shoal.errors import Rejected
 from shoal.ids import Prefix, parse_id
+from shoal.lwm2m.short_id import parse_short_id
 
 # As many rows as a person can keep an overview of; a decision takes as long with them as with ten.
 POLICIES_MAX: Final = 1_000
@@ -55,6 +56,9 @@ def parse_who(kind: WhoKind, id_: str | None) -> Who:
             if said and said not in DEVICE_KINDS:
                 raise Rejected("who", "no such kind of device", kinds=", ".join(DEVICE_KINDS))
             return Who(kind, said)
+        case WhoKind.SERVER:
+            # Nothing is not taken for all: who forgets the number must not grant to everybody.
+            return OTHER_SERVERS if said == OTHER_SERVERS.id else Who(kind, str(parse_short_id(said)))
         case _:
             return Who(kind, parse_id(said, _ID_OF[kind]))
 
@@ -99,6 +103,9 @@ def parse_operations(raw: Sequence[Operation], who: Who) -> frozenset[Operation]
         raise Rejected("operations", "at least one is needed")
     if who.is_device and found != {Operation.WRITE}:
         raise Rejected("operations", "a device only reports: write is the one that means anything of it")
+    if who.is_server and not found <= OF_SERVERS:
+        reason = "of another server only read, write, execute, create and delete; observe and discover come with read"
+        raise Rejected("operations", reason)
     return found
 
 
@@ -116,7 +123,9 @@ def parse_note(raw: str) -> str:
     return note
 
 
-def check_effect(effect: Effect, who: Who) -> None:
+def check_effect(effect: Effect, who: Who, paths: Sequence[Pattern]) -> None:
     """Raises Rejected for a policy that could never change anything."""
     if effect is Effect.ALLOW and who.is_device:
         raise Rejected("effect", "every device may report everything until a policy denies it")
+    if who.is_server and all(path == ITSELF for path in paths):
+        raise Rejected("paths", "another server sees objects of a device, never the device itself")

@@ -63,10 +63,28 @@ def warnings(policy: Policy, people: Collection[Subject], known: Collection[str]
     if not any(path == ITSELF or path.numbers == () for path in policy.paths):
         idle = sorted(policy.operations & _OF_THINGS)
         told += [f"{operation} is never asked of a path: only * or / can grant or deny it" for operation in idle]
+    if who.is_server:
+        told += _unsaid(policy)
     is_of_people = who.kind in {WhoKind.EVERYBODY, WhoKind.ROLE, WhoKind.USER}
     if not told and is_of_people and changes is not None and not changes.gain | changes.lose:
         no_more = "deny anything that is allowed" if policy.effect is Effect.DENY else "allow anything new"
         told.append(f"For the people that there are now, this policy does not {no_more}")
+    return told
+
+
+def _unsaid(policy: Policy) -> list[str]:
+    """What a policy about another server says that a device has no word for (OMA LwM2M Core 1.1 §8.1)."""
+    told = []
+    for path in policy.paths:
+        numbers = path.numbers or ()
+        instance, whole = "/".join(["", *map(str, numbers[:2])]), f"/{numbers[0]}" if numbers else ""
+        is_grant = policy.effect is Effect.ALLOW
+        if len(numbers) > 2:
+            what = "grants nothing" if is_grant else f"denies all of {instance}"
+            told.append(f"A device grants no server less than an object instance: {path} {what}")
+        if len(numbers) == 2 and Operation.CREATE in policy.operations:
+            what = "grants nothing" if is_grant else f"denies it for all of {whole}"
+            told.append(f"To create is a right on an object: for {path} it {what}")
     return told
 
 

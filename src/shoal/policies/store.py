@@ -53,6 +53,11 @@ class AccessPolicies:
         rows = await tx.rows(select(access_policies).where(access_policies.c.tenant_id == tenant))
         return Policies(tenant, [_kept(row).policy for row in rows])
 
+    async def version(self, tx: Transaction, tenant: TenantId) -> int:
+        """How often the policies of a tenant have changed."""
+        found = await tx.scalar(select(policy_versions.c.version).where(policy_versions.c.tenant_id == tenant))
+        return int(found or 0)
+
     async def versions(self) -> dict[str, int]:
         """How often the policies of each tenant have changed: to see whose did."""
         async with self._database.reading() as connection:
@@ -114,8 +119,7 @@ class AccessPolicies:
     async def _touch(self, tx: Transaction, tenant: TenantId) -> None:
         """Whoever keeps the tenant's policies in memory reads them again. One change at a time."""
         await tx.in_order(policy_versions.name)
-        version = await tx.scalar(select(policy_versions.c.version).where(policy_versions.c.tenant_id == tenant))
-        row = {"tenant_id": tenant, "version": int(version or 0) + 1}
+        row = {"tenant_id": tenant, "version": await self.version(tx, tenant) + 1}
         await upsert(tx, policy_versions, [row], ["tenant_id"])
         tx.poke(policy_versions.name)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Select, String, Table, Text, func, select
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, Select, String, Table, Text, false, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shoal.storage.database import Database, Transaction, upsert
@@ -84,7 +84,9 @@ credentials: Final = Table(
     Column("pin", LargeBinary),
     Column("certificate", Json(CertificateFacts)),
     Column("created_at", Timestamp, nullable=False),
+    # A person's name, or a token's. What a bootstrap handed out has none.
     Column("created_by", Text),
+    Column("is_from_bootstrap", Boolean, nullable=False, server_default=false()),
     Column("expires_at", Timestamp),
     # Of one that is retiring: it ends as soon as the device used its successor.
     Column("ends_when_seen", Boolean, nullable=False),

@@ -20,10 +20,11 @@ from shoal.access.decision import (
     Zone,
     may,
     require,
+    server_subject,
     zone_of,
 )
 from shoal.access.pattern import ALL, Pattern
-from shoal.access.policy import BUILT_IN, EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind
+from shoal.access.policy import BUILT_IN, EVERYBODY, OTHER_SERVERS, Effect, Operation, Policy, Role, Who, WhoKind
 from shoal.errors import Forbidden, NotFound
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId
 from shoal.lwm2m.path import Path
@@ -302,3 +303,18 @@ def _by_reading_all(
     if not any(path_.covers(numbers) for one in named if one.effect is Effect.ALLOW for path_ in one.paths):
         return False
     return subject.person is None or _by_reading_all(written, subject.person, operation, place, path)
+
+
+def test_a_policy_about_servers_is_none_about_people_nor_the_other_way_round() -> None:
+    server, kari = server_subject(MINE, "102"), Subject(tenant=MINE, role=Role.VIEWER, id="usr-1", name="Kari")
+    granting = Policy(
+        id="pol-1", effect=Effect.ALLOW, who=OTHER_SERVERS, operations=frozenset({Operation.WRITE}), place="frm-1"
+    )
+    judging = Policies(MINE, [granting])
+
+    assert may(judging, server, Operation.WRITE, PLACES[1], Path(3, 0))
+    assert not may(judging, server, Operation.READ, PLACES[1], Path(3, 0))
+    assert not may(judging, kari, Operation.WRITE, PLACES[1], Path(3, 0))
+    assert judging.about_servers(PLACES[3]) == [granting]
+    assert judging.about_servers(PLACES[2]) == []
+    assert server_subject(MINE, "*").who == (OTHER_SERVERS,)

@@ -2,8 +2,22 @@
 
 import pytest
 
-from shoal.access.pattern import ALL
-from shoal.access.policy import BUILT_IN, ROLES, Effect, Operation, Role, Who, WhoKind, operations_of, who_is
+from shoal.access.pattern import ALL, ITSELF, Pattern
+from shoal.access.policy import (
+    ALL_DEVICES,
+    BUILT_IN,
+    ROLES,
+    Effect,
+    Operation,
+    Policy,
+    Role,
+    Who,
+    WhoKind,
+    closed_places,
+    operations_of,
+    who_is,
+    who_is_device,
+)
 
 
 def test_every_role_has_its_policies_and_all_of_them_allow() -> None:
@@ -37,3 +51,24 @@ def test_who_somebody_is_stands_in_the_id() -> None:
     assert who_is("dev-1").is_device
     with pytest.raises(ValueError, match="frm-1"):
         who_is("frm-1")
+
+
+def test_a_place_is_closed_to_devices_by_what_is_denied_of_it_as_a_whole() -> None:
+    def denied(place: str, *paths: Pattern) -> Policy:
+        return Policy(
+            id=place,
+            effect=Effect.DENY,
+            who=ALL_DEVICES,
+            operations=frozenset({Operation.WRITE}),
+            place=place,
+            paths=paths,
+        )
+
+    found = closed_places([denied("enc-1", ALL), denied("frm-1", ITSELF), denied("enc-2", Pattern.parse("/3/*"))])
+
+    assert found == {"enc-1", "frm-1"}
+    assert who_is_device("dev-1", "camera") == (
+        Who(WhoKind.DEVICE, "dev-1"),
+        Who(WhoKind.DEVICES, "camera"),
+        ALL_DEVICES,
+    )

@@ -3,7 +3,7 @@
 import pytest
 
 from shoal.access.pattern import ALL, ITSELF, Pattern
-from shoal.access.policy import EVERYBODY, Effect, Operation, Policy, Role, Who, WhoKind
+from shoal.access.policy import EVERYBODY, OTHER_SERVERS, Effect, Operation, Policy, Role, Who, WhoKind
 from shoal.access.sentence import sentence_of
 
 NAMES = {"usr-1": "Kari", "frm-1": "Storholmen"}
@@ -24,6 +24,8 @@ NAMES = {"usr-1": "Kari", "frm-1": "Storholmen"}
         (Effect.ALLOW, EVERYBODY, {Operation.UPDATE_FIRMWARE}, "ten-1", ("*",), "Everybody may update everywhere"),
         (Effect.DENY, Who(WhoKind.DEVICES, "camera"), {Operation.WRITE}, "frm-1", ("/3303/*",), "All cameras may not report /3303/* at Storholmen"),
         (Effect.ALLOW, Who(WhoKind.USER, "usr-9"), {Operation.CREATE}, "frm-9", ("/",), "usr-9 may create devices themselves at frm-9"),
+        (Effect.ALLOW, Who(WhoKind.SERVER, "102"), {Operation.READ}, "", ("/3/0/*",), "Server 102 may read /3/0/* everywhere"),
+        (Effect.DENY, OTHER_SERVERS, {Operation.WRITE}, "frm-1", ("*",), "All other servers of a device may not write at Storholmen"),
         (Effect.ALLOW, Who(WhoKind.ROLE, "administrator"), set(Operation), "", ("*",), "Administrators may do everything everywhere"),
     ],
 )  # fmt: skip

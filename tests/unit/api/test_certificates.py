@@ -83,6 +83,7 @@ async def test_they_are_listed_by_their_end_page_by_page(admin: httpx.AsyncClien
     assert second["next"] is None
     for params, found in (
         ({"expires_before": soon}, ["a"]),
+        ({"expires_after": soon}, ["b", "c"]),
         ({"endpoint": "b"}, ["b"]),
         ({"authority": authority, "endpoint": "c"}, ["c"]),
     ):

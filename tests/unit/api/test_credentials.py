@@ -4,6 +4,9 @@ from datetime import timedelta
 
 import httpx
 
+from shoal.ids import Prefix, derived_id
+from shoal.inventory.claim import Arrival
+from shoal.inventory.device import Kind, Security
 from shoal.storage import sealed
 from tests.unit.api.company import Company
 
@@ -144,8 +147,38 @@ async def test_a_device_that_came_by_itself_waits_for_a_person(
     one = f"{path}/{waiting['id']}:approve"
 
     assert waiting["state"] == "waiting"
+    listed = {"state": "waiting", "limit": 1}
+    assert (await viewer.get("/credentials", params=listed)).json() == {"items": [waiting], "next": None}
+    assert (await viewer.get("/credentials")).json()["items"] == []
+    late = await viewer.get("/credentials", params=listed | {"expires_before": "2027-01-01T00:00:00Z"})
+    assert late.status_code == 400
     assert (await admin.get(f"/devices/{made}")).json()["security"]["needs_key"] is False
     assert (await viewer.post(one)).status_code == 403
     assert (await admin.post(one)).json()["state"] == "current"
+    assert (await viewer.get("/credentials", params=listed)).json()["items"] == []
     assert (await admin.post(one)).status_code == 409
     assert (await admin.post(f"{path}/crd-00000000:approve")).status_code == 404
+
+
+async def test_whoever_approves_a_device_puts_it_where_it_says_it_is(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    shoal = company.installation
+    async with shoal.database.transaction() as tx:
+        made = await shoal.inventory.create_device(
+            tx, company.tenant, endpoint="cam-9", kind=Kind.CAMERA, security=Security.X509, arrival=Arrival.WAITING
+        )
+        await shoal.credentials.introduce(tx, company.tenant, made.id, is_approved=False)
+    path = f"/devices/{made.id}/credentials"
+    [waiting] = (await admin.get(path)).json()["items"]
+    one = f"{path}/{waiting['id']}:approve"
+    farm = (await admin.post("/farms", json={"name": "North"})).json()["id"]
+    pen = (await admin.post(f"/farms/{farm}/enclosures", json={"name": "Pen 4", "kind": "pen"})).json()["id"]
+    assert (await admin.get(f"/devices/{made.id}")).json()["place"]["arrival"] == "waiting"
+
+    assert (await admin.post(one, json={"enclosure": derived_id(Prefix.ENCLOSURE, b"none")})).status_code == 404
+    assert (await admin.post(one, json={"enclosure": pen})).json()["state"] == "current"
+
+    place = (await admin.get(f"/devices/{made.id}")).json()["place"]
+    assert (place["enclosure"], place["state"], place["arrival"]) == (pen, "agreed", None)
+    assert (await admin.post(one, json={"enclosure": pen})).status_code == 409

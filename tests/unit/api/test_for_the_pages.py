@@ -1,6 +1,9 @@
 """The pages' own client, against the real API: the two cannot drift apart."""
 
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,7 +12,10 @@ from pydantic import JsonValue
 from shoal.access.policy import Role
 from shoal.bff import heard
 from shoal.bff.api import Api, ProblemAnswered
+from shoal.bff.screens import anchors, authorities
 from shoal.events.device import Claim
+from shoal.inventory.device import Security
+from tests.harness.authority import Authority
 from tests.unit.api.company import PASSWORD, Company
 
 
@@ -139,3 +145,57 @@ async def test_who_is_told_is_written_and_read(company: Company, pages: Api) -> 
     await pages.remove_contact(kari.id, kari.version)
     await pages.remove_channel(hook.id, rotated.version)
     assert [channel.id for channel in await pages.channels()] == ["email", "dashboard"]
+
+
+async def test_whose_certificates_count_is_written_and_read(
+    company: Company, client: httpx.AsyncClient, pages: Api, tmp_path: Path
+) -> None:
+    # Certificates are judged by the true time, which is after the end of the first login.
+    company.installation.clock.advance(datetime.now(UTC) - company.installation.clock.now())
+    pages = Api(client, (await pages.log_in("ida@nordvik.example", PASSWORD)).token)
+    maker = Authority(tmp_path, "Makers")
+    foreign = await pages.add_anchor({"name": "Makers", "certificate": maker.ca.read_text(), "zero_touch": "off"})
+    old = await pages.add_authority({"name": "Ours", "lifetime_s": 86_400, "under": None})
+    new = await pages.roll_over_authority(old.id, {"under": None})
+    device = await company.device("cam-9")
+    async with company.installation.database.transaction() as tx:
+        await company.installation.inventory.change_device(tx, company.tenant, device.id, security=Security.X509)
+        await company.installation.credentials.remove(tx, company.tenant, device.id)
+        await company.installation.credentials.introduce(tx, company.tenant, device.id, is_approved=False)
+
+    async def shown() -> anchors.TrustScreen:
+        waiting = await pages.credentials_ending({"state": "waiting", "limit": 10})
+        known, use, own = await pages.anchors(), await pages.anchor_use(), await pages.authorities()
+        return anchors.trust_screen(company.clock.now(), known, use, own, waiting)
+
+    screen = await shown()
+    lines = {line.authority or line.id: line for line in screen.anchors}
+    assert set(lines) == {foreign.id, old.id, new.id}
+    assert (lines[old.id].successor, lines[new.id].succeeds) == (f"Ours ({new.id})", f"Ours ({old.id})")
+    assert lines[old.id].subject.startswith("serialNumber=")
+    [waiting] = screen.waiting
+    await pages.approve_credential(waiting.device, waiting.credential)
+    await pages.prove_anchor(foreign.id, {"signature": maker.sign(foreign.challenge)})
+    await pages.change_anchor(foreign.id, {"name": "The makers", "zero_touch": "admit", "kind": "camera"})
+    screen = await shown()
+    assert (screen.waiting, screen.unseen) == ([], 1)
+    assert [(one.name, one.zero_touch) for one in screen.anchors if one.id == foreign.id] == [("The makers", "admit")]
+    await pages.remove_anchor(foreign.id)
+    await pages.retire_authority(old.id)
+    assert {one.state for one in (await shown()).anchors if one.authority != new.id} == {"retired"}
+    page = await pages.certificates({"authority": new.id, "expires_after": company.clock.now().isoformat(), "limit": 9})
+    use = await pages.anchor_use()
+    seen = authorities.authority_screen(
+        company.clock.now(), new, await pages.authorities(), await pages.anchors(), use, page
+    )
+    assert (seen.authority.levels, seen.certificates, seen.roots) == (1, [], [])
+
+
+def test_what_pages_say_about_a_refusal_is_about_one_that_there_is() -> None:
+    root = Path(__file__).resolve().parents[3]
+    words = (root / "web/src/features/trust/words.ts").read_text().partition("const REMEDIES")[2]
+    fragments = re.findall(r'\[\s*"([^"]+)",', words.partition("\n];")[0])
+    sources = "".join(path.read_text() for path in (root / "src/shoal").rglob("*.py"))
+
+    assert len(fragments) > 10
+    assert [each for each in fragments if each not in sources] == []

@@ -85,7 +85,7 @@ async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: 
 
     assert (unknown.name, unknown.urn, unknown.resources) == ("", "urn:oma:lwm2m:x:31999", [])
     resources = unknown.instances[0].resources
-    assert next((one.path, one.value, one.operations) for one in resources) == ("/31999/0/0", "x", "R")
+    assert next((one.path, one.value, one.operations) for one in resources) == ("/31999/0/0", "x", "RW")
     assert [one.type for one in resources] == ["string", "integer", "float", "boolean"]
 
 

@@ -185,6 +185,21 @@ async def test_what_was_last_known_asks_nobody(company: Company, admin: httpx.As
             "write",
             {"resources": {"13": 1_793_512_800}},
         ),
+        ("PUT", "/49000/0/3", {"value": {"opaque": "AAEC"}}, "write", {"value": {"opaque": "AAEC"}}),
+        (
+            "PATCH",
+            "/49000/0/3",
+            {"values": {"0": {"time": "2026-11-01T06:00:00Z"}}},
+            "write_partial",
+            {"values": {"0": {"time": 1_793_512_800}}},
+        ),
+        (
+            "PUT",
+            "/49000/0/3",
+            {"value": {"unsigned integer": "18446744073709551615"}},
+            "write",
+            {"value": {"unsigned integer": 2**64 - 1}},
+        ),
         ("POST", "/3/0/4", None, "execute", None),
         ("POST", "/3/0/4", {}, "execute", None),
         ("POST", "/3/0/4", {"arguments": {"0": "x"}}, "execute", {"arguments": {"0": "x"}}),
@@ -216,6 +231,15 @@ async def test_a_written_value_comes_back_with_the_moment_the_device_took_it(
 
     assert (answer.json()["value"], answer.json()["source"]) == (600, "device")
     assert heard.Answer.model_validate(answer.json()).at == company.clock.now()
+
+
+async def test_a_value_that_came_with_its_type_comes_back_without(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered()
+    company.gateway.answers["write", "/49000/0/3"] = {}
+
+    answer = await admin.put(f"/devices/{device.id}/objects/49000/0/3", json={"value": {"opaque": "AAEC"}})
+
+    assert answer.json()["value"] == "AAEC"
 
 
 async def test_a_new_instance_is_told_with_its_path(company: Company, admin: httpx.AsyncClient) -> None:

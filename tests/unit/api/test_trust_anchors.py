@@ -32,6 +32,10 @@ async def test_an_anchor_is_taken_in_proved_renamed_and_retired(
     assert (changed["name"], changed["zero_touch"], changed["kind"]) == ("Old makers", "off", "camera")
     assert (await viewer.get("/trust-anchors")).json()["items"] == [changed]
     assert (await stranger.get("/trust-anchors")).json()["items"] == []
+    await admin.post("/devices", json={"endpoint": "cam-9", "security": {"mode": "x509"}})
+    use = {"anchors": [{"anchor": made["id"], "devices": 0}], "elsewhere": 0, "unseen": 1}
+    assert (await viewer.get("/trust-anchors:use")).json() == use
+    assert (await stranger.get("/trust-anchors:use")).json() == {"anchors": [], "elsewhere": 0, "unseen": 0}
     assert (await viewer.delete(path)).status_code == 403
     assert (await admin.delete(path)).status_code == 204
     assert (await admin.get(path)).json()["state"] == "retired"

@@ -152,6 +152,7 @@ async def test_they_are_listed_in_the_order_in_which_they_end_page_by_page(shoal
 
     assert [one.subject for one in (*first, *second)] == ["a", "b", "c"]
     assert [one.subject for one in soon] == ["a"]
+    assert [one.subject for one in await shoal.certificates.several(tenant, expires_after=now + 15 * DAY)] == ["b", "c"]
     assert [one.subject for one in await shoal.certificates.several(tenant, subject="b", authority=authority)] == ["b"]
     assert await shoal.certificates.several(tenant, authority="aut-0") == []
     with pytest.raises(Rejected):

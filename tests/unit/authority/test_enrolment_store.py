@@ -134,3 +134,22 @@ async def test_a_device_gets_no_more_than_so_many_in_a_day(shoal: Installation) 
     shoal.clock.advance(timedelta(days=1, seconds=1))
     async with shoal.database.transaction() as tx:
         assert await shoal.enrolments.of_device(tx, tenant, authority, "oxy", asked, by="dev-1")
+
+
+async def test_a_device_that_has_proved_itself_elsewhere_keeps_the_names_of_what_it_renews(shoal: Installation) -> None:
+    tenant, authority = await founded(shoal)
+    urn = "urn:dev:ops:32473-1"
+    renewal = parse_request(request("oxy", names=[x509.UniformResourceIdentifier(urn)]))
+    async with shoal.database.transaction() as tx:
+        with pytest.raises(Rejected, match="not a name of this device"):
+            await shoal.enrolments.of_device(tx, tenant, authority, "oxy", renewal, by="dev-1")
+        first = await shoal.certificates.issue_to_device(
+            tx, tenant, authority, "oxy", new_key().public_key(), uris=[urn]
+        )
+        issued = await shoal.enrolments.of_device(tx, tenant, authority, "oxy", renewal, by="dev-1")
+        for one in (first, issued):
+            await shoal.certificates.revoke(tx, tenant, one.certificate.id, Reason.KEY_COMPROMISE)
+        with pytest.raises(Rejected, match="not a name of this device"):
+            await shoal.enrolments.of_device(tx, tenant, authority, "oxy", renewal, by="dev-1")
+
+    assert issued.certificate.names == (urn,)

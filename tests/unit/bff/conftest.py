@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from shoal.bff.application import create_application
 from shoal.clock import FakeClock
+from tests.unit.bff.fake_anchors import make_anchors
 from tests.unit.bff.fake_api import EMAIL, PASSWORD, create_fake_api
 from tests.unit.bff.fake_duty import staff
 from tests.unit.bff.fake_farm import FakeFarm, make_farm
@@ -82,6 +83,7 @@ async def pages(assets: Path) -> AsyncIterator[Pages]:
     farm = make_farm(NOW)
     staff(farm)
     farm.refusals, farm.credentials = refusals(farm), credentials(farm)
+    make_anchors(farm)
     farm.clock = clock.now
     link = Link(create_fake_api(farm))
     async with httpx.AsyncClient(transport=link, base_url="http://api.example", trust_env=False) as api:

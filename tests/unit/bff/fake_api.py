@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from tests.unit.bff import fake_access, fake_duty, fake_farm, fake_tree, fake_trust
+from tests.unit.bff import fake_access, fake_anchors, fake_duty, fake_farm, fake_tree, fake_trust
 from tests.unit.bff.fake_farm import FakeFarm, Row
 
 EMAIL, PASSWORD, TOKEN = "ida@nordvik.example", "saltwater", "token-of-ida"
@@ -96,6 +96,9 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
     fake_trust.route_trust(api, farm)
     fake_access.route_access(api, farm)
     fake_trust.route_credentials(api, farm)
+    fake_anchors.route_anchors(api, farm)
+    fake_anchors.route_authorities(api, farm)
+    fake_trust.route_approval(api, farm)
     return api
 
 
@@ -411,6 +414,10 @@ def _reporting(api: FastAPI, farm: FakeFarm, live: Live) -> None:
     @api.get("/api/v1/devices/{key}/observations")
     async def observations(key: str) -> Row:
         return {"items": fake_tree.observations(farm, _find(farm.devices, key)), "next": None}
+
+    @api.get("/api/v1/devices/{key}/access-control")
+    async def access_control(key: str) -> Row:
+        return farm.rights.get(key, {"shared": False})
 
     @api.post("/api/v1/devices/{key}:discover")
     async def discover(key: str, body: Annotated[Row, Body()]) -> Response:

@@ -52,6 +52,8 @@ class FakeFarm:
     # Instances that were made, and those that were deleted, of (device, path).
     made: dict[tuple[str, str], Row] = field(default_factory=dict)
     deleted: set[tuple[str, str]] = field(default_factory=set)
+    # What other servers of a device may, of those that have some.
+    rights: dict[str, Row] = field(default_factory=dict)
     # What somebody said of a path: on or off, with attributes; and what is set on the device itself.
     intents: dict[tuple[str, str], Row] = field(default_factory=dict)
     attributes: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -66,6 +68,11 @@ class FakeFarm:
     tokens: list[Row] = field(default_factory=list)
     access: list[Row] = field(default_factory=list)
     credentials: list[Row] = field(default_factory=list)
+    anchors: list[Row] = field(default_factory=list)
+    authorities: list[Row] = field(default_factory=list)
+    certificates: list[Row] = field(default_factory=list)
+    # How many devices showed a certificate of an anchor, by its id.
+    stand_on: dict[str, int] = field(default_factory=dict)
     # The secrets of links that still work.
     invitations: set[str] = field(default_factory=lambda: {"shoal_first"})
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -18,6 +18,10 @@ def tree(world: FakeFarm, device: Row) -> list[Row]:
     if device["last_heard_at"] is None:
         return []
     listed = [*_common(device), *_measured(device)]
+    if device["id"] in world.rights:
+        # It has a second server, and says what each may.
+        world.made.setdefault((device["id"], "/1/1"), {"0": 102, "1": 300})
+        listed.append((2, "LwM2M Access Control", "urn:oma:lwm2m:oma:2:1.1", True, []))
     if device["kind"] == "camera":
         listed += [_camera(device), _feeder(device), _unknown()]
     return [_object(world, device, *one) for one in sorted(listed, key=lambda one: int(one[0]))]

@@ -137,7 +137,9 @@ def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
         return {"items": [row for row in farm.credentials if row["device"] == device], "next": None}
 
     @api.get("/api/v1/credentials")
-    async def ending(expires_before: str, cursor: int = 0, limit: int = 100) -> Row:
+    async def ending(expires_before: str = "", state: str = "", cursor: int = 0, limit: int = 100) -> Row:
+        if state:
+            return {"items": [row for row in farm.credentials if row["state"] == state][:limit], "next": None}
         alive = [row for row in farm.credentials if row["state"] in {"current", "next", "retiring"}]
         found = [row for row in alive if row["expires_at"] and row["expires_at"] <= expires_before]
         return {"items": found[cursor : cursor + limit], "next": None}
@@ -169,6 +171,21 @@ def route_credentials(api: FastAPI, farm: FakeFarm) -> None:
             return JSONResponse({"type": "conflict", "title": title, "status": 409}, 409)
         next(row for row in farm.credentials if row["id"] == key)["state"] = "revoked"
         return Response(status_code=204)
+
+
+def route_approval(api: FastAPI, farm: FakeFarm) -> None:
+    """Devices that came by themselves."""
+
+    @api.post("/api/v1/devices/{device}/credentials/{key}:approve")
+    async def approve(device: str, key: str, body: Annotated[Row, Body()]) -> Any:
+        row = next(row for row in farm.credentials if row["id"] == key)
+        if row["state"] != "waiting" or row["device"] != device:
+            return JSONResponse({"type": "conflict", "title": "does not wait for approval", "status": 409}, 409)
+        row["state"] = "current"
+        if body["enclosure"]:
+            put = next(one for one in farm.devices if one["id"] == device)["place"]
+            put["enclosure"] = body["enclosure"]
+        return row
 
 
 def newcomer(farm: FakeFarm, body: Row) -> Row:

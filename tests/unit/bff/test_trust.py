@@ -122,3 +122,19 @@ async def test_the_last_credential_goes_only_by_a_deliberate_word(ida: Pages) ->
     assert (await ida.do(path, {"last": True})).status_code == 204
 
     assert [one["state"] for one in (await ida.screen(f"devices/{device}/credentials"))["items"]] == ["revoked"]
+
+
+async def test_a_device_that_came_by_itself_is_approved_where_it_says_it_is(ida: Pages) -> None:
+    device, pen = ida.farm.device("oxy-0419"), ida.farm.enclosures[0]
+    device["claim"] = {"enclosure": pen["id"], "name": pen["name"], "farm_name": "Nordvik", "via": "query"}
+    [credential] = [one for one in ida.farm.credentials if one["device"] == device["id"]]
+    credential["state"] = "waiting"
+    path = f"actions/devices/{device['id']}/credentials/{credential['id']}/approve"
+
+    shown = await ida.screen(f"devices/{device['id']}/credentials")
+    assert (shown["items"][0]["state"], shown["alive"]) == ("waiting", 0)
+    assert (shown["claim"]["enclosure"], shown["claim"]["name"]) == (pen["id"], pen["name"])
+
+    assert (await ida.do(path, {"enclosure": pen["id"]})).status_code == 204
+    assert json.loads(ida.link.carried[-1].content) == {"enclosure": pen["id"]}
+    assert (await ida.do(path, {"enclosure": None})).status_code == 409

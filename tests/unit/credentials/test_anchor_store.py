@@ -13,7 +13,9 @@ from shoal.credentials.anchor import (
     TrustAnchor,
     ZeroTouch,
 )
-from shoal.credentials.anchor_store import authorities, trusted, version_of
+from shoal.credentials.anchor_store import AnchorUse, authorities, trusted, version_of
+from shoal.credentials.store import Use
+from shoal.credentials.x509 import parse_certificate
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import TenantId
 from tests.harness.authority import Authority
@@ -133,6 +135,37 @@ async def test_there_are_not_too_many_of_one_name_nor_in_all(shoal: Installation
 
     with pytest.raises(Conflict, match="retire one"):
         await take(shoal, tenant, Authority(folder / "last", "Last"))
+
+
+async def test_devices_are_counted_by_who_signed_what_they_showed_last(
+    shoal: Installation, authority: Authority
+) -> None:
+    tenant, theirs = await shoal.create_tenant("Ours"), await shoal.create_tenant("Theirs")
+    folder = authority.ca.parent
+    old, new = await take(shoal, tenant, authority), await take(shoal, tenant, Authority(folder / "new", "Nordlaks 2"))
+    between, foreign = Authority(folder / "between", "Line 4"), await take(shoal, theirs, authority)
+    devices = [await shoal.create_device(tenant, f"cam-{number}") for number in range(5)]
+    pem = authority.certificate("pinned").cert.read_text()
+    async with shoal.database.transaction() as tx:
+        made = [(await shoal.credentials.admit(tx, tenant, device.id)).credential for device in devices[:3]]
+        await shoal.credentials.admit(tx, tenant, devices[3].id, certificate=pem)
+        await shoal.credentials.create(tx, tenant, devices[4].id)
+        shown = [signer.certificate("cam").cert.read_text() for signer in (authority, between)]
+        await shoal.credentials.used(
+            tx,
+            {
+                one.id: Use(device=one.device, at=shoal.clock.now(), certificate=parse_certificate(pem).facts)
+                for one, pem in zip(made, shown, strict=False)
+            },
+        )
+
+    # One showed it and one has it pinned; one comes by an authority between; one never came; a key is no certificate.
+    used = await shoal.trust_anchors.use(tenant)
+    assert used == AnchorUse(devices={old.id: 2, new.id: 0}, elsewhere=1, unseen=1)
+    assert await shoal.trust_anchors.use(theirs) == AnchorUse(devices={foreign.id: 0}, elsewhere=0, unseen=0)
+    async with shoal.database.transaction() as tx:
+        await shoal.credentials.revoke(tx, tenant, devices[0].id, made[0].id, even_last=True)
+    assert (await shoal.trust_anchors.use(tenant)).devices[old.id] == 1
 
 
 async def test_another_tenant_sees_and_changes_nothing(shoal: Installation, authority: Authority) -> None:

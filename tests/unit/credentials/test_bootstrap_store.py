@@ -2,7 +2,6 @@
 
 import pytest
 
-from shoal.credentials.bootstrap_store import BY_BOOTSTRAP
 from shoal.credentials.credential import State
 from shoal.errors import Conflict, NotFound, Rejected
 from shoal.inventory.device import Security
@@ -48,8 +47,24 @@ async def test_a_bootstrap_makes_a_fresh_key_beside_the_old_one_and_voids_one_th
 
     living = {one.id: one.state for one in await shoal.credentials.of_device(tenant, device.id) if one.state.is_living}
     assert len({one.key for one in (before, *made)}) == 7
-    assert (made[-1].credential.created_by, entry.endpoint) == (BY_BOOTSTRAP, device.endpoint)
+    assert (made[-1].credential.created_by, entry.endpoint) == (None, device.endpoint)
+    assert made[-1].credential.is_from_bootstrap
     assert living == {before.credential.id: State.RETIRING, made[-1].credential.id: State.NEXT}
+
+
+async def test_a_key_of_a_person_who_is_called_bootstrap_outlives_a_bootstrap(shoal: Installation) -> None:
+    tenant = await shoal.create_tenant()
+    device = await shoal.create_device(tenant)
+    async with shoal.database.transaction() as tx:
+        await shoal.credentials.create(tx, tenant, device.id, identity="sn-4711")
+        await shoal.bootstraps.create(tx, tenant, device.id)
+        by_hand = await shoal.credentials.create(tx, tenant, device.id, identity="sn-4712", by="bootstrap")
+        handed_out, _ = await shoal.bootstraps.hand_out(tx, device.id)
+
+    states = {one.id: one.state for one in await shoal.credentials.of_device(tenant, device.id)}
+    assert states[by_hand.credential.id] is State.RETIRING, "it goes on until the device comes with the new one"
+    assert states[handed_out.credential.id] is State.NEXT
+    assert not by_hand.credential.is_from_bootstrap
 
 
 async def test_who_follows_hears_of_new_keys_of_removed_ones_and_of_moves(shoal: Installation) -> None:

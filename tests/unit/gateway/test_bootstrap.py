@@ -16,6 +16,7 @@ from shoal.gateway.bootstrap import BootstrapGateway, BootstrapOptions, server_u
 from shoal.ids import DeviceId
 from shoal.inventory import registration_store
 from shoal.lwm2m import Device
+from shoal.lwm2m.short_id import SHORT_ID
 from tests.harness.site import PATIENCE, Site
 
 
@@ -24,6 +25,7 @@ def made(site: Site, listen: str = "coaps://127.0.0.1:0") -> BootstrapGateway:
         BootstrapOptions(
             listen=(listen,),
             server=site.gateway.addresses[0],
+            short_id=SHORT_ID,
             boot=secrets.token_hex(4),
             partitions=1,
             lifetime=timedelta(minutes=10),

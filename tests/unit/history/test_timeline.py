@@ -13,10 +13,12 @@ from shoal.events.dead import RecordBuried
 from shoal.events.device import BootstrapChanged, Claim, CommandChanged, DownloadProgressed, Heartbeat
 from shoal.history.timeline import line, span
 from tests.harness import findings
-from tests.harness.voices import Voice
+from tests.harness.voices import Voice, moved
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 VOICE = Voice()
+# Of a device that hangs nowhere yet.
+NOWHERE = moved(Voice(), farm=None, enclosure=None)
 
 
 def command(state: str, **more: Any) -> CommandChanged:
@@ -142,6 +144,12 @@ ALERT: dict[str, Any] = {
             "place",
             "It says that it is in enc-2; we have it in enc-1",
         ),
+        (
+            NOWHERE.placed(NOON, "agreed", "enc-2"),
+            "place",
+            "It says that it is in enc-2, and waits for approval",
+        ),
+        (NOWHERE.placed(NOON, "agreed", "enc-2", by="Kari"), "place", "It has no enclosure (by Kari)"),
         (VOICE.placed(NOON, "unknown", "shed"), "place", "It says that it is in shed, which does not exist"),
         (VOICE.profiled(NOON), "profile", "Its profile is now prf-1"),
         (findings.opened(), "condition", "Silent (high): Because unknown."),

@@ -16,11 +16,13 @@ from shoal.events.device import (
     Reading,
     ReadingsReported,
     RegistrationUpdated,
+    RequestRefused,
 )
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId, derived_id
 from shoal.inventory.claim import (
     CLAIM_CHARACTERS_MAX,
     Agreed,
+    Arrival,
     Claimed,
     Dispute,
     Foreign,
@@ -29,12 +31,15 @@ from shoal.inventory.claim import (
     TakePlace,
     Unknown,
     Via,
+    arrived,
+    arrives,
     canonical,
     check,
     claims_of,
     judge,
     on_event,
     placement_path,
+    tells_place,
     to_tell,
 )
 
@@ -126,6 +131,55 @@ def test_only_what_cannot_be_the_tenants_own_is_quarantined(said: str, state: Pl
 
     assert judged.state is state
     assert judged.state.is_quarantined is is_quarantined
+
+
+@pytest.mark.parametrize(
+    ("arrival", "place", "said", "state", "taken"),
+    [
+        (Arrival.ADMITTED, UNPLACED, THERE, PlaceState.MISMATCH, THERE),
+        (Arrival.ADMITTED, UNPLACED, ELSEWHERE, PlaceState.FOREIGN, None),
+        (Arrival.ADMITTED, UNPLACED, "pen four", PlaceState.UNKNOWN, None),
+        (Arrival.ADMITTED, UNPLACED, "", PlaceState.AGREED, None),
+        (Arrival.ADMITTED, PLACED, THERE, PlaceState.MISMATCH, None),
+        (Arrival.WAITING, UNPLACED, THERE, PlaceState.AGREED, None),
+        (Arrival.WAITING, UNPLACED, ELSEWHERE, PlaceState.FOREIGN, None),
+        (Arrival.WAITING, PLACED, THERE, PlaceState.MISMATCH, None),
+        (None, UNPLACED, THERE, PlaceState.MISMATCH, None),
+    ],
+)
+def test_who_came_by_itself_takes_the_first_place_of_its_own_tenant_once_it_is_let_in(
+    arrival: Arrival | None, place: Place, said: str, state: PlaceState, taken: EnclosureId | None
+) -> None:
+    judged = judge(Dispute(place, claim=Claimed(said, Via.QUERY, NOW), arrival=arrival), OWNERS)
+
+    assert (judged.state, arrives(judged)) == (state, taken)
+    if taken is not None:
+        there = replace(place, farm=FarmId("frm-1"), enclosure=taken)
+        assert judge(arrived(judged, there), OWNERS) == arrived(judged, there), "and has it from then on"
+        assert arrives(arrived(judged, there)) is None
+
+
+def test_what_a_device_says_that_waits_is_noted_when_it_is_something_new() -> None:
+    def refused(claim: Claim | None, reason: str = "not_approved", at: datetime = NOW) -> RequestRefused:
+        return RequestRefused(
+            id="event",
+            time=at,
+            device="dev-1",
+            tenant=OURS,
+            operation="register",
+            code="4.03",
+            reason=reason,
+            claim=claim,
+        )
+
+    here = Claim(enclosure=HERE, via="query")
+    noted = on_event(Dispute(UNPLACED, arrival=Arrival.WAITING), refused(here))
+
+    assert noted.claim == Claimed(HERE, Via.QUERY, NOW)
+    assert on_event(noted, refused(here, at=NOW + timedelta(minutes=1))) is noted
+    assert on_event(noted, refused(None)).claim is None
+    assert on_event(Dispute(UNPLACED), refused(here)).claim is None, "of one that waits, and of nobody else"
+    assert [tells_place(refused(here)), tells_place(refused(here, "claim_denied"))] == [True, False]
 
 
 def test_the_option_and_the_query_come_with_the_registration() -> None:

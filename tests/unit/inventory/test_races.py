@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shoal.access.decision import Place
 from shoal.app.neighbours import queue_for_inventory
 from shoal.clock import FakeClock
 from shoal.commands.store import Commands
@@ -137,11 +138,17 @@ def in_one(work: Callable[[Inventory, Transaction], Awaitable[Any]]) -> Callable
     return run
 
 
+async def everywhere(device: Device, place: Place) -> bool:
+    """No policy closes anything."""
+    del device, place
+    return True
+
+
 def heard(*events: Event) -> Callable[[Database], Awaitable[Any]]:
     """A batch of the worker."""
     records = [(Record(DEVICE.name, 0, n, event.key, NOW, b""), event) for n, event in enumerate(events)]
     batch = Batch(DEVICE, 0, records, NOW, is_caught_up=True)  # type: ignore[arg-type]  # all are of this topic
-    return in_one(lambda rooms, tx: InventoryHandler(rooms).handle(tx, batch))
+    return in_one(lambda rooms, tx: InventoryHandler(rooms, everywhere).handle(tx, batch))
 
 
 # -- who edits ---------------------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """What an event changes about a device, and what follows from it for others."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from shoal.access.decision import Place
 from shoal.events.device import Claim, DeviceRegistered, Reading, ReadingsReported, RegistrationUpdated
 from shoal.ids import DeviceId, EnclosureId, FarmId, Prefix, TenantId, derived_id
-from shoal.inventory.claim import Dispute, PlaceState, Via
+from shoal.inventory.claim import Arrival, Dispute, PlaceState, Via
 from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.profile import ProfileId
-from shoal.inventory.tracking import Effects, Track, on_event
+from shoal.inventory.tracking import Effects, Track, on_event, take_place
 
 NOW = datetime(2026, 11, 1, 6, 0, tzinfo=UTC)
 OURS = TenantId("ten-ours")
@@ -72,6 +73,22 @@ def test_the_first_claim_is_news_even_when_it_agrees() -> None:
     assert track.device.claim is not None
     assert (track.device.claim.enclosure, track.device.claim.via) == (HERE, Via.OPTION)
     assert (again.device.version, silence.is_place_news) == (2, False)
+
+
+def test_a_device_that_arrives_hangs_where_it_says_and_that_is_one_change() -> None:
+    nowhere = Track(
+        replace(TRACK.device, farm=None, enclosure=None, arrival=Arrival.ADMITTED),
+        Dispute(Place(tenant=OURS, device=DeviceId("dev-1")), arrival=Arrival.ADMITTED),
+    )
+    track, effects = on_event(nowhere, registered(Claim(enclosure=THERE, via="query")), OWNERS)
+    place = Place(tenant=OURS, farm=FarmId("frm-1"), enclosure=THERE, device=DeviceId("dev-1"))
+
+    placed = take_place(track, place, "Pen 2", is_told=effects.is_place_news)
+
+    assert (placed.device.place, placed.dispute.place, placed.device.enclosure_name) == (place, place, "Pen 2")
+    assert (placed.device.place_state, placed.device.arrival) == (PlaceState.AGREED, None)
+    assert placed.device.version == 2
+    assert take_place(track, place, "Pen 2", is_told=False).device.version == 3
 
 
 def test_a_claim_of_another_pen_leaves_the_device_where_it_was() -> None:

@@ -1,9 +1,11 @@
 """Values on their way to the core and back."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from shoal.errors import Rejected
-from shoal.lwm2m import Path
+from shoal.lwm2m import Link, Path
 from shoal.lwm2m.bodies import Resources, Value, Values, by_path, failures, json_of, resources, to_json, to_write
 from shoal.lwm2m.objects import known_objects
 
@@ -24,12 +26,29 @@ def test_what_is_written_has_the_form_that_fits_its_path(
     assert to_write(Path.parse(path), value, known_objects()) == body
 
 
-@pytest.mark.parametrize("path", ["/3/0/14", "/65000/0/1"])
-def test_bytes_are_written_only_where_they_are_known_to_fit(path: str) -> None:
-    with pytest.raises(Rejected):
-        to_json(Path.parse(path), b"\x00", known_objects())
-    with pytest.raises(Rejected):
-        json_of(Path.parse(path), {0: b"\x00"}, known_objects())
+def test_bytes_are_not_written_where_something_else_is_defined() -> None:
+    with pytest.raises(Rejected, match="opaque"):
+        to_json(Path.parse("/3/0/14"), b"\x00", known_objects())
+    with pytest.raises(Rejected, match="opaque"):
+        json_of(Path.parse("/3/0/14"), {0: b"\x00"}, known_objects())
+
+
+def test_where_nothing_is_defined_a_value_comes_with_its_type() -> None:
+    values = {1: b"\x00\x01\x02", 2: Link(3303, 0), 3: datetime(2026, 1, 1, tzinfo=UTC), 4: {0: b"\xff"}, 5: 7, 6: "x"}
+
+    assert resources(Path(49000, 0), values, known_objects()) == {
+        "1": {"opaque": "AAEC"},
+        "2": {"objlnk": "3303:0"},
+        "3": {"time": 1_767_225_600},
+        "4": {"0": {"opaque": "/w=="}},
+        "5": 7,
+        "6": "x",
+    }
+
+
+def test_a_value_of_no_type_is_rejected_with_its_path() -> None:
+    with pytest.raises(Rejected, match="/3303/0/5700: nan is for reading only"):
+        to_json(Path.parse("/3303/0/5700"), float("nan"), known_objects())
 
 
 def test_the_largest_whole_numbers_stay_whole() -> None:

@@ -11,7 +11,7 @@ import pytest
 from shoal.errors import Rejected, Unavailable
 from shoal.lwm2m import Deregistered, Device, Firmware, Registered, Reported, Server, Updated
 from shoal.lwm2m.firmware import PACKAGE, Method, Protocol, Result, State
-from shoal.lwm2m.server import Observation
+from shoal.lwm2m.server_events import Observation
 from tests.harness.coap_tcp import ABORT, CSM, LOCATION_PATH, PING, PONG, RELEASE, Message, connected, register
 from tests.harness.listener import Listener, listening
 from tests.unit.lwm2m.conftest import KEY, PATIENCE, until

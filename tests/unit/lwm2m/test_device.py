@@ -11,7 +11,7 @@ import pytest
 
 from shoal import lwm2m
 from shoal.errors import DeviceFault, Rejected, Unavailable
-from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server
+from shoal.lwm2m import Asked, Device, Refusal, Registered, Reported, Server, Updated
 from shoal.lwm2m.state import load
 from tests.harness.listener import Listener
 from tests.unit.lwm2m.conftest import PATIENCE, sensor, until
@@ -53,6 +53,26 @@ async def test_a_wrong_value_that_was_set_before_does_not_let_it_start(server: S
 def test_an_identity_needs_its_key() -> None:
     with pytest.raises(Rejected):
         Device("oxy-0417", "coaps://127.0.0.1:5684", identity="oxy-0417")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"server": "http://127.0.0.1"}, "not of the form coaps://HOST:PORT"),
+        ({"root": "lwm2m"}, "not like / or /lwm2m"),
+        ({"root": "//"}, "not like / or /lwm2m"),
+        ({"root": "/a b"}, "not like / or /lwm2m"),
+        ({"root": "/" + "x" * 64}, "at most 64 characters"),
+        ({"version": "1.3"}, "not 1.0, 1.1 or 1.2"),
+        ({"lifetime": timedelta(seconds=-1)}, "lifetime: .* expected 0 to"),
+        ({"awake_window": timedelta(seconds=-1)}, "awake_window_s"),
+        ({"identity": "oxy-0417", "key": b""}, "0 bytes, expected 8 to 64"),
+        ({"identity": "oxy-0417", "key": bytes(65)}, "65 bytes, expected 8 to 64"),
+    ],
+)
+def test_a_device_that_makes_no_sense_says_why(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        Device("oxy-0417", given.pop("server", "coap://127.0.0.1:5683"), **given)
 
 
 def test_a_claim_by_option_needs_the_number_of_the_option() -> None:
@@ -340,6 +360,23 @@ async def test_a_device_in_queue_mode_says_whether_it_listens(server: Server, li
         await until(lambda: not buoy.is_awake)
 
     assert len(listener.heard(Reported)) == 1
+
+
+async def test_a_server_manages_its_registration_by_the_server_object(
+    server: Server, listener: Listener, tmp_path: Path
+) -> None:
+    def buoy() -> Device:
+        return Device("buoy-1", server.addresses[1], lifetime=timedelta(minutes=5), state=tmp_path / "state.json")
+
+    async with buoy() as device:
+        await device.registered(PATIENCE)
+        assert await server.read("buoy-1", "/1/0/1") == 300
+        await server.write("buoy-1", "/1/0/1", 77)
+        await server.execute("buoy-1", "/1/0/8")
+        await listener.hears(Updated, lambda event: event.lifetime_s == 77)
+    listener.events.clear()
+    async with buoy():
+        assert (await listener.hears(Registered)).lifetime_s == 77
 
 
 async def test_what_servers_did_survives_a_restart(server: Server, listener: Listener, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The examples do what they say."""
 
+import ast
 import asyncio
 import importlib.util
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from shoal import lwm2m
 from shoal.errors import DeviceFault
 from shoal.lwm2m import Registered, Reported, Server
 from shoal.lwm2m.state import load
@@ -18,7 +21,14 @@ from tests.harness.listener import Listener, listening
 from tests.harness.product import free_port
 from tests.unit.lwm2m.conftest import KEY, PATIENCE, SECURE, until
 
-EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
+DOCS = Path(__file__).parents[3] / "docs"
+EXAMPLES = DOCS / "examples"
+# Python between fences; what somebody types into a console is tried elsewhere.
+BLOCKS = [
+    block
+    for block in re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    if ">>>" not in block
+]
 
 
 def example(name: str) -> ModuleType:
@@ -69,6 +79,28 @@ async def test_the_thermometer_reports_and_can_be_renamed(
         await server.write("oxy-0417", "/3303/0/5750", "north pen")
 
         await until(lambda: "a server calls it north pen" in capsys.readouterr().out)
+
+
+async def test_the_whole_device_of_the_manual_runs_as_it_is_written(server: Server, listener: Listener) -> None:
+    [program] = [block for block in BLOCKS if "asyncio.run" in block]
+    program = program.replace("coaps://127.0.0.1:5684", server.addresses[0])
+
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        told = await listener.hears(Reported, lambda event: event.via == "send")
+    finally:
+        process.kill()
+        await process.wait()
+
+    assert [reading.path for reading in told.readings] == ["/3303/0/5700"]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_what_the_manual_shows_is_python_and_names_what_there_is(block: str) -> None:
+    tree = compile(block, "python.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+
+    named = {one.attr for one in ast.walk(tree) if isinstance(one, ast.Attribute) and ast.unparse(one.value) == "lwm2m"}
+    assert named <= set(lwm2m.__all__)
 
 
 async def test_the_server_prints_what_devices_say(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,21 @@
 """The account that a device has from its factory."""
 
+from datetime import timedelta
+
 import pytest
 
 from shoal.errors import Rejected
 from shoal.lwm2m import Certificate
-from shoal.lwm2m.factory import factory_account, without_accounts
+from shoal.lwm2m.factory import factory_account, server_object, without_accounts
 
 URI = "coaps://192.0.2.1:5686"
+
+
+@pytest.mark.parametrize(("server", "binding"), [(URI, "U"), ("coap+tcp://192.0.2.1", "T")])
+def test_every_device_knows_its_server(server: str, binding: str) -> None:
+    known = server_object(server, timedelta(minutes=5))
+
+    assert known == {"/1/0/0": 1, "/1/0/1": 300, "/1/0/6": True, "/1/0/7": binding}
 
 
 def test_each_way_to_prove_oneself_has_its_mode() -> None:

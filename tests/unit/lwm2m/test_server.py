@@ -6,7 +6,7 @@ import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +15,7 @@ from shoal.lwm2m import (
     Deregistered,
     Device,
     Downloaded,
+    Link,
     Observation,
     Registered,
     Reported,
@@ -208,6 +209,31 @@ async def test_a_request_that_makes_no_sense_reaches_no_device(device: Device, s
         await server.read("oxy-0417", "battery")
 
 
+async def test_a_refusal_says_what_to_change(device: Device, server: Server) -> None:
+    for asked, reason in [
+        (server.read("oxy-0417", "/3303/9"), "read 4.04 /3303/9 is not there"),
+        (server.write("oxy-0417", "/3/0/9", 5), "write 4.05 /3/0/9 cannot be written"),
+        (server.delete("oxy-0417", "/3/0"), "delete 4.05 /3/0 cannot be deleted"),
+        (server.read("nobody", "/3/0"), "not answered no such device is registered"),
+        (server.write("oxy-0417", "/3/0/14", 7), "^/3/0/14: not of type string"),
+        (server.write_attributes("oxy-0417", "/3/0/9", pmin=-1.0), "^/3/0/9: pmin has a value"),
+    ]:
+        with pytest.raises((DeviceFault, Rejected), match=reason):
+            await asked
+
+
+@pytest.mark.parametrize("address", ["udp://127.0.0.1:1", "coaps://127.0.0.1:99999", ""])
+async def test_an_address_that_is_none_is_rejected(address: str) -> None:
+    with pytest.raises(Rejected, match="not of the form coaps://HOST:PORT"):
+        await Server(address).__aenter__()
+
+
+@pytest.mark.parametrize(("credential", "reason"), [(b"", "0 bytes"), (bytes(65), "65 bytes"), ("secret", "x509")])
+async def test_a_credential_that_is_none_is_rejected(credential: Any, reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        await Server(CLEAR, credentials={"oxy-0417": credential}).__aenter__()
+
+
 async def test_a_device_that_does_not_answer_in_time_is_at_fault(device: Device, server: Server) -> None:
     device.lose_power()
 
@@ -313,6 +339,32 @@ async def test_several_resources_are_written_at_once(device: Device, server: Ser
 
     found = await server.read_composite("oxy-0417", ["/3/0/14", "/3303/0/5750"], PATIENCE)
     assert found == {"/3/0/14": "+03:00", "/3303/0/5750": "north"}
+
+
+async def test_several_resources_are_written_all_or_none(device: Device, server: Server) -> None:
+    with pytest.raises(DeviceFault, match=r"4\.05"):
+        await server.write_composite("oxy-0417", {"/3/0/14": "+05:00", "/3303/0/5700": 2.0})
+
+    assert await server.read("oxy-0417", "/3/0/14") == "+01:00"
+
+
+async def test_what_nobody_defined_is_written_with_its_type(device: Device, server: Server) -> None:
+    device.set("/49000/0/1", b"\x01")
+    device.set("/49000/0/2", Link(3, 0))
+    device.set("/49000/0/3", 1)
+
+    await server.write("oxy-0417", "/49000/0/1", b"\x02\xff")
+    await server.write("oxy-0417", "/49000/0", {2: Link(3303, 0), 3: 5}, partial=True)
+    await server.write_composite("oxy-0417", {"/49000/0/4": b"", "/49000/0/5": 2.5})
+
+    values = await server.read("oxy-0417", "/49000/0")
+    assert values == {
+        "/49000/0/1": b"\x02\xff",
+        "/49000/0/2": "3303:0",
+        "/49000/0/3": 5,
+        "/49000/0/4": b"",
+        "/49000/0/5": 2.5,
+    }
 
 
 async def test_several_paths_are_observed_until_that_is_cancelled(

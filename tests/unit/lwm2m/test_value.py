@@ -1,6 +1,7 @@
 """Values on their way to the core and back."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,12 @@ def test_every_value_has_its_form(value: Scalar, json: bytes) -> None:
 def test_a_time_without_a_zone_is_none() -> None:
     with pytest.raises(Rejected, match="no time zone"):
         encoded(datetime(2026, 1, 1))  # noqa: DTZ001  # that is the point
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1], {"a": 1}, object()])
+def test_what_lwm2m_has_no_value_for_is_rejected(value: Any) -> None:
+    with pytest.raises(Rejected, match=r"for reading only|no value of LwM2M"):
+        encoded(value)
 
 
 def test_bytes_are_known_by_their_definition_or_by_their_form() -> None:

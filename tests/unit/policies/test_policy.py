@@ -2,8 +2,8 @@
 
 import pytest
 
-from shoal.access.pattern import ALL, Pattern
-from shoal.access.policy import Effect, Operation, Who, WhoKind
+from shoal.access.pattern import ALL, ITSELF, Pattern
+from shoal.access.policy import OTHER_SERVERS, Effect, Operation, Who, WhoKind
 from shoal.errors import Rejected
 from shoal.ids import Prefix, new_id
 from shoal.policies.policy import (
@@ -27,6 +27,8 @@ def test_whom_it_names_fits_the_kind() -> None:
     assert parse_who(WhoKind.ROLE, "viewer") == Who(WhoKind.ROLE, "viewer")
     assert parse_who(WhoKind.DEVICES, None) == Who(WhoKind.DEVICES)
     assert parse_who(WhoKind.EVERYBODY, "") == Who(WhoKind.EVERYBODY)
+    assert parse_who(WhoKind.SERVER, " 102 ") == Who(WhoKind.SERVER, "102")
+    assert parse_who(WhoKind.SERVER, "*") == OTHER_SERVERS
     for kind, id_ in (
         (WhoKind.EVERYBODY, user),
         (WhoKind.ROLE, "king"),
@@ -34,6 +36,10 @@ def test_whom_it_names_fits_the_kind() -> None:
         (WhoKind.DEVICES, "boat"),
         (WhoKind.TOKEN, user),
         (WhoKind.USER, None),
+        (WhoKind.SERVER, None),
+        (WhoKind.SERVER, "0"),
+        (WhoKind.SERVER, "65535"),
+        (WhoKind.SERVER, "-1"),
     ):
         with pytest.raises(Rejected):
             parse_who(kind, id_)
@@ -65,9 +71,21 @@ def test_a_device_reports_and_does_nothing_else() -> None:
         parse_operations([Operation.READ], cameras)
     with pytest.raises(Rejected):
         parse_operations([], Who(WhoKind.EVERYBODY))
-    check_effect(Effect.DENY, cameras)
+    check_effect(Effect.DENY, cameras, (ALL,))
     with pytest.raises(Rejected):
-        check_effect(Effect.ALLOW, cameras)
+        check_effect(Effect.ALLOW, cameras, (ALL,))
+
+
+def test_another_server_does_what_object_2_has_a_bit_for_and_sees_no_device_itself() -> None:
+    supplier = Who(WhoKind.SERVER, "102")
+
+    assert parse_operations([Operation.READ, Operation.CREATE], supplier) == {Operation.READ, Operation.CREATE}
+    for wrong in (Operation.OBSERVE, Operation.DISCOVER, Operation.UPDATE_FIRMWARE, Operation.ADMINISTER):
+        with pytest.raises(Rejected):
+            parse_operations([Operation.READ, wrong], supplier)
+    check_effect(Effect.ALLOW, supplier, (ITSELF, ALL))
+    with pytest.raises(Rejected):
+        check_effect(Effect.ALLOW, supplier, (ITSELF,))
 
 
 def test_a_note_is_short_and_can_be_seen() -> None:

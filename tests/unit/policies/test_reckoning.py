@@ -61,3 +61,21 @@ def test_a_policy_of_what_is_not_there_is_warned_of() -> None:
     ]
     assert warnings(fine, PEOPLE, PLACES, Balance(frozenset(), frozenset({"usr-2"}))) == []
     assert warnings(fine, [BOSS], PLACES, None) == ["No person has the role viewer"]
+
+
+def test_what_a_device_has_no_word_for_is_warned_of() -> None:
+    supplier, none = Who(WhoKind.SERVER, "102"), Balance(frozenset(), frozenset())
+
+    def said(effect: Effect, operation: Operation, path: str) -> list[str]:
+        return warnings(policy(effect, operation, supplier, path=Pattern.parse(path)), PEOPLE, PLACES, none)
+
+    assert said(Effect.ALLOW, Operation.READ, "/3/0") == said(Effect.ALLOW, Operation.CREATE, "/3") == []
+    assert said(Effect.ALLOW, Operation.READ, "/3/0/9") == [
+        "A device grants no server less than an object instance: /3/0/9 grants nothing"
+    ]
+    assert said(Effect.DENY, Operation.READ, "/3/0/9") == [
+        "A device grants no server less than an object instance: /3/0/9 denies all of /3/0"
+    ]
+    assert said(Effect.ALLOW, Operation.CREATE, "/3/0") == [
+        "To create is a right on an object: for /3/0/* it grants nothing"
+    ]

@@ -247,6 +247,33 @@ def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Pat
     assert len({parse_id(row[5], Prefix.CREDENTIAL) for row in kept}) == 3
 
 
+def test_what_a_bootstrap_handed_out_is_known_by_its_column_afterwards(empty: str, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    versions = folder / "versions"
+    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0016"]
+    for name in later:
+        (versions / name).rename(tmp_path / name)
+    upgrade(empty, folder=folder)
+    with engine_of(empty) as engine, engine.begin() as connection:
+        for number, by in enumerate(("bootstrap", "Ida Vik", None)):
+            connection.execute(
+                text(
+                    "INSERT INTO credentials (id, device_id, tenant_id, mode, identity, state, created_at, created_by,"
+                    " ends_when_seen) VALUES (:id, 'dev-1', 'ten-1', 'psk', 'oxy', 'next', 5, :by, false)"
+                ),
+                {"id": f"crd-{number}", "by": by},
+            )
+
+    for name in later:
+        (tmp_path / name).rename(versions / name)
+    upgrade(empty, folder=folder)
+
+    with engine_of(empty) as engine, engine.connect() as connection:
+        kept = connection.execute(text("SELECT created_by, is_from_bootstrap FROM credentials ORDER BY id")).all()
+    assert [(by, bool(is_from)) for by, is_from in kept] == [(None, True), ("Ida Vik", False), (None, False)]
+
+
 def test_nothing_is_left_to_migrate_on_either_engine(empty: str, defined: MetaData) -> None:
     upgrade(empty)
     with engine_of(empty) as engine, engine.connect() as connection:

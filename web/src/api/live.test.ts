@@ -17,7 +17,7 @@ describe("a change", () => {
   });
 
   it("of a stranger renews the security log and no device", () => {
-    expect(touched({ type: "security" })).toEqual({ near: [["security"]], far: [] });
+    expect(touched({ type: "security" })).toEqual({ near: [["security"]], far: [["trust"]] });
   });
 
   it("that cannot be read is still a change of its type", () => {

@@ -189,7 +189,8 @@ export function touched(change: Change): { near: string[][]; far: string[][] } {
     case "update":
       return { near: change.device ? [["device", change.device, "updates"]] : [], far: device };
     case "security":
-      return { near: [["security"], ...device], far: [] };
+      // A stranger that an authority vouches for waits for approval a moment later.
+      return { near: [["security"], ...device], far: [["trust"]] };
     case "pipeline":
       return { near: [["frame"]], far: [["fleet"]] };
     default:

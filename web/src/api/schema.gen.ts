@@ -108,6 +108,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Authority
+         * @description A new one, whose certificates let devices in from now on.
+         */
+        post: operations["add_authority_bff_actions_authorities_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/authorities/{authority_id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire Authority
+         * @description Nothing that it issued counts any more.
+         */
+        post: operations["retire_authority_bff_actions_authorities__authority_id__retire_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/authorities/{authority_id}/roll-over": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll Over
+         * @description A successor with a key of its own issues from now on; the old one vouches for what it issued.
+         */
+        post: operations["roll_over_bff_actions_authorities__authority_id__roll_over_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/certificates/{certificate_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Certificate
+         * @description It counts no more, for ever.
+         */
+        post: operations["revoke_certificate_bff_actions_certificates__certificate_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/actions/channels": {
         parameters: {
             query?: never;
@@ -370,6 +450,26 @@ export interface paths {
          * @description A new key or certificate for a device.
          */
         post: operations["create_credential_bff_actions_devices__device_id__credentials_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/devices/{device_id}/credentials/{credential_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Credential
+         * @description A device that came by itself is let in, and put where it says it is, if that was asked for.
+         */
+        post: operations["approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -720,6 +820,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/actions/trust-anchors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Anchor
+         * @description Takes an authority in.
+         */
+        post: operations["add_anchor_bff_actions_trust_anchors_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/trust-anchors/{anchor_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change Anchor
+         * @description Another name, or other ways with devices that nobody made.
+         */
+        put: operations["change_anchor_bff_actions_trust_anchors__anchor_id__put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/trust-anchors/{anchor_id}/prove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove Anchor
+         * @description The answer of the authority's key to the challenge.
+         */
+        post: operations["prove_anchor_bff_actions_trust_anchors__anchor_id__prove_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/actions/trust-anchors/{anchor_id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Anchor
+         * @description Its certificates count no more; sessions that began with them end.
+         */
+        post: operations["remove_anchor_bff_actions_trust_anchors__anchor_id__remove_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/invitation": {
         parameters: {
             query?: never;
@@ -912,6 +1092,46 @@ export interface paths {
          * @description A page of what people and programs did.
          */
         get: operations["audit_screen_bff_screens_audit_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Authorities Screen
+         * @description The tenant's own authorities. For administrators: the API says so to all others.
+         */
+        get: operations["authorities_screen_bff_screens_authorities_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bff/screens/authorities/{authority_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Authority Screen
+         * @description One of them with a page of what it issued, in the order of its end: what lives, what ends soon, or all.
+         */
+        get: operations["authority_screen_bff_screens_authorities__authority_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1280,6 +1500,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trust Screen
+         * @description The authorities whose certificates let devices in, and the devices that wait at the door.
+         */
+        get: operations["trust_screen_bff_screens_trust_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/why": {
         parameters: {
             query?: never;
@@ -1339,7 +1579,8 @@ export interface components {
         };
         /**
          * AccessPolicyWritten
-         * @description `who_id` is empty for everybody and for all devices, `place` for the whole tenant.
+         * @description `who_id` is empty for everybody and for all devices, of a server its short id or `*`; `place` is empty for the
+         *     whole tenant.
          */
         AccessPolicyWritten: {
             /** Effect */
@@ -1515,6 +1756,102 @@ export interface components {
             resolved: components["schemas"]["AlertGroup"] | null;
             taken: components["schemas"]["AlertGroup"];
         };
+        /** AnchorChanged */
+        AnchorChanged: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /**
+             * Zero Touch
+             * @enum {string}
+             */
+            zero_touch: "off" | "approve" | "admit";
+        };
+        /**
+         * AnchorLine
+         * @description `devices` showed a certificate of it last; with `namesakes` it bears one name, and their devices are counted, too.
+         *
+         *     `authority` is the tenant's own authority that it is of; `successor` and `succeeds` are the names of anchors.
+         */
+        AnchorLine: {
+            /** Authority */
+            authority: string;
+            /** Created At */
+            created_at: string | null;
+            /** Created By */
+            created_by: string;
+            /** Devices */
+            devices: number;
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Id */
+            id: string;
+            /** Is Over */
+            is_over: boolean;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Namesakes */
+            namesakes: string[];
+            /** Not After */
+            not_after: string | null;
+            /** Not Before */
+            not_before: string | null;
+            proof: components["schemas"]["ProofWanted"] | null;
+            /** Retired At */
+            retired_at: string | null;
+            /** Serial */
+            serial: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "unproved" | "trusted" | "retired";
+            /** Subject */
+            subject: string;
+            /** Succeeds */
+            succeeds: string;
+            /** Successor */
+            successor: string;
+            /**
+             * Zero Touch
+             * @enum {string}
+             */
+            zero_touch: "off" | "approve" | "admit";
+        };
+        /**
+         * AnchorWritten
+         * @description A new one, which lets nobody in before it is proved.
+         */
+        AnchorWritten: {
+            /** Certificate */
+            certificate: string;
+            /**
+             * Kind
+             * @default sensor
+             */
+            kind: string;
+            /** Name */
+            name: string;
+            /**
+             * Zero Touch
+             * @default off
+             * @enum {string}
+             */
+            zero_touch: "off" | "approve" | "admit";
+        };
+        /**
+         * ApprovalAsked
+         * @description `enclosure`: where the device is put; null for nowhere.
+         */
+        ApprovalAsked: {
+            /** Enclosure */
+            enclosure?: string | null;
+        };
         /**
          * ArrivalScreen
          * @description How far a new device has come.
@@ -1617,6 +1954,100 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * AuthoritiesScreen
+         * @description Those that issue, those that only vouch, those that are over.
+         */
+        AuthoritiesScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Authorities */
+            authorities: components["schemas"]["AuthorityLine"][];
+        };
+        /**
+         * AuthorityLine
+         * @description `devices` showed a certificate of it last. `trust` in PEM: its certificate, then those above it, `levels` in all.
+         */
+        AuthorityLine: {
+            /** Created At */
+            created_at: string | null;
+            /** Created By */
+            created_by: string;
+            /** Curve */
+            curve: string;
+            /** Devices */
+            devices: number;
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Has Key */
+            has_key: boolean;
+            /** Id */
+            id: string;
+            /** Levels */
+            levels: number;
+            /** Name */
+            name: string;
+            /** Not After */
+            not_after: string | null;
+            /** Not Before */
+            not_before: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "current" | "retiring" | "retired";
+            /** Subject */
+            subject: string;
+            succeeds: components["schemas"]["AuthorityNamed"] | null;
+            successor: components["schemas"]["AuthorityNamed"] | null;
+            /** Trust */
+            trust: string;
+        };
+        /** AuthorityNamed */
+        AuthorityNamed: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * AuthorityScreen
+         * @description `roots` are those that an intermediate, or its successor, can be put under.
+         */
+        AuthorityScreen: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            authority: components["schemas"]["AuthorityLine"];
+            /** Certificates */
+            certificates: components["schemas"]["CertificateLine"][];
+            /** Next */
+            next: string | null;
+            /** Roots */
+            roots: components["schemas"]["AuthorityNamed"][];
+        };
+        /**
+         * AuthorityWritten
+         * @description A root, or an intermediate `under` one.
+         */
+        AuthorityWritten: {
+            /** Name */
+            name: string;
+            /**
+             * Under
+             * @default
+             */
+            under: string;
+            /** Years */
+            years: number;
+        };
         /** CallShown */
         CallShown: {
             /** After S */
@@ -1655,6 +2086,41 @@ export interface components {
              * @enum {string}
              */
             state: "dark" | "blind" | "reduced" | "covered" | "unwatched";
+        };
+        /**
+         * CertificateLine
+         * @description `ends_soon`: within 30 days, and it counts until then.
+         */
+        CertificateLine: {
+            /** Ends Soon */
+            ends_soon: boolean;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Id */
+            id: string;
+            /** Issued At */
+            issued_at: string | null;
+            /** Issued By */
+            issued_by: string;
+            /** Names */
+            names: string[];
+            /** Not After */
+            not_after: string | null;
+            /** Reason */
+            reason: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /** Serial */
+            serial: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "good" | "expired" | "revoked";
+            /** Subject */
+            subject: string;
+            /** Usage */
+            usage: string;
         };
         /** CertificateShown */
         CertificateShown: {
@@ -1697,6 +2163,20 @@ export interface components {
             name: string;
             /** Url */
             url: string;
+        };
+        /**
+         * ClaimLine
+         * @description Where the device says it is. `name` and `farm` where that is one of the tenant's own; `state` as on its page.
+         */
+        ClaimLine: {
+            /** Enclosure */
+            enclosure: string;
+            /** Farm */
+            farm: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
         };
         /**
          * ClaimShown
@@ -1767,6 +2247,22 @@ export interface components {
             min_severity: string;
             /** Name */
             name: string;
+        };
+        /**
+         * ControlLine
+         * @description An object instance (or an object, for creating instances), with the servers that may anything, or should.
+         */
+        ControlLine: {
+            /** Is Drift */
+            is_drift: boolean;
+            /** Path */
+            path: string;
+            /** Reason */
+            reason: string;
+            /** Rights */
+            rights: components["schemas"]["RightsLine"][];
+            /** State */
+            state: string;
         };
         /** CountsShown */
         CountsShown: {
@@ -1840,7 +2336,7 @@ export interface components {
         };
         /**
          * CredentialLine
-         * @description `ends_soon`: within 30 days, and it would stop working.
+         * @description `ends_soon`: within 30 days, and it would stop working. `is_from_bootstrap`: nobody made it.
          */
         CredentialLine: {
             certificate: components["schemas"]["CertificateShown"] | null;
@@ -1860,6 +2356,8 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /** Is From Bootstrap */
+            is_from_bootstrap: boolean;
             /** Last Used At */
             last_used_at: string | null;
             /** Mode */
@@ -1870,11 +2368,12 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "current" | "next" | "retiring" | "revoked" | "expired";
+            state: "current" | "next" | "retiring" | "waiting" | "revoked" | "expired";
         };
         /**
          * CredentialsScreen
-         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in.
+         * @description `alive` counts what the device can still connect with; `refused` is how it was last not let in; `claim` is where it
+         *     says it is, for whoever approves it.
          */
         CredentialsScreen: {
             /** Alive */
@@ -1884,6 +2383,7 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            claim: components["schemas"]["ClaimLine"] | null;
             /** Endpoint */
             endpoint: string;
             /** Items */
@@ -1965,7 +2465,7 @@ export interface components {
         };
         /**
          * DeviceScreen
-         * @description `refused` is how it was last not let in, if it was not heard since.
+         * @description `refused` is how it was last not let in, if it was not heard since; `others` are the servers beside us.
          */
         DeviceScreen: {
             /** Alerts */
@@ -1984,6 +2484,7 @@ export interface components {
             model: string;
             /** Needs Key */
             needs_key: boolean;
+            others: components["schemas"]["OtherServers"] | null;
             refused: components["schemas"]["SecurityLine"] | null;
             registration: components["schemas"]["RegistrationShown"] | null;
             /** Security Identity */
@@ -2315,6 +2816,11 @@ export interface components {
             /** Password */
             password: string;
         };
+        /** Made */
+        Made: {
+            /** Id */
+            id: string;
+        };
         /**
          * MethodShown
          * @description A way to somebody. `shown` is the address as people know it: a mail address, the name of a webhook.
@@ -2501,6 +3007,26 @@ export interface components {
         OrderWritten: {
             /** Policies */
             policies: string[];
+        };
+        /**
+         * OtherServers
+         * @description `own` is our short id on the device. `is_ruled`: policies say what the others may.
+         */
+        OtherServers: {
+            /** Controls */
+            controls: components["schemas"]["ControlLine"][];
+            /** Is Drift */
+            is_drift: boolean;
+            /** Is Ruled */
+            is_ruled: boolean;
+            /** Is Settled */
+            is_settled: boolean;
+            /** Own */
+            own: number | null;
+            /** Problem */
+            problem: string;
+            /** Servers */
+            servers: number[];
         };
         /**
          * Outcome
@@ -2700,6 +3226,30 @@ export interface components {
             /** Steps */
             steps: components["schemas"]["StepWritten"][];
         };
+        /**
+         * ProofGiven
+         * @description A certificate in PEM, or a signature in base64.
+         */
+        ProofGiven: {
+            /** Answer */
+            answer: string;
+        };
+        /**
+         * ProofWanted
+         * @description What the authority's key has to answer until `expires_at`; commands for whoever has `ca.pem` and `ca.key`.
+         */
+        ProofWanted: {
+            /** Certificate Command */
+            certificate_command: string;
+            /** Challenge */
+            challenge: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Is Over */
+            is_over: boolean;
+            /** Signature Command */
+            signature_command: string;
+        };
         /** QuantityShown */
         QuantityShown: {
             /** Alive */
@@ -2838,6 +3388,15 @@ export interface components {
             units: string;
             value: components["schemas"]["JsonValue"];
         };
+        /** RevocationWritten */
+        RevocationWritten: {
+            /**
+             * Reason
+             * @default unspecified
+             * @enum {string}
+             */
+            reason: "unspecified" | "keyCompromise" | "superseded" | "cessationOfOperation";
+        };
         /**
          * RevokeAsked
          * @description `last`: also when the device cannot connect afterwards.
@@ -2848,6 +3407,18 @@ export interface components {
              * @default false
              */
             last: boolean;
+        };
+        /**
+         * RightsLine
+         * @description What one server may, and what it should be able to; `*` is every server without an entry of its own.
+         */
+        RightsLine: {
+            /** Found */
+            found: string[];
+            /** Server */
+            server: string;
+            /** Wanted */
+            wanted: string[];
         };
         /**
          * RoleLine
@@ -2970,6 +3541,17 @@ export interface components {
             contacts: string[];
         };
         /**
+         * SuccessorWritten
+         * @description `under` says where the successor of an intermediate stands.
+         */
+        SuccessorWritten: {
+            /**
+             * Under
+             * @default
+             */
+            under: string;
+        };
+        /**
          * TestWritten
          * @description `address` only where the channel is mail.
          */
@@ -3044,6 +3626,27 @@ export interface components {
             state: string;
             /** To */
             to: string;
+        };
+        /**
+         * TrustScreen
+         * @description `elsewhere`: devices whose certificate another authority signed, as one between; `unseen`: with none yet.
+         */
+        TrustScreen: {
+            /** Anchors */
+            anchors: components["schemas"]["AnchorLine"][];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Elsewhere */
+            elsewhere: number;
+            /** Has More Waiting */
+            has_more_waiting: boolean;
+            /** Unseen */
+            unseen: number;
+            /** Waiting */
+            waiting: components["schemas"]["WaitingLine"][];
         };
         /** UnobserveAsked */
         UnobserveAsked: {
@@ -3170,6 +3773,21 @@ export interface components {
             at: string | null;
             /** Value */
             value: number | string;
+        };
+        /**
+         * WaitingLine
+         * @description A device that nobody made, with a good certificate: it is let in when somebody approves it, where it says it is.
+         */
+        WaitingLine: {
+            claim: components["schemas"]["ClaimLine"] | null;
+            /** Credential */
+            credential: string;
+            /** Device */
+            device: string;
+            /** Endpoint */
+            endpoint: string;
+            /** Since */
+            since: string | null;
         };
         /** WhyScreen */
         WhyScreen: {
@@ -3410,6 +4028,136 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AlertLine"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_authority_bff_actions_authorities_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthorityWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Made"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    retire_authority_bff_actions_authorities__authority_id__retire_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                authority_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    roll_over_bff_actions_authorities__authority_id__roll_over_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                authority_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SuccessorWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Made"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    revoke_certificate_bff_actions_certificates__certificate_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                certificate_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevocationWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
@@ -3903,6 +4651,40 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["NewCredential"];
                 };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    approve_credential_bff_actions_devices__device_id__credentials__credential_id__approve_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                credential_id: string;
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalAsked"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Validation Error */
             422: {
@@ -4516,6 +5298,134 @@ export interface operations {
             };
         };
     };
+    add_anchor_bff_actions_trust_anchors_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnchorWritten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Made"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_anchor_bff_actions_trust_anchors__anchor_id__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                anchor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnchorChanged"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    prove_anchor_bff_actions_trust_anchors__anchor_id__prove_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                anchor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofGiven"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_anchor_bff_actions_trust_anchors__anchor_id__remove_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                anchor_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     invitation_bff_invitation_post: {
         parameters: {
             query?: never;
@@ -4789,6 +5699,61 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditScreen"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    authorities_screen_bff_screens_authorities_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthoritiesScreen"];
+                };
+            };
+        };
+    };
+    authority_screen_bff_screens_authorities__authority_id__get: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                q?: string | null;
+                show?: "living" | "soon" | "all";
+            };
+            header?: never;
+            path: {
+                authority_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityScreen"];
                 };
             };
             /** @description Validation Error */
@@ -5328,6 +6293,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    trust_screen_bff_screens_trust_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrustScreen"];
                 };
             };
         };

@@ -55,6 +55,9 @@ export function More({ person, role, onClose }: { person: string; role: string; 
         <Link to="/security" onClick={onClose}>
           <Icon name="shield" /> Security log: who was not let in
         </Link>
+        <Link to="/trust" onClick={onClose}>
+          <Icon name="shield" /> Trust anchors: whose certificates count
+        </Link>
         <Link to="/credentials" onClick={onClose}>
           <Icon name="shield" /> Credentials that end soon
         </Link>

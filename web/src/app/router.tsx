@@ -226,6 +226,28 @@ const ending = createRoute({
   component: lazyRouteComponent(() => import("../features/credentials/ending-page"), "EndingPage"),
 });
 
+const trust = createRoute({
+  getParentRoute: () => inside,
+  path: "/trust",
+  component: lazyRouteComponent(() => import("../features/trust/anchors-page"), "AnchorsPage"),
+});
+
+const authorities = createRoute({
+  getParentRoute: () => inside,
+  path: "/trust/authorities",
+  component: lazyRouteComponent(() => import("../features/trust/authorities-page"), "AuthoritiesPage"),
+});
+
+const authority = createRoute({
+  getParentRoute: () => inside,
+  path: "/trust/authorities/$authority",
+  validateSearch: (search): { show?: "soon" | "all"; q?: string } => ({
+    show: search.show === "soon" || search.show === "all" ? search.show : undefined,
+    q: typeof search.q === "number" ? String(search.q) : text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("../features/trust/authority-page"), "AuthorityPage"),
+});
+
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
@@ -251,6 +273,9 @@ const tree = root.addChildren([
     policies,
     whyMay,
     ending,
+    trust,
+    authorities,
+    authority,
   ]),
 ]);
 

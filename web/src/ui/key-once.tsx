@@ -1,6 +1,5 @@
 /** A key that was just made: the one time that it is shown, as a code to scan and as text to copy. */
-import { useState } from "react";
-import { Button } from "./button";
+import { CopyButton } from "./copy";
 import { codeText } from "./device-code";
 import css from "./key-once.module.css";
 import { QrCode } from "./qr";
@@ -16,7 +15,6 @@ export function KeyOnce({
   secret: string;
   enclosure?: string | null;
 }) {
-  const [isCopied, setCopied] = useState(false);
   const text = codeText({ endpoint, identity, key: secret, enclosure: enclosure ?? "" });
   return (
     <div className={css.once}>
@@ -43,14 +41,7 @@ export function KeyOnce({
           </div>
         </dl>
         <div className="row">
-          <Button
-            onClick={() => {
-              void navigator.clipboard?.writeText(secret).then(() => setCopied(true));
-            }}
-          >
-            Copy the key
-          </Button>
-          {isCopied && <span role="status">Copied.</span>}
+          <CopyButton text={secret}>Copy the key</CopyButton>
         </div>
       </div>
     </div>

@@ -49,6 +49,15 @@ export function Failed({
   );
 }
 
+/** Why what was asked for was not done, beside what asked for it. */
+export function Wrong({ children }: { children: ReactNode }) {
+  return (
+    <p className={css.wrong} role="alert">
+      {children}
+    </p>
+  );
+}
+
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className={css.empty}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, ahead, bytes, capital, count, duration, number, plural, quantity, until } from "./words";
+import { ago, ahead, bytes, capital, count, date, duration, number, plural, quantity, until } from "./words";
 
 const now = new Date(2026, 10, 21, 14, 28).getTime();
 const plain = (text: string) => text.replaceAll("\u202f", " ");
@@ -17,6 +17,10 @@ describe("time in words", () => {
     expect(ahead(new Date(now - 60_000), now)).toBe("now");
     expect(ahead(new Date(2026, 10, 21, 17, 10), now)).toBe("17:10");
     expect(until(new Date(2026, 10, 22, 14, 2), now)).toBe("tomorrow 14:02");
+  });
+
+  it("names the year of a day that may be years away", () => {
+    expect(date(new Date(2031, 2, 12, 23, 59))).toBe("12 Mar 2031");
   });
 
   it("is never younger than now, whatever the two clocks say", () => {

@@ -12,6 +12,7 @@ const precise = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const clockWithSeconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dayAndYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
 export function count(value: number): string {
@@ -76,6 +77,11 @@ export function moment(at: Date, now: number): string {
   return sameDay(at, new Date(now)) ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
 }
 
+/** A day that may be years away: 12 Mar 2027. */
+export function date(at: Date): string {
+  return dayAndYear.format(at);
+}
+
 export function clockTime(at: Date): string {
   return clock.format(at);
 }
@@ -101,4 +107,12 @@ export function capital(text: string): string {
 
 function sameDay(one: Date, other: Date): boolean {
   return one.toDateString() === other.toDateString();
+}
+
+/** What the device says about where it is, and why that may not count. */
+export function saidPlace(claim: { enclosure: string; name: string; farm: string; state: string } | null): string {
+  if (!claim) return "It has not said where it is.";
+  if (claim.name) return `It says that it is in ${claim.name}${claim.farm ? `, ${claim.farm}` : ""}.`;
+  if (claim.state === "foreign") return `It says that it is in ${claim.enclosure}, which is not yours.`;
+  return `It says that it is in ${claim.enclosure}, which does not exist.`;
 }

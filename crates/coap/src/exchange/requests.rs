@@ -260,6 +260,20 @@ impl<T> Requests<T> {
         self.send_next(now, out);
     }
 
+    /// The peer was heard and may not listen for long: sends once more what it gave no sign of having (beside RFC 7252 §4.2,
+    /// which knows no peers that sleep).
+    pub fn remind(&mut self, now: Instant, out: &mut dyn Outbox) {
+        let Self { transmission, work: Some(work), .. } = self else { return };
+        for open in &mut work.open {
+            if let Stage::OnItsWay(repetition) = &mut open.stage
+                && open.transfer.is_confirmable()
+                && repetition.is_worth_a_copy(now, transmission)
+            {
+                out.send(&open.datagram);
+            }
+        }
+    }
+
     /// When to call [`Requests::handle_timeout`] next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -75,21 +75,25 @@ pub(super) fn after(now: Instant, wait: Duration) -> Instant {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repetition {
     pub deadline: Instant,
+    began_at: Instant,
     wait: Duration,
     left: u8,
+    /// Copies beside the repetitions: as many again, so that one that speaks and acknowledges nothing gets no more.
+    copies_left: u8,
 }
 
 impl Repetition {
     pub(super) fn start(now: Instant, transmission: &Transmission, jitter: &mut Jitter) -> Self {
         let wait = transmission.first_wait(jitter);
-        Self { deadline: after(now, wait), wait, left: transmission.max_retransmit }
+        let left = transmission.max_retransmit;
+        Self { deadline: after(now, wait), began_at: now, wait, left, copies_left: left }
     }
 
     /// Of a message that is not confirmable: no repetition, and no other message before its time is up.
     pub(super) fn probe(now: Instant, transmission: &Transmission, bytes: usize) -> Self {
         let wait = Duration::from_secs(bytes as u64 / PROBING_RATE).max(transmission.ack_timeout);
         let wait = wait.min(transmission.response_wait);
-        Self { deadline: after(now, wait), wait, left: 0 }
+        Self { deadline: after(now, wait), began_at: now, wait, left: 0, copies_left: 0 }
     }
 
     /// The deadline passed: true to send once more, false to give up. The wait doubles each time (RFC 7252 §4.2).
@@ -101,6 +105,15 @@ impl Repetition {
         self.wait = self.wait.saturating_mul(2).min(WAIT_MAX);
         self.deadline = after(now, self.wait);
         true
+    }
+
+    /// The peer was heard: true to send once more, because it has had the time to acknowledge and did not. When the message
+    /// is repeated and given up stays as it was.
+    pub(super) fn is_worth_a_copy(&mut self, now: Instant, transmission: &Transmission) -> bool {
+        let is_overdue = after(self.began_at, transmission.ack_timeout) <= now;
+        let is_worth_it = is_overdue && self.copies_left > 0;
+        self.copies_left -= u8::from(is_worth_it);
+        is_worth_it
     }
 }
 

@@ -71,10 +71,11 @@ impl World {
     pub fn new(config: Config) -> Self {
         let start = Instant::now();
         let server = Server::new(start, config.credential.is_some());
+        let lifetime = Value::Integer(i64::from(config.lifetime_s));
         let mut device = Device::new(config, definitions(), start);
         for (at, value) in [
             ("/1/0/0", Value::Integer(101)),
-            ("/1/0/1", Value::Integer(300)),
+            ("/1/0/1", lifetime),
             ("/3/0/0", Value::String("Shoal".into())),
             ("/3/0/9", Value::Integer(87)),
             ("/3/0/11/0", Value::Integer(0)),

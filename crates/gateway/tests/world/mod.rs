@@ -124,6 +124,7 @@ pub fn entry(number: u8) -> DeviceEntry {
         device: format!("d{number}"),
         endpoint: format!("urn:dev:{number}"),
         security: Security::None,
+        is_waiting: false,
         context: CONTEXT.replace("urn:dev:1", &format!("urn:dev:{number}")),
         observe: Vec::new(),
         unobserved: Vec::new(),

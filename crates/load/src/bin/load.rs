@@ -1,13 +1,14 @@
-//! `load coap://127.0.0.1:5683 --clients 10000 --prefix bench- [--key HEX]`: reads orders from standard input, a line of
+//! `load coap://127.0.0.1:5683 --clients 10000 --prefix bench- [--key HEX | --certificates FILE]`: reads orders from standard input, a line of
 //! JSON each (`{"do": "send", "seconds": 3, "window": 1024}`), and answers each with a line when it is carried out.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddrV4;
 use std::process::ExitCode;
 
-use load::{Fleet, FleetOptions, Order};
+use load::{Certificates, Credential, Fleet, FleetOptions, Order, bytes};
 
-const USAGE: &str = "load coap://HOST:PORT | coaps://HOST:PORT --clients N --prefix TEXT [--key HEX]";
+const USAGE: &str =
+    "load coap://HOST:PORT | coaps://HOST:PORT --clients N --prefix TEXT [--key HEX | --certificates FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -41,25 +42,25 @@ fn options(arguments: Vec<String>) -> Result<FleetOptions, String> {
         (None, None) => return Err(format!("{uri}: neither coap:// nor coaps://")),
     };
     let server: SocketAddrV4 = authority.parse().map_err(|_| format!("{authority}: no IPv4 address with a port"))?;
-    let mut options = FleetOptions { server, clients: 1_000, prefix: "load-".to_owned(), key: None };
+    let mut options = FleetOptions { server, clients: 1_000, prefix: "load-".to_owned(), credential: None };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name}: no value"))?;
         match name.as_str() {
             "--clients" => options.clients = value.parse().map_err(|_| format!("{value}: no number of clients"))?,
             "--prefix" => options.prefix = value,
-            "--key" => options.key = Some(bytes(&value).ok_or("the key is not hexadecimal")?),
+            "--key" => {
+                let key = bytes(&value).ok_or("the key is not hexadecimal")?;
+                options.credential = Some(Credential::Key(key.into()));
+            }
+            "--certificates" => {
+                let text = std::fs::read_to_string(&value).map_err(|error| format!("{value}: {error}"))?;
+                options.credential = Some(Credential::Certificates(Box::new(Certificates::parse(&text)?)));
+            }
             _ => return Err(format!("{name}: unknown")),
         }
     }
-    if is_secure != options.key.is_some() {
-        return Err("a key goes with coaps://, and with nothing else".to_owned());
+    if is_secure != options.credential.is_some() {
+        return Err("a key or certificates go with coaps://, and with nothing else".to_owned());
     }
     Ok(options)
-}
-
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

@@ -9,13 +9,14 @@ from pydantic import BaseModel
 from shoal.bff import heard, heard_trust
 from shoal.bff.screens.device import last_refused
 from shoal.bff.screens.security import SecurityLine
+from shoal.bff.screens.vocabulary import nearest
 
 # A certificate is renewed by hand, on a boat trip that has to be planned.
 ENDS_WITHIN: Final = timedelta(days=30)
 # A screen of the inventory; each line asks for the name of its device.
 CREDENTIALS_PER_PAGE: Final = 25
 
-CredentialState: TypeAlias = Literal["current", "next", "retiring", "revoked", "expired"]
+CredentialState: TypeAlias = Literal["current", "next", "retiring", "waiting", "revoked", "expired"]
 STATES: Final[tuple[CredentialState, ...]] = get_args(CredentialState)
 
 
@@ -28,8 +29,17 @@ class CertificateShown(BaseModel):
     not_after: datetime | None
 
 
+class ClaimLine(BaseModel):
+    """Where the device says it is. `name` and `farm` where that is one of the tenant's own; `state` as on its page."""
+
+    enclosure: str
+    name: str
+    farm: str
+    state: str
+
+
 class CredentialLine(BaseModel):
-    """`ends_soon`: within 30 days, and it would stop working."""
+    """`ends_soon`: within 30 days, and it would stop working. `is_from_bootstrap`: nobody made it."""
 
     id: str
     device: str
@@ -39,6 +49,7 @@ class CredentialLine(BaseModel):
     state: CredentialState
     created_at: datetime | None
     created_by: str
+    is_from_bootstrap: bool
     expires_at: datetime | None
     last_used_at: datetime | None
     certificate: CertificateShown | None
@@ -47,13 +58,15 @@ class CredentialLine(BaseModel):
 
 
 class CredentialsScreen(BaseModel):
-    """`alive` counts what the device can still connect with; `refused` is how it was last not let in."""
+    """`alive` counts what the device can still connect with; `refused` is how it was last not let in; `claim` is where it
+    says it is, for whoever approves it."""
 
     at: datetime
     endpoint: str
     mode: str
     alive: int
     items: list[CredentialLine]
+    claim: ClaimLine | None
     refused: SecurityLine | None
 
 
@@ -86,8 +99,16 @@ def credentials_screen(
         mode=device.security.mode if device.security else "",
         alive=sum(line.state in {"current", "next", "retiring"} and not line.needs_key for line in lines),
         items=lines,
+        claim=claim_line(device),
         refused=last_refused(device, refusals),
     )
+
+
+def claim_line(device: heard.Device) -> ClaimLine | None:
+    said = device.claim
+    if said is None:
+        return None
+    return ClaimLine(enclosure=said.enclosure, name=said.name, farm=said.farm_name, state=device.place.state)
 
 
 def ending_screen(at: datetime, page: heard.Page[heard_trust.Credential], endpoints: Mapping[str, str]) -> EndingScreen:
@@ -97,7 +118,7 @@ def ending_screen(at: datetime, page: heard.Page[heard_trust.Credential], endpoi
 
 def credential_line(at: datetime, said: heard_trust.Credential, endpoint: str) -> CredentialLine:
     certificate = said.certificate
-    state: CredentialState = next((state for state in STATES if state == said.state), "current")
+    state = nearest(STATES, said.state, "current")
     is_alive = state in {"current", "next"}
     return CredentialLine(
         id=said.id,
@@ -108,6 +129,7 @@ def credential_line(at: datetime, said: heard_trust.Credential, endpoint: str) -
         state=state,
         created_at=said.created_at,
         created_by=said.created_by,
+        is_from_bootstrap=said.is_from_bootstrap,
         expires_at=said.expires_at,
         last_used_at=said.last_used_at,
         certificate=CertificateShown(

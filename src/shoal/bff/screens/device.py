@@ -13,6 +13,7 @@ from shoal.bff.screens.coverage import Cell
 from shoal.bff.screens.devices import DeviceLine, VitalShown, device_line, vital_shown
 from shoal.bff.screens.exact import exact
 from shoal.bff.screens.security import SecurityLine, security_line
+from shoal.bff.screens.sharing import OtherServers
 
 
 class ClaimShown(BaseModel):
@@ -55,7 +56,7 @@ class CommandShown(BaseModel):
 
 
 class DeviceScreen(BaseModel):
-    """`refused` is how it was last not let in, if it was not heard since."""
+    """`refused` is how it was last not let in, if it was not heard since; `others` are the servers beside us."""
 
     at: datetime
     device: DeviceLine
@@ -73,6 +74,7 @@ class DeviceScreen(BaseModel):
     enclosure: Cell | None
     waiting: list[CommandShown]
     refused: SecurityLine | None
+    others: OtherServers | None
 
 
 class UpdateShown(BaseModel):
@@ -138,6 +140,7 @@ def device_screen(
     alerts: list[AlertLine],
     enclosure: Cell | None,
     refusals: Sequence[heard_trust.SecurityEvent] = (),
+    others: OtherServers | None = None,
 ) -> DeviceScreen:
     claim, registration, security = device.claim, device.registration, device.security
     return DeviceScreen(
@@ -164,6 +167,7 @@ def device_screen(
         enclosure=enclosure,
         waiting=[command_shown(command) for command in device.waiting],
         refused=last_refused(device, refusals),
+        others=others,
     )
 
 

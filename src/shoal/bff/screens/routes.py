@@ -21,6 +21,7 @@ from shoal.bff.screens import (
     frame,
     objects,
     search,
+    sharing,
     timeline,
 )
 from shoal.bff.screens.vocabulary import AlertState, Look, Status
@@ -138,6 +139,7 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
     )
     enclosure = found.place.enclosure
     covered = await _or_none(api.coverage(enclosure=enclosure)) if enclosure else None
+    others = await _or_none(api.access_control(device_id)) if sharing.may_be_shared(tree or []) else None
     return device.device_screen(
         bff.clock.now(),
         found,
@@ -145,6 +147,7 @@ async def device_screen(device_id: str, api: HeldApi, bff: HeldBff) -> device.De
         alerts.worst_first([*needs_person.items, *taken.items]),
         next((coverage.cell(line) for line in covered or [] if line.enclosure == enclosure), None),
         refusals.items if refusals else (),
+        sharing.other_servers(others),
     )
 
 

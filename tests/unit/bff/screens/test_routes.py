@@ -127,3 +127,17 @@ async def test_an_alert_in_full_says_who_was_told_and_what_is_next(ida: Pages) -
     ]
     assert screen["alert"]["next_told"]["to"] == "Jon Aas"
     assert screen["verdict"]["evidence"]
+
+
+async def test_other_servers_are_shown_of_a_device_that_has_some_and_of_no_other(ida: Pages) -> None:
+    shared, alone = (device["id"] for device in ida.farm.devices[:2])
+    rights = [{"server": "102", "wanted": ["read"], "found": []}]
+    control = {"path": "/3/0", "state": "refused", "drift": True, "reason": "The device refused it", "rights": rights}
+    said = {"shared": True, "own": 101, "servers": [101, 102], "ruled": True, "drift": True, "controls": [control]}
+    ida.farm.rights[shared] = said
+
+    others = (await ida.screen(f"devices/{shared}"))["others"]
+
+    assert (others["own"], others["servers"], others["is_drift"]) == (101, [102], True)
+    assert others["controls"][0]["rights"] == rights
+    assert (await ida.screen(f"devices/{alone}"))["others"] is None

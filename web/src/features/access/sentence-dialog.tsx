@@ -8,11 +8,12 @@ import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField, TextField } from "../../ui/field";
 import css from "./access.module.css";
 import { type Screen, Wrong } from "./area";
-import { balance, OPERATIONS, pathsOf, ROLES } from "./words";
+import { balance, isOfServers, operationsOf, pathsOf, ROLES } from "./words";
 
 type Policy = Shown["AccessPolicyLine"];
 type Draft = { who: string; effect: string; operations: string[]; place: string; paths: string; note: string };
 
+const ALL_SERVERS = "server:*";
 const DEVICES = ["devices:", "devices:sensor", "devices:camera"];
 
 export function SentenceDialog({
@@ -49,11 +50,17 @@ export function SentenceDialog({
           {!isOfDevices(draft.who) && <option value="allow">may</option>}
           <option value="deny">may not</option>
         </SelectField>
-        {!isOfDevices(draft.who) && <What chosen={draft.operations} onChange={(operations) => set({ operations })} />}
+        {!isOfDevices(draft.who) && (
+          <What who={draft.who} chosen={draft.operations} onChange={(operations) => set({ operations })} />
+        )}
         <TextField
           label="On paths"
           value={draft.paths}
-          hint="* is everything, / the thing itself; /3/*, /3/0/9 are parts of a device. Separate several by a blank."
+          hint={
+            isOfServers(draft.who)
+              ? "* is everything; /3/*, /3/0/* are parts of a device. A device grants no server less than an instance."
+              : "* is everything, / the thing itself; /3/*, /3/0/9 are parts of a device. Separate several by a blank."
+          }
           onChange={(event) => set({ paths: event.target.value })}
         />
         <SelectField label="Where" value={draft.place} onChange={(event) => set({ place: event.target.value })}>
@@ -77,7 +84,11 @@ export function SentenceDialog({
           {preview.data && (
             <>
               <b>{preview.data.says}</b>
-              <span>{balance(preview.data.gain, preview.data.lose)}</span>
+              <span>
+                {isOfServers(draft.who)
+                  ? "Devices that have such a server are told so, when they listen."
+                  : balance(preview.data.gain, preview.data.lose)}
+              </span>
               {preview.data.warnings.map((warning) => (
                 <span key={warning} className={css.warn}>
                   {warning}
@@ -111,54 +122,79 @@ function Whom({
   draft: Draft;
   set: (more: Partial<Draft>) => void;
 }) {
-  const choose = (who: string) => set(isOfDevices(who) ? { who, effect: "deny", operations: ["write"] } : { who });
+  const choose = (who: string) => {
+    if (isOfDevices(who)) return set({ who, effect: "deny", operations: ["write"] });
+    const known = operationsOf(who).map(([value]) => value);
+    set({ who, operations: draft.operations.filter((operation) => known.includes(operation)) });
+  };
+  const isOneServer = isOfServers(draft.who) && draft.who !== ALL_SERVERS;
   const isListed =
     !policy ||
-    ["everybody", "role", "devices"].includes(policy.who_kind) ||
+    ["everybody", "role", "devices", "server"].includes(policy.who_kind) ||
     [...screen.people, ...screen.tokens].some((one) => one.id === policy.who_id);
   return (
-    <SelectField label="Who" value={draft.who} onChange={(event) => choose(event.target.value)}>
-      <option value="everybody:">everybody</option>
-      {!isListed && policy && <option value={whoOf(policy)}>{policy.who_name}</option>}
-      <optgroup label="Roles">
-        {ROLES.map((role) => (
-          <option key={role} value={`role:${role}`}>
-            {role}s
-          </option>
-        ))}
-      </optgroup>
-      <optgroup label="People">
-        {screen.people.map((person) => (
-          <option key={person.id} value={`user:${person.id}`}>
-            {person.name}
-          </option>
-        ))}
-      </optgroup>
-      <optgroup label="Tokens">
-        {screen.tokens
-          .filter((token) => !token.is_revoked)
-          .map((token) => (
-            <option key={token.id} value={`token:${token.id}`}>
-              {token.name}
+    <>
+      <SelectField
+        label="Who"
+        value={isOneServer ? "server:" : draft.who}
+        onChange={(event) => choose(event.target.value)}
+      >
+        <option value="everybody:">everybody</option>
+        {!isListed && policy && <option value={whoOf(policy)}>{policy.who_name}</option>}
+        <optgroup label="Roles">
+          {ROLES.map((role) => (
+            <option key={role} value={`role:${role}`}>
+              {role}s
             </option>
           ))}
-      </optgroup>
-      <optgroup label="Devices, what they may report">
-        {DEVICES.map((who) => (
-          <option key={who} value={who}>
-            all {who.slice("devices:".length) || "device"}s
-          </option>
-        ))}
-      </optgroup>
-    </SelectField>
+        </optgroup>
+        <optgroup label="People">
+          {screen.people.map((person) => (
+            <option key={person.id} value={`user:${person.id}`}>
+              {person.name}
+            </option>
+          ))}
+        </optgroup>
+        <optgroup label="Tokens">
+          {screen.tokens
+            .filter((token) => !token.is_revoked)
+            .map((token) => (
+              <option key={token.id} value={`token:${token.id}`}>
+                {token.name}
+              </option>
+            ))}
+        </optgroup>
+        <optgroup label="Devices, what they may report">
+          {DEVICES.map((who) => (
+            <option key={who} value={who}>
+              all {who.slice("devices:".length) || "device"}s
+            </option>
+          ))}
+        </optgroup>
+        <optgroup label="Other LwM2M servers of devices">
+          <option value="server:">a server, by its short id</option>
+          <option value={ALL_SERVERS}>all other servers</option>
+        </optgroup>
+      </SelectField>
+      {isOneServer && (
+        <TextField
+          label="Short id of the server"
+          value={draft.who.slice("server:".length)}
+          inputMode="numeric"
+          maxLength={5}
+          hint="The number by which devices know it: resource 0 of its Server object."
+          onChange={(event) => set({ who: `server:${event.target.value.trim()}` })}
+        />
+      )}
+    </>
   );
 }
 
-function What({ chosen, onChange }: { chosen: string[]; onChange: (chosen: string[]) => void }) {
+function What({ who, chosen, onChange }: { who: string; chosen: string[]; onChange: (chosen: string[]) => void }) {
   return (
     <fieldset className={css.choices}>
       <legend>What</legend>
-      {OPERATIONS.map(([value, text]) => (
+      {operationsOf(who).map(([value, text]) => (
         <label key={value}>
           <input
             type="checkbox"

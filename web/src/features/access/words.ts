@@ -14,6 +14,18 @@ export const OPERATIONS = [
   ["administer", "administer"],
 ] as const;
 
+/** What another server of a device may be allowed; to observe and to discover come with to read. */
+const OF_SERVERS: readonly string[] = ["read", "write", "execute", "create", "delete"];
+
+export function isOfServers(who: string): boolean {
+  return who.startsWith("server:");
+}
+
+/** The operations that mean something of somebody, with the word for each. */
+export function operationsOf(who: string): readonly (readonly [string, string])[] {
+  return isOfServers(who) ? OPERATIONS.filter(([value]) => OF_SERVERS.includes(value)) : OPERATIONS;
+}
+
 export const ROLES = ["viewer", "technician", "operator", "administrator", "integrator"] as const;
 
 export const BEARINGS: Record<string, string> = {

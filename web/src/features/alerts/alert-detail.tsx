@@ -14,7 +14,7 @@ import { TextField } from "../../ui/field";
 import { useFreshness } from "../../ui/freshness";
 import { Icon } from "../../ui/icon";
 import { useKeys } from "../../ui/keys";
-import { Failed, Skeleton } from "../../ui/notice";
+import { Failed, Skeleton, Wrong } from "../../ui/notice";
 import { SeverityBar, SeverityTag } from "../../ui/severity";
 import { Timeline } from "../../ui/timeline";
 import { capital, clockTime, moment, until } from "../../ui/words";
@@ -178,14 +178,6 @@ function Acts({ screen }: { screen: Screen }) {
         />
       )}
     </div>
-  );
-}
-
-function Wrong({ children }: { children: React.ReactNode }) {
-  return (
-    <p className={css.wrong} role="alert">
-      {children}
-    </p>
   );
 }
 

@@ -12,6 +12,7 @@ import { useKeys } from "../../ui/keys";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
 import { SeverityBar, SeverityTag } from "../../ui/severity";
+import { Tabs } from "../../ui/tabs";
 import { NextTold } from "../../ui/told";
 import { clockTime, count, until } from "../../ui/words";
 import { AlertDetail } from "./alert-detail";
@@ -40,10 +41,10 @@ export function InboxPage() {
         beside={openTotal !== null && <span>{count(openTotal)} open</span>}
       >
         <div className={css.bar}>
-          <nav className={css.tabs} aria-label="Which alerts">
+          <Tabs label="Which alerts">
             <Tab state={undefined} isOn={!isOver} text="Open" number={openTotal} />
             <Tab state="resolved" isOn={isOver} text="Resolved" number={first?.resolved?.total ?? null} />
-          </nav>
+          </Tabs>
           <Filters query={query.data} />
         </div>
         <div className={css.panes}>
@@ -122,12 +123,7 @@ function Tab({
   number: number | null;
 }) {
   return (
-    <Link
-      to="/alerts"
-      search={(before) => ({ ...before, state })}
-      className={isOn ? css.on : undefined}
-      aria-current={isOn ? "page" : undefined}
-    >
+    <Link to="/alerts" search={(before) => ({ ...before, state })} aria-current={isOn ? "page" : undefined}>
       {text} {number !== null && <em>{count(number)}</em>}
     </Link>
   );

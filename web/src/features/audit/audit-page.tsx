@@ -6,6 +6,7 @@ import { type AuditFilter, auditQuery } from "../../api/queries";
 import { Age } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { FilterSelect } from "../../ui/field";
+import { Chosen, Filters as FilterRow } from "../../ui/filters";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
 import { clockTime } from "../../ui/words";
@@ -80,7 +81,7 @@ function Filters({ filter, lines }: { filter: AuditFilter; lines: Shown["AuditLi
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: true });
   const who = lines.find((line) => line.by === filter.by)?.by_name ?? filter.by;
   return (
-    <search className={css.filters}>
+    <FilterRow>
       <FilterSelect
         label="About"
         value={filter.resource ?? ""}
@@ -100,16 +101,7 @@ function Filters({ filter, lines }: { filter: AuditFilter; lines: Shown["AuditLi
           Clear
         </Button>
       )}
-    </search>
-  );
-}
-
-function Chosen({ label, value, clear }: { label: string; value: string; clear: () => void }) {
-  return (
-    <button type="button" className={css.chosen} onClick={clear}>
-      <span className="muted">{label}</span> {value} <span aria-hidden="true">×</span>
-      <span className="sr">, remove this filter</span>
-    </button>
+    </FilterRow>
   );
 }
 

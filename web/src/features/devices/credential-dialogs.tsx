@@ -6,6 +6,7 @@ import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { AreaField, SelectField, TextField } from "../../ui/field";
 import { KeyOnce } from "../../ui/key-once";
+import { Wrong } from "../../ui/notice";
 import css from "./credentials.module.css";
 
 type Screen = Shown["CredentialsScreen"];
@@ -107,11 +108,7 @@ export function NewCredentialDialog({
             ))}
           </SelectField>
         )}
-        {make.isError && (
-          <p className={css.bad} role="alert">
-            Nothing was changed {reason(make.error)}
-          </p>
-        )}
+        {make.isError && <Wrong>Nothing was changed {reason(make.error)}</Wrong>}
         <DialogActions>
           <Button onClick={onClose}>Leave it</Button>
           <Button look="primary" type="submit" isBusy={make.isPending}>
@@ -148,11 +145,7 @@ export function RevokeDialog({
       ) : (
         <p>{screen.endpoint} can go on with what it has besides, if that has reached it.</p>
       )}
-      {revoke.isError && (
-        <p className={css.bad} role="alert">
-          Not revoked {reason(revoke.error)}
-        </p>
-      )}
+      {revoke.isError && <Wrong>Not revoked {reason(revoke.error)}</Wrong>}
       <DialogActions>
         <Button onClick={onClose}>Leave it</Button>
         <Button

@@ -10,6 +10,7 @@ import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { clockTime, moment } from "../../ui/words";
+import { Approval } from "./approval";
 import { NewCredentialDialog, RevokeDialog } from "./credential-dialogs";
 import css from "./credentials.module.css";
 
@@ -83,6 +84,7 @@ export const STATES: Record<Credential["state"], string> = {
   current: "In use",
   next: "Waits for its first use",
   retiring: "Goes on until the new one is used",
+  waiting: "Waits for approval: nobody added this device",
   revoked: "Revoked",
   expired: "Expired",
 };
@@ -97,6 +99,7 @@ function Line({ credential, screen, device }: { credential: Credential; screen: 
         <p>
           <b>{credential.mode === "x509" ? "Certificate" : "Key"}</b> <State credential={credential} />
         </p>
+        {credential.state === "waiting" && <Approval credential={credential} screen={screen} device={device} />}
         {credential.needs_key && <p className={css.bad}>Its key is lost. The device needs a new one.</p>}
         <Facts credential={credential} />
       </div>
@@ -141,6 +144,7 @@ function Facts({ credential }: { credential: Credential }) {
         <Fact name="Made">
           <Age at={credential.created_at} />
           {credential.created_by && ` by ${credential.created_by}`}
+          {credential.is_from_bootstrap && ", handed out by the bootstrap server"}
         </Fact>
       )}
       {certificate && (

@@ -5,12 +5,14 @@ import { type Shown, why } from "../../api/client";
 import { deviceQuery } from "../../api/queries";
 import { Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
+import { Tabs as TabRow } from "../../ui/tabs";
 import { clockTime } from "../../ui/words";
 import css from "./device.module.css";
 import { AlertsBeside, PlaceBeside, RegistrationBeside, TimelineBeside } from "./device-aside";
 import { DeviceChart } from "./device-chart";
 import { DeviceState } from "./device-state";
 import { Dispute } from "./dispute";
+import { OtherServers } from "./other-servers";
 import { Vitals } from "./vitals";
 
 export function DevicePage() {
@@ -103,6 +105,7 @@ function Whole({ screen }: { screen: Shown["DeviceScreen"] }) {
         </div>
         <PlaceBeside screen={screen} />
         <RegistrationBeside screen={screen} />
+        <OtherServers others={screen.others} />
         <div className="desktop">
           <TimelineBeside device={screen.device.id} />
         </div>
@@ -113,21 +116,20 @@ function Whole({ screen }: { screen: Shown["DeviceScreen"] }) {
 
 function Tabs({ device }: { device: string }) {
   const shared = { params: { device }, resetScroll: false, replace: true, search: true } as const;
-  const on = { className: css.on, "aria-current": "page" } as const;
   return (
-    <nav className={css.tabs} aria-label="More about this device">
-      <Link to="/devices/$device" {...shared} activeOptions={{ exact: true, includeSearch: false }} activeProps={on}>
+    <TabRow label="More about this device">
+      <Link to="/devices/$device" {...shared} activeOptions={{ exact: true, includeSearch: false }}>
         Objects
       </Link>
-      <Link to="/devices/$device/timeline" {...shared} activeOptions={{ includeSearch: false }} activeProps={on}>
+      <Link to="/devices/$device/timeline" {...shared} activeOptions={{ includeSearch: false }}>
         Timeline
       </Link>
-      <Link to="/devices/$device/update" {...shared} activeOptions={{ includeSearch: false }} activeProps={on}>
+      <Link to="/devices/$device/update" {...shared} activeOptions={{ includeSearch: false }}>
         Update
       </Link>
-      <Link to="/devices/$device/credentials" {...shared} activeOptions={{ includeSearch: false }} activeProps={on}>
+      <Link to="/devices/$device/credentials" {...shared} activeOptions={{ includeSearch: false }}>
         Credentials
       </Link>
-    </nav>
+    </TabRow>
   );
 }

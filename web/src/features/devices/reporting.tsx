@@ -9,6 +9,7 @@ import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField, TextField } from "../../ui/field";
+import { Wrong } from "../../ui/notice";
 import { duration, moment, unitWord } from "../../ui/words";
 import {
   type Attributes,
@@ -147,11 +148,7 @@ export function ReportingDialog({
           />
         )}
         <OnDevice path={path} units={units} />
-        {observe.isError && (
-          <p className={css.wrong} role="alert">
-            Not saved {why(observe.error)}
-          </p>
-        )}
+        {observe.isError && <Wrong>Not saved {why(observe.error)}</Wrong>}
         <Said ask={ask} />
         <DialogActions>
           <Button onClick={onClose}>{ask.isSuccess ? "Close" : "Leave it"}</Button>

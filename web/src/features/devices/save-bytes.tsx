@@ -1,5 +1,6 @@
 /** Bytes as a file of the reader's own. */
 import { Button } from "../../ui/button";
+import { saveFile } from "../../ui/save-file";
 import { fromBase64 } from "./value";
 
 /** For a value that is whole; nothing where there are no bytes. */
@@ -9,18 +10,9 @@ export function SaveBytes({ value, path, name }: { value: unknown; path: string;
   return (
     <>
       {" "}
-      <Button look="mini" onClick={() => save(data, `${path.slice(1).replaceAll("/", "-")}.bin`)}>
+      <Button look="mini" onClick={() => saveFile(data, `${path.slice(1).replaceAll("/", "-")}.bin`)}>
         Save<span className="sr"> {name} as a file</span>
       </Button>
     </>
   );
-}
-
-function save(data: Uint8Array<ArrayBuffer>, name: string): void {
-  const address = URL.createObjectURL(new Blob([data]));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(address);
 }

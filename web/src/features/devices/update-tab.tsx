@@ -9,7 +9,7 @@ import { Age, Ahead } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField } from "../../ui/field";
-import { Empty, Failed, Skeleton } from "../../ui/notice";
+import { Empty, Failed, Skeleton, Wrong } from "../../ui/notice";
 import { bytes } from "../../ui/words";
 import css from "./update.module.css";
 
@@ -114,11 +114,7 @@ function Start({ device, screen }: { device: string; screen: Shown["UpdatesScree
         </p>
       )}
       {reason && (under || blockedBy) && <p className="small muted">{reason}</p>}
-      {start.isError && (
-        <p className={css.wrong} role="alert">
-          Not started {why(start.error)}
-        </p>
-      )}
+      {start.isError && <Wrong>Not started {why(start.error)}</Wrong>}
     </section>
   );
 }
@@ -267,11 +263,7 @@ function One({ device, update, others }: { device: string; update: Update; other
         </div>
       )}
       {update.can_roll_back && <RollBack device={device} update={update} />}
-      {cancel.isError && (
-        <p className={css.wrong} role="alert">
-          Not stopped {why(cancel.error)}
-        </p>
-      )}
+      {cancel.isError && <Wrong>Not stopped {why(cancel.error)}</Wrong>}
     </li>
   );
 }
@@ -290,11 +282,7 @@ function RollBack({ device, update }: { device: string; update: Update }) {
           {update.name} {update.version}
         </span>
       </Button>
-      {rollBack.isError && (
-        <p className={css.wrong} role="alert">
-          Not rolled back {why(rollBack.error)}
-        </p>
-      )}
+      {rollBack.isError && <Wrong>Not rolled back {why(rollBack.error)}</Wrong>}
       {isAsking && (
         <Dialog title={`Back to ${update.name} ${update.previous_version}?`} onClose={() => setAsking(false)}>
           <p>

@@ -110,7 +110,7 @@ function OpaqueField({ text, onText, wrong, ...shared }: Plain & Text) {
     onText(toHex(new Uint8Array(await file.arrayBuffer())));
   };
   return (
-    <>
+    <div className={css.wide}>
       <AreaField
         {...shared}
         hint={`${shared.hint}, as pairs of 0 to 9 and a to f; ${data ? bytes(data.length) : "not readable"}`}
@@ -128,14 +128,14 @@ function OpaqueField({ text, onText, wrong, ...shared }: Plain & Text) {
         <span>Or the bytes of a file</span>
         <input type="file" onChange={(event) => void choose(event)} />
       </label>
-    </>
+    </div>
   );
 }
 
 function LinksField({ text, onText, ...shared }: Plain & Text) {
   const links = parseLinks(text);
   return (
-    <>
+    <div className={css.wide}>
       <AreaField
         {...shared}
         value={text}
@@ -153,6 +153,6 @@ function LinksField({ text, onText, ...shared }: Plain & Text) {
           ))}
         </ul>
       )}
-    </>
+    </div>
   );
 }

@@ -89,6 +89,9 @@ function signed(text: string): string {
   return text.replace(/^-/, "\u2212");
 }
 
+/** What a value can be (OMA LwM2M Core 1.1, appendix C). */
+export const TYPES = ["string", "integer", "unsigned", "float", "boolean", "opaque", "time", "objlnk", "corelnk"];
+
 /** Types as people know them; the others are called what LwM2M calls them. */
 export function typeWord(type: string): string {
   return { "": "of unknown type", objlnk: "object link", corelnk: "links", opaque: "bytes" }[type] ?? type;

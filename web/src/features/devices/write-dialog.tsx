@@ -3,10 +3,11 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { type Asked, useAskDevice } from "../../api/actions";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
+import { SelectField } from "../../ui/field";
 import css from "./objects.module.css";
 import { Said } from "./reporting";
 import { type Resource, useTree } from "./tree";
-import { check, editable, type Sent } from "./value";
+import { check, editable, type Sent, TYPES, typeWord } from "./value";
 import { ValueField } from "./value-field";
 
 type Props = { resource: Resource; onSend: (asked: Asked) => void; onClose: () => void };
@@ -16,13 +17,60 @@ const ID_MAX = 65_534;
 
 export function WriteDialog(props: Props) {
   const { resource } = props;
+  const { objects } = useTree();
   // Of a cut value the form knows nothing until the device told the whole.
   const [whole, setWhole] = useState<{ value: Resource["value"] } | null>(null);
   if (resource.is_cut && !whole) {
     return <ReadFirst resource={resource} onClose={props.onClose} onWhole={(value) => setWhole({ value })} />;
   }
   const known = { ...props, resource: { ...resource, ...whole } };
-  return resource.is_multiple ? <WriteSeveral {...known} /> : <WriteOne {...known} />;
+  const isDefined = objects.some((each) => each.is_known && resource.path.startsWith(`${each.path}/`));
+  return isDefined ? <Write {...known} /> : <WriteUndefined {...known} />;
+}
+
+type WriteProps = Props & { head?: ReactNode };
+
+function Write(props: WriteProps) {
+  return props.resource.is_multiple ? <WriteSeveral {...props} /> : <WriteOne {...props} />;
+}
+
+/** Of what nobody defined, whoever writes it says of which type it is. */
+function WriteUndefined({ resource, onSend, onClose }: Props) {
+  const [type, setType] = useState(resource.type || "string");
+  const select = (
+    <SelectField
+      label="Type"
+      hint="Nothing defines it: the device knows what it takes"
+      value={type}
+      onChange={(event) => setType(event.target.value)}
+    >
+      {TYPES.map((each) => (
+        <option key={each} value={each}>
+          {typeWord(each)}
+        </option>
+      ))}
+    </SelectField>
+  );
+  // What was told of another type is no beginning for this one.
+  const known = type === resource.type ? resource : { ...resource, type, value: null };
+  return (
+    <Write
+      key={type}
+      resource={known}
+      head={select}
+      onSend={(asked) => onSend(withType(asked, type))}
+      onClose={onClose}
+    />
+  );
+}
+
+/** The same, with each value saying its type. */
+export function withType(asked: Asked, type: string): Asked {
+  if (asked.operation !== "write") return asked;
+  const name = type === "unsigned" ? "unsigned integer" : type;
+  if ("value" in asked) return { ...asked, value: { [name]: asked.value } };
+  const values = Object.entries(asked.values).map(([id, value]) => [id, { [name]: value }]);
+  return { ...asked, values: Object.fromEntries(values) };
 }
 
 type ReadFirstProps = { resource: Resource; onClose: () => void; onWhole: (value: Resource["value"]) => void };
@@ -63,10 +111,16 @@ function About({ path }: { path: string }) {
   );
 }
 
-type FormProps = { resource: Resource; onSubmit: () => void; onClose: () => void; children: ReactNode };
+type FormProps = {
+  resource: Resource;
+  head: ReactNode;
+  onSubmit: () => void;
+  onClose: () => void;
+  children: ReactNode;
+};
 
 /** What both ways to write have around their fields. */
-function WriteForm({ resource, onSubmit, onClose, children }: FormProps) {
+function WriteForm({ resource, head, onSubmit, onClose, children }: FormProps) {
   const { name } = useTree();
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -76,6 +130,7 @@ function WriteForm({ resource, onSubmit, onClose, children }: FormProps) {
     <Dialog title={`Write ${resource.name}`} onClose={onClose}>
       <form onSubmit={submit} className={css.form} noValidate>
         <About path={resource.path} />
+        {head}
         {children}
         <DialogActions>
           <Button onClick={onClose}>Leave it</Button>
@@ -88,7 +143,7 @@ function WriteForm({ resource, onSubmit, onClose, children }: FormProps) {
   );
 }
 
-function WriteOne({ resource, onSend, onClose }: Props) {
+function WriteOne({ resource, head, onSend, onClose }: WriteProps) {
   const [text, setText] = useState(() => editable(resource.value, resource.type));
   const [wrong, setWrong] = useState<string | null>(null);
   const submit = () => {
@@ -97,7 +152,7 @@ function WriteOne({ resource, onSend, onClose }: Props) {
     else onSend({ operation: "write", path: resource.path, value: checked.value });
   };
   return (
-    <WriteForm resource={resource} onSubmit={submit} onClose={onClose}>
+    <WriteForm resource={resource} head={head} onSubmit={submit} onClose={onClose}>
       <ValueField
         label={resource.name}
         shape={resource}
@@ -115,7 +170,7 @@ function WriteOne({ resource, onSend, onClose }: Props) {
 
 type Line = { id: string; text: string; wrong: string | null };
 
-function WriteSeveral({ resource, onSend, onClose }: Props) {
+function WriteSeveral({ resource, head, onSend, onClose }: WriteProps) {
   const before = valuesOf(resource);
   const [lines, setLines] = useState<Line[]>(() =>
     Object.entries(before).map(([id, value]) => ({ id, text: editable(value, resource.type), wrong: null })),
@@ -138,7 +193,7 @@ function WriteSeveral({ resource, onSend, onClose }: Props) {
     else onSend({ operation: "write", path: resource.path, values: Object.fromEntries(changed), partial: true });
   };
   return (
-    <WriteForm resource={resource} onSubmit={submit} onClose={onClose}>
+    <WriteForm resource={resource} head={head} onSubmit={submit} onClose={onClose}>
       {lines.map((line) => (
         <div key={line.id} className={css.line}>
           <ValueField

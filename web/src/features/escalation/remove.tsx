@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { Button } from "../../ui/button";
 import { Dialog, DialogActions } from "../../ui/dialog";
-import { Wrong } from "./area";
+import { Wrong } from "../../ui/notice";
 import { refusal } from "./said";
 
 export function Remove({

@@ -8,6 +8,7 @@ import { meQuery } from "../../api/queries";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Mark } from "../../ui/icon";
+import { Wrong } from "../../ui/notice";
 import css from "./login.module.css";
 
 export function LoginPage() {
@@ -62,11 +63,7 @@ export function LoginPage() {
           value={password}
           onChange={(event) => setPassword(event.target.value)}
         />
-        {logIn.isError && (
-          <p className={css.wrong} role="alert">
-            {refusal(logIn.error)}
-          </p>
-        )}
+        {logIn.isError && <Wrong>{refusal(logIn.error)}</Wrong>}
         <Button type="submit" look="primary" isBusy={logIn.isPending}>
           {logIn.isPending ? "Logging in" : "Log in"}
         </Button>

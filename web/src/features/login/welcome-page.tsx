@@ -9,6 +9,7 @@ import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
 import { TextField } from "../../ui/field";
 import { Mark } from "../../ui/icon";
+import { Wrong } from "../../ui/notice";
 import { until } from "../../ui/words";
 import css from "./login.module.css";
 
@@ -100,11 +101,7 @@ function Join({ secret, invitation }: { secret: string; invitation: Shown["Invit
         value={password}
         onChange={(event) => setPassword(event.target.value)}
       />
-      {join.isError && !taken(join.error) && (
-        <p className={css.wrong} role="alert">
-          Nothing was made {why(join.error)}
-        </p>
-      )}
+      {join.isError && !taken(join.error) && <Wrong>Nothing was made {why(join.error)}</Wrong>}
       <Button type="submit" look="primary" isBusy={join.isPending}>
         {join.isPending ? "Letting you in" : "Begin"}
       </Button>
@@ -116,9 +113,7 @@ function Refused({ error, retry }: { error: Error; retry: () => void }) {
   if (error instanceof Problem && error.type === "invitation-over") return <Over />;
   return (
     <>
-      <p className={css.wrong} role="alert">
-        The link could not be looked at {why(error)}
-      </p>
+      <Wrong>The link could not be looked at {why(error)}</Wrong>
       <Button onClick={retry}>Try again</Button>
     </>
   );

@@ -8,6 +8,7 @@ import { placesQuery } from "../../api/queries";
 import { Button } from "../../ui/button";
 import { type DeviceCode, scanned } from "../../ui/device-code";
 import { KeyOnce } from "../../ui/key-once";
+import { Wrong } from "../../ui/notice";
 import { Page, Section } from "../../ui/page";
 import { DeviceForm } from "./device-form";
 import css from "./onboarding.module.css";
@@ -121,11 +122,7 @@ function NewDevice({
         )}
         <Section title="Scan the code of the device">
           <div className={`card pad ${css.narrow}`}>
-            {wrong && (
-              <p className={css.wrong} role="alert">
-                {wrong}
-              </p>
-            )}
+            {wrong && <Wrong>{wrong}</Wrong>}
             <Scanner
               key={looks}
               onText={(text) => void take(text)}

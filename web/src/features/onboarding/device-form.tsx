@@ -6,6 +6,7 @@ import { Button } from "../../ui/button";
 import { type DeviceCode, scanned } from "../../ui/device-code";
 import { Dialog, DialogActions } from "../../ui/dialog";
 import { SelectField, TextField } from "../../ui/field";
+import { Wrong } from "../../ui/notice";
 import css from "./onboarding.module.css";
 import { type Farms, placeOf } from "./places";
 import { Scanner } from "./scanner";
@@ -79,11 +80,7 @@ export function DeviceForm({
         <Button onClick={() => setScanning(true)}>Scan its label</Button>
       </div>
       <p className="muted">{keyWords(code)}</p>
-      {adding.isError && (
-        <p className={css.wrong} role="alert">
-          Not added {reason(adding.error)}
-        </p>
-      )}
+      {adding.isError && <Wrong>Not added {reason(adding.error)}</Wrong>}
       <div className={css.buttons}>
         <Button onClick={onBack}>Scan again</Button>
         <Button
@@ -140,11 +137,7 @@ function EnclosureDialog({
   };
   return (
     <Dialog title="Scan the label of the enclosure" onClose={onClose}>
-      {wrong && (
-        <p className={css.wrong} role="alert">
-          {wrong}
-        </p>
-      )}
+      {wrong && <Wrong>{wrong}</Wrong>}
       <Scanner key={looks} onText={take} typing="Or type its id, enc-…" />
       <DialogActions>
         <Button onClick={onClose}>Leave it</Button>

@@ -3,6 +3,7 @@ import { type ChangeEvent, useCallback, useEffect, useRef, useState } from "reac
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
+import { Wrong } from "../../ui/notice";
 import { usePhone } from "../../ui/phone";
 import css from "./onboarding.module.css";
 import { textIn, textInPhoto } from "./reader";
@@ -142,11 +143,7 @@ function Photo({ onText }: { onText: (text: string) => void }) {
         <Icon name="photo" /> Photo of the code
         <input type="file" accept="image/*" className="sr" onChange={(event) => void take(event)} />
       </label>
-      {wrong && (
-        <p className={css.wrong} role="alert">
-          No code can be read in this picture. Go closer, and keep the light from shining back.
-        </p>
-      )}
+      {wrong && <Wrong>No code can be read in this picture. Go closer, and keep the light from shining back.</Wrong>}
     </div>
   );
 }

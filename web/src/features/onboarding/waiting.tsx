@@ -8,7 +8,7 @@ import { Age, Span } from "../../ui/age";
 import { buttonClass } from "../../ui/button";
 import { useNow } from "../../ui/clock";
 import { Icon } from "../../ui/icon";
-import { Failed, Skeleton } from "../../ui/notice";
+import { Failed, Skeleton, Wrong } from "../../ui/notice";
 import { count } from "../../ui/words";
 import css from "./onboarding.module.css";
 
@@ -88,10 +88,10 @@ function Step({ isDone, text, children }: { isDone: boolean; text: string; child
 
 function Refused({ line }: { line: Shown["SecurityLine"] }) {
   return (
-    <p className={css.wrong} role="alert">
+    <Wrong>
       Refused {line.count === 1 ? "once" : `${count(line.count)} times`}, last <Age at={line.last_at} />:{" "}
       {line.title.toLowerCase()}. {line.remedy}
-    </p>
+    </Wrong>
   );
 }
 

@@ -7,6 +7,7 @@ import { Age, Time } from "../../ui/age";
 import { Button } from "../../ui/button";
 import { useNow } from "../../ui/clock";
 import { FilterSelect, SearchField } from "../../ui/field";
+import { Chosen, Filters as FilterRow } from "../../ui/filters";
 import { Empty, Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
 import { clockTime, count, moment } from "../../ui/words";
@@ -69,7 +70,7 @@ function Filters({
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: true });
   const device = lines.find((line) => line.device === filter.device)?.endpoint ?? filter.device;
   return (
-    <search className={css.filters}>
+    <FilterRow>
       <SearchField
         label="Identity, device or address"
         value={filter.q ?? ""}
@@ -94,16 +95,7 @@ function Filters({
           Clear
         </Button>
       )}
-    </search>
-  );
-}
-
-function Chosen({ label, value, clear }: { label: string; value: string; clear: () => void }) {
-  return (
-    <button type="button" className={css.chosen} onClick={clear}>
-      <span className="muted">{label}</span> {value} <span aria-hidden="true">×</span>
-      <span className="sr">, remove this filter</span>
-    </button>
+    </FilterRow>
   );
 }
 

@@ -4,6 +4,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HexFormat;
@@ -28,6 +31,7 @@ import org.eclipse.leshan.core.request.ObserveRequest;
 import org.eclipse.leshan.core.request.SendRequest;
 import org.eclipse.leshan.core.response.ObserveCompositeResponse;
 import org.eclipse.leshan.core.response.ObserveResponse;
+import org.eclipse.leshan.core.security.util.SecurityUtil;
 import org.eclipse.leshan.server.LeshanServer;
 import org.eclipse.leshan.server.LeshanServerBuilder;
 import org.eclipse.leshan.server.model.StaticModelProvider;
@@ -47,7 +51,8 @@ import org.eclipse.leshan.transport.californium.server.endpoint.coaps.CoapsServe
  * is bounded for each peer (the default remembers every message for 247 s and fills any memory under load). Values are
  * counted and dropped.
  *
- * <p>Arguments: port, "coap" or "coaps", whether to observe, prefix of the endpoint names, their number, key in hex.
+ * <p>Arguments: port, "coap" or "coaps", whether to observe, prefix of the endpoint names, their number, and the key of all
+ * in hex or a folder with "server.der", "server.key" and "authority.der", whose clients show certificates.
  * A line on standard input makes it collect garbage and say how many bytes are in use; the end of the input ends it.
  */
 public final class LeshanServerMain {
@@ -74,17 +79,28 @@ public final class LeshanServerMain {
         endpoints.addEndpoint(new InetSocketAddress("127.0.0.1", port), secure ? Protocol.COAPS : Protocol.COAP);
 
         InMemorySecurityStore security = new InMemorySecurityStore();
+        Path folder = Path.of(arguments[5]);
+        boolean certified = secure && Files.isDirectory(folder);
         if (secure) {
-            byte[] key = HexFormat.of().parseHex(arguments[5]);
             for (int number = 0; number < Integer.parseInt(arguments[4]); number++) {
                 String endpoint = String.format("%s%06d", arguments[3], number);
-                security.add(SecurityInfo.newPreSharedKeyInfo(endpoint, endpoint, key));
+                security.add(
+                        certified
+                                ? SecurityInfo.newX509CertInfo(endpoint)
+                                : SecurityInfo.newPreSharedKeyInfo(
+                                        endpoint, endpoint, HexFormat.of().parseHex(arguments[5])));
             }
         }
 
         List<ObjectModel> models = new ArrayList<>(ObjectLoader.loadDefault());
         models.add(TEMPERATURE);
         LeshanServerBuilder builder = new LeshanServerBuilder();
+        if (certified) {
+            builder.setPrivateKey(SecurityUtil.privateKey.decode(Files.readAllBytes(folder.resolve("server.key"))));
+            builder.setCertificateChain(new X509Certificate[] {certificate(folder.resolve("server.der"))});
+            builder.setTrustedCertificates(
+                    new X509Certificate[] {certificate(folder.resolve("authority.der"))});
+        }
         builder.setEndpointsProviders(endpoints.build());
         builder.setSecurityStore(security);
         builder.setObjectModelProvider(new StaticModelProvider(new StaticModel(models)));
@@ -106,6 +122,10 @@ public final class LeshanServerMain {
         }
         server.destroy();
         System.exit(0);
+    }
+
+    private static X509Certificate certificate(Path file) throws Exception {
+        return SecurityUtil.certificate.decode(Files.readAllBytes(file));
     }
 
     /** IPSO Temperature, as far as the clients have it. */

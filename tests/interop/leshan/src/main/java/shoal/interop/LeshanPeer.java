@@ -6,20 +6,18 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.eclipse.californium.elements.config.Configuration;
-import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.client.LeshanClient;
 import org.eclipse.leshan.client.LeshanClientBuilder;
 import org.eclipse.leshan.client.engine.DefaultRegistrationEngineFactory;
-import org.eclipse.leshan.client.object.Security;
 import org.eclipse.leshan.client.object.Server;
 import org.eclipse.leshan.client.resource.ObjectsInitializer;
+import org.eclipse.leshan.client.resource.SimpleInstanceEnabler;
 import org.eclipse.leshan.client.send.ManualDataSender;
 import org.eclipse.leshan.client.servers.LwM2mServer;
 import org.eclipse.leshan.client.util.LinkFormatHelper;
@@ -44,52 +42,83 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
 /**
  * A headless LwM2M client on Leshan's client library.
  *
- * <p>Arguments: server URI, endpoint, lifetime in seconds, PSK identity or "-", key in hex or "-", length of the
- * connection id or "-", further query parameters as name=value. System properties: "formats", the only content formats
- * it speaks ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, "bootstrap", whether
- * the server is a bootstrap server, and "version" ("1.0"; the library's own by default). Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700 /3/0/9",
- * "collect /3303/0/5700", "flush SENML_JSON", "update", "stop") and tells on standard output what happened, a line each.
+ * <p>Arguments, each as name=value: "uri" of the server, "endpoint", "lifetime" in seconds; "identity" and "key" in hex, or
+ * "certificate", "key" and "server" as PEM files (its own, its key, and what the server has to show); "cid", the length of
+ * the connection id it wants in what it gets (none by default); "formats", the only content formats it speaks
+ * ("TLV,SENML_JSON"; all by default), "queue", whether it sleeps between updates, "bootstrap", whether the server is a
+ * bootstrap server, "shared", whether it has another server and tells in object 2 what each may, "version" ("1.0"; the library's own by default), "suites", the only ones it offers, by their names,
+ * "mtu" of its handshakes in bytes, "repeat", after how many milliseconds it repeats a flight of them; with "query." before
+ * it, a further query parameter. Then it obeys lines on standard input ("value 21.5", "send SENML_CBOR /3303/0/5700
+ * /3/0/9", "collect /3303/0/5700", "flush SENML_JSON", "update", "stop"; "become name=value ..." to begin anew without a
+ * word, with other arguments beside those from the start) and tells on standard output what happened, a line each.
  */
 public final class LeshanPeer {
     private static final int SERVER_ID = 123;
+    private static final int OTHER_SERVER_ID = 124;
+    private static final String QUERY = "query.";
 
     private LeshanPeer() {}
 
     public static void main(String[] arguments) throws Exception {
-        String uri = arguments[0];
-        String endpoint = arguments[1];
-        int lifetime = Integer.parseInt(arguments[2]);
-        boolean secure = !arguments[3].equals("-");
+        Map<String, String> settings = settings(Map.of(), List.of(arguments));
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        Map<String, String> now = settings;
+        while (now != null) {
+            Thermometer thermometer = new Thermometer();
+            LeshanClient client = client(now, thermometer);
+            client.addObserver(new Narrator());
+            client.start();
+            List<String> changes = obey(lines, client, thermometer);
+            client.destroy(changes == null);
+            now = changes == null ? null : settings(settings, changes);
+        }
+        System.exit(0);
+    }
 
+    private static Map<String, String> settings(Map<String, String> before, List<String> changes) {
+        Map<String, String> settings = new HashMap<>(before);
+        for (String change : changes) {
+            String[] pair = change.split("=", 2);
+            settings.put(pair[0], pair[1]);
+        }
+        return settings;
+    }
+
+    private static LeshanClient client(Map<String, String> settings, Thermometer thermometer) throws Exception {
         List<ObjectModel> models = new ArrayList<>(ObjectLoader.loadDefault());
         models.add(Thermometer.MODEL);
         models.add(TestObject.MODEL);
+        int lifetime = Integer.parseInt(settings.get("lifetime"));
+        boolean shared = Boolean.parseBoolean(settings.get("shared"));
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
-        boolean bootstraps = Boolean.getBoolean("bootstrap");
-        objects.setInstancesForObject(LwM2mId.SECURITY, account(arguments, uri, secure, bootstraps));
-        if (bootstraps) {
+        objects.setInstancesForObject(LwM2mId.SECURITY, Accounts.security(settings, SERVER_ID));
+        if (Boolean.parseBoolean(settings.get("bootstrap"))) {
             // Whom it registers with is the bootstrap server's to say.
             objects.setClassForObject(LwM2mId.SERVER, Server.class);
         } else {
+            objects.setInstancesForObject(LwM2mId.SERVER, servers(lifetime, shared));
+        }
+        if (shared) {
+            // Object 2 as bootstrap left it: the rights on the Device object are this server's to give.
             objects.setInstancesForObject(
-                    LwM2mId.SERVER, new Server(SERVER_ID, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U));
+                    LwM2mId.ACCESS_CONTROL,
+                    new SimpleInstanceEnabler(0, 0, 3L, 1, 0L, 2, Map.of((int) SERVER_ID, 15L), 3, (long) SERVER_ID));
         }
         objects.setInstancesForObject(LwM2mId.DEVICE, new PeerDevice());
-        Thermometer thermometer = new Thermometer();
         objects.setInstancesForObject(Thermometer.OBJECT, thermometer);
         objects.setClassForObject(TestObject.OBJECT, TestObject.class);
         objects.setInstancesForObject(TestObject.OBJECT, TestObject.first());
 
-        LeshanClientBuilder builder = new LeshanClientBuilder(endpoint);
+        LeshanClientBuilder builder = new LeshanClientBuilder(settings.get("endpoint"));
         builder.setObjects(objects.createAll());
         builder.setDataSenders(new ManualDataSender());
-        builder.setEndpointsProviders(endpoints(arguments[5]));
-        builder.setAdditionalAttributes(queries(arguments));
-        String formats = System.getProperty("formats");
+        builder.setEndpointsProviders(endpoints(settings));
+        builder.setAdditionalAttributes(queries(settings));
+        String formats = settings.get("formats");
         if (formats != null) {
             speakOnly(builder, Stream.of(formats.split(",")).map(ContentFormat::fromName).collect(Collectors.toSet()));
         }
-        boolean older = System.getProperty("version", "1.1").equals("1.0");
+        boolean older = settings.getOrDefault("version", "1.1").equals("1.0");
         if (older) {
             builder.setLinkFormatHelper(new LinkFormatHelper(LwM2mVersion.V1_0));
         }
@@ -97,26 +126,15 @@ public final class LeshanPeer {
                 older ? new OlderEngineFactory() : new DefaultRegistrationEngineFactory();
         engine.setCommunicationPeriod(lifetime * 1000 / 2);
         engine.setReconnectOnUpdate(false);
-        engine.setQueueMode(Boolean.getBoolean("queue"));
+        engine.setQueueMode(Boolean.parseBoolean(settings.get("queue")));
         builder.setRegistrationEngineFactory(engine);
-
-        LeshanClient client = builder.build();
-        client.addObserver(new Narrator());
-        client.start();
-        obey(client, thermometer);
-        client.destroy(true);
-        System.exit(0);
+        return builder.build();
     }
 
-    private static Security account(String[] arguments, String uri, boolean secure, boolean bootstraps) {
-        if (!secure) {
-            return bootstraps ? Security.noSecBootstrap(uri) : Security.noSec(uri, SERVER_ID);
-        }
-        byte[] identity = arguments[3].getBytes(StandardCharsets.UTF_8);
-        byte[] key = HexFormat.of().parseHex(arguments[4]);
-        return bootstraps
-                ? Security.pskBootstrap(uri, identity, key)
-                : Security.psk(uri, SERVER_ID, identity, key);
+    private static Server[] servers(int lifetime, boolean shared) {
+        Stream<Integer> ids = shared ? Stream.of(SERVER_ID, OTHER_SERVER_ID) : Stream.of(SERVER_ID);
+        return ids.map(id -> new Server(id, lifetime, EnumSet.of(BindingMode.U), false, BindingMode.U))
+                .toArray(Server[]::new);
     }
 
     /** What it cannot encode it does not announce, and answers with 4.06. */
@@ -129,30 +147,24 @@ public final class LeshanPeer {
         builder.setDecoder(new DefaultLwM2mDecoder(decoders));
     }
 
-    private static CaliforniumClientEndpointsProvider endpoints(String connectionIdLength) {
+    private static CaliforniumClientEndpointsProvider endpoints(Map<String, String> settings) {
         CaliforniumClientEndpointsProvider.Builder builder = new CaliforniumClientEndpointsProvider.Builder(
                 new CoapClientProtocolProvider(), new CoapsClientProtocolProvider());
         Configuration configuration = builder.createDefaultConfiguration();
-        configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
-        configuration.setTransient(DtlsConfig.DTLS_CONNECTION_ID_LENGTH);
-        configuration.set(
-                DtlsConfig.DTLS_CONNECTION_ID_LENGTH,
-                connectionIdLength.equals("-") ? null : Integer.valueOf(connectionIdLength));
+        Accounts.configure(configuration, settings);
         builder.setConfiguration(configuration);
         return builder.build();
     }
 
-    private static Map<String, String> queries(String[] arguments) {
-        Map<String, String> queries = new HashMap<>();
-        for (int i = 6; i < arguments.length; i++) {
-            String[] pair = arguments[i].split("=", 2);
-            queries.put(pair[0], pair[1]);
-        }
-        return queries;
+    private static Map<String, String> queries(Map<String, String> settings) {
+        return settings.entrySet().stream()
+                .filter(setting -> setting.getKey().startsWith(QUERY))
+                .collect(Collectors.toMap(setting -> setting.getKey().substring(QUERY.length()), Map.Entry::getValue));
     }
 
-    private static void obey(LeshanClient client, Thermometer thermometer) throws Exception {
-        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    /** Carries out lines until it shall become somebody else, or stop: then it returns null. */
+    private static List<String> obey(BufferedReader lines, LeshanClient client, Thermometer thermometer)
+            throws Exception {
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             String[] words = line.trim().split(" ");
             switch (words[0]) {
@@ -164,12 +176,16 @@ public final class LeshanPeer {
                         .collectData(Stream.of(words).skip(1).map(LwM2mPath::new).toList());
                 case "flush" -> collector(client)
                         .sendCollectedData(server(client), ContentFormat.fromName(words[1]), 10_000, false);
+                case "become" -> {
+                    return List.of(words).subList(1, words.length);
+                }
                 case "stop" -> {
-                    return;
+                    return null;
                 }
                 default -> Narrator.say("unknown " + words[0]);
             }
         }
+        return null;
     }
 
     private static void send(LeshanClient client, ContentFormat format, List<String> paths) throws Exception {
