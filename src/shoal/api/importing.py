@@ -1,7 +1,7 @@
 """Devices of a file: looked at as a whole, then made, each with its key."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -99,9 +99,9 @@ async def import_devices(
         told: list[JsonValue] = [{"field": f"line {one.line}", "says": str(one)} for one in report.faults]
         return problem(422, "invalid", title, errors=told)
     asking.tells(after={"new": report.new, "there": report.there, "wrong": report.wrong})
-    keeper = _Answer()
-    done = await work.write(keeper, _telling(rooms, asking), by=asking.name, skips_wrong=skip_bad)
-    return ImportShown(**report_shown(done, is_done=True).model_dump(), devices=keeper.devices)
+    made: list[Added] = []
+    done = await work.write(made.extend, _telling(rooms, asking), by=asking.name, skips_wrong=skip_bad)
+    return ImportShown(**report_shown(done, is_done=True).model_dump(), devices=[_shown(one) for one in made])
 
 
 def report_shown(report: Report, *, is_done: bool) -> ReportShown:
@@ -116,21 +116,9 @@ def report_shown(report: Report, *, is_done: bool) -> ReportShown:
     )
 
 
-class _Answer:
-    """Keeps the keys for the answer."""
-
-    def __init__(self) -> None:
-        self._waiting: Sequence[Added] = ()
-        self.devices: list[ImportedShown] = []
-
-    def keep(self, added: Sequence[Added]) -> None:
-        self._waiting = added
-
-    def settle(self) -> None:
-        for one in self._waiting:
-            identity = None if one.new is None else one.new.credential.identity
-            device = one.device
-            self.devices.append(ImportedShown(id=device.id, endpoint=device.endpoint, identity=identity, key=one.key))
+def _shown(added: Added) -> ImportedShown:
+    identity = None if added.new is None else added.new.credential.identity
+    return ImportedShown(id=added.device.id, endpoint=added.device.endpoint, identity=identity, key=added.key)
 
 
 def _telling(rooms: Rooms, asking: Asking) -> Tell:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.app import first_start, keys
+from shoal.app.neighbours import queue_for_inventory
 from shoal.audit.entry import Act, Other
 from shoal.audit.store import Audit
 from shoal.clock import SystemClock
@@ -44,16 +45,16 @@ class Desk:
         self.vault: Final = vault
         self.clock: Final = SystemClock()
         self.tenant: Final = tenant
-        self.by: Final = getpass.getuser()
+        self.by: Final = _login()
         self._command = command
         self._audit = Audit(database)
-        self.inventory: Final = Inventory(database, self.clock)
+        self.commands: Final = Commands(database, self.clock)
+        self.inventory: Final = Inventory(database, self.clock, tell=queue_for_inventory(self.commands))
         self.credentials: Final = Credentials(database, vault, self.clock)
         self.identity: Final = Identity(database, self.clock)
         self.access: Final = AccessPolicies(database, self.clock)
         self.health: Final = Health(database, self.clock)
         self.history: Final = History(database)
-        self.commands: Final = Commands(database, self.clock)
 
     def can(self, operation: Operation, place: Place | None = None, path: LwM2mPath | None = None) -> bool:
         """Whoever has the data may see all of it."""
@@ -99,6 +100,14 @@ class Desk:
     async def tell_added(self, tx: Transaction, added: Added) -> None:
         """Writes into the audit log who made a device."""
         await self.tell(tx, "create", "devices", added.device.id, after=added.told())
+
+
+def _login() -> str:
+    """What this machine calls whoever types; a container may have no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @dataclass(slots=True)

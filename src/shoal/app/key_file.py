@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from shoal.app.desk import open_new
+from shoal.errors import Unavailable
 from shoal.onboarding.adding import Added
 from shoal.onboarding.label import code_text
 
@@ -19,30 +20,35 @@ COLUMNS: Final = ("id", "endpoint", "name", "enclosure", "place", "identity", "k
 class KeyFile:
     """A file that is not there yet, and can be read by its owner only; made with the first key.
 
-    What was kept and did not come to count is taken out again; nothing is left of a file without a key.
+    A key is in it before it counts. One whose device did not come to be after all opens nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: BinaryIO | None = None
-        self._settled = 0
 
     def keep(self, added: Sequence[Added]) -> None:
-        """Writes the keys that were made here, down to the disk. Raises Rejected: the file is there, or cannot be written."""
+        """Writes the keys that were made here, down to the disk.
+
+        Raises:
+            Rejected: the file is there, or cannot be made. Unavailable: the disk is full; nothing of these is in it.
+        """
         rows = [key_row(one) for one in added if one.key is not None]
         if not rows or self._path is None:
             return
         if self._file is None:
-            self._file = os.fdopen(open_new(self._path, is_secret=True), "wb")
-            self._file.write(csv_of([COLUMNS]))
-        self._file.write(csv_of(rows))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def settle(self) -> None:
-        """What was kept last counts."""
-        if self._file is not None:
-            self._settled = self._file.tell()
+            self._file = os.fdopen(open_new(self._path, is_secret=True), "wb", buffering=0)
+            rows.insert(0, COLUMNS)
+        before = self._file.tell()
+        try:
+            _write(self._file, csv_of(rows))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
+            if not before:
+                self._path.unlink(missing_ok=True)
+            raise Unavailable(str(self._path), error.strerror or "cannot be written", "Make room first") from error
 
     def __enter__(self) -> Self:
         return self
@@ -50,12 +56,14 @@ class KeyFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is None or self._path is None:
-            return
-        with self._file, contextlib.suppress(OSError):
-            self._file.truncate(self._settled)
-        if not self._settled:
-            self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    """All of it: a file without a buffer takes as much as there is room for."""
+    while content:
+        content = content[file.write(content) :]
 
 
 def key_row(added: Added) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from shoal.cli.actions import (
 from shoal.cli.device import add_proof, hand_out, proof_of
 from shoal.credentials.credential import Credential, Rotation, Until
 from shoal.errors import Rejected
-from shoal.ids import CredentialId, Prefix, parse_id
+from shoal.ids import CredentialId, EnclosureId, Prefix, parse_id
 from shoal.onboarding.adding import Added, add_credential
 
 # Read with one question.
@@ -72,6 +72,7 @@ def add(command: argparse.ArgumentParser, stored: Stored, settle: Settle) -> Non
 
     approve = actions.add("approve", _approve, help="let a device in that came by itself and waits for a person")
     approve.add_argument("credential", metavar="CRD-ID")
+    approve.add_argument("--enclosure", metavar="ENC-ID", help="and put it there; default: where it is")
 
 
 async def _list(given: argparse.Namespace) -> int:
@@ -128,7 +129,6 @@ async def _create(given: argparse.Namespace) -> int:
                 doing.after = {"credential": said.id, "mode": said.mode.value, "identity": said.identity}
                 added = Added.of(device, new, proof)
                 file.keep([added])
-            file.settle()
     if not given.json:
         say(f"{said.id}  {said.mode.value}  {said.state.value}  for {device.endpoint}")
     hand_out(added, given)
@@ -148,9 +148,14 @@ async def _revoke(given: argparse.Namespace) -> int:
 async def _approve(given: argparse.Namespace) -> int:
     async with opened(given) as desk:
         was = await _found(desk, given.credential)
+        enclosure = None if given.enclosure is None else EnclosureId(parse_id(given.enclosure, Prefix.ENCLOSURE))
         async with desk.doing("approve", "credentials") as doing:
+            if enclosure is not None:
+                # The device itself first: who changes one holds it before anything else.
+                await desk.inventory.move_device(doing.tx, desk.tenant, was.device, enclosure, by=desk.by)
             approved = await desk.credentials.approve(doing.tx, desk.tenant, was.device, was.id)
-            doing.thing, doing.after = was.device, {"credential": was.id, "state": approved.state.value}
+            doing.thing = was.device
+            doing.after = {"credential": was.id, "state": approved.state.value, "enclosure": enclosure}
     say(f"{approved.id} lets {approved.identity} in.")
     return 0
 

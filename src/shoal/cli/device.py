@@ -191,7 +191,6 @@ async def _add(given: argparse.Namespace) -> int:
                 added = await add_device(tx, desk.inventory, desk.credentials, desk.tenant, wanted, by=desk.by)
                 await desk.tell_added(tx, added)
                 file.keep([added])
-            file.settle()
     if not given.json:
         where = ", ".join(name for name in (added.device.enclosure_name, added.device.farm_name) if name)
         say(f"{added.device.id}  {added.device.endpoint}  {where or 'in no enclosure'}")
@@ -240,7 +239,7 @@ async def _import(given: argparse.Namespace) -> int:
         if not given.dry_run and report.new and (given.skip_bad or not report.wrong):
             doing, total = "done", report.rows
             with KeyFile(given.keys) as file:
-                done = await work.write(file, desk.tell_added, by=desk.by, skips_wrong=given.skip_bad)
+                done = await work.write(file.keep, desk.tell_added, by=desk.by, skips_wrong=given.skip_bad)
             show_progress("")
             return _tell(given, done, is_done=True)
     return _tell(given, report, is_done=False)
@@ -248,7 +247,7 @@ async def _import(given: argparse.Namespace) -> int:
 
 def _check_keys(given: argparse.Namespace, report: Report) -> None:
     """Whoever lets keys be made says where they go; and hears before anything is made that this is not to be had."""
-    if given.dry_run or not report.keys:
+    if given.dry_run or not report.keys or (report.wrong and not given.skip_bad):
         return
     if given.keys is None:
         raise Rejected("keys", f"{report.keys} keys are to be made, which nobody could see later: name --keys FILE")
@@ -266,7 +265,7 @@ def _tell(given: argparse.Namespace, report: Report, *, is_done: bool) -> int:
         note(str(fault))
     if report.wrong > len(report.faults):
         note(f"and {report.wrong - len(report.faults)} more")
-    verb = "are made" if is_done else "would be made" if given.dry_run or is_refused else "are to be made"
+    verb = "would be made" if given.dry_run or is_refused else "are made"
     say(f"{report.new} devices {verb}, {report.there} are there already, {report.wrong} rows are wrong.")
     if is_done and report.keys:
         say(f"{report.keys} keys are in {given.keys}, and nowhere else.")

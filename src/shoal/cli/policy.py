@@ -29,7 +29,11 @@ def add(command: argparse.ArgumentParser, stored: Stored, settle: Settle) -> Non
     with_json(show)
 
     explain = actions.add("explain", _explain, help="whether somebody may do something, and which rule decides")
-    explain.add_argument("who", metavar="WHO", help="a person, a token or a device: usr-..., tok-... or dev-...")
+    explain.add_argument(
+        "who",
+        metavar="WHO",
+        help="a person, a token, a device, or another server of devices: usr-..., tok-..., dev-..., server:102",
+    )
     explain.add_argument(
         "operation", metavar="OPERATION", type=Operation, choices=list(Operation), help=", ".join(Operation)
     )

@@ -46,16 +46,6 @@ class Stores(Protocol):
     def credentials(self) -> Credentials: ...
 
 
-class Keeper(Protocol):
-    """Who keeps the keys that are made, which nobody can be shown again: before they count, so that none is lost."""
-
-    def keep(self, added: Sequence[Added]) -> None:
-        """Keeps these, for now: they count when `settle` follows."""
-
-    def settle(self) -> None:
-        """What was kept last counts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why nothing can come of a row."""
@@ -111,6 +101,9 @@ class _Seen:
 # Raises when whoever imports may not make a device there.
 MayAdd: TypeAlias = Callable[[Place], None]
 Progress: TypeAlias = Callable[[int], None]
+# Keeps the keys that are made, which nobody can be shown again: in the transaction, so that no device is there whose key was
+# lost. Of devices that were kept and did not come to be, a key opens nothing.
+Keep: TypeAlias = Callable[[Sequence[Added]], None]
 # Writes into the transaction who made it.
 Tell: TypeAlias = Callable[[Transaction, Added], Awaitable[None]]
 
@@ -149,7 +142,7 @@ class Import:
             pass
         return report
 
-    async def write(self, keeper: Keeper, tell: Tell, *, by: str, skips_wrong: bool = False) -> Report:
+    async def write(self, keep: Keep, tell: Tell, *, by: str, skips_wrong: bool = False) -> Report:
         """Makes what is new in it. What it did before an error stays, and is passed over the next time.
 
         Raises:
@@ -170,8 +163,7 @@ class Import:
                             raise Rejected(f"line {row.line} ({row.endpoint})", error.reason) from error
                         await tell(tx, one)
                         made.append(one)
-                    keeper.keep(made)
-                keeper.settle()
+                    keep(made)
         return report
 
     async def _new(self, report: Report) -> AsyncIterator[list[tuple[Row, WantedDevice]]]:
@@ -195,8 +187,8 @@ class Import:
                 report.new += 1
                 report.keys += wanted.proof.mode is Security.PSK and wanted.proof.key is None
                 new.append((row, wanted))
-            self._progress(report.rows)
             yield new
+            self._progress(report.rows)
 
     async def _look(self, piece: Sequence[Row]) -> _Known:
         wanted = [row.wanted for row in piece if row.wanted is not None]

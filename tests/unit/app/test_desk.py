@@ -1,5 +1,6 @@
 """The desk at a shell: files that are new, devices as people name them, and who did what."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,14 @@ async def test_a_desk_sees_all_of_its_tenant_and_nothing_of_another(shoal: Insta
 
     assert desk.can(Operation.READ, Place(tenant=tenant))
     assert not desk.can(Operation.READ, Place(tenant=TenantId("ten-2")))
+
+
+async def test_whoever_has_no_name_on_this_machine_is_told_by_number(
+    shoal: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+    tenant = await shoal.create_tenant()
+
+    assert Desk(shoal.database, shoal.vault, tenant, "device add").by == "uid 987654"

@@ -1,13 +1,15 @@
 """Keys that are shown once, in a file: for its owner only, and only those that count."""
 
 import csv
+import errno
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
 from shoal.app.key_file import COLUMNS, KeyFile
-from shoal.errors import Rejected
+from shoal.errors import Rejected, Unavailable
 from shoal.ids import TenantId
 from shoal.onboarding.adding import Added, WantedDevice, WantedProof, add
 from shoal.onboarding.label import code_text
@@ -30,7 +32,6 @@ async def test_a_label_printer_finds_all_that_it_needs(shoal: Installation, tmp_
     one, given = await made(shoal, tenant, "oxy-1"), WantedProof(identity="oxy-2", key="00112233445566778899")
     with KeyFile(tmp_path / "keys.csv") as file:
         file.keep([one, await made(shoal, tenant, "oxy-2", given)])
-        file.settle()
 
     [row] = rows(tmp_path / "keys.csv")
     assert tuple(row) == COLUMNS
@@ -39,22 +40,22 @@ async def test_a_label_printer_finds_all_that_it_needs(shoal: Installation, tmp_
     assert stat.S_IMODE((tmp_path / "keys.csv").stat().st_mode) == 0o600
 
 
-async def test_what_came_to_nothing_is_taken_out_again(shoal: Installation, tmp_path: Path) -> None:
+async def test_a_full_disk_keeps_what_was_kept_and_nothing_of_the_rest(
+    shoal: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tenant = await shoal.create_tenant()
     one, two = await made(shoal, tenant, "oxy-1"), await made(shoal, tenant, "oxy-2")
 
-    def interrupted(path: Path, *, after: int) -> None:
-        with KeyFile(path) as file:
-            for number, piece in enumerate((one, two)):
-                file.keep([piece])
-                if number == after:
-                    raise Rejected("database", "no")
-                file.settle()
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(Rejected):
-        interrupted(tmp_path / "keys.csv", after=1)
-    with pytest.raises(Rejected):
-        interrupted(tmp_path / "none.csv", after=0)
+    with KeyFile(tmp_path / "keys.csv") as file:
+        file.keep([one])
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(Unavailable, match="No space left on device"):
+            file.keep([two])
+    with KeyFile(tmp_path / "none.csv") as file, pytest.raises(Unavailable):
+        file.keep([one])
 
     assert [row["endpoint"] for row in rows(tmp_path / "keys.csv")] == ["oxy-1"]
     assert not (tmp_path / "none.csv").exists()
@@ -68,7 +69,6 @@ async def test_nothing_is_overwritten_and_without_a_key_there_is_no_file(shoal: 
         file.keep([one])
     with KeyFile(tmp_path / "none.csv") as file:
         file.keep([await made(shoal, tenant, "cam-1", WantedProof(identity="cam-1", key="00112233445566778899"))])
-        file.settle()
 
     assert (tmp_path / "keys.csv").read_text() == "mine"
     assert not (tmp_path / "none.csv").exists()

@@ -87,9 +87,10 @@ def test_a_device_that_came_by_itself_is_let_in_by_a_person(nordvik: Shell) -> N
     waiting = nordvik("credential", "list", "cam-1").split()
 
     assert waiting[2] == "waiting"
-    assert nordvik("credential", "approve", waiting[0]) == f"{waiting[0]} lets cam-1 in.\n"
+    assert nordvik("credential", "approve", waiting[0], "--enclosure", nordvik.pen) == f"{waiting[0]} lets cam-1 in.\n"
     assert nordvik("credential", "list", "cam-1").split()[2] == "current"
     assert nordvik.audit()[-1][:3] == ("approve", "credentials", device)
+    assert "Pen 1, Storholmen" in nordvik("device", "show", "cam-1")
     assert "does not wait" in nordvik("credential", "approve", waiting[0], code=2)
 
 

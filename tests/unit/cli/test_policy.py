@@ -69,6 +69,7 @@ def test_why_somebody_may_or_may_not_is_explained(nordvik: Shell, kari: str) -> 
     assert denied.splitlines()[1].startswith("denies ")
     assert nordvik("policy", "explain", kari, "read", nordvik.farm).startswith("Yes: Viewers may read everywhere")
     assert nordvik("policy", "explain", kari, "administer", "-").startswith("No: no policy allows it.")
+    assert nordvik("policy", "explain", "server:102", "read", device, "/3/0").startswith("No: ")
     told = json.loads(nordvik("policy", "explain", device, "write", device, "--json"))
     assert told["decision"] == "allowed"
     assert told["because"][0]["built_in"]

@@ -21,14 +21,10 @@ class Kept:
     """Keeps the keys of devices as a file would."""
 
     def __init__(self) -> None:
-        self._waiting: list[Added] = []
         self.keys: dict[str, str | None] = {}
 
-    def keep(self, added: Sequence[Added]) -> None:
-        self._waiting = list(added)
-
-    def settle(self) -> None:
-        self.keys |= {one.device.endpoint: one.key for one in self._waiting}
+    def __call__(self, added: Sequence[Added]) -> None:
+        self.keys |= {one.device.endpoint: one.key for one in added}
 
 
 class Told:
@@ -178,11 +174,11 @@ async def test_what_was_interrupted_goes_on_with_the_same_file(
 
         pieces = 0
 
-        def keep(self, added: Sequence[Added]) -> None:
+        def __call__(self, added: Sequence[Added]) -> None:
             self.pieces += 1
             if self.pieces == 3:
                 raise Unavailable("disk", "is full")
-            super().keep(added)
+            super().__call__(added)
 
     full, kept = Full(), Kept()
     with pytest.raises(Unavailable):
