@@ -99,7 +99,8 @@ def label_sheets(labels: Sequence[Label]) -> str:
 
 
 def _code(text: str) -> segno.QRCode:
-    return segno.make_qr(text, error="m", boost_error=False)
+    # Left to itself it takes Latin-1 where that does; readers take bytes for UTF-8.
+    return segno.make_qr(text, error="m", boost_error=False, encoding="utf-8")
 
 
 def _drawn(text: str) -> tuple[int, str]:

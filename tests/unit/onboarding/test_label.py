@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+import segno
 
 from shoal.onboarding.label import (
     PER_SHEET,
@@ -66,6 +67,18 @@ def test_the_terminal_and_the_label_draw_the_same_code_with_quiet_around_it() ->
     assert min(min(x, y) for x, y in dark) == QUIET_MODULES
     # ISO/IEC 18004: the finder pattern, seven modules wide.
     assert rows[QUIET_MODULES][QUIET_MODULES : QUIET_MODULES + 8] == "#######."
+
+
+def test_a_name_of_any_alphabet_is_in_the_code_as_readers_expect_it() -> None:
+    """The standard's own alphabet is Latin-1; phones, and the pages, take what is in a code for UTF-8."""
+    text = code_text("øystein-魚", "øystein-1", "00")
+    latin = code_text("øystein", "øystein", "00")
+
+    for said in (text, latin):
+        expected = segno.make_qr(said.encode(), error="m", boost_error=False)
+        rows = [list(row) for row in expected.matrix_iter(border=QUIET_MODULES)]
+        drawn = [[int(module == "#") for module in row] for row in modules_of(said)]
+        assert drawn[: len(rows)] == rows
 
 
 def test_a_label_is_of_the_size_of_the_paper_and_shows_a_hostile_name_as_text() -> None:
