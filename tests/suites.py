@@ -62,7 +62,7 @@ KAFKA = Suite("kafka", ((*PYTEST, "tests/property", "-m", "kafka"),))
 # The same rooms, and the stories of a farm on a clock of their own, on PostgreSQL.
 ON_POSTGRES = (
     *("storage", "stream", "inventory", "identity", "credentials", "commands", "history", "health", "alerting"),
-    *("notifications", "campaigns", "authority", "policies", "sharing"),
+    *("notifications", "campaigns", "authority", "policies", "sharing", "onboarding"),
 )
 ROOMS_STORIES = ("silent_camera", "low_battery", "wrong_enclosure", "model_update", "roll_back", "escalation")
 POSTGRES = Suite(
@@ -73,6 +73,7 @@ POSTGRES = Suite(
             *PYTEST,
             *(f"tests/unit/{room}" for room in ON_POSTGRES),
             "tests/unit/app/test_first_start.py",
+            *(f"tests/unit/cli/test_{group}.py" for group in ("device", "credential", "security_log", "policy")),
             *(f"tests/stories/test_{story}.py" for story in ROOMS_STORIES),
         ),
     ),

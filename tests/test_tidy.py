@@ -85,8 +85,8 @@ def test_every_python_file_has_its_test() -> None:
 # What other suites prove better than a unit test could, and which.
 TESTED_ELSEWHERE: dict[str, str] = {
     "app/composition.py": "tests/stories/test_demo.py",
+    "cli/__main__.py": "tests/stories/test_demo.py",
     "credentials/tables.py": "tests/unit/credentials/test_anchor_store.py",
-    "credentials/proofs.py": "tests/unit/credentials/test_store.py",
     "gateway/tables.py": "tests/unit/gateway/test_node_store.py",
     "app/roles.py": "tests/stories/test_demo.py",
     "app/watching.py": "tests/faults/test_refusals.py",

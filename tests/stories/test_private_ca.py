@@ -8,8 +8,8 @@ import pytest
 
 from shoal.lwm2m import Certificate, Device, Registered, Security, Server
 from tests.harness.listener import listening
-from tests.unit.test_cli import a_shoal, ended
-from tests.unit.test_cli_ca import with_a_tenant
+from tests.unit.cli.test_ca import with_a_tenant
+from tests.unit.cli.test_command_line import a_shoal, ended
 
 PATIENCE = timedelta(seconds=20)
 

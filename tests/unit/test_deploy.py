@@ -21,7 +21,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from shoal.cli import _settings, parser
+from shoal.cli.command_line import _settings, parser
 from shoal.settings import Settings
 from tests.harness.broker import KAFKA_VERSION
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -37,6 +37,14 @@ from shoal.inventory.profile import ProfileId
 from shoal.lwm2m.path import Path
 
 _bearer = HTTPBearer(auto_error=False, description="a personal or service token, or that of a login (POST /sessions)")
+
+
+class Reader(Protocol):
+    """Who is shown something: whoever sent a request, or somebody at a shell of the machine."""
+
+    @property
+    def tenant(self) -> TenantId: ...
+    def can(self, operation: Operation, place: Place | None = None, path: Path | None = None) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

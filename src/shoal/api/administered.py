@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shoal.access.decision import Place
 from shoal.api.access import Asking
-from shoal.api.context import Rooms
+from shoal.api.context import NamingRooms, Rooms
 from shoal.errors import Conflict, NotFound
 from shoal.identity.user import parse_places
 from shoal.ids import EnclosureId, FarmId, TenantId
@@ -48,7 +48,7 @@ async def own_places(rooms: Rooms, tenant: TenantId, raw: Sequence[str]) -> tupl
     return places
 
 
-async def places_of(rooms: Rooms, tenant: TenantId, ids: Sequence[str]) -> dict[str, Place]:
+async def places_of(rooms: NamingRooms, tenant: TenantId, ids: Sequence[str]) -> dict[str, Place]:
     """Where the farms and enclosures of these ids are, those that the tenant has."""
     farms = [FarmId(id_) for id_ in ids if id_.startswith("frm-")]
     inside = [EnclosureId(id_) for id_ in ids if id_.startswith("enc-")]

@@ -17,6 +17,7 @@ from shoal.api import (
     enclosures,
     escalation,
     farms,
+    importing,
     invitations,
     live,
     needs,
@@ -57,6 +58,7 @@ _ROUTERS: Final = (
     farms.router,
     enclosures.router,
     profiles.router,
+    importing.router,
     devices.router,
     credential_routes.router,
     bootstrap_routes.router,
@@ -105,7 +107,9 @@ def create_application(rooms: Rooms, operations: APIRouter | None = None) -> Fas
     # The last one that is added is the first that sees a request.
     application.add_middleware(once.Once, rooms=rooms)
     application.add_middleware(Acts, rooms=rooms, prefix=PREFIX)
-    application.add_middleware(Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}")
+    application.add_middleware(
+        Bounds, upload_path=f"{PREFIX}{artifacts.router.prefix}", import_path=f"{PREFIX}{importing.PATH}"
+    )
     application.add_middleware(Observed, name="api", trusts_traces=True)
     return application
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, JsonValue
 
 from shoal.access.policy import Operation as Granted
-from shoal.api.access import Asking, CommandKey, DeviceKey, HeldAsking
+from shoal.api.access import Asking, CommandKey, DeviceKey, HeldAsking, Reader
 from shoal.api.context import HeldRooms, Rooms
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
 from shoal.commands.command import Command, Operation, State
@@ -104,7 +104,7 @@ async def of_device(
     )
 
 
-def can_read(asking: Asking, command: Command) -> bool:
+def can_read(asking: Reader, command: Command) -> bool:
     """Whether the caller may see what was asked: it tells values of its paths."""
     return all(asking.can(Granted.READ, command.place, path) for path in _paths(command))
 

@@ -1,7 +1,7 @@
 """What every route needs: the rooms that it asks."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, Request
 
@@ -83,6 +83,32 @@ class Rooms:
     guesses: Guesses = field(default_factory=Guesses)
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
     downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX, DOWNLOADS_PER_UPDATE_MAX))
+
+
+class NamingRooms(Protocol):
+    """Those that know what people, tokens, places and devices are called; so do a shell's."""
+
+    @property
+    def inventory(self) -> Inventory: ...
+    @property
+    def identity(self) -> Identity: ...
+
+
+class DeviceRooms(Protocol):
+    """Those that know something of a device."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def inventory(self) -> Inventory: ...
+    @property
+    def credentials(self) -> Credentials: ...
+    @property
+    def health(self) -> Health: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def commands(self) -> Commands: ...
 
 
 def rooms_of(request: Request) -> Rooms:

@@ -8,18 +8,17 @@ from pydantic import BaseModel, Field, SecretStr
 
 from shoal.access.policy import Operation
 from shoal.api.access import CredentialKey, DeviceKey, EnclosureKey, HeldAsking
-from shoal.api.context import HeldRooms, Rooms
+from shoal.api.context import HeldRooms
 from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Cursor, Limit, Listed
-from shoal.credentials.credential import OVERLAP_MAX, Credential, NewCredential, Pin, Rotation, State, Until
+from shoal.credentials.credential import OVERLAP_MAX, Credential, Pin, Rotation, State, Until
 from shoal.credentials.psk import IDENTITY_BYTES_MAX, KEY_BYTES_MAX
 from shoal.credentials.x509 import PEM_CHARACTERS_MAX
-from shoal.errors import Conflict, Rejected
-from shoal.ids import DeviceId, TenantId
+from shoal.errors import Rejected
 from shoal.inventory.claim import PLACEMENT
 from shoal.inventory.device import Security, parse_security
 from shoal.inventory.paging import cursor_after, parse_cursor
-from shoal.storage.database import Transaction
+from shoal.onboarding.adding import WantedProof, add_credential
 from shoal.storage.directory import CertificateFacts
 
 # Hexadecimal, with a blank or a colon between the bytes.
@@ -41,21 +40,19 @@ class SecurityAsked(BaseModel):
     certificate: str | None = Field(default=None, max_length=PEM_CHARACTERS_MAX)
     pin: Pin = Pin.CERTIFICATE
 
-    def parsed_mode(self) -> Security:
+    def proof(self) -> WantedProof:
         """How the device is to prove who it is.
 
         Raises:
             Rejected: a mode that there is not, or a proof that does not belong to it.
         """
-        mode = parse_security(self.mode)
-        if mode is not Security.PSK and (self.identity is not None or self.key is not None):
-            raise Rejected("security", f"mode {mode.value} has neither identity nor key")
-        if mode is not Security.X509 and self.certificate is not None:
-            raise Rejected("security", f"mode {mode.value} has no certificate")
-        return mode
-
-    def key_text(self) -> str | None:
-        return self.key.get_secret_value() if self.key else None
+        return WantedProof(
+            mode=parse_security(self.mode),
+            identity=self.identity,
+            key=self.key.get_secret_value() if self.key else None,
+            certificate=self.certificate,
+            pin=self.pin,
+        )
 
 
 class CredentialAsked(SecurityAsked):
@@ -114,14 +111,11 @@ async def create(device: DeviceKey, asked: CredentialAsked, asking: HeldAsking, 
     """A new credential beside those that the device has, which end when it is used, or after a while, or at once."""
     found = await rooms.inventory.device(asking.tenant, device)
     asking.may(Operation.ADMINISTER, found.place)
-    mode = asked.parsed_mode()
-    if mode is Security.NONE:
-        raise Conflict(device, "a device loses its security only by being created anew")
+    proof = asked.proof()
     async with rooms.database.transaction() as tx:
-        if found.security is not mode and found.security is not Security.NONE:
-            # The device itself first: who changes one holds it before anything else.
-            await rooms.inventory.change_device(tx, asking.tenant, device, security=mode)
-        new = await make(tx, rooms, asking.tenant, device, asked, asking.name, asked.rotation())
+        new = await add_credential(
+            tx, rooms.inventory, rooms.credentials, found, proof, asked.rotation(), by=asking.name
+        )
         said = new.credential
         asking.tells(after={"credential": said.id, "mode": said.mode.value, "identity": said.identity})
     return NewCredentialShown(**credential_shown(said).model_dump(), key=new.key)
@@ -209,25 +203,6 @@ async def ending(
     return Listed(
         items=[credential_shown(one) for one in page],
         next=cursor_after(place.isoformat(), last.id) if last and place else None,
-    )
-
-
-async def make(
-    tx: Transaction,
-    rooms: Rooms,
-    tenant: TenantId,
-    device: DeviceId,
-    asked: SecurityAsked,
-    by: str,
-    rotation: Rotation | None = None,
-) -> NewCredential:
-    """The credential that was asked for, with a key or for a certificate."""
-    if asked.parsed_mode() is Security.X509:
-        return await rooms.credentials.admit(
-            tx, tenant, device, certificate=asked.certificate, pin=asked.pin, rotation=rotation, by=by
-        )
-    return await rooms.credentials.create(
-        tx, tenant, device, identity=asked.identity, key=asked.key_text(), rotation=rotation, by=by
     )
 
 

@@ -8,9 +8,9 @@ from typing import Final
 from pydantic import BaseModel
 
 from shoal.access.policy import Operation
-from shoal.api.access import Asking
+from shoal.api.access import Reader
 from shoal.api.commands import CommandShown, can_read, command_shown
-from shoal.api.context import Rooms
+from shoal.api.context import DeviceRooms
 from shoal.credentials.credential import Credential, State
 from shoal.events.condition import Verdict
 from shoal.health.status import Status
@@ -186,7 +186,7 @@ class _Known:
     now: datetime
 
 
-async def devices_shown(rooms: Rooms, asking: Asking, devices: Sequence[Device]) -> list[DeviceShown]:
+async def devices_shown(rooms: DeviceRooms, asking: Reader, devices: Sequence[Device]) -> list[DeviceShown]:
     """These devices as this caller may see them; what waits for each is left to the page of one."""
     tenant = asking.tenant
     places = {device.id: device.place for device in devices}
@@ -205,7 +205,7 @@ async def devices_shown(rooms: Rooms, asking: Asking, devices: Sequence[Device])
     return [_shown(device, known) for device in devices]
 
 
-async def device_shown(rooms: Rooms, asking: Asking, device: Device) -> DeviceShown:
+async def device_shown(rooms: DeviceRooms, asking: Reader, device: Device) -> DeviceShown:
     """One device, with what waits for it, in the order in which it was asked."""
     [shown] = await devices_shown(rooms, asking, [device])
     waiting = await rooms.commands.of_device(device.tenant, device.id, is_unfinished=True)

@@ -9,7 +9,7 @@ from shoal.access.decision import Place
 from shoal.access.policy import Operation
 from shoal.api.access import Asking, DeviceKey, EnclosureKey, FarmKey, HeldAsking
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.credentials import SecurityAsked, make
+from shoal.api.credentials import SecurityAsked
 from shoal.api.device_shown import DeviceShown, NewSecurityShown, device_shown, devices_shown
 from shoal.api.enclosures import place_of
 from shoal.api.paging import ITEMS_USUAL, Counted, Cursor, IfMatch, Limit, etag, version_of
@@ -17,9 +17,10 @@ from shoal.api.profiles import profile_named
 from shoal.health.status import Status
 from shoal.ids import DeviceId, EnclosureId, Prefix, parse_id
 from shoal.inventory.claim import PLACEMENT
-from shoal.inventory.device import ENDPOINT_BYTES_MAX, Device, Kind, Security
+from shoal.inventory.device import ENDPOINT_BYTES_MAX, Device, Kind
 from shoal.inventory.device_rows import DeviceFilter
 from shoal.inventory.place import NAME_CHARACTERS_MAX
+from shoal.onboarding.adding import WantedDevice, add
 
 router = APIRouter(prefix="/devices", tags=["devices"])
 
@@ -60,23 +61,18 @@ class NewDeviceShown(DeviceShown):
 async def create(asked: DeviceAsked, response: Response, asking: HeldAsking, rooms: HeldRooms) -> NewDeviceShown:
     """A new device, in an enclosure or in none yet."""
     asking.may(Operation.CREATE, await _place_in(rooms, asking, asked.enclosure))
-    mode = asked.security.parsed_mode()
-    profile = await profile_named(rooms, asking.tenant, asked.profile)
+    wanted = WantedDevice(
+        endpoint=asked.endpoint,
+        kind=asked.kind,
+        name=asked.name,
+        enclosure=asked.enclosure,
+        profile=await profile_named(rooms, asking.tenant, asked.profile),
+        proof=asked.security.proof(),
+    )
     async with rooms.database.transaction() as tx:
-        device = await rooms.inventory.create_device(
-            tx,
-            asking.tenant,
-            endpoint=asked.endpoint,
-            kind=asked.kind,
-            security=mode,
-            enclosure=asked.enclosure,
-            name=asked.name,
-            profile=profile,
-        )
-        asking.tells(device.id, after=_edited(device) | {"endpoint": device.endpoint, "security": mode.value})
-        key = None
-        if mode is not Security.NONE:
-            key = (await make(tx, rooms, asking.tenant, device.id, asked.security, asking.name)).key
+        added = await add(tx, rooms.inventory, rooms.credentials, asking.tenant, wanted, by=asking.name)
+        device, key = added.device, None if added.new is None else added.new.key
+        asking.tells(device.id, after=added.told())
     shown = await device_shown(rooms, asking, device)
     response.headers["Location"] = f"/api/v1/devices/{device.id}"
     response.headers.update(etag(device.version))

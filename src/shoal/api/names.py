@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shoal.access.decision import Place
 from shoal.access.policy import Policy
 from shoal.api.administered import places_of
-from shoal.api.context import Rooms
+from shoal.api.context import NamingRooms
 from shoal.ids import DeviceId, EnclosureId, FarmId, TenantId, TokenId, UserId
 from shoal.inventory.paging import PAGE_ITEMS_MAX
 
@@ -19,7 +19,7 @@ class Named:
     places: dict[str, Place]
 
 
-async def named(rooms: Rooms, tenant: TenantId, ids: Iterable[str]) -> Named:
+async def named(rooms: NamingRooms, tenant: TenantId, ids: Iterable[str]) -> Named:
     """The names and places of some people, tokens, farms, enclosures and devices of a tenant."""
     found = Named({}, {tenant: Place(tenant=tenant)})
     wanted = sorted({id_ for id_ in ids if id_})
@@ -28,12 +28,12 @@ async def named(rooms: Rooms, tenant: TenantId, ids: Iterable[str]) -> Named:
     return found
 
 
-async def named_in(rooms: Rooms, tenant: TenantId, policies: Iterable[Policy]) -> Named:
+async def named_in(rooms: NamingRooms, tenant: TenantId, policies: Iterable[Policy]) -> Named:
     """The names of all that some policies name."""
     return await named(rooms, tenant, [id_ for policy in policies for id_ in (policy.place, policy.who.id)])
 
 
-async def _add(rooms: Rooms, tenant: TenantId, ids: list[str], found: Named) -> None:
+async def _add(rooms: NamingRooms, tenant: TenantId, ids: list[str], found: Named) -> None:
     def of(prefix: str) -> list[str]:
         return [id_ for id_ in ids if id_.startswith(prefix)]
 

@@ -89,6 +89,7 @@ NEEDS: Final[Mapping[tuple[str, str], Need]] = {
     ("GET", "/profiles"): _READS,
     ("GET", "/profiles/{profile}"): _READS,
     ("POST", "/devices"): Need(At.ENCLOSURE, Operation.CREATE),
+    ("POST", "/devices:import"): Need(At.ANYWHERE, Operation.CREATE),
     ("GET", "/devices"): _READS,
     ("GET", "/devices/{device}"): _DEVICE_READ,
     ("PATCH", "/devices/{device}"): Need(At.DEVICE, Operation.WRITE),

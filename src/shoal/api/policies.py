@@ -2,25 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
-from shoal.access.decision import Allowed, Bearing, Denied, Place, Policies, Subject, server_subject
+from shoal.access.decision import Place, Policies, Subject
 from shoal.access.pattern import PATTERN_CHARACTERS_MAX
-from shoal.access.policy import OF_SERVERS, ROLES, Effect, Operation, Policy, WhoKind
+from shoal.access.policy import ROLES, Effect, Operation, Policy, WhoKind
 from shoal.access.sentence import sentence_of, who_says
 from shoal.api.access import Asking, HeldAsking, PolicyKey
 from shoal.api.administered import check_administered
-from shoal.api.context import HeldRooms, Rooms
+from shoal.api.context import HeldRooms, NamingRooms, Rooms
+from shoal.api.explaining import Explained, explained, path_said, place_named, subject_named
 from shoal.api.names import Named, named, named_in
 from shoal.api.paging import IfMatch, Listed, etag, version_of
-from shoal.errors import NotFound, Rejected
-from shoal.identity.token import subject_of
+from shoal.errors import NotFound
 from shoal.identity.user import User
-from shoal.ids import DeviceId, Prefix, TokenId, UserId, parse_id
-from shoal.lwm2m.path import Path
+from shoal.ids import TenantId
 from shoal.policies.policy import (
     NOTE_CHARACTERS_MAX,
     PATHS_MAX,
@@ -33,6 +32,7 @@ from shoal.policies.policy import (
     parse_who,
 )
 from shoal.policies.reckoning import Balance, balance, warnings
+from shoal.policies.store import AccessPolicies
 
 router = APIRouter(tags=["access"])
 
@@ -141,22 +141,11 @@ class ExplainAsked(BaseModel):
     path: str | None = Field(None, max_length=PATH_CHARACTERS_MAX)
 
 
-class ReasonShown(BaseModel):
-    """A rule that names the subject, and what it says to the question: `denies`, `allows`, or why it is silent."""
+class PolicyRooms(NamingRooms, Protocol):
+    """Those that know the policies, and whom and what they name."""
 
-    policy: str
-    built_in: bool
-    effect: Effect
-    says: str
-    bearing: Bearing
-
-
-class Explained(BaseModel):
-    """`because` are all rules that were looked at, those that decide first."""
-
-    decision: Annotated[str, Field(examples=["allowed", "denied"])]
-    says: str
-    because: list[ReasonShown]
+    @property
+    def access(self) -> AccessPolicies: ...
 
 
 @router.post("/policies", status_code=201)
@@ -171,7 +160,7 @@ async def create(asked: PolicyAsked, response: Response, asking: HeldAsking, roo
         asking.tells(kept.policy.id, after=_edited(kept))
     response.headers["Location"] = f"/api/v1/policies/{kept.policy.id}"
     response.headers.update(etag(kept.version))
-    return (await _shown(rooms, asking, [kept]))[0]
+    return (await policies_shown(rooms, asking.tenant, [kept]))[0]
 
 
 @router.get("/policies")
@@ -183,7 +172,7 @@ async def several(
     """The tenant's own policies, by id, all on one page: there are 1,000 at most. Those of roles stand in `/roles`."""
     asking.may(Operation.ADMINISTER)
     kept = [one for one in await rooms.access.all(asking.tenant) if who is None or one.policy.who.id == who]
-    return Listed(items=await _shown(rooms, asking, kept))
+    return Listed(items=await policies_shown(rooms, asking.tenant, kept))
 
 
 @router.get("/policies/{policy}")
@@ -192,7 +181,7 @@ async def one(policy: PolicyKey, response: Response, asking: HeldAsking, rooms: 
     asking.may(Operation.ADMINISTER)
     kept = await rooms.access.one(asking.tenant, policy)
     response.headers.update(etag(kept.version))
-    return (await _shown(rooms, asking, [kept]))[0]
+    return (await policies_shown(rooms, asking.tenant, [kept]))[0]
 
 
 @router.patch("/policies/{policy}")
@@ -217,7 +206,7 @@ async def change(
         await check_administered(rooms, tx, asking)
         asking.tells(before=_edited(was), after=_edited(kept))
     response.headers.update(etag(kept.version))
-    return (await _shown(rooms, asking, [kept]))[0]
+    return (await policies_shown(rooms, asking.tenant, [kept]))[0]
 
 
 @router.delete("/policies/{policy}", status_code=204)
@@ -238,8 +227,8 @@ async def preview(asked: PreviewAsked, asking: HeldAsking, rooms: HeldRooms) -> 
     replaced = [policy for policy in kept if policy.id == asked.replaces]
     policy = _policy(asked, asking, asked.replaces or "new")
     after = Policies(asking.tenant, [*(one for one in kept if one.id != asked.replaces), policy])
-    people = await _people(rooms, asking)
-    known = await _known(rooms, asking, [policy, *replaced], people)
+    people = await _people(rooms, asking.tenant)
+    known = await _known(rooms, asking.tenant, [policy, *replaced], people)
     changes = balance(asking.policies, after, [policy, *replaced], people, known.places)
     # What it would say among the others, not against the one whose place it takes.
     without = Policies(asking.tenant, [one for one in kept if one.id != asked.replaces])
@@ -278,87 +267,23 @@ async def explain(asked: ExplainAsked, asking: HeldAsking, rooms: HeldRooms) -> 
     """Why somebody may or may not do something somewhere. Everybody may ask about themselves, an administrator of all."""
     subject = await _subject(rooms, asking, asked.subject)
     place = await _asked_place(rooms, asking, asked.device or asked.place)
-    path = None if asked.path is None or not asked.path.strip() else Path.parse(asked.path.strip())
-    if subject.server is not None:
-        path = _controlled(path, asked.operation)
-    decision = asking.policies.decide(subject, asked.operation, place, path)
-    said = asking.policies.bearings(subject, asked.operation, place, path)
-    known = await named_in(rooms, asking.tenant, [policy for policy, _ in said])
-    return Explained(
-        decision="allowed" if isinstance(decision, Allowed) else "denied",
-        says=_verdict(decision, known),
-        because=[
-            ReasonShown(
-                policy=policy.id,
-                built_in=policy.is_built_in,
-                effect=policy.effect,
-                says=sentence_of(policy, known.names),
-                bearing=bearing,
-            )
-            for policy, bearing in said
-        ],
-    )
-
-
-def _verdict(decision: Allowed | Denied, known: Named) -> str:
-    match decision:
-        case Allowed(because):
-            return f"Yes: {sentence_of(because, known.names)}. Nothing denies it."
-        case Denied(because=Policy() as because):
-            return f"No: {sentence_of(because, known.names)}."
-        case Denied():
-            return "No: no policy allows it."
+    path = path_said(asked.path)
+    return await explained(rooms, asking.policies, subject, asked.operation, place, path)
 
 
 async def _subject(rooms: Rooms, asking: Asking, raw: str | None) -> Subject:
     if raw is None or raw in {asking.subject.id, asking.authenticated.token.id}:
         return asking.subject
     asking.may(Operation.ADMINISTER)
-    match raw[:4].lower():
-        case "usr-":
-            return (await rooms.identity.user(asking.tenant, UserId(parse_id(raw, Prefix.USER)))).subject
-        case "tok-":
-            id_ = TokenId(parse_id(raw, Prefix.TOKEN))
-            token = (await rooms.identity.tokens_for(asking.tenant, [id_])).get(id_)
-            if token is None:
-                raise NotFound(id_, "no such token")
-            person = None if token.user is None else (await rooms.identity.user(asking.tenant, token.user)).subject
-            return subject_of(token, person)
-        case "dev-":
-            device = await rooms.inventory.device(asking.tenant, DeviceId(parse_id(raw, Prefix.DEVICE)))
-            return Subject(
-                tenant=asking.tenant, role=None, id=device.id, name=device.name, device_kind=device.kind.value
-            )
-        case "serv":
-            who = parse_who(WhoKind.SERVER, raw.lower().removeprefix("server:"))
-            return server_subject(asking.tenant, who.id)
-        case _:
-            raise Rejected("subject", "not the id of a person, a token or a device, nor a server")
-
-
-def _controlled(path: Path | None, operation: Operation) -> Path:
-    """What object 2 has a word for: an object instance, or for create its object (OMA LwM2M Core 1.1 §8.1).
-
-    Raises:
-        Rejected: less is asked about, or something that no server is granted.
-    """
-    if operation not in OF_SERVERS:
-        raise Rejected("operation", "other servers read, write, execute, create or delete")
-    if operation is Operation.CREATE and path is not None:
-        return Path(path.object)
-    if path is None or path.instance is None:
-        raise Rejected("path", "what another server may is decided for an object instance, such as /3/0")
-    return Path(path.object, path.instance)
+    return await subject_named(rooms, asking.tenant, raw)
 
 
 async def _asked_place(rooms: Rooms, asking: Asking, raw: str | None) -> Place:
     """A place that somebody asks about: one that they may read, or any of their tenant for an administrator."""
-    place = parse_place(raw, asking.tenant)
-    found = (await named(rooms, asking.tenant, [place])).places.get(place)
-    if found is None:
-        raise NotFound(place, "no such place")
-    if not asking.can(Operation.ADMINISTER) and place != asking.tenant and not asking.can(Operation.READ, found):
-        raise NotFound(place, "no such place")
+    found = await place_named(rooms, asking.tenant, raw)
+    is_own = found.innermost == asking.tenant
+    if not asking.can(Operation.ADMINISTER) and not is_own and not asking.can(Operation.READ, found):
+        raise NotFound(found.innermost, "no such place")
     return found
 
 
@@ -371,38 +296,39 @@ async def _check_there(rooms: Rooms, asking: Asking, policy: Policy) -> None:
         raise NotFound(policy.who.id, f"no such {policy.who.kind.value}")
 
 
-async def _people(rooms: Rooms, asking: Asking) -> list[Subject]:
+async def _people(rooms: NamingRooms, tenant: TenantId) -> list[Subject]:
     """All who may log in."""
     found: list[User] = []
     while True:
-        page = await rooms.identity.users(asking.tenant, after=found[-1].id if found else None)
+        page = await rooms.identity.users(tenant, after=found[-1].id if found else None)
         if not page:
             return [user.subject for user in found if not user.is_disabled]
         found += page
 
 
-async def _known(rooms: Rooms, asking: Asking, policies: Sequence[Policy], people: Sequence[Subject]) -> Named:
+async def _known(rooms: NamingRooms, tenant: TenantId, policies: Sequence[Policy], people: Sequence[Subject]) -> Named:
     ids = [id_ for policy in policies for id_ in (policy.place, policy.who.id)]
-    return await named(rooms, asking.tenant, [*ids, *(id_ for one in people for id_ in one.places)])
+    return await named(rooms, tenant, [*ids, *(id_ for one in people for id_ in one.places)])
 
 
-async def _shown(rooms: Rooms, asking: Asking, kept: Sequence[KeptPolicy]) -> list[PolicyShown]:
+async def policies_shown(rooms: PolicyRooms, tenant: TenantId, kept: Sequence[KeptPolicy]) -> list[PolicyShown]:
+    """These policies of a tenant as people see them: each as a sentence, with why it may never matter."""
     policies = [one.policy for one in kept]
-    people = await _people(rooms, asking)
-    known = await _known(rooms, asking, policies, people)
+    people = await _people(rooms, tenant)
+    known = await _known(rooms, tenant, policies, people)
     there = {*known.names, *known.places}
     # Whether it changes anything for anybody is asked of one policy: of a thousand it would take seconds.
     changes: Balance | None = None
     if len(kept) == 1:
-        others = [one.policy for one in await rooms.access.all(asking.tenant)]
-        without = Policies(asking.tenant, [one for one in others if one.id != policies[0].id])
-        changes = balance(without, Policies(asking.tenant, others), policies, people, known.places)
-    return [_one_shown(one, known, warnings(one.policy, people, there, changes), asking) for one in kept]
+        others = [one.policy for one in await rooms.access.all(tenant)]
+        without = Policies(tenant, [one for one in others if one.id != policies[0].id])
+        changes = balance(without, Policies(tenant, others), policies, people, known.places)
+    return [_one_shown(one, known, warnings(one.policy, people, there, changes), tenant) for one in kept]
 
 
-def _one_shown(kept: KeptPolicy, known: Named, warned: list[str], asking: Asking) -> PolicyShown:
+def _one_shown(kept: KeptPolicy, known: Named, warned: list[str], tenant: TenantId) -> PolicyShown:
     policy = kept.policy
-    is_whole = policy.place == asking.tenant
+    is_whole = policy.place == tenant
     return PolicyShown(
         id=policy.id,
         effect=policy.effect,

@@ -1,5 +1,6 @@
 """Who was not let in, what was refused, and why: the security log."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -13,9 +14,10 @@ from shoal.api.history import moment_of
 from shoal.api.paging import Cursor, Listed
 from shoal.history.refusal import NOBODY, says
 from shoal.history.refusal_store import ENTRIES_MAX, Logged, RefusalFilter
-from shoal.ids import DeviceId
+from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Device
 from shoal.inventory.paging import cursor_after
+from shoal.inventory.store import Inventory
 
 router = APIRouter(tags=["access"])
 
@@ -87,12 +89,17 @@ async def security_events(
     found = await rooms.history.refusals(
         asking.tenant, wanted, moment_of(cursor), limit, with_strangers=is_alone and device is None
     )
-    known = sorted({DeviceId(one.refusal.device) for one in found if one.refusal.device != NOBODY})
-    devices = await rooms.inventory.devices_for(asking.tenant, known)
     return Listed(
-        items=[_shown(one, devices.get(DeviceId(one.refusal.device))) for one in found],
+        items=await events_shown(rooms.inventory, asking.tenant, found),
         next=cursor_after(found[-1].refusal.last_at.isoformat(), found[-1].id) if len(found) == limit else None,
     )
+
+
+async def events_shown(inventory: Inventory, tenant: TenantId, found: Sequence[Logged]) -> list[SecurityEventShown]:
+    """Entries of the security log, with the devices' names as they are now."""
+    known = sorted({DeviceId(one.refusal.device) for one in found if one.refusal.device != NOBODY})
+    devices = await inventory.devices_for(tenant, known)
+    return [_shown(one, devices.get(DeviceId(one.refusal.device))) for one in found]
 
 
 def _shown(logged: Logged, device: Device | None) -> SecurityEventShown:

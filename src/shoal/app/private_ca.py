@@ -2,8 +2,6 @@
 
 import contextlib
 import csv
-import getpass
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,28 +10,24 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from shoal.app import first_start, keys
+from shoal.app import desk
+from shoal.app.desk import Doing, write_new
 from shoal.app.device_trust import AnchorsOfAuthorities
-from shoal.audit.entry import Act, Other
-from shoal.audit.store import Audit
 from shoal.authority.authority import Authority, IssuedCertificate, pem_of
 from shoal.authority.certificate_store import Certificates, Issued
 from shoal.authority.enrolment_store import Enrolments
 from shoal.authority.issuing import PrivateKey, PublicKey, new_key
 from shoal.authority.request import REQUEST_BYTES_MAX, check_names, parse_name, parse_request, parse_uris
 from shoal.authority.store import Authorities
-from shoal.clock import SystemClock
 from shoal.credentials.anchor_store import TrustAnchors
 from shoal.errors import NotFound, Rejected
 from shoal.ids import TenantId
 from shoal.settings import Settings
-from shoal.storage.database import Database, Transaction
+from shoal.storage.database import Database
+from shoal.storage.secrets import Vault
 
 # Rows of a file with devices: a large delivery. More goes in several files.
 ROWS_MAX: Final = 10_000
-# Who may read a private key; a certificate is for everybody.
-_SECRET_MODE: Final = 0o600
-_PUBLIC_MODE: Final = 0o644
 _COLUMNS: Final = ("endpoint", "uri", "csr")
 
 
@@ -55,33 +49,19 @@ class Handed:
     key: str | None = field(repr=False)
 
 
-class Desk:
+class Desk(desk.Desk):
     """The authorities of one tenant, with everything that is done written into the audit log."""
 
-    def __init__(self, database: Database, authorities: Authorities, clock: SystemClock, tenant: TenantId) -> None:
-        self._database = database
-        self._clock = clock
-        self.tenant: Final = tenant
-        self.authorities: Final = authorities
-        self.certificates: Final = Certificates(database, authorities, clock)
-        self.enrolments: Final = Enrolments(database, self.certificates, clock)
+    def __init__(self, database: Database, vault: Vault, tenant: TenantId, command: str) -> None:
+        super().__init__(database, vault, tenant, command)
+        anchors = AnchorsOfAuthorities(TrustAnchors(database, self.clock))
+        self.authorities: Final = Authorities(database, vault, self.clock, anchors)
+        self.certificates: Final = Certificates(database, self.authorities, self.clock)
+        self.enrolments: Final = Enrolments(database, self.certificates, self.clock)
 
     def now(self) -> datetime:
         """The time by which all of this is judged."""
-        return self._clock.now()
-
-    @contextlib.asynccontextmanager
-    async def doing(self, action: str, resource: str) -> AsyncIterator["Doing"]:
-        """A transaction, and who did what in it."""
-        async with self._database.transaction() as tx:
-            doing = Doing(tx)
-            yield doing
-            # A person at a shell of the machine that holds the data: nobody could ask them for more.
-            subject = Other(tenant=self.tenant, id="command line", name=getpass.getuser())
-            act = Act(action=action, resource=resource, thing=doing.thing, path=f"shoal ca {action}")
-            await Audit(self._database).write(
-                tx, subject, act, at=self._clock.now(), address="command line", after=doing.after
-            )
+        return self.clock.now()
 
     async def issue(
         self, wanted: Wanted, authority: str | None, lifetime: timedelta | None, out: Path | None
@@ -101,7 +81,7 @@ class Desk:
                 key,
                 uris=wanted.uris,
                 lifetime=lifetime,
-                by=getpass.getuser(),
+                by=self.by,
             )
             return _handed(doing, issued, made, out)
 
@@ -112,14 +92,14 @@ class Desk:
         made = new_key()
         async with self.doing("issue", "certificates") as doing:
             issued = await self.certificates.issue_to_server(
-                doing.tx, self.tenant, authority, names, made.public_key(), lifetime=lifetime, by=getpass.getuser()
+                doing.tx, self.tenant, authority, names, made.public_key(), lifetime=lifetime, by=self.by
             )
             return _handed(doing, issued, made, out)
 
     async def renew(self, id_: str, lifetime: timedelta | None, out: Path | None) -> Handed:
         """The next certificate for the same key and names. Raises NotFound, Conflict: unknown, or revoked."""
         async with self.doing("renew", "certificates") as doing:
-            issued = await self.certificates.renew(doing.tx, self.tenant, id_, lifetime=lifetime, by=getpass.getuser())
+            issued = await self.certificates.renew(doing.tx, self.tenant, id_, lifetime=lifetime, by=self.by)
             return _handed(doing, issued, None, out)
 
     async def found(self, authority: str | None) -> Authority:
@@ -132,32 +112,16 @@ class Desk:
         return known[-1]
 
 
-@dataclass(slots=True)
-class Doing:
-    """Something that is done at the desk: its transaction, and what the audit log is to say of it."""
-
-    tx: Transaction
-    thing: str | None = None
-    after: Mapping[str, Any] | None = None
-
-
 @contextlib.asynccontextmanager
-async def desk(settings: Settings, tenant: str | None) -> AsyncIterator[Desk]:
+async def opened(settings: Settings, tenant: str | None, command: str) -> AsyncIterator[Desk]:
     """The desk of a tenant, over the data that the settings name; Shoal may be running on them.
 
     Raises:
         Rejected: several tenants and none named; no data folder yet. NotFound: no such tenant.
         Unavailable: the master key is not there.
     """
-    async with first_start.reached(settings, tenant) as (database, owner):
-        clock = SystemClock()
-        vault = await keys.open_vault(database, settings.data, settings.master_key)
-        yield Desk(
-            database,
-            Authorities(database, vault, clock, AnchorsOfAuthorities(TrustAnchors(database, clock))),
-            clock,
-            owner,
-        )
+    async with desk.reached(settings, tenant) as (database, vault, owner):
+        yield Desk(database, vault, owner, command)
 
 
 def read_devices(file: Path) -> list[Wanted]:
@@ -214,22 +178,6 @@ def _row(file: Path, row: Mapping[str, Any]) -> Wanted:
 def files_of(out: Path) -> tuple[Path, Path]:
     """Where certificate and key go that are called so."""
     return out.with_name(f"{out.name}.pem"), out.with_name(f"{out.name}.key")
-
-
-def write_new(file: Path, content: bytes, *, is_secret: bool = False) -> None:
-    """Writes a file that is not there yet; a secret can be read by its owner only.
-
-    Raises:
-        Rejected: it is there, or cannot be written.
-    """
-    try:
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _SECRET_MODE if is_secret else _PUBLIC_MODE)
-    except FileExistsError as error:
-        raise Rejected(str(file), "is there already, and nothing is overwritten") from error
-    except OSError as error:
-        raise Rejected(str(file), error.strerror or "cannot be written") from error
-    with os.fdopen(opened, "wb") as writing:
-        writing.write(content)
 
 
 def trust_file(authority: Authority) -> str:

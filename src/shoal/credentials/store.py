@@ -115,6 +115,22 @@ class Credentials:
         async with self._database.reading() as connection:
             return [_credential(row, now) for row in await connection.execute(query)]
 
+    async def one(self, tenant: TenantId, credential: CredentialId) -> Credential:
+        """One credential, of whichever device. Raises NotFound, also for another tenant's."""
+        query = select(credentials).where(credentials.c.tenant_id == tenant, credentials.c.id == credential)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound(credential, "no such credential")
+        return _credential(row, self._clock.now())
+
+    async def holders(self, identities: Sequence[str]) -> dict[str, DeviceId]:
+        """Which devices, of any tenant, go by these PSK identities now; at most 500 are asked for at once."""
+        marks = {psk_mark(identity): identity for identity in identities[:DEVICES_PER_QUERY_MAX]}
+        query = select(credentials.c.mark, credentials.c.device_id).where(credentials.c.mark.in_(marks))
+        async with self._database.reading() as connection:
+            return {marks[row.mark]: row.device_id for row in await connection.execute(query)}
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def create(

@@ -98,6 +98,13 @@ class Inventory(PlaceStore):
             rows = await connection.execute(device_query(tenant).where(devices.c.id.in_(ids)))
             return {row.id: device_of(row) for row in rows}
 
+    async def devices_named(self, tenant: TenantId, endpoints: Sequence[str]) -> dict[str, Device]:
+        """Those of the tenant's devices that have these endpoints; at most 500 are asked for at once."""
+        check_limit(max(1, len(endpoints)))
+        async with self._database.reading() as connection:
+            rows = await connection.execute(device_query(tenant).where(devices.c.endpoint.in_(endpoints)))
+            return {row.endpoint: device_of(row) for row in rows}
+
     def ids_of(self, tenant: TenantId, reach: Reach = EVERYWHERE) -> Select[tuple[str]]:
         """The question for the ids of a tenant's devices in reach, as a part of one about what they said."""
         return select(devices.c.id).where(devices.c.tenant_id == tenant, devices_within(reach))

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from shoal.api import problems
-from shoal.api.bounds import BODY_BYTES_MAX, Bounds
+from shoal.api.bounds import BODY_BYTES_MAX, IMPORT_BYTES_MAX, IMPORT_KINDS, Bounds
 
 
 @pytest.fixture
@@ -17,10 +17,11 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
     @application.post("/taken")
     @application.post("/upload")
+    @application.post("/import")
     async def taken(request: Request) -> int:
         return len(await request.body())
 
-    application.add_middleware(Bounds, upload_path="/upload")
+    application.add_middleware(Bounds, upload_path="/upload", import_path="/import")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://api") as opened:
         yield opened
 
@@ -81,6 +82,17 @@ async def test_an_upload_may_be_larger_and_of_another_kind(client: httpx.AsyncCl
     answer = await client.post("/upload", content=pieces(2 * BODY_BYTES_MAX), headers={"Content-Type": "text/plain"})
 
     assert answer.json() == 2 * BODY_BYTES_MAX
+
+
+async def test_a_file_of_devices_is_csv_or_json_and_has_its_own_bound(client: httpx.AsyncClient) -> None:
+    for kind in IMPORT_KINDS:
+        taken = await client.post("/import", content=pieces(IMPORT_BYTES_MAX), headers={"Content-Type": kind})
+        assert taken.json() == IMPORT_BYTES_MAX
+    other = await client.post("/import", content=b"a", headers={"Content-Type": "text/plain"})
+    large = await client.post("/import", content=pieces(2 * IMPORT_BYTES_MAX), headers={"Content-Type": "text/csv"})
+
+    assert (other.status_code, other.json()["title"].split()[:2]) == (415, ["Send", "text/csv"])
+    assert large.status_code == 413
 
 
 async def test_answers_are_not_kept_by_anybody_on_the_way(client: httpx.AsyncClient) -> None:

@@ -105,6 +105,7 @@ BODIES: Final[dict[tuple[str, str], Body]] = {
     ("PATCH", "/enclosures/{enclosure}"): {"name": "Pen 1"},
     ("POST", "/profiles"): {"name": "New", "report_every_s": 60, "lifetime_s": 300},
     ("POST", "/devices"): {"endpoint": "new-1", "enclosure": "$enclosure"},
+    ("POST", "/devices:import"): {"endpoint": "new-2", "enclosure": "$enclosure"},
     ("PATCH", "/devices/{device}"): {"name": "Same"},
     ("PUT", "/devices/{device}/objects/{path:path}"): {"value": "+01"},
     ("PATCH", "/devices/{device}/objects/{path:path}"): {"value": "+01"},
@@ -136,6 +137,8 @@ BODIES: Final[dict[tuple[str, str], Body]] = {
 QUERIES: Final = {
     ("GET", "/devices/{device}/readings"): {"path": "/3/0/9"},
     ("GET", "/search"): {"q": "oxy"},
+    # Where one may not, a row is wrong; the file is not.
+    ("POST", "/devices:import"): {"dry_run": "true"},
 }
 
 

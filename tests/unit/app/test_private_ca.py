@@ -5,20 +5,9 @@ from pathlib import Path
 import pytest
 
 from shoal.app import private_ca
-from shoal.app.private_ca import Wanted, files_of, read_devices, write_new
+from shoal.app.private_ca import Wanted, files_of, read_devices
 from shoal.errors import Rejected
 from tests.harness.requests import request
-
-
-def test_a_file_is_written_once_and_a_secret_for_its_owner_only(tmp_path: Path) -> None:
-    write_new(tmp_path / "a.key", b"one", is_secret=True)
-
-    with pytest.raises(Rejected, match="overwritten"):
-        write_new(tmp_path / "a.key", b"two")
-    with pytest.raises(Rejected, match="No such file"):
-        write_new(tmp_path / "absent" / "a.key", b"two")
-    assert (tmp_path / "a.key").read_bytes() == b"one"
-    assert (tmp_path / "a.key").stat().st_mode & 0o077 == 0
 
 
 def test_certificate_and_key_lie_beside_each_other(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from shoal.inventory.store import Inventory
 from shoal.storage.database import Database
 from shoal.storage.folder import database_url
 from tests.harness.requests import request
-from tests.unit.test_cli import a_shoal, ended
+from tests.unit.cli.test_command_line import a_shoal, ended
 
 
 class Shell:

@@ -6,18 +6,15 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from shoal.app import private_ca
+from shoal.app.desk import write_new
 from shoal.app.private_ca import Handed, Wanted
 from shoal.authority.authority import Authority, IssuedCertificate, Reason
 from shoal.authority.issuing import Curve, curve_of
 from shoal.authority.request import parse_name, parse_uris
+from shoal.cli.actions import Actions, Settle, Stored, say, text_of
 from shoal.errors import Rejected
-from shoal.settings import Settings
-
-Stored = Callable[[argparse.ArgumentParser], None]
-Settle = Callable[[argparse.Namespace], Settings]
 
 # A thousand years.
 _DAYS_MAX = 365_250.0
@@ -35,17 +32,7 @@ Commands write into the database; Shoal may be running. Nothing overwrites a fil
 
 def add(command: argparse.ArgumentParser, stored: Stored, settle: Settle) -> None:
     """Adds the actions of `shoal ca`; `stored` adds where the data are, `settle` reads the settings."""
-    command.description = _DESCRIPTION
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    actions = command.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, run: Callable[..., Any], **texts: Any) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = actions.add_parser(name, **texts)
-        made.add_argument("--tenant", metavar="TENANT", help="name or id; may be left out while there is only one")
-        stored(made)
-        made.set_defaults(run=run, settle=settle)
-        return made
-
+    action = Actions.of(command, "ca", _DESCRIPTION, stored, settle).add
     _add_authorities(action)
     _add_certificates(action)
 
@@ -122,42 +109,48 @@ def _written(command: argparse.ArgumentParser) -> None:
 async def _create(given: argparse.Namespace) -> int:
     if (given.certificate is None) != (given.key is None):
         raise Rejected("key", "--certificate and --key belong together")
-    async with private_ca.desk(given.settle(given), given.tenant) as desk, desk.doing("create", "authorities") as doing:
+    async with (
+        private_ca.opened(given.settle(given), given.tenant, given.command) as desk,
+        desk.doing("create", "authorities") as doing,
+    ):
         if given.certificate is not None:
-            texts = _text(given.certificate), _text(given.key)
+            texts = text_of(given.certificate), text_of(given.key)
             made = await desk.authorities.take_in(doing.tx, desk.tenant, given.name, *texts)
         else:
             made = await desk.authorities.create(
                 doing.tx, desk.tenant, given.name, curve=given.curve, lifetime=_years(given.years), under=given.under
             )
         doing.thing, doing.after = made.id, {"name": made.name}
-    _say(_line(made), "", f"What devices are to trust: shoal ca show {made.id} --out trust.pem")
+    say(_line(made), "", f"What devices are to trust: shoal ca show {made.id} --out trust.pem")
     return 0
 
 
 async def _show(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         if given.authority is None and given.out is None:
             known = await desk.authorities.several(desk.tenant)
-            _say(*(_line(one) for one in known) if known else ["There is none yet: shoal ca create NAME"])
+            say(*(_line(one) for one in known) if known else ["There is none yet: shoal ca create NAME"])
             return 0
         found = await desk.found(given.authority)
     if given.out is not None:
-        private_ca.write_new(given.out, private_ca.trust_file(found).encode())
-    _say(_line(found))
+        write_new(given.out, private_ca.trust_file(found).encode())
+    say(_line(found))
     if given.out is None:
-        _say(private_ca.trust_file(found).rstrip())
+        say(private_ca.trust_file(found).rstrip())
     return 0
 
 
 async def _roll_over(given: argparse.Namespace) -> int:
     settings = given.settle(given)
-    async with private_ca.desk(settings, given.tenant) as desk, desk.doing("roll-over", "authorities") as doing:
+    async with (
+        private_ca.opened(settings, given.tenant, given.command) as desk,
+        desk.doing("roll-over", "authorities") as doing,
+    ):
         new = await desk.authorities.roll_over(
             doing.tx, desk.tenant, given.authority, lifetime=_years(given.years), under=given.under
         )
         doing.thing, doing.after = given.authority, {"successor": new.id}
-    _say(
+    say(
         _line(new),
         "",
         f"It issues now. {given.authority} is believed until: shoal ca retire {given.authority}",
@@ -167,10 +160,13 @@ async def _roll_over(given: argparse.Namespace) -> int:
 
 
 async def _retire(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk, desk.doing("retire", "authorities") as doing:
+    async with (
+        private_ca.opened(given.settle(given), given.tenant, given.command) as desk,
+        desk.doing("retire", "authorities") as doing,
+    ):
         old = await desk.authorities.retire(doing.tx, desk.tenant, given.authority)
         doing.thing = old.id
-    _say(_line(old))
+    say(_line(old))
     return 0
 
 
@@ -183,7 +179,7 @@ async def _issue(given: argparse.Namespace) -> int:
     lifetime = _days(given.days)
     if given.devices is not None:
         return await _issue_all(given, lifetime)
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         if given.server:
             handed = await desk.issue_to_server(given.server, given.authority, lifetime, given.out)
         else:
@@ -203,14 +199,14 @@ async def _issue_all(given: argparse.Namespace, lifetime: timedelta | None) -> i
         if sys.stderr.isatty():
             print(f"\r{done} of {of}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         count = await private_ca.issue_all(desk, devices, given.authority, lifetime, given.out, progress)
-    _say(f"{count} certificates are in {given.out}. Keys that were made are nowhere else.")
+    say(f"{count} certificates are in {given.out}. Keys that were made are nowhere else.")
     return 0
 
 
 async def _renew(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         handed = await desk.renew(given.certificate, _days(given.days), given.out)
     _hand_out(handed, given.out)
     return 0
@@ -218,17 +214,17 @@ async def _renew(given: argparse.Namespace) -> int:
 
 async def _revoke(given: argparse.Namespace) -> int:
     async with (
-        private_ca.desk(given.settle(given), given.tenant) as desk,
+        private_ca.opened(given.settle(given), given.tenant, given.command) as desk,
         desk.doing("revoke", "certificates") as doing,
     ):
         old = await desk.certificates.revoke(doing.tx, desk.tenant, given.certificate, given.reason)
         doing.thing, doing.after = old.id, {"subject": old.subject, "reason": given.reason}
-    _say(f"{old.id} of {old.subject} is revoked ({old.reason}). Who checks lists needs a new one: shoal ca crl")
+    say(f"{old.id} of {old.subject} is revoked ({old.reason}). Who checks lists needs a new one: shoal ca crl")
     return 0
 
 
 async def _list(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         now = desk.now()
         within = _days(given.expires_within)
         soon = None if within is None else now + within
@@ -236,24 +232,27 @@ async def _list(given: argparse.Namespace) -> int:
         while found := await desk.certificates.several(
             desk.tenant, subject=given.endpoint, expires_before=soon, after=after
         ):
-            _say(*(_row(one, now) for one in found))
+            say(*(_row(one, now) for one in found))
             after = (found[-1].not_after, found[-1].id)
     return 0
 
 
 async def _crl(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk:
+    async with private_ca.opened(given.settle(given), given.tenant, given.command) as desk:
         found = await desk.found(given.authority)
-        private_ca.write_new(given.out, await desk.certificates.revocation_list(desk.tenant, found.id))
-    _say(f"{given.out}: what {found.id} has revoked")
+        write_new(given.out, await desk.certificates.revocation_list(desk.tenant, found.id))
+    say(f"{given.out}: what {found.id} has revoked")
     return 0
 
 
 async def _enrol(given: argparse.Namespace) -> int:
-    async with private_ca.desk(given.settle(given), given.tenant) as desk, desk.doing("enrol", "enrolments") as doing:
+    async with (
+        private_ca.opened(given.settle(given), given.tenant, given.command) as desk,
+        desk.doing("enrol", "enrolments") as doing,
+    ):
         new = await desk.enrolments.create(doing.tx, desk.tenant, given.endpoint, lifetime=_days(given.days))
         doing.thing, doing.after = new.enrolment.id, {"endpoint": new.enrolment.endpoint}
-    _say(new.secret)
+    say(new.secret)
     return 0
 
 
@@ -263,10 +262,10 @@ def _hand_out(handed: Handed, out: Path | None) -> None:
     if out is None:
         # Alone on the standard output: it can be put into a file or sent on.
         print(told, file=sys.stderr)
-        _say(f"{handed.pem}{handed.key or ''}".rstrip())
+        say(f"{handed.pem}{handed.key or ''}".rstrip())
         return
     at, key_at = private_ca.files_of(out)
-    _say(told, f"{at}" if handed.key is None else f"{at} and {key_at}; the key is nowhere else")
+    say(told, f"{at}" if handed.key is None else f"{at} and {key_at}; the key is nowhere else")
 
 
 def _line(authority: Authority) -> str:
@@ -300,14 +299,3 @@ def _number(raw: str) -> float:
 def _days(days: float | None) -> timedelta | None:
     # What no calendar can hold is as wrong as what is merely too long.
     return None if days is None else timedelta(days=max(-_DAYS_MAX, min(days, _DAYS_MAX)))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Rejected(str(file), f"cannot be read: {error}") from error
-
-
-def _say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.cli import main, parser
+from shoal.cli.command_line import main, parser
 from shoal.storage.database import Database
 from shoal.storage.folder import DataFolder
 from shoal.storage.master_key import MasterKey

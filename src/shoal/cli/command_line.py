@@ -1,4 +1,4 @@
-"""The command line: `shoal demo` and `shoal up`, the roles one by one; `shoal admin`, `token`, `db` and `key` beside them.
+"""The command line: `shoal demo` and `shoal up`, the roles one by one; what people do at a shell beside them.
 
 Errors are one line that says what to do, on standard error. Exit codes: 0 done, 1 a neighbour is away (a port, a folder,
 a broker), 2 the call is wrong, 130 stopped by Ctrl-C.
@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from shoal import __version__, cli_ca
+from shoal import __version__
 from shoal.app import backup, first_start, keys, service_manager
 from shoal.app.composition import Role, Running, run_role, up
+from shoal.cli import ca, credential, device, label, policy, security_log
 from shoal.demo import run
 from shoal.errors import Rejected, ShoalError
 from shoal.identity.invitation import NewInvitation
@@ -32,6 +33,16 @@ PROCESSES = {
     Role.HEALTH: "judges whether devices are well",
     Role.ALERTS: "opens alerts and takes them to people",
     Role.CAMPAIGNS: "moves updates on",
+}
+
+# What an administrator does at a shell, on the data of one tenant: each group is a module of its own.
+GROUPS: Final = {
+    "device": (device, "devices: list, show, add, import"),
+    "credential": (credential, "what devices prove themselves with: list, create, revoke"),
+    "label": (label, "labels with codes for devices"),
+    "security-log": (security_log, "who was not let in, and what was refused"),
+    "policy": (policy, "who may do what where: list, show, explain"),
+    "ca": (ca, "a private certificate authority for devices"),
 }
 
 # The settings that have a flag of their own; all others come from the environment or the file.
@@ -135,7 +146,8 @@ def parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_token_revoke)
     _database(commands.add_parser("db", help="the database: migrate, backup, restore"))
     _key(commands.add_parser("key", help="the master key: rotate, forget"))
-    cli_ca.add(commands.add_parser("ca", help="a private certificate authority for devices"), _stored, _settings)
+    for name, (group, does) in GROUPS.items():
+        group.add(commands.add_parser(name, help=does), _stored, _settings)
     return top
 
 
@@ -421,7 +433,3 @@ def _size(size: int) -> str:
 
 def _say(*lines: str) -> None:
     print(*lines, sep="\n", flush=True)
-
-
-if __name__ == "__main__":
-    main()
