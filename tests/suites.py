@@ -73,6 +73,8 @@ POSTGRES = Suite(
             *PYTEST,
             *(f"tests/unit/{room}" for room in ON_POSTGRES),
             "tests/unit/app/test_first_start.py",
+            # Several gateways share a database that several processes write.
+            *(f"tests/unit/gateway/test_{file}.py" for file in ("nodes", "node_store", "store", "checkpoints")),
             *(f"tests/unit/cli/test_{group}.py" for group in ("device", "credential", "security_log", "policy")),
             *(f"tests/stories/test_{story}.py" for story in ROOMS_STORIES),
         ),
