@@ -226,7 +226,12 @@ class Nodes:
         self.taken_over.append(node)
         start = await node_store.begin(self._database)
         self.tell(core)
-        await adopt(node, start)
+        try:
+            await adopt(node, start)
+        except Unavailable:
+            # Not ours before all of it is: the claim is kept, and it is tried again.
+            self.taken_over.remove(node)
+            raise
         await node_store.touch(self._database, self.held, self._address, self._clock.now())
 
     def tell(self, core: DataPlane) -> None:

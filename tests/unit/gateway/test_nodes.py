@@ -280,6 +280,31 @@ async def test_what_a_gateway_leaves_behind_another_takes_over_when_it_has_waite
 
 
 @needs_two_writers
+async def test_what_could_not_be_taken_up_whole_is_taken_up_again(tmp_path: Path) -> None:
+    async with pair(tmp_path) as here:
+        dead, heir = here.gateways
+        await here.site.shoal.settle()
+        await dead.close()
+        await here.databases[0].close()
+        here.gateways.remove(dead)
+        here.balancer.choose = lambda _: 1
+
+        async def breaks_off(_node: int, _start: int) -> None:
+            raise Unavailable("database", "gone", "Bring it back")
+
+        await here.look()
+        here.clock.advance(PATIENCE + timedelta(seconds=1))
+        with pytest.raises(Unavailable, match="gone"):
+            await heir.nodes.look(heir.core, breaks_off)
+        assert heir.nodes.held == (1,)
+
+        await here.look()
+        assert heir.nodes.held == (1, 0)
+        assert await here.read("/3/0/9") == 87
+        assert here.counted("handshakes") == [0]
+
+
+@needs_two_writers
 async def test_who_came_over_before_its_gateway_was_given_up_stays_and_an_empty_number_is_given_back(
     tmp_path: Path,
 ) -> None:
