@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.harness.balancer import Address, Balancer, balancer
+from tests.harness.balancer import Balancer, balancer
 from tests.harness.cluster import Cluster, cluster
+from tests.harness.datagrams import Address
 from tests.harness.reporters import Reporter, advance, charted, reporting
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

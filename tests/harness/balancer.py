@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-Address = tuple[str, int]
+from tests.harness.datagrams import Address, endpoint
+
 Choose = Callable[[Address], int]
 
 
@@ -30,7 +31,7 @@ class Balancer:
     async def open(self) -> None:
         """Listens. What comes is carried by a task of its own, in its order."""
         self._queue: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
-        self._front = await _endpoint(lambda data, address: self._queue.put_nowait((data, address)))
+        self._front = await endpoint(lambda data, address: self._queue.put_nowait((data, address)))
         host, port = self._front.get_extra_info("sockname")
         self.uri = f"{self._scheme}://{host}:{port}"
         self._carrying = asyncio.create_task(self._carry())
@@ -48,7 +49,7 @@ class Balancer:
             place = self.choose(device)
             back = self._backs.get((device, place))
             if back is None:
-                back = await _endpoint(lambda data, _, device=device: self._answer(data, device))
+                back = await endpoint(lambda data, _, device=device: self._answer(data, device))
                 self._backs[device, place] = back
             self.carried[place] += 1
             back.sendto(data, self._servers[place])
@@ -56,21 +57,6 @@ class Balancer:
     def _answer(self, data: bytes, device: Address) -> None:
         if self._front is not None and not self._front.is_closing():
             self._front.sendto(data, device)
-
-
-class _Side(asyncio.DatagramProtocol):
-    def __init__(self, receive: Callable[[bytes, Address], None]) -> None:
-        self._receive = receive
-
-    def datagram_received(self, data: bytes, address: Address) -> None:
-        self._receive(data, address)
-
-
-async def _endpoint(receive: Callable[[bytes, Address], None]) -> asyncio.DatagramTransport:
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Side(receive), local_addr=("127.0.0.1", 0)
-    )
-    return transport
 
 
 def _address(server: str) -> Address:

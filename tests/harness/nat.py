@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-Address = tuple[str, int]
-Receive = Callable[[bytes, Address], None]
+from tests.harness.datagrams import Address, endpoint
+
 # After how many seconds each copy of the next datagram arrives; no copy: it is lost.
 Weather = Callable[[], list[float]]
 
@@ -53,10 +53,10 @@ class Nat:
         self.uri = ""
 
     async def open(self) -> Self:
-        self._inside = await self._socket(self._from_device)
+        self._inside = await endpoint(self._from_device)
         host, port = self._inside.get_extra_info("sockname")
         self.uri = f"{self._scheme}://{host}:{port}"
-        self._outside = await self._socket(self._from_server)
+        self._outside = await endpoint(self._from_server)
         return self
 
     @property
@@ -68,19 +68,13 @@ class Nat:
     async def forget(self) -> None:
         """From now on the device comes from another port, and nothing reaches it at the old one."""
         assert self._outside is not None
-        old, self._outside = self._outside, await self._socket(self._from_server)
+        old, self._outside = self._outside, await endpoint(self._from_server)
         old.close()
 
     def close(self) -> None:
         for transport in (self._inside, self._outside):
             if transport is not None:
                 transport.close()
-
-    async def _socket(self, receive: Receive) -> asyncio.DatagramTransport:
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Side(receive), local_addr=("127.0.0.1", 0)
-        )
-        return transport
 
     def _from_device(self, data: bytes, address: Address) -> None:
         self._device = address
@@ -109,14 +103,6 @@ class Nat:
     def _to_device(self, data: bytes) -> None:
         if self._inside is not None and not self._inside.is_closing() and self._device is not None:
             self._inside.sendto(data, self._device)
-
-
-class _Side(asyncio.DatagramProtocol):
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-
-    def datagram_received(self, data: bytes, address: Address) -> None:
-        self._receive(data, address)
 
 
 @asynccontextmanager
