@@ -18,7 +18,7 @@ export function Button({ look = "normal", isBusy = false, blockedBy = null, clas
       <button
         type="button"
         {...rest}
-        className={`${css.button} ${css[look]} ${className ?? ""}`}
+        className={[css.button, css[look], className].filter(Boolean).join(" ")}
         aria-disabled={isBlocked || isBusy || undefined}
         aria-describedby={isBlocked ? reason : undefined}
         aria-busy={isBusy || undefined}
@@ -34,4 +34,5 @@ export function Button({ look = "normal", isBusy = false, blockedBy = null, clas
   );
 }
 
-export const buttonClass = (look: NonNullable<Props["look"]> = "normal") => `${css.button} ${css[look]}`;
+export const buttonClass = (look: NonNullable<Props["look"]> = "normal") =>
+  [css.button, css[look]].filter(Boolean).join(" ");

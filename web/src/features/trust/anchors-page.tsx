@@ -59,29 +59,34 @@ function Waiting({ screen, blockedBy }: { screen: TrustScreen; blockedBy: string
         </p>
         {approve.isError && <Wrong>{refusal("Not approved", approve.error)}</Wrong>}
         <ul>
-          {waiting.map(({ device, endpoint, credential, since, claim }) => (
-            <li key={credential} className={css.line}>
-              <p className={css.what}>
-                <Link to="/devices/$device/credentials" params={{ device }}>
-                  {endpoint || device}
-                </Link>
-                {since && (
-                  <span className="muted">
-                    came <Age at={since} />
-                  </span>
-                )}
-                <span className="muted">{saidPlace(claim)}</span>
-              </p>
-              <Button
-                blockedBy={blockedBy}
-                isBusy={approve.isPending && approve.variables.credential === credential}
-                aria-label={`Approve ${endpoint || device}${claim?.name ? `, and put it into ${claim.name}` : ""}`}
-                onClick={() => approve.mutate({ device, credential, enclosure: claim?.name ? claim.enclosure : null })}
-              >
-                {claim?.name ? `Approve, into ${claim.name}` : "Approve"}
-              </Button>
-            </li>
-          ))}
+          {waiting.map(({ device, endpoint, credential, since, claim }) => {
+            const says = claim?.name ? `Approve, into ${claim.name}` : "Approve";
+            return (
+              <li key={credential} className={css.line}>
+                <p className={css.what}>
+                  <Link to="/devices/$device/credentials" params={{ device }}>
+                    {endpoint || device}
+                  </Link>
+                  {since && (
+                    <span className="muted">
+                      came <Age at={since} />
+                    </span>
+                  )}
+                  <span className="muted">{saidPlace(claim)}</span>
+                </p>
+                <Button
+                  blockedBy={blockedBy}
+                  isBusy={approve.isPending && approve.variables.credential === credential}
+                  aria-label={`${says}: ${endpoint || device}`}
+                  onClick={() =>
+                    approve.mutate({ device, credential, enclosure: claim?.name ? claim.enclosure : null })
+                  }
+                >
+                  {says}
+                </Button>
+              </li>
+            );
+          })}
         </ul>
       </div>
     </Section>
