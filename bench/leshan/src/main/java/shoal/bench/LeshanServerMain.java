@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
@@ -59,6 +60,15 @@ public final class LeshanServerMain {
     /** As many as Shoal remembers. Its own default of 64 costs 640 MB with 10,000 busy clients. */
     private static final int MESSAGES_PER_PEER = 16;
 
+    /**
+     * With connection ids it keeps the sessions that a new handshake replaced, by default 150,000 of them for half an hour:
+     * that is more than its heap holds, and nobody comes in any more. What has been silent for so long makes room.
+     */
+    private static final int STALE_AFTER_S = 2;
+
+    /** What it keeps beside its clients: more than the handshakes that it makes in that time. */
+    private static final int REPLACED_MAX = 50_000;
+
     private LeshanServerMain() {}
 
     public static void main(String[] arguments) throws Exception {
@@ -73,6 +83,8 @@ public final class LeshanServerMain {
         configuration.set(CoapConfig.DEDUPLICATOR, CoapConfig.DEDUPLICATOR_PEERS_MARK_AND_SWEEP);
         configuration.set(CoapConfig.PEERS_MARK_AND_SWEEP_MESSAGES, MESSAGES_PER_PEER);
         configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 6);
+        configuration.set(DtlsConfig.DTLS_MAX_CONNECTIONS, Integer.parseInt(arguments[4]) + REPLACED_MAX);
+        configuration.set(DtlsConfig.DTLS_STALE_CONNECTION_THRESHOLD, STALE_AFTER_S, TimeUnit.SECONDS);
         // PSK with AES_128_CCM_8, as both sides prefer it; Scandium would otherwise offer recommended suites only.
         configuration.set(DtlsConfig.DTLS_RECOMMENDED_CIPHER_SUITES_ONLY, false);
         endpoints.setConfiguration(configuration);
