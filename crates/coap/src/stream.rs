@@ -106,8 +106,8 @@ impl fmt::Display for StreamError {
 
 impl std::error::Error for StreamError {}
 
-/// Cuts a stream into frames, however the bytes arrive. It holds one unfinished frame at the most, and no more of it than
-/// has arrived: what a peer announces costs us nothing.
+/// Cuts a stream into frames, however the bytes arrive. It holds one unfinished frame at the most, in a buffer
+/// of at most twice what has arrived of it: what a peer announces costs us nothing.
 #[derive(Debug)]
 pub struct Decoder {
     frame_bytes_max: usize,

@@ -49,7 +49,8 @@ proptest! {
         }
         prop_assert_eq!(decoder.buffered(), 0);
         prop_assert!(last != Code::ABORT || world.ended.contains(&number));
-        prop_assert!(world.stat("connections_bytes") <= u64::from(gateway::limits::MESSAGE_BYTES_MAX));
+        // A buffer that grows doubles, and keeps a little when it is emptied.
+        prop_assert!(world.stat("connections_bytes") <= 2 * u64::from(gateway::limits::MESSAGE_BYTES_MAX) + 512);
         world.close(number);
         prop_assert_eq!((world.stat("connections"), world.stat("connections_bytes")), (0, 0));
         prop_assert!(world.stat("registrations") <= 1);
