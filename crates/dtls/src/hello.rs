@@ -46,6 +46,14 @@ pub fn is_client_hello(datagram: &[u8]) -> bool {
         && datagram[HEADER_BYTES] == CLIENT_HELLO
 }
 
+/// Whether this record is a HelloVerifyRequest, in the clear.
+pub(crate) fn is_hello_verify(record: &[u8]) -> bool {
+    record.len() > HEADER_BYTES
+        && record[0] == HANDSHAKE
+        && record[3..5] == [0, 0]
+        && record[HEADER_BYTES] == HELLO_VERIFY_REQUEST
+}
+
 /// Whether a ClientHello offers a suite of ours with a pre-shared key, which is then chosen: the handshake is a cheap one,
 /// and so is one that says nothing of its suites in this datagram not.
 pub fn offers_psk(datagram: &[u8]) -> bool {

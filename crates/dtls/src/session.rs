@@ -6,7 +6,7 @@ use crate::buffers::{with_buffers, with_plaintext};
 use crate::certificate::{CertificateRefused, PeerCertificate};
 use crate::credentials::{Keys, NoKeys};
 use crate::error::{SessionError, refusal_of_code};
-use crate::hello::{ClientHello, Random};
+use crate::hello::{ClientHello, Random, is_hello_verify};
 use crate::native::{Association, Code, Outside};
 use crate::record::records;
 use crate::suite::Suite;
@@ -15,6 +15,11 @@ use crate::ticket::{TICKET_LIFE_MS, Ticket};
 /// A client waits for three flights (cookie, ServerHello, Finished), a server for one; each may need every repetition.
 /// Without this bound a peer that goes on repeating itself could keep a half-made session for ever.
 const FLIGHTS_AWAITED_MAX: u64 = 3;
+
+/// Cookies that are given back to a server in one handshake: one (RFC 6347 §4.2.1), another if it changed its secret
+/// meanwhile, and copies of them where hellos were repeated. One that takes none of them would otherwise have its client
+/// repeat itself as fast as the network goes.
+const COOKIES_MAX: u8 = 8;
 
 /// What a datagram led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct Session {
     identity: Option<Box<[u8]>>,
     certificate: Option<Box<PeerCertificate>>,
     refused: Option<CertificateRefused>,
+    /// Cookies that were given back.
+    cookies: u8,
     /// Servers only: the random number of the hello that the session began with.
     pub(crate) hello: Option<Random>,
 }
@@ -55,7 +62,16 @@ enum Phase {
 impl Session {
     pub(crate) fn of_server(association: Association, give_up_ms: u64) -> Self {
         let phase = Phase::Handshaking { give_up_ms };
-        Self { association, phase, is_parked: false, identity: None, certificate: None, refused: None, hello: None }
+        Self {
+            association,
+            phase,
+            is_parked: false,
+            identity: None,
+            certificate: None,
+            refused: None,
+            cookies: 0,
+            hello: None,
+        }
     }
 
     pub(crate) fn of_client(
@@ -78,7 +94,7 @@ impl Session {
         hello: Option<Random>,
     ) -> Self {
         let phase = Phase::Established;
-        Self { association, phase, is_parked: true, identity, certificate, refused: None, hello }
+        Self { association, phase, is_parked: true, identity, certificate, refused: None, cookies: 0, hello }
     }
 
     /// Takes one datagram. Every record of data in it is given to `plaintext`, in order.
@@ -103,6 +119,12 @@ impl Session {
             self.hello = ClientHello::parse(datagram).ok().map(|hello| *hello.random);
         }
         for record in records(datagram, self.association.cid_bytes()) {
+            if progress == Progress::Handshaking && is_hello_verify(record) {
+                if self.cookies == COOKIES_MAX {
+                    continue;
+                }
+                self.cookies += 1;
+            }
             let mut outside = Outside::new(out, keys);
             outside.identity = self.identity.take();
             outside.certificate = self.certificate.take().map(|certificate| (certificate, self.refused));

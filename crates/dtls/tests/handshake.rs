@@ -5,7 +5,7 @@
 
 mod world;
 
-use dtls::{Client, ClientOptions, Hello, Server, ServerOptions, SessionError, SetupError, Suite};
+use dtls::{Client, ClientOptions, Hello, NoKeys, Server, ServerOptions, SessionError, SetupError, Suite};
 use world::{Dice, Fate, HOME, IDENTITY, KEY, World, all_options, key};
 
 /// Alert descriptions of the TLS registry.
@@ -64,6 +64,28 @@ fn a_cookie_is_good_only_from_the_address_it_was_sent_to() {
     let at_home = world.server.handle_hello(1_000_000, HOME, &hello, &mut out);
     assert_eq!(at_home, Hello::Verified);
     assert!(out.is_empty());
+}
+
+#[test]
+fn a_server_that_asks_for_cookie_after_cookie_is_not_answered_for_ever() {
+    let mut world = World::new(&ClientOptions::default());
+    let (_, mut hello) = world.seen[0].clone();
+    let mut answers = 0;
+
+    // Each time the device seems to be somewhere else.
+    for place in 0..100_u8 {
+        let mut cookie = Vec::new();
+        assert_eq!(world.server.handle_hello(world.now_ms, &[place], &hello, &mut cookie), Hello::SendCookie);
+        let Some(next) = world.device.take(world.now_ms, &cookie, &mut NoKeys).pop() else { break };
+        (hello, answers) = (next, answers + 1);
+    }
+
+    assert_eq!(answers, 8);
+    assert!(world.device.failed.is_none(), "its own patience ends the handshake, not whoever says so");
+    world.now_ms = world.device.session.poll_timeout().unwrap();
+    let mut out = Vec::new();
+    world.device.session.handle_timeout(world.now_ms, &mut out).unwrap();
+    assert_eq!(out.len(), 1, "it asks again when its time comes");
 }
 
 #[test]
