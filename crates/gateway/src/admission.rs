@@ -3,6 +3,9 @@
 //! A hello over a limit is dropped, not refused: its sender repeats it, later each time (RFC 6347 §4.2.4.1), and a refusal
 //! would make some devices give up for good. Only hellos that brought our cookie get here, so an address is true. Over a
 //! connection nobody repeats anything: there a hello waits for its turn (`openings.rs`), and pays from the same account.
+//!
+//! The share of a shard is for when others want the rest. A hello behind which nothing waits delays nobody by more than its
+//! own work, so only the bounds of its network and of half-open handshakes hold for it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -71,8 +74,9 @@ impl Admission {
         }
     }
 
-    /// Lets a handshake that will take `cost` of processor time begin, or says what it waits for.
-    pub(crate) fn admit(&mut self, now: Instant, from: IpAddr, cost: Duration) -> Result<(), Wait> {
+    /// Lets a handshake that will take `cost` of processor time begin, or says what it waits for. `more_waits` behind it
+    /// in the kernel, or nothing does.
+    pub(crate) fn admit(&mut self, now: Instant, from: IpAddr, cost: Duration, more_waits: bool) -> Result<(), Wait> {
         if self.half_open.len() >= HALF_OPEN_MAX {
             return Err(Wait::HalfOpen);
         }
@@ -80,16 +84,24 @@ impl Admission {
         if of_network >= HALF_OPEN_PER_NETWORK_MAX {
             return Err(Wait::HalfOpenOfNetwork);
         }
-        self.pay(now, from, cost, HANDSHAKES_BURST)
+        self.pay(now, from, cost, HANDSHAKES_BURST, more_waits)
     }
 
     /// The same over a connection: whether there is room for it was known when it was made.
     pub(crate) fn admit_connected(&mut self, now: Instant, from: IpAddr, cost: Duration) -> Result<(), Wait> {
-        self.pay(now, from, cost, HANDSHAKES_BURST + OPENINGS_BURST)
+        self.pay(now, from, cost, HANDSHAKES_BURST + OPENINGS_BURST, true)
     }
 
-    fn pay(&mut self, now: Instant, from: IpAddr, cost: Duration, burst: Duration) -> Result<(), Wait> {
-        if !self.account.has_credit(now, burst) {
+    fn pay(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        cost: Duration,
+        burst: Duration,
+        more_waits: bool,
+    ) -> Result<(), Wait> {
+        let has_credit = self.account.has_credit(now, burst);
+        if !has_credit && more_waits {
             return Err(Wait::Shard);
         }
         let address = network(from);
@@ -105,7 +117,10 @@ impl Admission {
             return Err(Wait::Network);
         }
         network.account.charge(now, cost * HANDSHAKES_SHARE_OF_NETWORK);
-        self.account.charge(now, cost * HANDSHAKES_SHARE);
+        // What was free because nobody waited is no debt of those who come when somebody does.
+        if has_credit {
+            self.account.charge(now, cost * HANDSHAKES_SHARE);
+        }
         Ok(())
     }
 
@@ -154,7 +169,7 @@ mod tests {
         let (mut count, mut at) = (0, start);
         while at < start + time {
             for number in 0..networks {
-                if admission.admit(at, address(number), cost).is_ok() {
+                if admission.admit(at, address(number), cost, true).is_ok() {
                     count += 1;
                 }
             }
@@ -178,15 +193,35 @@ mod tests {
     }
 
     #[test]
+    fn behind_whom_nobody_waits_gets_all_the_time_there_is_and_owes_nothing() {
+        let (mut admission, now) = admission();
+        let alone: Vec<_> =
+            (0..3_000).map(|number| admission.admit(now, address(number), HANDSHAKE_COST_PSK, false)).collect();
+        assert!(alone.iter().all(Result::is_ok));
+        assert_eq!(admission.admit(now, address(3_000), HANDSHAKE_COST_PSK, true), Err(Wait::Shard));
+
+        let later = now + HANDSHAKES_BURST;
+        let at_once = let_in(&mut admission, later, Duration::from_nanos(1), 3_000, HANDSHAKE_COST_PSK);
+        assert_eq!(HANDSHAKE_COST_PSK * at_once, HANDSHAKES_BURST / HANDSHAKES_SHARE);
+    }
+
+    #[test]
+    fn one_network_gets_no_more_than_its_share_though_nobody_waits() {
+        let (mut admission, now) = admission();
+        let wait = (0..9_000).find_map(|_| admission.admit(now, address(1), HANDSHAKE_COST_PSK, false).err());
+        assert_eq!(wait, Some(Wait::Network));
+    }
+
+    #[test]
     fn one_network_cannot_take_the_place_of_the_others() {
         let (mut admission, now) = admission();
         let (mut of_one, mut of_others) = (0_u32, 0_u32);
         for step in 0..10_000_u32 {
             let at = now + Duration::from_millis(1) * step;
             for _ in 0..20 {
-                of_one += u32::from(admission.admit(at, address(1), HANDSHAKE_COST_CERTIFICATE).is_ok());
+                of_one += u32::from(admission.admit(at, address(1), HANDSHAKE_COST_CERTIFICATE, true).is_ok());
             }
-            let other = admission.admit(at, address(1_000 + step), HANDSHAKE_COST_CERTIFICATE).is_ok();
+            let other = admission.admit(at, address(1_000 + step), HANDSHAKE_COST_CERTIFICATE, true).is_ok();
             // The first second it lives on what it had saved.
             of_others += u32::from(other && step >= 1_000);
         }
@@ -202,7 +237,7 @@ mod tests {
         let (mut in_datagrams, mut waiting) = (0_u32, 0_u32);
         for step in 0..20_000_u32 {
             let at = now + Duration::from_micros(100) * step;
-            while admission.admit(at, address(2 * step + in_datagrams), HANDSHAKE_COST_PSK).is_ok() {
+            while admission.admit(at, address(2 * step + in_datagrams), HANDSHAKE_COST_PSK, true).is_ok() {
                 in_datagrams += 1;
             }
             if step % 100 == 0 {
@@ -224,7 +259,7 @@ mod tests {
         let (mut admission, mut now) = admission();
         let mut open = |admission: &mut Admission, place: usize, from: u32| {
             now += Duration::from_millis(5);
-            let admitted = admission.admit(now, address(from), HANDSHAKE_COST_PSK);
+            let admitted = admission.admit(now, address(from), HANDSHAKE_COST_PSK, true);
             if admitted.is_ok() {
                 admission.begin(place as u32, address(from));
             }
@@ -250,7 +285,7 @@ mod tests {
         let (mut admission, now) = admission();
         for number in 0..3 * NETWORKS_MAX as u32 {
             let at = now + Duration::from_millis(1) * number;
-            assert_eq!(admission.admit(at, address(number), HANDSHAKE_COST_PSK), Ok(()));
+            assert_eq!(admission.admit(at, address(number), HANDSHAKE_COST_PSK, true), Ok(()));
             assert!(admission.networks.len() <= NETWORKS_MAX);
         }
     }
@@ -259,7 +294,7 @@ mod tests {
     fn a_handshake_that_goes_on_from_a_session_costs_no_more_than_one_with_a_key() {
         let (mut admission, now) = admission();
         let mut count = 0;
-        while admission.admit(now, address(count), HANDSHAKE_COST_CERTIFICATE).is_ok() {
+        while admission.admit(now, address(count), HANDSHAKE_COST_CERTIFICATE, true).is_ok() {
             admission.give_back(address(count), HANDSHAKE_COST_CERTIFICATE - HANDSHAKE_COST_PSK);
             count += 1;
         }
@@ -271,7 +306,8 @@ mod tests {
     fn sixty_four_bits_of_an_address_are_one_network() {
         let (mut admission, now) = admission();
         let address = |host: u128| IpAddr::from((0x2001_0db8_u128 << 96 | host).to_be_bytes());
-        let count = (0..3_000).filter(|host| admission.admit(now, address(*host), HANDSHAKE_COST_PSK).is_ok()).count();
+        let count =
+            (0..3_000).filter(|host| admission.admit(now, address(*host), HANDSHAKE_COST_PSK, true).is_ok()).count();
 
         assert!(count > 0);
         assert_eq!(admission.networks.len(), 1);

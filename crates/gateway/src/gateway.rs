@@ -118,6 +118,7 @@ pub struct Gateway {
     pub(crate) openings: Openings,
     pub(crate) authorities: Authorities,
     pub(crate) admission: Admission,
+    pub(crate) more_waits: bool,
     pub(crate) denials: Denials,
     pub(crate) nodes: Nodes,
     pub(crate) random: Random,
@@ -184,6 +185,7 @@ impl Gateway {
             openings: Openings::new(hasher.clone()),
             authorities: Authorities::default(),
             admission: Admission::new(now.monotonic, hasher.clone()),
+            more_waits: true,
             denials: Denials::default(),
             nodes: Nodes::default(),
             random,
@@ -203,6 +205,12 @@ impl Gateway {
             datagrams: Vec::new(),
             plaintext: Plaintext::default(),
         })
+    }
+
+    /// Whether other datagrams wait behind those that are handed over from now on: then handshakes get no more than their
+    /// share. Until this is said the first time, some do.
+    pub fn set_more_waits(&mut self, more_waits: bool) {
+        self.more_waits = more_waits;
     }
 
     /// One datagram that came in on a socket.

@@ -88,7 +88,7 @@ impl Gateway {
             return;
         }
         let cost = if dtls::offers_psk(datagram) { HANDSHAKE_COST_PSK } else { HANDSHAKE_COST_CERTIFICATE };
-        if let Err(wait) = self.admission.admit(now.monotonic, from.ip(), cost) {
+        if let Err(wait) = self.admission.admit(now.monotonic, from.ip(), cost, self.more_waits) {
             return self.note_waiting(wait);
         }
         // One that can be reached by its connection id lives on until the new one has proved who it is.

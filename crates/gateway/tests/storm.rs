@@ -95,6 +95,19 @@ fn a_storm_is_let_in_bit_by_bit_and_nobody_is_turned_away() {
 }
 
 #[test]
+fn as_long_as_nobody_waits_everybody_is_let_in() {
+    let mut world = World::new(options());
+    world.gateway.put_device(world.now(), &secure_entry(1)).unwrap();
+    world.gateway.set_more_waits(false);
+
+    for number in 0..2_000 {
+        Newcomer::new(&mut world, SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 1_000 + number)));
+    }
+
+    assert_eq!((count(&world, "handshakes"), count(&world, "handshakes_waiting")), (2_000, 0));
+}
+
+#[test]
 fn one_address_gets_its_share_and_no_more() {
     let mut world = World::new(options());
     world.gateway.put_device(world.now(), &secure_entry(1)).unwrap();

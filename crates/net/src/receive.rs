@@ -20,12 +20,12 @@ impl<const BYTES: usize> Default for Room<BYTES> {
 }
 
 impl<const BYTES: usize> Room<BYTES> {
-    /// Takes what is there, without waiting, up to the bound of one call; how many there were. A datagram that is longer
-    /// than its room is given as `None`.
+    /// Takes what is there, without waiting, up to the bound of one call; how many there were. Each is given with whether
+    /// the call was full, so that more may wait. A datagram that is longer than its room is given as `None`.
     pub(crate) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
-        mut take: impl FnMut(SocketAddr, Option<&[u8]>),
+        mut take: impl FnMut(bool, SocketAddr, Option<&[u8]>),
     ) -> io::Result<usize> {
         // SAFETY: the kernel writes into buffers and names that live until the end of this block, each no longer than
         // its length says; zeroes are valid for all of these structures.
@@ -54,7 +54,7 @@ impl<const BYTES: usize> Room<BYTES> {
             for ((header, name), buffer) in headers.iter().zip(&names).zip(self.buffers.iter()).take(got) {
                 let Some(from) = address(name) else { continue };
                 let is_whole = header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
-                take(from, is_whole.then(|| &buffer[..header.msg_len as usize]));
+                take(got == DATAGRAMS_PER_CALL_MAX, from, is_whole.then(|| &buffer[..header.msg_len as usize]));
             }
             Ok(got)
         }

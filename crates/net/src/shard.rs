@@ -170,7 +170,8 @@ impl Shard {
             _ if number > u64::from(SocketNumber::MAX) => connections.handle_ready(now, epoll, number, flags, gateway),
             Some(_) if self.phase != Phase::Open => {}
             Some(Listener::Udp(listener)) => {
-                listener.receive(&mut self.room, &mut self.losses, |from, datagram| {
+                listener.receive(&mut self.room, &mut self.losses, |more_waits, from, datagram| {
+                    gateway.set_more_waits(more_waits);
                     gateway.handle_datagram(now, socket, from, datagram);
                 });
             }

@@ -79,11 +79,11 @@ impl Listener {
         Ok(Uri { is_secure: self.is_secure, is_tcp: false, address: self.socket.local_addr()? })
     }
 
-    /// Hands every datagram that is there to `take`, up to the bound of one turn.
-    pub(crate) fn receive(&self, room: &mut Room, losses: &mut Losses, mut take: impl FnMut(SocketAddr, &[u8])) {
+    /// Hands every datagram that is there to `take`, up to the bound of one turn, each with whether more may wait behind it.
+    pub(crate) fn receive(&self, room: &mut Room, losses: &mut Losses, mut take: impl FnMut(bool, SocketAddr, &[u8])) {
         for _ in 0..CALLS_PER_TURN_MAX {
-            let received = room.receive(self.as_fd(), |from, datagram| match datagram {
-                Some(datagram) => take(from, datagram),
+            let received = room.receive(self.as_fd(), |more_waits, from, datagram| match datagram {
+                Some(datagram) => take(more_waits, from, datagram),
                 None => losses.too_long += 1,
             });
             match received {
@@ -196,7 +196,7 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(10);
         while all.len() < count && Instant::now() < until {
             let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&SEND_WAIT));
-            listener.receive(&mut Room::default(), losses, |_, datagram| all.push(datagram.to_vec()));
+            listener.receive(&mut Room::default(), losses, |_, _, datagram| all.push(datagram.to_vec()));
         }
         all
     }
