@@ -51,7 +51,8 @@ def _speed(measures: Measures) -> str:
         peer = by_round(measures, phase, operation, PEER)
         for setup in _unique(it["setup"] for it in measures if (it["phase"], it["operation"]) == (phase, operation)):
             found = by_round(measures, phase, operation, setup)
-            ratios = [ours / theirs for ours, theirs in zip(found, peer, strict=False)]
+            # A peer that answered nothing in a round is no measure.
+            ratios = [ours / theirs for ours, theirs in zip(found, peer, strict=False) if theirs]
             same = [it for it in measures if (it["phase"], it["operation"], it["setup"]) == (phase, operation, setup)]
             rows.append(
                 [
