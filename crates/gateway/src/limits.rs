@@ -8,6 +8,12 @@ pub const PAGE_EVENTS_MAX: usize = 8_192;
 /// Bytes of one page before it is compressed: keeps the largest row of the log, and the pause to write it, small.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// So many events since the first page opened are a crowd: within a linger of 2 ms, 64,000 a second and more.
+pub const CROWD_EVENTS: u64 = 128;
+
+/// How many lingers a crowd gathers: a commit costs a quarter of a millisecond of the processor, whatever is in it.
+pub const CROWD_LINGERS: u32 = 4;
+
 /// Room given to a new page at once; what a busy partition fills within one linger.
 pub const PAGE_BYTES_RESERVED_MAX: usize = 256 * 1024;
 

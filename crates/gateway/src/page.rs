@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::event::{Stamp, write_address, write_foreign, write_number, write_text};
-use crate::limits::{ACKNOWLEDGE_AFTER, PAGE_BYTES_MAX, PAGE_BYTES_RESERVED_MAX, PAGE_EVENTS_MAX};
+use crate::limits::{
+    ACKNOWLEDGE_AFTER, CROWD_EVENTS, CROWD_LINGERS, PAGE_BYTES_MAX, PAGE_BYTES_RESERVED_MAX, PAGE_EVENTS_MAX,
+};
 use crate::reply::HeldAnswer;
 use crate::timers::Now;
 
@@ -50,13 +52,15 @@ pub(crate) struct PageOptions {
 }
 
 /// The open page of every partition, and those that are on their way to the log.
+///
+/// All open pages leave together, when the oldest has lingered long enough: what is committed together costs one commit.
 pub(crate) struct Pages {
     options: PageOptions,
     prefix: String,
     number_next: u64,
     open: Vec<Option<OpenPage>>,
-    /// Partitions with an open page, oldest first: which to seal next.
-    ages: VecDeque<(Instant, u32, u64)>,
+    /// Since when they gather, and how many events there had been by then; nothing while no page is open.
+    gathering: Option<(Instant, u64)>,
     sealed: VecDeque<Page>,
     unanswered: BTreeMap<u64, Unanswered>,
     /// Pages whose confirmable requests want an empty acknowledgement, and when.
@@ -70,7 +74,6 @@ pub(crate) struct Pages {
 
 struct OpenPage {
     page: Page,
-    born: Instant,
     held: Vec<HeldAnswer>,
 }
 
@@ -87,7 +90,7 @@ impl Pages {
             options,
             number_next: 1,
             open: (0..partitions).map(|_| None).collect(),
-            ages: VecDeque::new(),
+            gathering: None,
             sealed: VecDeque::new(),
             unanswered: BTreeMap::new(),
             slow: VecDeque::new(),
@@ -139,14 +142,14 @@ impl Pages {
     ) -> EventWriter<'_> {
         self.make_room(partition);
         self.stamp.advance(unix_ms);
+        self.gathering.get_or_insert((now.monotonic, self.events));
         let slot = &mut self.open[partition as usize];
         let open = slot.get_or_insert_with(|| {
             let number = self.number_next;
             self.number_next += 1;
-            self.ages.push_back((now.monotonic, partition, number));
             let body = Vec::with_capacity(self.reserve);
             let page = Page { number, partition, body, ends: Vec::new(), keys: String::new(), key_ends: Vec::new() };
-            OpenPage { page, born: now.monotonic, held: Vec::new() }
+            OpenPage { page, held: Vec::new() }
         });
         let start = open.page.body.len();
         // Copied, not shared: a count that two threads change for every event costs more than a dozen bytes.
@@ -180,11 +183,6 @@ impl Pages {
         }
     }
 
-    /// The number of the partition's open page.
-    pub(crate) fn open_number(&self, partition: u32) -> Option<u64> {
-        self.open.get(partition as usize)?.as_ref().map(|open| open.page.number)
-    }
-
     fn seal(&mut self, partition: u32) {
         let Some(open) = self.open.get_mut(partition as usize).and_then(Option::take) else { return };
         if open.page.ends.is_empty() {
@@ -192,24 +190,26 @@ impl Pages {
         }
         let number = open.page.number;
         self.reserve = open.page.body.len().min(PAGE_BYTES_RESERVED_MAX);
-        if !open.held.is_empty() {
-            self.slow.push_back((open.born + ACKNOWLEDGE_AFTER, number));
+        if let Some((since, _)) = self.gathering.filter(|_| !open.held.is_empty()) {
+            self.slow.push_back((since + ACKNOWLEDGE_AFTER, number));
         }
         self.unanswered.insert(number, Unanswered { bytes: open.page.body.len(), held: open.held });
         self.sealed.push_back(open.page);
     }
 
-    /// Seals every page that is old enough.
+    /// Seals every page, if the oldest is old enough.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(born, partition, number)) = self.ages.front() {
-            if self.open_number(partition) == Some(number) {
-                if born + self.options.linger > now {
-                    return;
-                }
-                self.seal(partition);
-            }
-            self.ages.pop_front();
+        if self.due().is_some_and(|due| due <= now) {
+            self.seal_all();
         }
+    }
+
+    /// When the open pages leave. Where many events come, a commit of more of them costs no more, and each waits for others
+    /// anyway: they gather longer.
+    fn due(&self) -> Option<Instant> {
+        let (since, events) = self.gathering?;
+        let is_crowd = self.events - events >= CROWD_EVENTS;
+        Some(since + self.options.linger * if is_crowd { CROWD_LINGERS } else { 1 })
     }
 
     /// Seals everything, whatever its age.
@@ -217,17 +217,12 @@ impl Pages {
         for partition in 0..self.partitions() {
             self.seal(partition);
         }
-        self.ages.clear();
+        self.gathering = None;
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let seal = self
-            .ages
-            .iter()
-            .find(|(_, partition, number)| self.open_number(*partition) == Some(*number))
-            .map(|(born, _, _)| *born + self.options.linger);
         let acknowledge = self.slow.front().map(|(when, _)| *when);
-        [seal, acknowledge].into_iter().flatten().min()
+        [self.due(), acknowledge].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_page(&mut self) -> Option<Page> {
@@ -383,6 +378,36 @@ mod tests {
 
         assert_eq!(pages.poll_page().unwrap().partition, 1);
         assert_eq!(pages.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_is_open_leaves_together() {
+        let (mut pages, now) = pages(3);
+        write(&mut pages, now, 1);
+        let due = pages.poll_timeout().unwrap();
+        write(&mut pages, Now { monotonic: due - Duration::from_micros(1), ..now }, 2);
+
+        pages.handle_timeout(due);
+
+        assert_eq!([pages.poll_page().unwrap().partition, pages.poll_page().unwrap().partition], [1, 2]);
+        assert_eq!((pages.poll_page().is_none(), pages.poll_timeout()), (true, None));
+    }
+
+    #[test]
+    fn where_many_events_come_they_gather_longer() {
+        let (mut pages, now) = pages(2);
+        let linger = Duration::from_millis(2);
+        for number in 1..CROWD_EVENTS {
+            write(&mut pages, now, (number % 2) as u32);
+        }
+        assert_eq!(pages.poll_timeout(), Some(now.monotonic + linger));
+
+        write(&mut pages, now, 0);
+        assert_eq!(pages.poll_timeout(), Some(now.monotonic + linger * CROWD_LINGERS));
+        pages.handle_timeout(now.monotonic + linger * CROWD_LINGERS);
+        write(&mut pages, now, 0);
+
+        assert_eq!(pages.poll_timeout(), Some(now.monotonic + linger), "the next ones are counted anew");
     }
 
     #[test]
