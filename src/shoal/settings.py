@@ -111,7 +111,12 @@ class Settings(BaseSettings):
         description="number of the CoAP option that carries the enclosure id; 65308 in the demo",
     )
     partitions: int = Field(4, ge=1, le=256, description="partitions of each topic; cannot be changed later")
-    linger_ms: float = Field(2.0, ge=0, le=1000, description="how long the gateway gathers what is stored together; four times as long where much comes")
+    linger_ms: float = Field(
+        2.0,
+        ge=0,
+        le=1000,
+        description="how long the gateway gathers what is stored together; four times as long where much comes",
+    )
     database: SecretStr | None = Field(
         None,
         description="postgresql://USER@HOST/NAME?sslmode=verify-full; without it the database is a file in `data`",

@@ -16,8 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shoal.app.est import ShowsCertificate
 from shoal.errors import Unavailable
 
-# Browsers hold a live stream open for ever: it is cut after this, all other answers are short.
+# How long answers may take to end when the server does; live streams, which never end, are ended at once.
 GOODBYE_S: Final = 2
+# What a live stream says it is (WHATWG HTML §9.2).
+LIVE: Final = b"text/event-stream"
 # Who may say for whom a request is: on this machine, the pages do.
 LOOPBACK: Final = ("127.0.0.1", "::1")
 # Connections that wait to be taken: a page that everybody opens at once.
@@ -62,6 +64,41 @@ class Settled:
         await self._application(scope, receive, settled)
 
 
+class Leaving:
+    """Ends live streams when the server leaves: to their application it is as if the page had gone."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self.leaves: Final = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "GET":
+            await self._application(scope, receive, send)
+            return
+        is_live = is_open = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_live, is_open
+            if message["type"] == "http.response.start":
+                is_live = dict(message.get("headers", ())).get(b"content-type", b"").startswith(LIVE)
+            is_open = message.get("more_body", True)
+            await send(message)
+
+        async def receiving() -> Message:
+            message = asyncio.ensure_future(receive())
+            leaves = asyncio.create_task(self.leaves.wait())
+            try:
+                await asyncio.wait((message, leaves), return_when=asyncio.FIRST_COMPLETED)
+                return {"type": "http.disconnect"} if is_live and not message.done() else await message
+            finally:
+                message.cancel()
+                leaves.cancel()
+
+        await self._application(scope, receiving, sending)
+        if is_live and is_open and self.leaves.is_set():
+            await send({"type": "http.response.body", "body": b""})
+
+
 class WebServer:
     """One application on one address."""
 
@@ -77,9 +114,10 @@ class WebServer:
     ) -> None:
         """`mutual` is TLS in which clients show certificates: what they showed is in the state of their requests."""
         self._socket = address
+        self._application = Leaving(application)
         self._server = _Server(
             uvicorn.Config(
-                application,
+                self._application,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -100,6 +138,7 @@ class WebServer:
         try:
             await asyncio.shield(serving)
         finally:
+            self._application.leaves.set()
             self._server.should_exit = True
             await serving
 

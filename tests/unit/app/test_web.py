@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shoal.app.web import Doorman, Settled, WebServer, listen, url_of
@@ -72,6 +74,45 @@ async def test_a_change_is_answered_also_when_those_who_must_know_are_away() -> 
 
     async with asking(Settled(said("done"), away)) as client:
         assert (await client.post("/api/v1/devices")).text == "done"
+
+
+async def test_a_server_that_leaves_ends_live_streams_at_once_and_waits_for_other_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("shoal.app.web.GOODBYE_S", 600)
+    goes_on = asyncio.Event()
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield b": connected\n\n"
+        await asyncio.Event().wait()
+
+    async def file() -> AsyncIterator[bytes]:
+        yield b"one"
+        await goes_on.wait()
+        yield b"two"
+
+    opened = listen("127.0.0.1:0")
+    url = url_of(opened)
+    doorman = Doorman(
+        StreamingResponse(file(), media_type="text/csv"), StreamingResponse(stream(), media_type="text/event-stream")
+    )
+    serving = asyncio.create_task(WebServer(doorman, opened).run())
+    async with (
+        httpx.AsyncClient(base_url=url) as client,
+        client.stream("GET", "/live") as live,
+        client.stream("GET", "/api/v1/file") as whole,
+    ):
+        said, cut = live.aiter_raw(), whole.aiter_raw()
+        assert (await anext(said), await anext(cut)) == (b": connected\n\n", b"one")
+
+        serving.cancel()
+
+        assert [block async for block in said] == []
+        goes_on.set()
+        assert [block async for block in cut] == [b"two"]
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_server_serves_until_it_is_cancelled_and_frees_its_port() -> None:
