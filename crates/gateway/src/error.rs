@@ -106,7 +106,7 @@ pub enum NotTakenUp {
     CredentialChanged,
     /// Its session is none any more.
     Session(NotRestored),
-    /// Nothing in it serves here: the device is not registered, or there already; or the session was another node's.
+    /// Nothing in it serves here: the device is not registered; or the session was another node's.
     Unwanted,
     /// More sessions than we hold.
     Full,

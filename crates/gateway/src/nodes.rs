@@ -67,7 +67,7 @@ impl Gateway {
                     None => self.stats.unknown_connection_id += 1,
                 }
             }
-            Way::Down if self.sends_datagrams(number) => {
+            Way::Down if self.sends_datagrams(number, true) => {
                 self.stats.sent_for_others += 1;
                 self.outbox.push(number.into(), address, |out| out.extend_from_slice(datagram));
             }
@@ -96,9 +96,10 @@ impl Gateway {
         node == self.options.node || self.nodes.taken_over.contains(&node)
     }
 
-    fn sends_datagrams(&self, socket: SocketNumber) -> bool {
+    /// Whether this is a socket for datagrams, with DTLS or in the clear.
+    pub(crate) fn sends_datagrams(&self, socket: SocketNumber, is_secure: bool) -> bool {
         let is_stream = self.options.stream_sockets.get(usize::from(socket)).copied().unwrap_or_default();
-        self.is_secure_socket(socket) && !is_stream
+        self.options.secure_sockets.get(usize::from(socket)) == Some(&is_secure) && !is_stream
     }
 
     /// Another gateway has these devices now: what is here of them is of the past, and nothing is told of it. One that has

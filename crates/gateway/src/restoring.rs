@@ -28,13 +28,16 @@ impl Gateway {
     /// Takes up the checkpoint of a device, after its registration ([`Gateway::restore`]) and before anything is heard.
     ///
     /// What it tells of the registration counts only for that very one. The session counts if the device is registered,
-    /// and has the same credential still. After an error there is nothing more to be had of this checkpoint.
+    /// and has the same credential still. After an error there is nothing more to be had of this checkpoint. Of a device that
+    /// is here already nothing is taken, and what is kept is left to its next checkpoint: a take-over that broke off is
+    /// repeated.
     pub fn restore_checkpoint(&mut self, now: Now, device: &str, bytes: &[u8]) -> Result<(), NotTakenUp> {
         let start = self.checkpoints.start().ok_or(NotTakenUp::Unwanted)?;
         let index = self.directory.by_id(device).ok_or(NotTakenUp::UnknownDevice)?;
-        let is_for = |device: &Device| device.registration.is_some() && device.peer.is_none();
-        if !self.directory.get(index).is_some_and(is_for) {
-            return Err(NotTakenUp::Unwanted);
+        let is_registered = |device: &&Device| device.registration.is_some();
+        let device = self.directory.get(index).filter(is_registered).ok_or(NotTakenUp::Unwanted)?;
+        if device.peer.is_some() {
+            return Ok(());
         }
         let checkpoint = read(bytes)?;
         // One of this start or a later one: the count was set back, and with it what must not come twice.
@@ -135,12 +138,9 @@ impl Gateway {
         if saved.node.is_some() {
             return Some(saved).filter(|_| is_secure);
         }
-        let (secure, streams) = (&self.options.secure_sockets, &self.options.stream_sockets);
-        let fits =
-            |place: &usize| secure.get(*place) == Some(&is_secure) && !streams.get(*place).copied().unwrap_or_default();
-        let same = Some(usize::from(saved.number)).filter(fits);
-        let place = same.or_else(|| (0..secure.len()).find(fits))?;
-        Some(SocketNumber::try_from(place).ok()?.into())
+        let fits = |number: &SocketNumber| self.sends_datagrams(*number, is_secure);
+        let number = Some(saved.number).filter(fits).or_else(|| (0..=SocketNumber::MAX).find(fits))?;
+        Some(number.into())
     }
 }
 
