@@ -112,6 +112,8 @@ impl Profile {
 pub(crate) struct Put {
     pub(crate) device: DeviceIndex,
     pub(crate) are_intents_new: bool,
+    /// It had been taken in by open enrolment, and has got a name of its own.
+    pub(crate) is_named: bool,
 }
 
 /// All devices, and every way to find one.
@@ -204,12 +206,18 @@ impl Directory {
             return Err(EntryError::ContextInvalid);
         }
         let profile = Arc::new(Profile::parse(entry)?);
-        let already = self.by_id(&entry.device);
+        let already = self.by_id(&entry.device).or_else(|| self.enrolled_as(entry));
         self.check_is_free(entry, already)?;
         match already {
-            Some(index) => Ok(self.replace(index, entry, profile)),
+            Some(index) => Ok(self.replace(index, entry, profile, partition)),
             None => self.insert(entry, profile, is_enrolled, partition),
         }
+    }
+
+    /// The stranger whom this entry is about: somebody has made the device since it was taken in.
+    fn enrolled_as(&self, entry: &DeviceEntry) -> Option<DeviceIndex> {
+        let is_stranger = |index: &DeviceIndex| self.get(*index).is_some_and(|device| device.is_enrolled);
+        self.by_endpoint(&entry.endpoint).filter(|index| entry.security == Security::None && is_stranger(index))
     }
 
     /// Two devices must not share what tells them apart.
@@ -271,17 +279,24 @@ impl Directory {
         self.by_id.insert(Arc::clone(&device.id), index);
         self.index(index, &device);
         self.slots[index as usize] = Some(device);
-        Ok(Put { device: index, are_intents_new: false })
+        Ok(Put { device: index, are_intents_new: false, is_named: false })
     }
 
-    fn replace(&mut self, index: DeviceIndex, entry: &DeviceEntry, profile: Arc<Profile>) -> Put {
-        let mut put = Put { device: index, are_intents_new: false };
+    fn replace(&mut self, index: DeviceIndex, entry: &DeviceEntry, profile: Arc<Profile>, partition: u32) -> Put {
+        let mut put = Put { device: index, are_intents_new: false, is_named: false };
         let Some(mut device) = self.slots.get_mut(index as usize).and_then(Option::take) else { return put };
         self.unindex(index, &device);
         put.are_intents_new =
             device.profile.intents != profile.intents || device.profile.unobserved != profile.unobserved;
         // Putting an entry makes an enrolled device an ordinary one.
         self.enrolled -= usize::from(std::mem::take(&mut device.is_enrolled));
+        if *device.id != *entry.device {
+            self.by_id.remove(&device.id);
+            device.id = entry.device.as_str().into();
+            self.by_id.insert(Arc::clone(&device.id), index);
+            put.is_named = true;
+        }
+        device.partition = partition;
         device.endpoint = entry.endpoint.as_str().into();
         device.security = entry.security.clone();
         device.is_waiting = entry.is_waiting;

@@ -316,6 +316,9 @@ impl Gateway {
         let partition = self.pages.partition_of(&entry.device);
         let put = self.directory.put(entry, false, partition)?;
         let index = put.device;
+        if put.is_named {
+            self.introduce(now, index);
+        }
         self.end_unless_entitled(now, index);
         self.sync_transmission(index);
         if put.are_intents_new {
@@ -485,7 +488,10 @@ pub(crate) fn device_event_at<'a>(
     kind: &str,
 ) -> EventWriter<'a> {
     let mut event = pages.begin_at(now, unix_ms, device.partition, &device.id, kind);
-    event.text("device", &device.id);
+    // A stranger has no name of ours yet: it is known by its endpoint.
+    if !device.is_enrolled {
+        event.text("device", &device.id);
+    }
     event.fragment(&device.context);
     event
 }

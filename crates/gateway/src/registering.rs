@@ -458,7 +458,7 @@ fn moved(registration: &Registration, address: SocketAddr) -> Option<SocketAddr>
     (registration.address != Some(address)).then_some(address)
 }
 
-fn write_registration(
+pub(crate) fn write_registration(
     event: &mut crate::page::EventWriter<'_>,
     registration: &Registration,
     is_secure: bool,

@@ -252,6 +252,34 @@ fn a_stranger_is_taken_in_where_enrolment_is_open() {
     assert_eq!(code_of(answer.as_deref()), Some(Code::CREATED));
     let event = world.events_of("registered")[0];
     assert_eq!((event["tenant"].as_str(), event["endpoint"].as_str()), (Some("t9"), Some("urn:never \"seen\"")));
+    assert_eq!(event.get("device"), None, "nobody has made it yet");
+}
+
+#[test]
+fn a_stranger_for_whom_a_device_is_made_is_that_device_from_then_on() {
+    let open_enrolment = Some(r#""tenant":"t9""#.to_owned());
+    let mut world = World::new(GatewayOptions { open_enrolment, ..options() });
+    world.add(config(1));
+    world.power_on(0);
+    world.run(SECOND);
+    let observe = vec![("/3303/0/5700".to_owned(), String::new())];
+
+    let entry = DeviceEntry { device: "dev-7".to_owned(), context: r#""tenant":"t9""#.to_owned(), observe, ..entry(1) };
+    world.put(&entry);
+    world.run(SECOND);
+
+    let registered = world.events_of("registered");
+    let named: Vec<_> = registered.iter().map(|event| event.get("device").and_then(|name| name.as_str())).collect();
+    assert_eq!(named, [None, Some("dev-7")]);
+    assert_eq!(registered[0]["registration"], registered[1]["registration"]);
+    assert_eq!(registered[0]["objects"], registered[1]["objects"]);
+    assert_eq!((world.stat("devices"), world.stat("registrations")), (1, 1));
+    assert_eq!(world.events_of("observation")[0]["device"], "dev-7", "it is asked for what its profile wants");
+    let read = gateway::Request { device: "dev-7".to_owned(), ..request(1, Operation::Read, "/3/0/9") };
+    assert_eq!(world.ask(read).outcome, gateway::Outcome::Answered);
+
+    world.run(Duration::from_secs(300 + 247));
+    assert_eq!((world.stat("devices"), world.stat("registrations")), (1, 1), "it stays, and goes on updating");
 }
 
 #[test]

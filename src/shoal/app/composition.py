@@ -65,7 +65,7 @@ Say = Callable[[Sequence[str]], None]
 async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant: str | None = None) -> int:
     """Runs all roles until a signal comes; the exit code. `beside` is called when all is up, and ends with it.
 
-    `tenant` is the name of the tenant that must be there; by default any will do.
+    `tenant` is the name of the tenant that must be there; by default the one of open enrolment, else any will do.
 
     Raises:
         Unavailable: an address is taken, the data folder is in use or damaged, the database or the broker is away.
@@ -78,7 +78,8 @@ async def up(settings: Settings, beside: Beside, *, fresh: bool = False, tenant:
         est_socket = _est(settings, opened)
         base = await Foundation.open(settings, opened, is_whole=True, fresh=fresh)
         process = Process(base, opened, "all")
-        ours = await first_start.tenant_of(base.database, process.inventory, tenant)
+        # Whoever opens a lab to strangers wants to see them: the first person to log in belongs where they come in.
+        ours = await first_start.tenant_of(base.database, process.inventory, tenant or settings.open_enrolment)
         gateway = await process.add_gateway()
         await process.catch_up_inventory()
         await process.start_gateway(gateway)

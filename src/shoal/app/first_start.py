@@ -250,7 +250,8 @@ async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:
 
 
 async def _found(inventory: Inventory, wanted: str) -> Tenant | None:
+    """By id or name, capital letters or not: who types "main" does not mean another tenant beside "Main"."""
     for tenant in (await inventory.tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
-        if wanted in {tenant.name, tenant.id}:
+        if wanted == tenant.id or wanted.casefold() == tenant.name.casefold():
             return tenant
     return None

@@ -54,6 +54,7 @@ async def test_a_tenant_is_made_when_it_is_missing_and_found_when_it_is_there(
 
     assert any_tenant.name == "Main"
     assert await first_start.tenant_named(database, inventory, "Demo") == demo
+    assert await first_start.tenant_named(database, inventory, "demo") == demo
     assert await first_start.any_tenant(database, inventory) in {any_tenant, demo}
     assert len((await inventory.tenants()).items) == 2
 
