@@ -68,8 +68,8 @@ pub(crate) struct Pages {
     uncommitted_bytes: usize,
     stamp: Stamp,
     events: u64,
-    /// Room for the next page: as much as the last one took.
-    reserve: usize,
+    /// Room for the next page, as much as the last one took: of its lines and of its keys in bytes, and of its events.
+    reserve: (usize, usize, usize),
 }
 
 struct OpenPage {
@@ -97,7 +97,7 @@ impl Pages {
             uncommitted_bytes: 0,
             stamp: Stamp::of(0),
             events: 0,
-            reserve: 0,
+            reserve: (0, 0, 0),
         }
     }
 
@@ -147,9 +147,16 @@ impl Pages {
         let open = slot.get_or_insert_with(|| {
             let number = self.number_next;
             self.number_next += 1;
-            let body = Vec::with_capacity(self.reserve);
-            let page = Page { number, partition, body, ends: Vec::new(), keys: String::new(), key_ends: Vec::new() };
-            OpenPage { page, held: Vec::new() }
+            let (body_bytes, key_bytes, events) = self.reserve;
+            let page = Page {
+                number,
+                partition,
+                body: Vec::with_capacity(body_bytes),
+                ends: Vec::with_capacity(events),
+                keys: String::with_capacity(key_bytes),
+                key_ends: Vec::with_capacity(events),
+            };
+            OpenPage { page, held: Vec::with_capacity(events) }
         });
         let start = open.page.body.len();
         // Copied, not shared: a count that two threads change for every event costs more than a dozen bytes.
@@ -189,7 +196,7 @@ impl Pages {
             return;
         }
         let number = open.page.number;
-        self.reserve = open.page.body.len().min(PAGE_BYTES_RESERVED_MAX);
+        self.reserve = (open.page.body.len().min(PAGE_BYTES_RESERVED_MAX), open.page.keys.len(), open.page.ends.len());
         if let Some((since, _)) = self.gathering.filter(|_| !open.held.is_empty()) {
             self.slow.push_back((since + ACKNOWLEDGE_AFTER, number));
         }
