@@ -9,7 +9,7 @@ use lwm2m::Path;
 use crate::account;
 use crate::bootstrap::ACCOUNT_OBJECTS;
 use crate::client::{Device, Phase};
-use crate::registration::BACK_OFF_LAST;
+use crate::patience::BACK_OFF_LAST;
 use crate::server_object;
 
 /// Attempts with one server before another is tried, where the Server object does not say: the default of its resource 17

@@ -15,6 +15,7 @@ mod event;
 mod held;
 mod line;
 mod observing;
+mod patience;
 mod proving;
 mod registration;
 mod relation;

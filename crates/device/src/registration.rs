@@ -9,22 +9,16 @@ use crate::client::{Device, Phase, Ticket, is_writable_time};
 use crate::command::Readings;
 use crate::download::Step;
 use crate::event::Event;
+use crate::patience::{BACK_OFF_FIRST, BACK_OFF_LAST};
 use crate::relation::Relation;
 use crate::server_object;
 use crate::transport::{Transport, milliseconds};
-
-/// Back-off after a failure: doubles from the first to the last of these. The last is the longest that a farm should wait
-/// after its server came back.
-const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
-pub(crate) const BACK_OFF_LAST: Duration = Duration::from_secs(60);
 
 /// What a server that disables itself means when it does not say (Core 1.1 §E.2, resource 5).
 const DISABLE_TIMEOUT_DEFAULT_S: u32 = 86_400;
 
 /// A server that says how long it wants to be left alone is believed up to an hour: then it is asked again.
 const PAUSE_SAID_MAX: Duration = Duration::from_secs(3_600);
-
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// The share of the lifetime after which a registration is renewed: late enough to save the battery, early enough for
 /// MAX_TRANSMIT_WAIT of repetitions where the lifetime allows it.
@@ -185,8 +179,7 @@ impl Device {
         request.queries.extend(of_account.map(|(name, value)| format!("{name}={value}")));
         request.options = self.enclosure_option();
         request.content_format = Some(content_format::LINK_FORMAT);
-        self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut request.payload);
-        self.told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&request.payload) };
+        (self.told, request.payload) = self.to_tell();
         self.ask(now, request, Ticket::Register);
     }
 
@@ -197,15 +190,20 @@ impl Device {
         if self.told.lifetime_s != self.config.lifetime_s {
             request.queries.push(format!("lt={}", self.config.lifetime_s));
         }
-        let mut links = Vec::new();
-        self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut links);
-        let told = Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&links) };
+        let (told, links) = self.to_tell();
         if told.objects != self.told.objects {
             request.content_format = Some(content_format::LINK_FORMAT);
             request.payload = links;
         }
         self.told = told;
         request
+    }
+
+    /// What the server has to know of it by now, and its objects as links.
+    fn to_tell(&self) -> (Told, Vec<u8>) {
+        let mut links = Vec::new();
+        self.tree.registered(&self.config.root, self.version, &self.definitions).write(&mut links);
+        (Told { lifetime_s: self.config.lifetime_s, objects: blockwise::etag(&links) }, links)
     }
 
     fn enclosure_option(&self) -> Vec<(u16, Vec<u8>)> {
@@ -290,6 +288,8 @@ impl Device {
                 self.events.push_back(Event::Registered);
                 self.note_proved(now);
                 self.go_on_with_download(now);
+                // Core 1.1 §6.2.2: an object may have come, or gone, while the Register was under way.
+                self.is_update_due |= self.to_tell().0 != self.told;
             }
             // Core 1.1 §6.2.1: the server does not know this version of LwM2M; it may know the one before.
             Ticket::Register if answered.code == Code::PRECONDITION_FAILED && self.version > Version::V1_0 => {
@@ -416,35 +416,6 @@ impl Device {
             Some(wait) => Phase::Waiting { until: (now + wait).max(self.hold_off_until) },
             None => Phase::Off,
         };
-    }
-
-    /// How long to wait before the next attempt, which is counted; None: there is none.
-    pub(crate) fn back_off(&mut self) -> Option<Duration> {
-        // A quarter of spread, from the seed, so that a farm does not come back in one instant.
-        let spread =
-            (self.config.seed.wrapping_mul(u64::from(self.failures) + 1) >> 40) as f64 / f64::from(1_u32 << 24);
-        let pause = self.pause();
-        self.failures = self.failures.saturating_add(1);
-        pause.map(|pause| pause.mul_f64(1.0 + 0.25 * spread))
-    }
-
-    /// The same before it is spread. The Server object says it, where it says anything (Core 1.1 §E.2, resources 17 to 20).
-    fn pause(&self) -> Option<Duration> {
-        let said = |resource| self.tree.of_server(resource);
-        let (count, timer) = (said(server_object::RETRY_COUNT), said(server_object::RETRY_TIMER));
-        let (delay, sequences) = (said(server_object::SEQUENCE_DELAY), said(server_object::SEQUENCE_COUNT));
-        if count.or(timer).or(delay).or(sequences).is_none() {
-            return Some(BACK_OFF_FIRST.saturating_mul(1 << self.failures.min(16)).min(BACK_OFF_LAST));
-        }
-        let count = count.unwrap_or(5).max(1);
-        let attempt = self.failures % count + 1;
-        if attempt < count {
-            let timer = Duration::from_secs(timer.unwrap_or(60).into());
-            return Some(timer.saturating_mul(1 << (attempt - 1).min(16)).clamp(BACK_OFF_FIRST, DAY));
-        }
-        let is_over = self.failures / count + 1 >= sequences.unwrap_or(1);
-        let delay_s = delay.filter(|delay_s| *delay_s != u32::MAX && !is_over)?;
-        Some(Duration::from_secs(delay_s.into()).max(BACK_OFF_FIRST))
     }
 
     /// Stays silent for a while, and registers again by itself.

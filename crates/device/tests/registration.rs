@@ -70,6 +70,20 @@ fn an_object_that_comes_is_told_at_once() {
 }
 
 #[test]
+fn what_comes_while_the_device_registers_is_told_as_soon_as_it_is_registered() {
+    let mut world = World::new(config());
+    world.device.power_on(world.now);
+    world.device.set(path("/3303/1/5700"), Value::Float(8.0));
+    world.settle();
+
+    let (registers, updates) = (world.server.requests(Code::POST, "/rd"), world.server.requests(Code::POST, "/rd/1"));
+    assert_eq!((registers.len(), updates.len()), (1, 1));
+    assert!(!registers[0].text().contains("</3303/1>") && updates[0].text().contains("</3303/1>"));
+    world.advance(seconds(100));
+    assert_eq!(world.server.requests(Code::POST, "/rd/1").len(), 1, "once");
+}
+
+#[test]
 fn a_lifetime_that_the_server_writes_holds_from_the_next_update_on() {
     let mut world = World::registered(config());
 
