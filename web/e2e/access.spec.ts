@@ -84,6 +84,16 @@ test("why somebody may not is an address that anybody can open", async ({ page }
   await expect(page.getByRole("status").filter({ hasText: "Yes:" })).toBeVisible();
 });
 
+test("what another server of a device may is asked like what a person may", async ({ page }) => {
+  await logIn(page);
+  await page.goto("/policies/why");
+  await page.getByLabel("Who", { exact: true }).selectOption("all other servers");
+  await expect(page.getByText("is decided for each object instance of a device: say one.")).toBeVisible();
+  await page.getByLabel("Object instance").fill("/3/0");
+  await page.getByLabel("Object instance").press("Enter");
+  await expect(page.getByRole("status").filter({ hasText: "No:" })).toContainText("no policy allows it");
+});
+
 test("a viewer is told what is for administrators, and why they may not", async ({ page }) => {
   await logIn(page, VISITOR);
   await page.goto("/policies");

@@ -22,7 +22,7 @@ test("the list is narrowed by reason, address and what is typed, and back", asyn
   await page.goto("/security");
   await expect(page.getByRole("listitem")).toHaveCount(50);
   await page.getByRole("button", { name: "Older" }).click();
-  await expect(page.getByRole("listitem")).toHaveCount(59);
+  await expect(page.getByRole("listitem")).toHaveCount(60);
 
   await page.getByLabel("Reason").selectOption({ label: "Unknown identity" });
   await expect(page.getByRole("listitem")).toHaveCount(2);
@@ -32,11 +32,11 @@ test("the list is narrowed by reason, address and what is typed, and back", asyn
   await expect(page).toHaveURL(/reason=unknown_identity.*address=/);
 
   await page.getByRole("button", { name: "Clear" }).click();
-  await page.getByRole("searchbox", { name: "Identity, device or address" }).fill("501");
+  await page.getByRole("searchbox", { name: "Who, device or address" }).fill("501");
   await expect(page.getByRole("listitem")).toHaveCount(1);
   await expect(page.getByRole("listitem")).toContainText("oxy-501");
 
-  await page.getByRole("searchbox", { name: "Identity, device or address" }).fill("nobody");
+  await page.getByRole("searchbox", { name: "Who, device or address" }).fill("nobody");
   await expect(page.getByText("Nothing matches this filter.")).toBeVisible();
 });
 
@@ -47,4 +47,21 @@ test("a new entry appears by itself", async ({ page, farm }) => {
   await farm.say("refused", { reason: "no_shared_suite", identity: "cam-9" });
 
   await expect(page.getByRole("listitem")).toContainText("No cipher suite in common");
+});
+
+test("what somebody may not and asked for is told with where and why, and found by who it was", async ({ page }) => {
+  await page.goto("/security?reason=no_policy_allows");
+  const line = page.getByRole("listitem");
+  await expect(line).toContainText("No policy allows it");
+  await expect(line).toContainText("2 times since");
+  await expect(line).toContainText("asked to administer at Storholmen");
+  await expect(line).toContainText("No: no policy allows it. Asked as technician.");
+
+  await page.goto("/security");
+  await page.getByRole("link", { name: "Kari Moe" }).click();
+  await expect(page).toHaveURL(/subject=usr-KAR00002/);
+  await expect(page.getByRole("listitem")).toHaveCount(1);
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.getByRole("searchbox", { name: "Who, device or address" }).fill("kari");
+  await expect(page.getByRole("listitem")).toHaveCount(1);
 });

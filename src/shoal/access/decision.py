@@ -104,6 +104,14 @@ def server_subject(tenant: TenantId, server: str) -> Subject:
     return Subject(tenant=tenant, role=None, id=f"server:{server}", name=f"Server {server}", server=server)
 
 
+class Hidden(NotFound):
+    """Refused, and the subject may not even know of the place: who asked is told that there is none. `refused` is for us."""
+
+    def __init__(self, subject: str, reason: str, refused: Forbidden) -> None:
+        super().__init__(subject, reason)
+        self.refused = refused
+
+
 class Bearing(StrEnum):
     """What a policy that names somebody says to one question, or why it says nothing."""
 
@@ -304,16 +312,18 @@ def require(
     """Nothing when it is allowed. `thing` is what was asked for when that is not the place itself: an alert of it.
 
     Raises:
-        NotFound: the place belongs to another tenant, or the subject may not read it; whether it exists is not told.
+        NotFound: the place belongs to another tenant, or (`Hidden`) the subject may not read it; whether it exists is not
+            told.
         Forbidden: a policy denies it, or none allows it.
     """
     decision = policies.decide(subject, operation, place, path)
     if isinstance(decision, Allowed):
         return
     named = thing or place.innermost
-    if decision.is_hidden or (named != place.tenant and not may(policies, subject, Operation.READ, place)):
-        raise NotFound(named, f"no such {_KINDS.get(named.partition('-')[0], 'thing')}")
-    raise Forbidden(
+    none = f"no such {_KINDS.get(named.partition('-')[0], 'thing')}"
+    if decision.is_hidden:
+        raise NotFound(named, none)
+    refused = Forbidden(
         operation.value,
         decision.reason,
         role=None if subject.role is None else subject.role.value,
@@ -321,6 +331,9 @@ def require(
         place=place.innermost,
         path=None if path is None else str(path),
     )
+    if named != place.tenant and not may(policies, subject, Operation.READ, place):
+        raise Hidden(named, none, refused)
+    raise refused
 
 
 def may(policies: Policies, subject: Subject, operation: Operation, place: Place, path: Path | None = None) -> bool:

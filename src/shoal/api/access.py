@@ -132,6 +132,7 @@ async def asking(
     if bearer is None:
         raise Unauthenticated("token", "none was sent")
     known = await authenticated(rooms, address_of(request), bearer.credentials)
+    request.state.subject = known.subject
     policies = await rooms.access.of(known.subject.tenant)
     # For "did you mean": only what this tenant has may be named, and to nobody who may not read all of it.
     if policies.reach(known.subject, Operation.READ).is_everywhere:

@@ -27,6 +27,7 @@ from shoal.api import (
     policies,
     problems,
     profiles,
+    refused,
     search,
     security,
     sessions,
@@ -93,13 +94,13 @@ def create_application(rooms: Rooms, operations: APIRouter | None = None) -> Fas
     the requests whose path begins with `/api/`, and those for `/healthz`, `/readyz` and `/metrics`.
 
     Args:
-        rooms: what the routes work with. The caller runs `rooms.changes.run()` as long as the application is served, and
-            deletes from the audit log and from the kept answers what is too old.
+        rooms: what the routes work with. The caller runs `rooms.changes.run()` and `refused.write_now_and_then(rooms)` as
+            long as the application is served, and deletes from the audit log and from the kept answers what is too old.
         operations: `shoal.api.operations.create_router(...)`, when this port answers operators as well.
     """
     application = _Api()
     application.state.rooms = rooms
-    problems.install(application)
+    problems.install(application, refused.note)
     for router in _ROUTERS:
         application.include_router(router, prefix=PREFIX)
     if operations is not None:

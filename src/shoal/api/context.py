@@ -21,6 +21,7 @@ from shoal.credentials.anchor_store import TrustAnchors
 from shoal.credentials.bootstrap_store import BootstrapCredentials
 from shoal.credentials.store import Credentials
 from shoal.health.store import Health
+from shoal.history.folding import Folding
 from shoal.history.store import History
 from shoal.identity.store import Identity
 from shoal.inventory.store import Inventory
@@ -81,6 +82,7 @@ class Rooms:
     waiting: Seats = field(default_factory=lambda: Seats(WAITING_MAX))
     logins: Seats = field(default_factory=lambda: Seats(LOGINS_MAX))
     guesses: Guesses = field(default_factory=Guesses)
+    refused: Folding = field(default_factory=Folding)
     uploads: Seats = field(default_factory=lambda: Seats(UPLOADS_MAX))
     downloads: Seats = field(default_factory=lambda: Seats(DOWNLOADS_MAX, DOWNLOADS_PER_UPDATE_MAX))
 

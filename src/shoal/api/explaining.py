@@ -49,7 +49,7 @@ async def explained(
     known = await named_in(rooms, policies.tenant, [policy for policy, _ in said])
     return Explained(
         decision="allowed" if isinstance(decision, Allowed) else "denied",
-        says=_verdict(decision, known),
+        says=verdict(decision, known),
         because=[
             ReasonShown(
                 policy=policy.id,
@@ -63,7 +63,8 @@ async def explained(
     )
 
 
-def _verdict(decision: Allowed | Denied, known: Named) -> str:
+def verdict(decision: Allowed | Denied, known: Named) -> str:
+    """A decision in a sentence."""
     match decision:
         case Allowed(because):
             return f"Yes: {sentence_of(because, known.names)}. Nothing denies it."

@@ -1,7 +1,7 @@
 """Errors to problem+json (RFC 9457), once. `type` is a stable word to decide by; `title` and `detail` are for people."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -55,10 +55,16 @@ class NoAnswer(DeviceFault):
         self.command = command
 
 
-def install(application: FastAPI) -> None:
-    """Teaches the application how each kind of error looks on the wire."""
+def install(application: FastAPI, note: Callable[[Request, Rejected], None] | None = None) -> None:
+    """Teaches the application how each kind of error looks on the wire. `note` is told first what callers did wrong."""
+
+    async def rejected(request: Request, error: Exception) -> JSONResponse:
+        if note is not None and isinstance(error, Rejected):
+            note(request, error)
+        return await _rejected(request, error)
+
     application.add_exception_handler(MistypedId, _mistyped)
-    application.add_exception_handler(Rejected, _rejected)
+    application.add_exception_handler(Rejected, rejected)
     application.add_exception_handler(DeviceFault, _device_fault)
     application.add_exception_handler(Unavailable, _unavailable)
     application.add_exception_handler(RequestValidationError, _invalid)

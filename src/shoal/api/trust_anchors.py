@@ -11,9 +11,11 @@ from shoal.api.access import HeldAsking, TrustAnchorKey
 from shoal.api.context import HeldRooms
 from shoal.api.credentials import CertificateShown, certificate_shown
 from shoal.api.paging import Listed
+from shoal.authority.authority import State, fingerprint_of
 from shoal.credentials.anchor import SIGNATURE_CHARACTERS_MAX, AnchorState, TrustAnchor, ZeroTouch
 from shoal.credentials.anchor_store import NAME_CHARACTERS_MAX
 from shoal.credentials.x509 import PEM_CHARACTERS_MAX
+from shoal.errors import Conflict
 from shoal.inventory.device import Kind
 
 router = APIRouter(prefix="/trust-anchors", tags=["trust"])
@@ -154,9 +156,19 @@ async def change(anchor: TrustAnchorKey, asked: AnchorChange, asking: HeldAsking
 
 @router.delete("/{anchor}", status_code=204)
 async def retire(anchor: TrustAnchorKey, asking: HeldAsking, rooms: HeldRooms) -> None:
-    """Trusts an authority no longer: sessions that began with its certificates end at once."""
+    """Trusts an authority no longer: sessions that began with its certificates end at once.
+
+    409 for the anchor of an authority of your own: retire that one (`POST /authorities/{authority}:retire`).
+    """
     asking.may(Operation.ADMINISTER)
     was = await rooms.trust_anchors.anchor(asking.tenant, anchor)
+    for own in await rooms.authorities.several(asking.tenant):
+        if own.state is not State.RETIRED and fingerprint_of(own.chain[0]) == was.certificate.fingerprint:
+            raise Conflict(
+                anchor,
+                f"it belongs to your own authority {own.id}, whose certificates nobody would trust; retire that one",
+                authority=own.id,
+            )
     asking.tells(before=_edited(was) | {"fingerprint": was.certificate.fingerprint})
     async with rooms.database.transaction() as tx:
         await rooms.trust_anchors.retire(tx, asking.tenant, anchor)

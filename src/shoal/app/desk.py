@@ -1,7 +1,6 @@
 """What somebody does at a shell of the machine that holds the data, beside a Shoal that may be running."""
 
 import contextlib
-import getpass
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from typing import Any, Final
 
 from shoal.access.decision import Place
 from shoal.access.policy import Operation
-from shoal.app import first_start, keys
+from shoal.app import first_start, keys, shell
 from shoal.app.neighbours import queue_for_inventory
-from shoal.audit.entry import Act, Other
 from shoal.audit.store import Audit
 from shoal.clock import SystemClock
 from shoal.commands.store import Commands
@@ -34,7 +32,6 @@ from shoal.storage.secrets import Vault
 # Who may read a secret; everything else is for everybody.
 SECRET_MODE: Final = 0o600
 PUBLIC_MODE: Final = 0o644
-_ADDRESS: Final = "command line"
 
 
 class Desk:
@@ -45,7 +42,7 @@ class Desk:
         self.vault: Final = vault
         self.clock: Final = SystemClock()
         self.tenant: Final = tenant
-        self.by: Final = _login()
+        self.by: Final = shell.login()
         self._command = command
         self._audit = Audit(database)
         self.commands: Final = Commands(database, self.clock)
@@ -92,22 +89,15 @@ class Desk:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes into the audit log who did something: a person at a shell, whom nobody could ask for more."""
-        subject = Other(tenant=self.tenant, id=_ADDRESS, name=self.by)
-        act = Act(action=action, resource=resource, thing=thing, path=f"shoal {self._command}")
-        await self._audit.write(tx, subject, act, at=self.clock.now(), address=_ADDRESS, before=before, after=after)
+        """Writes into the audit log who did something."""
+        now = self.clock.now()
+        await shell.tell(
+            self._audit, tx, self.tenant, self._command, action, resource, thing, at=now, before=before, after=after
+        )
 
     async def tell_added(self, tx: Transaction, added: Added) -> None:
         """Writes into the audit log who made a device."""
         await self.tell(tx, "create", "devices", added.device.id, after=added.told())
-
-
-def _login() -> str:
-    """What this machine calls whoever types; a container may have no name for them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 @dataclass(slots=True)

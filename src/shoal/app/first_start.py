@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 
 from shoal.access.policy import Role
+from shoal.app import shell
+from shoal.audit.store import Audit
 from shoal.clock import Clock, SystemClock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.invitation import NewInvitation
@@ -109,7 +111,11 @@ async def invite(settings: Settings, tenant: str | None) -> NewInvitation:
         clock = SystemClock()
         owner = await _tenant(Inventory(database, clock), tenant)
         async with database.transaction() as tx:
-            return await Identity(database, clock).invite(tx, owner, Role.ADMINISTRATOR)
+            made = await Identity(database, clock).invite(tx, owner, Role.ADMINISTRATOR)
+            after = {"role": made.role.value, "expires_at": made.expires_at}
+            at = clock.now()
+            await shell.tell(Audit(database), tx, owner, "admin invite", "invite", "users", None, at=at, after=after)
+            return made
     finally:
         await database.close()
 
@@ -181,8 +187,13 @@ async def create_token(settings: Settings, name: str, role: str, tenant: str | N
             is_farm = place.startswith(Prefix.FARM)
             await (inventory.farm(owner, FarmId(place)) if is_farm else inventory.enclosure(owner, EnclosureId(place)))
         async with database.transaction() as tx:
-            token = await Identity(database, clock).create_token(tx, owner, name=name, role=Role(role), places=held_at)
-        return token.secret
+            new = await Identity(database, clock).create_token(tx, owner, name=name, role=Role(role), places=held_at)
+            made, at = new.token, clock.now()
+            after = {"name": made.name, "role": role, "places": list(made.places), "kind": made.kind.value}
+            await shell.tell(
+                Audit(database), tx, owner, "token create", "create", "tokens", made.id, at=at, after=after
+            )
+        return new.secret
     finally:
         await database.close()
 
@@ -202,7 +213,11 @@ async def revoke_token(settings: Settings, token: str) -> None:
         for tenant in (await Inventory(database, clock).tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
             try:
                 async with database.transaction() as tx:
-                    await identity.revoke_token(tx, tenant.id, wanted)
+                    was, at = await identity.revoke_token(tx, tenant.id, wanted), clock.now()
+                    before = {"name": was.name, "role": was.role.value}
+                    await shell.tell(
+                        Audit(database), tx, tenant.id, "token revoke", "delete", "tokens", wanted, at=at, before=before
+                    )
             except NotFound:
                 continue
             return

@@ -26,6 +26,7 @@ from shoal.api.context import Rooms
 from shoal.api.est import EstRooms
 from shoal.api.est import create_application as create_est
 from shoal.api.operations import Meter, Probe
+from shoal.api.refused import write_now_and_then
 from shoal.app import first_start, web
 from shoal.app.device_trust import AnchorsOfAuthorities
 from shoal.app.est import Anchors
@@ -307,38 +308,37 @@ class Process:
             measures.pipeline(self.health, base.clock),
             measures.outbox(base.database, base.clock),
         ]
-        return create_api(
-            Rooms(
-                database=base.database,
-                vault=base.vault,
-                clock=base.clock,
-                objects=base.objects,
-                audit=Audit(base.database),
-                inventory=self.inventory,
-                credentials=credentials,
-                bootstraps=BootstrapCredentials(base.database, base.vault, base.clock),
-                authorities=self.authorities,
-                certificates=self.certificates,
-                enrolments=self.enrolments,
-                trust_anchors=self.trust_anchors,
-                identity=self.identity,
-                access=access,
-                commands=self.commands,
-                history=History(base.database),
-                health=self.health,
-                alerts=Alerts(base.database, base.clock),
-                policies=Policies(base.database, base.clock),
-                contacts=Contacts(base.database, base.clock),
-                channels=self._channels()[0],
-                notifications=Notifications(base.database, base.clock),
-                mail_server=base.settings.smtp_host,
-                campaigns=Campaigns(
-                    base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
-                ),
-                changes=changes,
+        rooms = Rooms(
+            database=base.database,
+            vault=base.vault,
+            clock=base.clock,
+            objects=base.objects,
+            audit=Audit(base.database),
+            inventory=self.inventory,
+            credentials=credentials,
+            bootstraps=BootstrapCredentials(base.database, base.vault, base.clock),
+            authorities=self.authorities,
+            certificates=self.certificates,
+            enrolments=self.enrolments,
+            trust_anchors=self.trust_anchors,
+            identity=self.identity,
+            access=access,
+            commands=self.commands,
+            history=History(base.database),
+            health=self.health,
+            alerts=Alerts(base.database, base.clock),
+            policies=Policies(base.database, base.clock),
+            contacts=Contacts(base.database, base.clock),
+            channels=self._channels()[0],
+            notifications=Notifications(base.database, base.clock),
+            mail_server=base.settings.smtp_host,
+            campaigns=Campaigns(
+                base.database, base.clock, self.artifacts, queue_for_campaigns(self.commands), self._files()
             ),
-            operations=self.operations(),
+            changes=changes,
         )
+        self._work.append(("refused", lambda: write_now_and_then(rooms)))
+        return create_api(rooms, operations=self.operations())
 
     def add_est(self, address: socket.socket | None) -> list[str]:
         """Lets devices fetch and renew certificates there, if there is where; what to say of it.

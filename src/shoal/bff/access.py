@@ -77,6 +77,17 @@ async def access_screen(api: HeldApi, bff: HeldBff) -> access.AccessScreen:
     )
 
 
+@router.get("/screens/askable")
+async def askable_screen(api: HeldApi) -> access.AskableScreen:
+    """Whom and which places one may ask about. All but administrators ask about themselves alone."""
+    me, farms, enclosures = await gather(api.me(), api.farms(), api.enclosures())
+    places = access.places_of(farms, enclosures)
+    if not me.administers:
+        return access.AskableScreen(people=[], tokens=[], servers=[], places=places)
+    users, tokens, policies = await gather(api.users(), api.tokens(), api.access_policies())
+    return access.askable_screen(me.id, users, tokens, policies, places)
+
+
 @router.get("/screens/why")
 async def why_screen(
     api: HeldApi,

@@ -471,7 +471,12 @@ class Me(Heard):
     id: str = ""
     user: AnyName = ""
     role: str = ""
+    operations: list[str] = Field([], description="What is allowed for the tenant as a whole")
     may: list[May] = []
+
+    @property
+    def administers(self) -> bool:
+        return "administer" in self.operations
 
     @model_validator(mode="before")
     @classmethod

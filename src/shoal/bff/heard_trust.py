@@ -6,7 +6,7 @@ from shoal.bff.heard import Heard
 
 
 class SecurityEvent(Heard):
-    """What was refused, and how often on one day. `kind` is security or refused."""
+    """What was refused, and how often on one day. `kind` is security, refused (to a device) or denied (to anybody else)."""
 
     id: str
     kind: str = "security"
@@ -17,6 +17,9 @@ class SecurityEvent(Heard):
     address: str = ""
     device: str | None = None
     endpoint: str = ""
+    subject: str | None = None
+    place: str | None = None
+    place_name: str = ""
     is_rest: bool = False
     count: int = 1
     first_at: datetime

@@ -66,10 +66,11 @@ async def security_screen(
     reason: Word = None,
     address: Word = None,
     device: Word = None,
+    subject: Word = None,
     cursor: str | None = None,
 ) -> security.SecurityScreen:
     """A page of the security log."""
-    query = {"q": q or None, "reason": reason, "address": address, "device": device}
+    query = {"q": q or None, "reason": reason, "address": address, "device": device, "subject": subject}
     limits = {"cursor": cursor, "limit": security.EVENTS_PER_PAGE}
     return security.security_screen(bff.clock.now(), await api.security_events(query | limits))
 

@@ -1,4 +1,4 @@
-"""`shoal security-log`: who was not let in, and what was refused."""
+"""`shoal security-log`: who was not let in, and what was refused to whom."""
 
 import argparse
 import asyncio
@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from shoal.api.security import SecurityEventShown, events_shown
 from shoal.app.desk import Desk
 from shoal.cli.actions import Actions, Settle, Stored, describe, moment, opened, say_json, say_table, time_of, with_json
+from shoal.errors import Rejected
 from shoal.history.refusal_store import ENTRIES_MAX, Logged, RefusalFilter
+from shoal.ids import Prefix, parse_id
 
 # Entries are counted within a second or two; nobody reads faster.
 _LOOK_EVERY = timedelta(seconds=2)
@@ -18,6 +20,7 @@ Strangers, whom no tenant can be blamed for, are told here as well. Entries are 
 
   shoal security-log --since 24h                       what happened since this time yesterday
   shoal security-log --device oxy-0417                 what kept this device out
+  shoal security-log --who usr-7K2M9QXT                what this person, or token, may not and asked for
   shoal security-log --reason bad_key --follow         goes on telling, as it happens, until Ctrl-C"""
 
 
@@ -26,6 +29,7 @@ def add(command: argparse.ArgumentParser, stored: Stored, settle: Settle) -> Non
     describe(command, _DESCRIPTION)
     Actions("security-log", stored, settle).make(command, "security-log", _log)
     command.add_argument("--device", metavar="DEVICE", help="an endpoint name or an id")
+    command.add_argument("--who", metavar="ID", help="a person (usr-...) or a token (tok-...)")
     command.add_argument("--reason", metavar="REASON", help="a word such as bad_key, unknown_identity, wrong_endpoint")
     command.add_argument("-q", metavar="TEXT", help="a piece of identity, endpoint or address")
     command.add_argument("--since", type=moment, metavar="TIME", help="2026-11-28, 2026-11-28T14:00, or 24h ago")
@@ -40,6 +44,7 @@ def add(command: argparse.ArgumentParser, stored: Stored, settle: Settle) -> Non
 
 async def _log(given: argparse.Namespace) -> int:
     async with opened(given) as desk:
+        given.who = None if given.who is None else _who(given.who)
         device = None if given.device is None else (await desk.device(given.device)).id
         found = await _entries(desk, given, device, given.since, given.n)
         if given.follow:
@@ -62,7 +67,7 @@ async def _entries(
     desk: Desk, given: argparse.Namespace, device: str | None, since: datetime | None, entries: int
 ) -> list[Logged]:
     """The newest of what was asked for, the last first."""
-    wanted = RefusalFilter(q=given.q, reason=given.reason, device=device, since=since)
+    wanted = RefusalFilter(q=given.q, reason=given.reason, device=device, subject=given.who, since=since)
     found: list[Logged] = []
     while len(found) < entries:
         before = (found[-1].refusal.last_at, found[-1].id) if found else None
@@ -76,7 +81,7 @@ async def _entries(
 
 async def _tell(desk: Desk, given: argparse.Namespace, found: list[Logged]) -> None:
     for begin in range(0, len(found), ENTRIES_MAX):
-        shown = await events_shown(desk.inventory, desk.tenant, found[begin : begin + ENTRIES_MAX])
+        shown = await events_shown(desk, desk.tenant, found[begin : begin + ENTRIES_MAX])
         if given.json:
             say_json(*shown)
         else:
@@ -84,7 +89,19 @@ async def _tell(desk: Desk, given: argparse.Namespace, found: list[Logged]) -> N
 
 
 def _row(shown: SecurityEventShown) -> tuple[str, ...]:
-    return (time_of(shown.last_at), shown.address or "-", shown.endpoint or "-", shown.says)
+    says = shown.says
+    if shown.kind == "denied":
+        says = ". ".join(
+            part for part in (says + (f" ({shown.place_name})" if shown.place else ""), shown.detail) if part
+        )
+    return (time_of(shown.last_at), shown.address or "-", shown.endpoint or shown.subject or "-", says)
+
+
+def _who(raw: str) -> str:
+    for prefix in (Prefix.USER, Prefix.TOKEN):
+        if raw.lower().startswith(f"{prefix.value}-"):
+            return parse_id(raw, prefix)
+    raise Rejected("--who", "expected the id of a person (usr-...) or a token (tok-...)")
 
 
 def _number(raw: str) -> int:

@@ -18,7 +18,8 @@ from shoal.events.device import RequestRefused, SecurityEvent, host_of
 
 # Tenant and device of what nobody can be blamed for: an unknown identity knocked.
 NOBODY: Final = ""
-# Different entries of one day about one device: a device that is refused in more ways is misused, and that is told.
+# Different entries of one day about one device, or one person or token: who is refused in more ways is misused, and that
+# is told.
 DEVICE_ENTRIES_MAX: Final = 50
 # Different entries of one day about strangers, of a tenant or of nobody: in 90 days some 70 MB at most.
 STRANGERS_ENTRIES_MAX: Final = 2_000
@@ -33,7 +34,8 @@ _FOREIGN_CHARACTERS_MAX: Final = 128
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """An entry: what is alike, how often it happened, and when first and last.
 
-    `kind` is `security` (somebody was not let in) or `refused` (a known device asked for something that we refused). An
+    `kind` is `security` (somebody was not let in), `refused` (a known device asked for something that we refused) or
+    `denied` (a person or a token did). `subject` is the person or token, `place` where, `policy` the one that decided. An
     empty identity and address in an entry with `is_rest` stand for all those that were too many to be told apart.
     """
 
@@ -46,6 +48,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     identity: str = ""
     endpoint: str = ""
     address: str = ""
+    subject: str = NOBODY
+    place: str = ""
+    policy: str = ""
     is_rest: bool = False
     detail: str = ""
     count: int
@@ -57,6 +62,11 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
         return self.first_at.astimezone(UTC).date()
 
     @property
+    def owner(self) -> str:
+        """Whose budget it is of: the device's, the person's or the token's; of a stranger nobody's."""
+        return self.device or self.subject
+
+    @property
     def source(self) -> str:
         """The address, or the network of an IPv6 address."""
         return source_of(self.address)
@@ -64,7 +74,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The same for all that is one entry."""
-        alike = (
+        alike: tuple[str, ...] = (
             self.day.isoformat(),
             self.tenant,
             self.device,
@@ -76,6 +86,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
             self.address,
             "rest" if self.is_rest else "",
         )
+        if self.subject:
+            alike += (self.subject, self.place, self.policy)
         return hashlib.sha256("\0".join(alike).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -95,10 +107,10 @@ def refusal(event: AnyEvent) -> Refusal | None:
         reason=event.reason,
         operation=operation,
         code=code,
-        identity=_legible(identity),
-        endpoint=_legible(event.endpoint or ""),
-        address=host_of(_legible(event.address or "")),
-        detail=_legible(detail),
+        identity=legible(identity),
+        endpoint=legible(event.endpoint or ""),
+        address=host_of(legible(event.address or "")),
+        detail=legible(detail),
         count=event.count if isinstance(event, SecurityEvent) else 1,
         first_at=event.time,
         last_at=event.time,
@@ -112,7 +124,7 @@ def folded(entries: Iterable[Refusal], known: Mapping[str, datetime]) -> dict[st
         if entry.id in known and entry.last_at <= known[entry.id]:
             continue
         before = found.get(entry.id)
-        found[entry.id] = entry if before is None else _together(before, entry)
+        found[entry.id] = entry if before is None else together(before, entry)
     return found
 
 
@@ -121,27 +133,27 @@ def within_bounds(
 ) -> list[Refusal]:
     """The entries as they may be kept: those beyond the bounds are counted together, by source or in all.
 
-    `kept` says how many entries there are of a tenant, device, day and source.
+    `kept` says how many entries there are of a tenant, owner, day and source.
     """
     sources = Counter(kept)
     owners = Counter[tuple[str, str, date]]()
-    for (tenant, device, day, _), count in kept.items():
-        owners[tenant, device, day] += count
+    for (tenant, name, day, _), count in kept.items():
+        owners[tenant, name, day] += count
     found: dict[str, Refusal] = {}
     for entry in entries:
-        owner = (entry.tenant, entry.device, entry.day)
+        owner = (entry.tenant, entry.owner, entry.day)
         taken = entry
         if entry.id not in known:
-            most = STRANGERS_ENTRIES_MAX if entry.device == NOBODY else DEVICE_ENTRIES_MAX
+            most = STRANGERS_ENTRIES_MAX if entry.owner == NOBODY else DEVICE_ENTRIES_MAX
             if owners[owner] >= most:
-                taken = _rest(entry, address="")
-            elif entry.device == NOBODY and sources[*owner, entry.source] >= SOURCE_ENTRIES_MAX:
-                taken = _rest(entry, address=entry.source)
+                taken = rest(entry, address="")
+            elif entry.owner == NOBODY and sources[*owner, entry.source] >= SOURCE_ENTRIES_MAX:
+                taken = rest(entry, address=entry.source)
         if taken.id not in known and taken.id not in found:
             sources[*owner, taken.source] += 1
             owners[owner] += 1
         before = found.get(taken.id)
-        found[taken.id] = taken if before is None else _together(before, taken)
+        found[taken.id] = taken if before is None else together(before, taken)
     return list(found.values())
 
 
@@ -150,6 +162,9 @@ def says(entry: Refusal) -> str:
     times = f", {entry.count} times" if entry.count > 1 else ""
     if entry.kind == "refused":
         return f"We refused its {_words(entry.operation)}: {_words(entry.reason)}{times}"
+    if entry.kind == "denied":
+        asked = f" to {_words(entry.operation)}" if entry.operation else ""
+        return f"Refused {entry.identity or 'many others'}{asked}: {_words(entry.reason)}{times}"
     said = entry.identity or entry.endpoint
     who = " under many other names" if entry.is_rest else f" {said!r}" if entry.device == NOBODY and said else ""
     return f"Not let in: {_words(entry.reason)}{who}{times}"
@@ -166,7 +181,8 @@ def source_of(address: str) -> str:
     return str(ipaddress.ip_network((int(parsed), _SITE_BITS), strict=False))
 
 
-def _together(before: Refusal, after: Refusal) -> Refusal:
+def together(before: Refusal, after: Refusal) -> Refusal:
+    """Two that are alike, as one."""
     newer = after if after.last_at >= before.last_at else before
     return msgspec.structs.replace(
         newer,
@@ -176,11 +192,15 @@ def _together(before: Refusal, after: Refusal) -> Refusal:
     )
 
 
-def _rest(entry: Refusal, address: str) -> Refusal:
-    return msgspec.structs.replace(entry, identity="", endpoint="", address=address, detail="", is_rest=True)
+def rest(entry: Refusal, address: str) -> Refusal:
+    """The entry of many others like this one; of a person or token it stays theirs."""
+    identity = entry.identity if entry.subject else ""
+    return msgspec.structs.replace(
+        entry, identity=identity, endpoint="", address=address, place="", policy="", detail="", is_rest=True
+    )
 
 
-def _legible(text: str) -> str:
+def legible(text: str) -> str:
     """What somebody said, without what nobody can see; a database would not even take a NUL."""
     cut = text[:_FOREIGN_CHARACTERS_MAX]
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)

@@ -27,7 +27,8 @@ _COLUMNS: Final = (*(column for column in refusals.c if column.name != "count"),
 class RefusalFilter:
     """What an entry has to be like. `q` is a piece of an identity, an endpoint name or an address, in any case.
 
-    `among` asks for the devices that matter, None for all.
+    `among` asks for the devices that matter, None for all. `subject` is a person or a token; what was refused to those is
+    left out without `with_people`.
     """
 
     q: str | None = None
@@ -35,6 +36,8 @@ class RefusalFilter:
     identity: str | None = None
     address: str | None = None
     device: str | None = None
+    subject: str | None = None
+    with_people: bool = True
     among: Select[tuple[str]] | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -49,13 +52,17 @@ class Logged(msgspec.Struct, frozen=True):
 
 async def write_refusals(tx: Transaction, events: Sequence[AnyEvent]) -> None:
     """Counts what was refused. The same events again change nothing."""
-    entries = [entry for event in events if (entry := refusal(event)) is not None]
+    await write_entries(tx, [entry for event in events if (entry := refusal(event)) is not None])
+
+
+async def write_entries(tx: Transaction, entries: Sequence[Refusal]) -> None:
+    """Counts these. The same ones again change nothing."""
     if not entries:
         return
     known = await _known(tx, sorted({entry.id for entry in entries}))
     fresh = folded(entries, known)
     kept = await _counts(
-        tx, {(entry.tenant, entry.device, entry.day) for key, entry in fresh.items() if key not in known}
+        tx, {(entry.tenant, entry.device, entry.subject, entry.day) for key, entry in fresh.items() if key not in known}
     )
     rows = [_row(entry) for entry in within_bounds(fresh.values(), known, kept)]
     await upsert(
@@ -111,11 +118,14 @@ def _conditions(wanted: RefusalFilter) -> list[ColumnElement[bool]]:
         (columns.identity, wanted.identity),
         (columns.address, wanted.address),
         (columns.device_id, wanted.device),
+        (columns.subject_id, wanted.subject),
     )
     conditions = [column == value for column, value in equal if value is not None]
     if wanted.q:
         sought = (columns.identity, columns.endpoint, columns.address)
         conditions.append(or_(*(func.lower(column).contains(wanted.q.lower(), autoescape=True) for column in sought)))
+    if not wanted.with_people:
+        conditions.append(columns.subject_id == NOBODY)
     if wanted.among is not None:
         conditions.append(columns.device_id.in_(wanted.among))
     if wanted.since is not None:
@@ -135,23 +145,30 @@ async def _known(tx: Transaction, ids: Sequence[str]) -> dict[str, datetime]:
     return known
 
 
-async def _counts(tx: Transaction, owners: set[tuple[str, str, date]]) -> dict[tuple[str, str, date, str], int]:
-    """How many entries there are of each source, of these tenants, devices and days."""
+async def _counts(tx: Transaction, owners: set[tuple[str, str, str, date]]) -> dict[tuple[str, str, date, str], int]:
+    """How many entries there are of each source, of these tenants, devices, people or tokens, and days."""
     columns = refusals.c
     counts: dict[tuple[str, str, date, str], int] = {}
-    for tenant, device, day in sorted(owners):
+    for tenant, device, subject, day in sorted(owners):
         query = (
             select(columns.source, func.count().label("entries"))
-            .where(columns.tenant_id == tenant, columns.device_id == device, columns.day == day)
+            .where(
+                columns.tenant_id == tenant,
+                columns.device_id == device,
+                columns.subject_id == subject,
+                columns.day == day,
+            )
             .group_by(columns.source)
         )
-        counts.update({(tenant, device, day, row.source): row.entries for row in await tx.rows(query)})
+        owner = device or subject
+        counts.update({(tenant, owner, day, row.source): row.entries for row in await tx.rows(query)})
     return counts
 
 
 def _row(entry: Refusal) -> dict[str, Any]:
     row = msgspec.structs.asdict(entry)
-    row["tenant_id"], row["device_id"] = row.pop("tenant"), row.pop("device")
+    for name in ("tenant", "device", "subject", "place", "policy"):
+        row[f"{name}_id"] = row.pop(name)
     return row | {"id": entry.id, "day": entry.day, "source": entry.source}
 
 
@@ -166,6 +183,9 @@ def _logged(row: Row[Any]) -> Logged:
         identity=row.identity,
         endpoint=row.endpoint,
         address=row.address,
+        subject=row.subject_id,
+        place=row.place_id,
+        policy=row.policy_id,
         is_rest=row.is_rest,
         detail=row.detail,
         count=row.times,

@@ -29,6 +29,7 @@ from shoal.errors import Rejected
 from shoal.events.device import Scalar
 from shoal.history import refusal_store
 from shoal.history.readings import Sample, is_cut
+from shoal.history.refusal import Refusal
 from shoal.history.refusal_store import Logged, RefusalFilter, forget_old_refusals
 from shoal.history.tables import refusals
 from shoal.storage.database import Database, Json, Timestamp, Transaction, metadata, upsert
@@ -235,6 +236,11 @@ class History:
     ) -> list[Logged]:
         """A page of the security log, the entry that happened last first; with those of strangers when asked for."""
         return await refusal_store.entries(self._database, tenant, wanted, before, limit, with_strangers=with_strangers)
+
+    async def write_refused(self, entries: Sequence[Refusal]) -> None:
+        """Counts what was refused to people and programs."""
+        async with self._database.transaction() as tx:
+            await refusal_store.write_entries(tx, entries)
 
     async def forget(self, now: datetime) -> int:
         """Deletes one piece of what is too old, or of devices that were removed; how many rows.

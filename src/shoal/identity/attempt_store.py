@@ -17,6 +17,7 @@ from shoal.identity.login import (
     REMEMBERED,
     Patience,
     TooManyAttempts,
+    Tried,
     network_of,
 )
 from shoal.identity.tables import login_failures, login_networks, users
@@ -53,18 +54,19 @@ class Attempts:
             await upsert(tx, login_failures, new, ["key"], update=[])
             until = max(await _waits(tx, limits), default=now)
             if until > now:
-                raise TooManyAttempts(until - now)
+                tenant = await tx.scalar(select(users.c.tenant_id).where(users.c.email == email))
+                raise TooManyAttempts(until - now, tried=Tried(login=email, tenant=tenant))
             await tx.execute(
                 update(login_failures)
                 .where(login_failures.c.key.in_(limits))
                 .values(failures=login_failures.c.failures + 1, last_at=now)
             )
 
-    async def failed(self, email: str, address: str, tenant: str | None) -> None:
+    async def failed(self, tried: Tried, address: str) -> None:
         """The attempt was one: when the next has to wait, whoever watches over the installation hears of it."""
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            limits = await self._limits(tx, email, address)
+            limits = await self._limits(tx, tried.login, address)
             until = max(await _waits(tx, limits), default=now)
             if until <= now:
                 return
@@ -73,9 +75,9 @@ class Attempts:
                 SecurityEvent(
                     id=uuid4().hex,
                     time=now,
-                    tenant=tenant,
+                    tenant=tried.tenant,
                     reason="too many wrong passwords",
-                    identity=email,
+                    identity=tried.login,
                     address=address or None,
                 )
             )

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
+from shoal.access.decision import Subject
 from shoal.errors import Forbidden, Rejected
+from shoal.ids import TenantId
 
 # Wrong passwords count until there was none for this long.
 REMEMBERED: Final = timedelta(hours=1)
@@ -24,10 +26,34 @@ _NETWORK_BITS: Final = 64
 _ADDRESS_CHARACTERS_MAX: Final = 45
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Which login was tried, and whose it is: for our own log, never for the answer. No tenant: there is no such login."""
+
+    login: str
+    tenant: TenantId | None
+
+
 class Unauthenticated(Rejected):
-    """Nobody we know: a wrong address or password, a token that is unknown, expired or revoked. Answer 401."""
+    """Nobody we know: a wrong address or password, a token that is unknown, expired or revoked. Answer 401.
+
+    `whose` is who the token spoke for once.
+    """
 
     kind = "unauthenticated"
+
+    def __init__(
+        self,
+        subject: str,
+        reason: str,
+        *,
+        tried: Tried | None = None,
+        whose: Subject | None = None,
+        **facts: str | int | None,
+    ) -> None:
+        super().__init__(subject, reason, **facts)
+        self.tried = tried
+        self.whose = whose
 
 
 class TooManyAttempts(Forbidden):
@@ -36,11 +62,16 @@ class TooManyAttempts(Forbidden):
     kind = "too-many-attempts"
 
     def __init__(
-        self, retry_after: timedelta, subject: str = "login", reason: str = "too many wrong passwords"
+        self,
+        retry_after: timedelta,
+        subject: str = "login",
+        reason: str = "too many wrong passwords",
+        tried: Tried | None = None,
     ) -> None:
         seconds = max(1, -(-int(retry_after.total_seconds() * 1_000) // 1_000))
         super().__init__(subject, reason, retry_after_s=seconds)
         self.retry_after = retry_after
+        self.tried = tried
 
 
 @dataclass(frozen=True, slots=True)

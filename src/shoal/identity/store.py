@@ -13,7 +13,7 @@ from shoal.clock import Clock
 from shoal.errors import Conflict, NotFound, Rejected, Unavailable
 from shoal.identity.attempt_store import Attempts
 from shoal.identity.invitation import INVITATION_LIFETIME, Invitation, InvitationOver, NewInvitation
-from shoal.identity.login import SESSION_LIFETIME, Unauthenticated
+from shoal.identity.login import SESSION_LIFETIME, Tried, Unauthenticated
 from shoal.identity.tables import invitations, tokens, users
 from shoal.identity.token import NewToken, Token, TokenKind, digest, new_secret, subject_of, why_refused
 from shoal.identity.user import (
@@ -80,8 +80,9 @@ class Identity:
             row = (await connection.execute(select(users).where(users.c.email == login))).first()
         usable = None if row is None or row.is_disabled else row
         if not await is_password(password, usable.password_hash if usable else None) or usable is None:
-            await self._attempts.failed(login, address, row.tenant_id if row else None)
-            raise Unauthenticated("login", "wrong email address or password")
+            tried = Tried(login=login, tenant=row.tenant_id if row else None)
+            await self._attempts.failed(tried, address)
+            raise Unauthenticated("login", "wrong email address or password", tried=tried)
 
         stronger = await hash_password(password) if needs_rehash(usable.password_hash) else None
         async with self._database.transaction() as tx:
@@ -105,15 +106,15 @@ class Identity:
             row = (await connection.execute(query)).first()
         if row is None:
             raise Unauthenticated("token", "unknown")
-        token, now = _token(row), self._clock.now()
-        user = None if row.user__id is None else _user(row, "user__")
+        token, now, user = _token(row), self._clock.now(), None if row.user__id is None else _user(row, "user__")
+        whose = subject_of(token, user.subject if user else None)
         refusal = why_refused(token, now) or ("its user may not log in" if user and user.is_disabled else None)
         if refusal is not None:
-            raise Unauthenticated("token", refusal, token=token.id)
+            raise Unauthenticated("token", refusal, whose=whose, token=token.id)
         if token.last_used_at is None or now - token.last_used_at >= LAST_USED_EVERY:
             async with self._database.transaction() as tx:
                 await tx.execute(update(tokens).where(tokens.c.id == token.id).values(last_used_at=now))
-        return Authenticated(subject=subject_of(token, user.subject if user else None), token=token, user=user)
+        return Authenticated(subject=whose, token=token, user=user)
 
     # -- invitations -----------------------------------------------------------------------------------------------
 

@@ -48,3 +48,24 @@ async def test_a_certificate_that_is_none_is_refused(admin: httpx.AsyncClient) -
 
     assert answer.status_code == 400
     assert "certificate" in answer.text
+
+
+async def test_the_anchor_of_an_own_authority_goes_with_the_authority_only(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    company.installation.clock.advance(datetime.now(UTC) - company.installation.clock.now())
+    own = (await admin.post("/authorities", json={"name": "Nordvik devices"})).json()["id"]
+    [anchor] = (await admin.get("/trust-anchors")).json()["items"]
+
+    refused = await admin.delete(f"/trust-anchors/{anchor['id']}")
+    await admin.post(f"/authorities/{own}:roll-over", json={})
+    still = await admin.delete(f"/trust-anchors/{anchor['id']}")
+
+    assert (refused.status_code, refused.json()["type"], refused.json()["authority"]) == (409, "conflict", own)
+    assert f"your own authority {own}" in refused.json()["title"]
+    assert refused.json()["title"].endswith("retire that one")
+    assert still.status_code == 409
+    assert (await admin.post(f"/authorities/{own}:retire")).is_success
+    anchors = {one["id"]: one["state"] for one in (await admin.get("/trust-anchors")).json()["items"]}
+    assert sorted(anchors.values()) == ["retired", "trusted"]
+    assert anchors[anchor["id"]] == "retired"

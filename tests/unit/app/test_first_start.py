@@ -9,6 +9,7 @@ import pytest
 from shoal.access.policy import Role
 from shoal.app import first_start
 from shoal.app.first_start import ADMINISTRATOR_EMAIL, DEMO_FILE, Login
+from shoal.audit.store import Audit
 from shoal.clock import FakeClock
 from shoal.errors import NotFound, Rejected, Unavailable
 from shoal.identity.invitation import InvitationOver
@@ -157,6 +158,16 @@ async def test_a_token_from_the_command_line_speaks_for_the_only_tenant_until_it
     with pytest.raises(Unauthenticated):
         await identity.authenticate(secret)
 
+    revoked, created = await Audit(database).entries(tenant.id)
+    assert (created.act.action, created.act.path, created.act.thing) == (
+        "create",
+        "shoal token create",
+        spoken.token.id,
+    )
+    assert created.after == {"name": "script", "role": "viewer", "places": [], "kind": "service"}
+    assert (revoked.act.action, revoked.act.thing, revoked.by) == ("delete", spoken.token.id, "command line")
+    assert secret not in str([created, revoked])
+
 
 async def test_among_several_tenants_one_must_be_named_by_name_or_id(
     database: Database, inventory: Inventory, identity: Identity, tmp_path: Path
@@ -219,3 +230,6 @@ async def test_an_operator_invites_another_administrator(
     assert made.tenant == tenant.id
     assert made.role is Role.ADMINISTRATOR
     assert made.link("http://127.0.0.1:8080").startswith("http://127.0.0.1:8080/welcome#shoal_")
+    [entry] = await Audit(database).entries(tenant.id)
+    assert (entry.act.action, entry.act.resource, entry.act.path) == ("invite", "users", "shoal admin invite")
+    assert made.secret not in str(entry)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header
 from fastapi.responses import JSONResponse, Response
 
-from shoal.access.decision import Allowed, Place, Policies, Subject
+from shoal.access.decision import Allowed, Place, Policies, Subject, server_subject
 from shoal.access.pattern import Pattern
 from shoal.access.policy import ROLES, Effect, Operation, Policy, Role, Who, WhoKind, operations_of
 from shoal.access.sentence import sentence_of, who_says
@@ -17,9 +17,14 @@ TENANT = TenantId("ten-1")
 IDA, KARI = "usr-1DA00001", "usr-KAR00002"
 
 
-def may(role: str) -> list[Row]:
+def operations(role: str) -> list[str]:
     """What `/me` says of somebody with this role."""
-    return [{"operation": operation, "places": [], "but": []} for operation in sorted(operations_of(Role(role)))]
+    return sorted(operations_of(Role(role)))
+
+
+def may(role: str) -> list[Row]:
+    """Where it says that this is."""
+    return [{"operation": operation, "places": [], "but": []} for operation in operations(role)]
 
 
 def make_access(farm: FakeFarm) -> None:
@@ -108,16 +113,9 @@ def _policies(api: FastAPI, farm: FakeFarm) -> None:
     @api.post("/api/v1/policies:explain")
     async def explain(body: Annotated[Row, Body()], authorization: Annotated[str, Header()]) -> Any:
         mine = "usr-VERA0003" if "visitor" in authorization else IDA
-        found = next((user for user in farm.users if user["id"] == (body["subject"] or mine)), None)
-        if found is None:
+        subject = _subject(farm, body["subject"] or mine)
+        if subject is None:
             return JSONResponse({"type": "not-found", "title": "no such user", "status": 404}, 404)
-        subject = Subject(
-            tenant=TENANT,
-            role=Role(found["role"]),
-            id=found["id"],
-            name=found["name"],
-            places=frozenset(found["places"]),
-        )
         policies = Policies(TENANT, [_policy(row) for row in farm.access])
         question = (subject, Operation(body["operation"]), _place(farm, body["place"]))
         path = Path.parse(body["path"]) if body["path"] else None
@@ -139,6 +137,21 @@ def _policies(api: FastAPI, farm: FakeFarm) -> None:
                 for one, bearing in policies.bearings(*question, path)
             ],
         }
+
+
+def _subject(farm: FakeFarm, id_: str) -> Subject | None:
+    if id_.startswith("server:"):
+        return server_subject(TENANT, id_.removeprefix("server:"))
+    found = next((user for user in farm.users if user["id"] == id_), None)
+    if found is None:
+        return None
+    return Subject(
+        tenant=TENANT,
+        role=Role(found["role"]),
+        id=found["id"],
+        name=found["name"],
+        places=frozenset(found["places"]),
+    )
 
 
 def _forbidden() -> JSONResponse:

@@ -130,6 +130,7 @@ def _people(api: FastAPI, farm: FakeFarm) -> None:
         return {
             "user": {"id": "usr-VERA0003" if is_viewer else fake_access.IDA, "name": name},
             "role": role,
+            "operations": fake_access.operations("viewer" if is_viewer else "administrator"),
             "may": fake_access.may("viewer" if is_viewer else "administrator"),
             "tenant": {"id": "ten-1", "name": "Nordvik Seafarms"},
         }

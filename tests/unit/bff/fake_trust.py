@@ -23,6 +23,10 @@ def refusals(farm: FakeFarm) -> list[Row]:
             "address": "10.0.0.7",
             "device": None,
             "endpoint": "",
+            "subject": None,
+            "place": None,
+            "place_name": "",
+            "policy": None,
             "is_rest": False,
             "count": 1,
             "first_at": farm.ago(minutes=first),
@@ -52,6 +56,21 @@ def refusals(farm: FakeFarm) -> list[Row]:
             endpoint=other["endpoint"],
             detail="SenML CBOR: not a map",
         ),
+        entry(
+            5,
+            "no_policy_allows",
+            first=200,
+            last=110,
+            kind="denied",
+            operation="administer",
+            identity="Kari Moe",
+            subject="usr-KAR00002",
+            place="frm-1",
+            place_name="Storholmen",
+            address="10.0.0.20",
+            count=2,
+            detail="No: no policy allows it. Asked as technician.",
+        ),
         *older,
     ]
 
@@ -65,10 +84,11 @@ def route_trust(api: FastAPI, farm: FakeFarm) -> None:
         reason: str | None = None,
         address: str | None = None,
         device: str | None = None,
+        subject: str | None = None,
         cursor: int = 0,
         limit: int = 50,
     ) -> Row:
-        wanted = {"reason": reason, "address": address, "device": device}
+        wanted = {"reason": reason, "address": address, "device": device, "subject": subject}
         found = [
             row
             for row in farm.refusals

@@ -36,6 +36,24 @@ async def test_who_may_not_administer_is_told_so(pages: Pages) -> None:
     assert (await pages.browser.get("/bff/me")).json()["may"] == ["read"]
 
 
+async def test_an_administrator_asks_about_anybody_and_other_servers_and_all_others_about_themselves(
+    pages: Pages,
+) -> None:
+    make_access(pages.farm)
+    await pages.log_in()
+    for server in ("1002", "102", "*"):
+        await pages.do("actions/access-policies", SENTENCE | {"who_kind": "server", "who_id": server})
+
+    screen = await pages.screen("askable")
+    await pages.log_in(VIEWER_EMAIL)
+    of_a_viewer = await pages.screen("askable")
+
+    assert [one["name"] for one in screen["people"]] == ["Kari Moe", "Vera Lund"]
+    assert [one["name"] for one in screen["tokens"]] == ["Feed scales"]
+    assert [one["id"] for one in screen["servers"]] == ["server:102", "server:1002", "server:*"]
+    assert of_a_viewer == {"people": [], "tokens": [], "servers": [], "places": screen["places"]}
+
+
 async def test_a_sentence_is_previewed_written_changed_and_forgotten(pages: Pages) -> None:
     make_access(pages.farm)
     await pages.log_in()

@@ -12,7 +12,7 @@ async def test_the_security_log_is_shown_page_by_page_and_filtered(ida: Pages) -
     wrong = await ida.screen("security", reason="wrong_key")
     found = await ida.screen("security", q="oxy-501")
 
-    assert (len(first["items"]), len(second["items"]), second["next"]) == (50, 9, None)
+    assert (len(first["items"]), len(second["items"]), second["next"]) == (50, 10, None)
     assert [(one["title"], one["count"], one["who"]) for one in wrong["items"]] == [("Wrong key", 14, "oxy-0418")]
     assert [one["address"] for one in found["items"]] == ["10.0.0.9"]
     assert {"reason": "wrong_key", "title": "Wrong key"} in first["reasons"]

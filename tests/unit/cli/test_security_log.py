@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shoal.events.device import SecurityEvent
+from shoal.history.refusal import Refusal
 from shoal.history.refusal_store import write_refusals
+from shoal.history.store import History
+from shoal.ids import Prefix, new_id
 from shoal.storage.database import Database
 from tests.unit.cli.shell import Shell
 from tests.unit.cli.test_command_line import ended
@@ -61,6 +64,37 @@ def test_what_happened_is_told_the_last_first_strangers_included(nordvik: Shell)
     assert (told["device"], told["endpoint"], told["address"]) == (device, "oxy-1", "192.0.2.7")
 
 
+def test_what_was_refused_to_somebody_is_found_by_who_it_was(nordvik: Shell) -> None:
+    token, other = new_id(Prefix.TOKEN), new_id(Prefix.TOKEN)
+    entry = Refusal(
+        tenant=nordvik.tenant,
+        device="",
+        kind="denied",
+        reason="no_policy_allows",
+        operation="administer",
+        identity="feeder",
+        subject=token,
+        place=nordvik.tenant,
+        detail="No: no policy allows it. Asked as viewer.",
+        address="192.0.2.7",
+        count=2,
+        first_at=NOW,
+        last_at=NOW,
+    )
+
+    async def refused(database: Database) -> None:
+        await History(database).write_refused([entry])
+
+    nordvik.run(refused)
+
+    line = nordvik("security-log", "--who", token.lower())
+    assert "Refused feeder to administer: no policy allows, 2 times" in line
+    assert token in line
+    assert "No: no policy allows it. Asked as viewer." in line
+    assert nordvik("security-log", "-q", "FEED") == line
+    assert nordvik("security-log", "--who", other) == ""
+
+
 def test_whoever_follows_it_hears_of_each_as_it_happens(nordvik: Shell) -> None:
     knocked(nordvik, 1, "bad_key", NOW - timedelta(minutes=2))
     command = [sys.executable, "-m", "shoal.cli", "security-log", "--follow", *nordvik.where]
@@ -81,6 +115,7 @@ def test_whoever_follows_it_hears_of_each_as_it_happens(nordvik: Shell) -> None:
         (["--since", "yesterday"], "'yesterday' is no time"),
         (["-n", "0"], "expected 1 to 10000"),
         (["--device", "oxy-9"], "no device has this endpoint"),
+        (["--who", "kari"], "expected the id of a person"),
     ],
 )
 def test_a_wrong_call_says_what_to_do(arguments: list[str], reason: str, nordvik: Shell) -> None:

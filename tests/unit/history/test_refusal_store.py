@@ -8,13 +8,14 @@ from sqlalchemy import func, select
 
 from shoal.events.codec import AnyEvent
 from shoal.events.device import SecurityEvent
-from shoal.history.refusal import STRANGERS_ENTRIES_MAX
+from shoal.history.refusal import DEVICE_ENTRIES_MAX, STRANGERS_ENTRIES_MAX, Refusal
 from shoal.history.refusal_store import (
     KEPT,
     Logged,
     RefusalFilter,
     entries,
     forget_old_refusals,
+    write_entries,
     write_refusals,
 )
 from shoal.history.tables import refusals
@@ -134,3 +135,39 @@ async def test_after_a_quarter_an_entry_goes(database: Database) -> None:
         assert await forget_old_refusals(tx, NOON + KEPT + timedelta(minutes=1), rows_max=100) == 1
 
     assert [one.refusal.identity for one in await found(database)] == ["Who_1%"]
+
+
+async def test_whoever_is_refused_has_a_budget_that_strangers_and_others_do_not_spend(database: Database) -> None:
+    def asked(number: int, subject: str) -> Refusal:
+        return Refusal(
+            tenant="ten-1",
+            device="",
+            kind="denied",
+            reason="no_policy_allows",
+            operation="write",
+            identity="Kari",
+            subject=subject,
+            place=f"dev-{number}",
+            address="192.0.2.9",
+            count=1,
+            first_at=at(number),
+            last_at=at(number),
+        )
+
+    for batch in (
+        [asked(number, "usr-1") for number in range(40)],
+        [asked(number, "usr-1") for number in range(40, 90)],
+    ):
+        async with database.transaction() as tx:
+            await write_entries(tx, batch)
+    async with database.transaction() as tx:
+        await write_entries(tx, [asked(1, "usr-2")])
+
+    kari = [one.refusal for one in await found(database, subject="usr-1")]
+    [others] = [entry for entry in kari if entry.is_rest]
+
+    assert len(kari) == DEVICE_ENTRIES_MAX + 1
+    assert (others.subject, others.identity, others.place, others.count) == ("usr-1", "Kari", "", 40)
+    assert [one.refusal.place for one in await found(database, subject="usr-2")] == ["dev-1"]
+    assert await found(database, with_people=False) == []
+    assert await found(database, tenant="ten-2") == []

@@ -11,7 +11,7 @@ from shoal.access.policy import Role
 from shoal.clock import FakeClock
 from shoal.errors import Conflict, Rejected
 from shoal.identity.attempt_store import Attempts, _key
-from shoal.identity.login import ACCOUNT_HERE, TooManyAttempts, Unauthenticated
+from shoal.identity.login import ACCOUNT_HERE, TooManyAttempts, Tried, Unauthenticated
 from shoal.identity.store import Identity, users
 from shoal.identity.user import User
 from shoal.ids import TenantId
@@ -165,7 +165,8 @@ async def test_a_login_and_a_guess_from_the_same_network_never_wait_in_a_circle(
             tx.execute = one_by_one  # type: ignore[method-assign]  # to stop between two statements
             await Attempts(slow, FakeClock(NOW)).succeeded(tx, kari.id, email, HOME)
 
-    both = await overtaken(url, succeed, lambda quick: Attempts(quick, FakeClock(NOW)).failed(email, HOME, None))
+    tried = Tried(login=email, tenant=None)
+    both = await overtaken(url, succeed, lambda quick: Attempts(quick, FakeClock(NOW)).failed(tried, HOME))
 
     assert both == (None, None)
     await database.close()

@@ -15,6 +15,13 @@ export const accessQuery = queryOptions({
   retry: isWorthRetrying,
 });
 
+/** Whom and where one may ask about: of administrators everybody, of all others themselves. */
+export const askableQuery = queryOptions({
+  queryKey: ["access", "askable"],
+  queryFn: () => said(client.GET("/bff/screens/askable")),
+  retry: isWorthRetrying,
+});
+
 export type Question = {
   subject?: string | undefined;
   operation?: string | undefined;

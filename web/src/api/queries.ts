@@ -148,6 +148,7 @@ export type SecurityFilter = {
   reason?: string | undefined;
   address?: string | undefined;
   device?: string | undefined;
+  subject?: string | undefined;
 };
 
 export const securityQuery = (filter: SecurityFilter) =>

@@ -1080,6 +1080,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/bff/screens/askable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Askable Screen
+         * @description Whom and which places one may ask about. All but administrators ask about themselves alone.
+         */
+        get: operations["askable_screen_bff_screens_askable_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/bff/screens/audit": {
         parameters: {
             query?: never;
@@ -1900,6 +1920,20 @@ export interface components {
             size: number | null;
             /** Version */
             version: string;
+        };
+        /**
+         * AskableScreen
+         * @description `servers` are the other LwM2M servers that policies name, and all that none names.
+         */
+        AskableScreen: {
+            /** People */
+            people: components["schemas"]["SubjectNamed"][];
+            /** Places */
+            places: components["schemas"]["PlaceNamed"][];
+            /** Servers */
+            servers: components["schemas"]["SubjectNamed"][];
+            /** Tokens */
+            tokens: components["schemas"]["SubjectNamed"][];
         };
         /**
          * AttributesAsked
@@ -3438,6 +3472,9 @@ export interface components {
         /**
          * SecurityLine
          * @description `who` is the name that was shown: an identity, an endpoint or a login; empty where nobody said one.
+         *
+         *     Of a person or a token, `subject` is their id and `who` their name; `place` is where they asked for it, if that can be
+         *     shown.
          */
         SecurityLine: {
             /** Address */
@@ -3470,10 +3507,14 @@ export interface components {
             last_at: string;
             /** Operation */
             operation: string;
+            /** Place */
+            place: string;
             /** Reason */
             reason: string;
             /** Remedy */
             remedy: string;
+            /** Subject */
+            subject: string | null;
             /** Title */
             title: string;
             /** Who */
@@ -3539,6 +3580,16 @@ export interface components {
             channels: string[];
             /** Contacts */
             contacts: string[];
+        };
+        /**
+         * SubjectNamed
+         * @description Somebody by the id that questions use.
+         */
+        SubjectNamed: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
         };
         /**
          * SuccessorWritten
@@ -5678,6 +5729,26 @@ export interface operations {
             };
         };
     };
+    askable_screen_bff_screens_askable_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskableScreen"];
+                };
+            };
+        };
+    };
     audit_screen_bff_screens_audit_get: {
         parameters: {
             query?: {
@@ -6270,6 +6341,7 @@ export interface operations {
                 device?: string | null;
                 q?: string | null;
                 reason?: string | null;
+                subject?: string | null;
             };
             header?: never;
             path?: never;

@@ -165,11 +165,12 @@ const audit = createRoute({
 const security = createRoute({
   getParentRoute: () => inside,
   path: "/security",
-  validateSearch: (search): { q?: string; reason?: string; address?: string; device?: string } => ({
+  validateSearch: (search): { q?: string; reason?: string; address?: string; device?: string; subject?: string } => ({
     q: typeof search.q === "number" ? String(search.q) : text(search.q),
     reason: text(search.reason),
     address: text(search.address),
     device: text(search.device),
+    subject: text(search.subject),
   }),
   component: lazyRouteComponent(() => import("../features/security/security-page"), "SecurityPage"),
 });

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from pydantic import BaseModel
 
 from shoal.bff import heard, heard_access
+
+# As policies name all servers that no other policy names.
+_ALL: Final = "*"
 
 
 class PlaceNamed(BaseModel):
@@ -72,6 +76,22 @@ class AccessScreen(BaseModel):
     places: list[PlaceNamed]
 
 
+class SubjectNamed(BaseModel):
+    """Somebody by the id that questions use."""
+
+    id: str
+    name: str
+
+
+class AskableScreen(BaseModel):
+    """`servers` are the other LwM2M servers that policies name, and all that none names."""
+
+    people: list[SubjectNamed]
+    tokens: list[SubjectNamed]
+    servers: list[SubjectNamed]
+    places: list[PlaceNamed]
+
+
 class ReasonLine(BaseModel):
     """A rule and what it says to the question: `denies`, `allows`, or why it is silent."""
 
@@ -127,6 +147,31 @@ def places_of(farms: Sequence[heard.Farm], enclosures: Sequence[heard.Enclosure]
         found.append(PlaceNamed(id=farm.id, name=farm.name))
         found += [PlaceNamed(id=one.id, name=f"{one.name}, {farm.name}") for one in enclosures if one.farm == farm.id]
     return found
+
+
+def askable_screen(
+    me: str,
+    users: Sequence[heard_access.User],
+    tokens: Sequence[heard_access.Token],
+    policies: Sequence[heard_access.AccessPolicy],
+    places: Sequence[PlaceNamed],
+) -> AskableScreen:
+    named = {policy.who.id for policy in policies if policy.who.kind == "server" and policy.who.id}
+    servers = [SubjectNamed(id=f"server:{id_}", name=f"server {id_}") for id_ in sorted(named - {_ALL}, key=_in_order)]
+    return AskableScreen(
+        people=[
+            SubjectNamed(id=user.id, name=user.name)
+            for user in sorted(users, key=lambda user: user.name.lower())
+            if user.id != me
+        ],
+        tokens=[SubjectNamed(id=token.id, name=token.name) for token in tokens],
+        servers=[*servers, SubjectNamed(id=f"server:{_ALL}", name="all other servers")],
+        places=list(places),
+    )
+
+
+def _in_order(short_id: str) -> tuple[int, str]:
+    return len(short_id), short_id
 
 
 def why_screen(explained: heard_access.Explained) -> WhyScreen:

@@ -81,6 +81,29 @@ WORDS: Final = {
     "busy": Words("Shoal was busy", "The device keeps its data and comes back by itself."),
     "malformed": Words("Message that cannot be read", "Its maker needs the detail beneath."),
     "payload_invalid": Words("Values that cannot be read", "Its maker needs the detail beneath."),
+    "no_policy_allows": Words(
+        "No policy allows it", "If they are to do it, give them a role or a policy; if not, ask them why they tried."
+    ),
+    "policy_denies": Words(
+        "A policy denies it", "If they are to do it, change the policy; if not, ask them why they tried."
+    ),
+    "forbidden": Words("Not theirs to do", "The detail beneath says which rule there is."),
+    "token_unknown": Words(
+        "Unknown token", "A program has a wrong token, or somebody guesses. Look at what runs at this address."
+    ),
+    "token_missing": Words("Without a token", "Something asked the API and said nothing of who it is."),
+    "token_expired": Words("Token expired", "A login that ended needs nothing; a program needs a new token."),
+    "token_revoked": Words(
+        "Token revoked", "Whoever ended it knows why. If a program of yours still uses it, give that another one."
+    ),
+    "user_disabled": Words("Shut out", "Somebody who may not log in any more still has a program that asks."),
+    "wrong_password": Words("Wrong password", "Usually a typing error. Many of them are somebody who guesses."),
+    "login_throttled": Words(
+        "Login tried too soon", "After too many wrong passwords one has to wait, even with the right one."
+    ),
+    "token_throttled": Words(
+        "Too many wrong tokens", "Nothing from that address is looked at for a minute, but tokens that were good."
+    ),
     "too many wrong passwords": Words(
         "Too many wrong passwords", "Somebody guesses at this login, or has forgotten the password."
     ),
@@ -88,7 +111,11 @@ WORDS: Final = {
 
 
 class SecurityLine(BaseModel):
-    """`who` is the name that was shown: an identity, an endpoint or a login; empty where nobody said one."""
+    """`who` is the name that was shown: an identity, an endpoint or a login; empty where nobody said one.
+
+    Of a person or a token, `subject` is their id and `who` their name; `place` is where they asked for it, if that can be
+    shown.
+    """
 
     id: str
     kind: str
@@ -98,6 +125,8 @@ class SecurityLine(BaseModel):
     who: str
     device: str | None
     endpoint: str
+    subject: str | None
+    place: str
     address: str
     operation: str
     code: str
@@ -141,6 +170,8 @@ def security_line(event: heard_trust.SecurityEvent) -> SecurityLine:
         who=event.identity or event.endpoint,
         device=event.device,
         endpoint=event.endpoint,
+        subject=event.subject,
+        place="" if (event.place or "").startswith("ten-") else event.place_name,
         address=event.address,
         operation=_plain(event.operation),
         code=event.code,

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from shoal.api.refused import BY_NONE, BY_POLICY, BY_RULE, REASONS
 from shoal.bff import heard_trust
 from shoal.bff.screens.security import WORDS, security_line
 from tests.unit.bff.conftest import NOW
@@ -32,6 +33,20 @@ def test_whoever_the_core_does_not_let_in_is_told_why_in_words() -> None:
 
     assert len(named) > 15
     assert named - WORDS.keys() == set()
+
+
+def test_what_was_refused_to_somebody_is_told_with_their_name_and_where() -> None:
+    denied = {"kind": "denied", "identity": "Kari", "subject": "usr-KAR00002", "operation": "update_firmware"}
+
+    shown = security_line(line("policy_denies", place="frm-1", place_name="Storholmen", **denied))
+    of_all = security_line(line("policy_denies", place="ten-1", place_name="ten-1", **denied))
+
+    assert (shown.who, shown.subject, shown.operation) == ("Kari", "usr-KAR00002", "update firmware")
+    assert (shown.place, of_all.place) == ("Storholmen", "")
+
+
+def test_whatever_the_api_refuses_has_words() -> None:
+    assert {BY_POLICY, BY_NONE, BY_RULE, *REASONS.values(), "login_throttled", "token_throttled"} <= WORDS.keys()
 
 
 def test_a_reason_that_is_new_is_told_by_its_name() -> None:

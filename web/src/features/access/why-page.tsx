@@ -1,22 +1,23 @@
 /** May somebody do that, there, on this path; and which rule says so? The question is the address. */
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { accessQuery, type Question, whyQuery } from "../../api/access";
+import { askableQuery, type Question, whyQuery } from "../../api/access";
 import { why } from "../../api/client";
 import { SelectField, TextField } from "../../ui/field";
 import { Failed, Skeleton } from "../../ui/notice";
 import { Page } from "../../ui/page";
 import css from "./access.module.css";
 import { Tabs } from "./area";
-import { BEARINGS, OPERATIONS } from "./words";
+import { BEARINGS, isOfServers, operationsOf } from "./words";
 
 export function WhyPage() {
   const question = useSearch({ from: "/inside/policies/why" });
   const navigate = useNavigate({ from: "/policies/why" });
   const set = (more: Question) => void navigate({ search: (before) => ({ ...before, ...more }), replace: true });
-  // Only administrators may ask about others; without their list it is about whoever looks.
-  const { data: screen } = useQuery(accessQuery);
-  const others = screen ? [...screen.people.filter((person) => !person.is_you), ...screen.tokens] : [];
+  const { data: screen } = useQuery(askableQuery);
+  const others = screen ? [...screen.people, ...screen.tokens] : [];
+  const servers = screen?.servers ?? [];
+  const isServer = isOfServers(question.subject ?? "");
   const isListed = (id: string | undefined, known: { id: string }[]) => !id || known.some((one) => one.id === id);
   return (
     <Page title="Why may X do Y?" documentTitle="Why">
@@ -28,19 +29,30 @@ export function WhyPage() {
           onChange={(event) => set({ subject: event.target.value || undefined })}
         >
           <option value="">you</option>
-          {!isListed(question.subject, others) && <option value={question.subject}>{question.subject}</option>}
+          {!isListed(question.subject, [...others, ...servers]) && (
+            <option value={question.subject}>{question.subject}</option>
+          )}
           {others.map((one) => (
             <option key={one.id} value={one.id}>
               {one.name}
             </option>
           ))}
+          {servers.length > 0 && (
+            <optgroup label="Other LwM2M servers of devices">
+              {servers.map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.name}
+                </option>
+              ))}
+            </optgroup>
+          )}
         </SelectField>
         <SelectField
           label="What"
           value={question.operation ?? "read"}
           onChange={(event) => set({ operation: event.target.value })}
         >
-          {OPERATIONS.map(([value, text]) => (
+          {operationsOf(question.subject ?? "").map(([value, text]) => (
             <option key={value} value={value}>
               {text}
             </option>
@@ -60,14 +72,18 @@ export function WhyPage() {
           ))}
         </SelectField>
         <TextField
-          label="Path, if it is about one"
-          placeholder="/3/0/15"
+          label={isServer ? "Object instance" : "Path, if it is about one"}
+          placeholder={isServer ? "/3/0" : "/3/0/15"}
           defaultValue={question.path ?? ""}
           onBlur={(event) => set({ path: event.target.value.trim() || undefined })}
           onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
         />
       </search>
-      <Answer question={question} />
+      {isServer && !question.path ? (
+        <p className="card">What another server may is decided for each object instance of a device: say one.</p>
+      ) : (
+        <Answer question={question} />
+      )}
     </Page>
   );
 }

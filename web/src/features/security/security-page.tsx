@@ -54,7 +54,13 @@ function isFiltered(filter: SecurityFilter): boolean {
   return Object.values(filter).some((value) => value !== undefined);
 }
 
-const ALL: SecurityFilter = { q: undefined, reason: undefined, address: undefined, device: undefined };
+const ALL: SecurityFilter = {
+  q: undefined,
+  reason: undefined,
+  address: undefined,
+  device: undefined,
+  subject: undefined,
+};
 
 function Filters({
   filter,
@@ -69,10 +75,11 @@ function Filters({
   const set = (change: SecurityFilter) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: true });
   const device = lines.find((line) => line.device === filter.device)?.endpoint ?? filter.device;
+  const subject = lines.find((line) => line.subject === filter.subject)?.who || filter.subject;
   return (
     <FilterRow>
       <SearchField
-        label="Identity, device or address"
+        label="Who, device or address"
         value={filter.q ?? ""}
         onSettled={(q) => set({ q: q || undefined })}
       />
@@ -90,6 +97,7 @@ function Filters({
       </FilterSelect>
       {filter.address && <Chosen label="from" value={filter.address} clear={() => set({ address: undefined })} />}
       {filter.device && <Chosen label="of" value={device ?? ""} clear={() => set({ device: undefined })} />}
+      {filter.subject && <Chosen label="to" value={subject ?? ""} clear={() => set({ subject: undefined })} />}
       {isFiltered(filter) && (
         <Button look="quiet" onClick={() => set(ALL)}>
           Clear
@@ -104,7 +112,8 @@ function NoLines({ isFiltered }: { isFiltered: boolean }) {
     return (
       <Empty title="Nobody was turned away.">
         <p>
-          A failed handshake or a refused request of a device appears here, with its reason. Entries stay for 90 days.
+          A failed handshake, a refused request of a device, and what people and programs may not and asked for appear
+          here, with the reason. Entries stay for 90 days.
         </p>
       </Empty>
     );
@@ -123,7 +132,7 @@ function Line({ line, filter }: { line: Shown["SecurityLine"]; filter: SecurityF
     <li className={css.line}>
       <p className={css.what}>
         <b>{line.title}</b>
-        <Who line={line} />
+        <Who line={line} filter={filter} />
         <span className="space" />
         <Age at={line.last_at} className="muted" />
       </p>
@@ -143,14 +152,30 @@ function Line({ line, filter }: { line: Shown["SecurityLine"]; filter: SecurityF
             its {line.operation} was answered {line.code || "with a refusal"}
           </span>
         )}
-        {line.detail && <code>{line.detail}</code>}
+        {line.kind === "denied" && line.operation && (
+          <span>
+            asked to {line.operation}
+            {line.place && ` at ${line.place}`}
+          </span>
+        )}
+        {line.detail && (line.kind === "denied" ? <span>{line.detail}</span> : <code>{line.detail}</code>)}
       </p>
     </li>
   );
 }
 
-/** A device by its page, a stranger by what it called itself. */
-function Who({ line }: { line: Shown["SecurityLine"] }) {
+/** A device by its page, a person or a program by all that was refused to them, a stranger by what it called itself. */
+function Who({ line, filter }: { line: Shown["SecurityLine"]; filter: SecurityFilter }) {
+  if (line.subject) {
+    return (
+      <span>
+        <Link to="/security" search={{ ...filter, subject: line.subject }} title="Everything refused to them">
+          {line.who || line.subject}
+        </Link>
+        {line.is_rest && ", many other things"}
+      </span>
+    );
+  }
   if (line.is_rest) return <span>{line.address ? "under many other names" : "many others"}</span>;
   if (line.device) {
     return (
