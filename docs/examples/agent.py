@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(), help="what it must not forget (default: here)")
     parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="how often it reports")
     chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
     with suppress(KeyboardInterrupt):
         asyncio.run(live(chosen.server, chosen.endpoint, chosen.key, chosen.folder, chosen.every))
 

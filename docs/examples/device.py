@@ -37,18 +37,17 @@ class Thermometer(lwm2m.Object, id=3303):
 
 async def live(server: str, endpoint: str, key: bytes, every_s: float, bootstrap: bool = False) -> None:
     """Runs until it is interrupted."""
-    device = lwm2m.Device(endpoint, server, identity=endpoint, key=key, bootstrap=bootstrap)
-    device.add(Thermometer(value=8.0))
-    device.set("/3/0/0", "Example Works")
-    device.set("/3/0/9", 87)
 
-    async def restart(_path: str, _arguments: object) -> None:
+    async def restart() -> None:
         print("restarts, as a server asked")
         device.lose_power()
         await asyncio.sleep(1)
         device.power_on()
 
-    device.on_execute("/3/0/4", restart)
+    about = lwm2m.About(manufacturer="Example Works", model="Thermometer", firmware="1.0", reboot=restart)
+    device = lwm2m.Device(endpoint, server, identity=endpoint, key=key, bootstrap=bootstrap, about=about)
+    device.add(Thermometer(value=8.0))
+    device.set("/3/0/9", 87)
     async with device:
         await device.registered()
         print(f"{endpoint} is registered{'' if bootstrap else f' with {server}'}")

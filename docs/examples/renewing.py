@@ -1,10 +1,13 @@
 """An LwM2M device that gets its certificates by itself: the first one by its key, each further one in good time.
 
-    shoal ca create "My devices"          # beside a Shoal with device_cert and device_key
+    shoal ca create "My devices"                  # prints its id, aut-...
+    shoal ca show AUT-ID --out trust.pem          # what the device is to trust
+    shoal ca issue --server 127.0.0.1 --out gw    # the server's own, with the name or address in the device's URI
+    shoal up --device-cert gw.pem --device-key gw.key
     python docs/examples/renewing.py --server coaps://127.0.0.1:5684 --key KEY --server-ca trust.pem
 
-The server must let the device in by a certificate besides its key: docs/python.md says how. Start it again, and it comes
-with the certificate that it has kept.
+The server must know the device (`--endpoint`) and let it in by a certificate besides its key: docs/python.md says how. Start
+it again, and it comes with the certificate that it has kept.
 """
 
 import argparse

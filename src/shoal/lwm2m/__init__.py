@@ -10,6 +10,7 @@ asyncio face. What ids mean stands in `shoal.lwm2m.objects`. Examples: docs/exam
 (console.txt is five lines to type).
 """
 
+from shoal.lwm2m.about import About
 from shoal.lwm2m.account import Access, Account
 from shoal.lwm2m.bodies import Values
 from shoal.lwm2m.bootstrap import Bootstrap, BootstrapEvent, BootstrapServer, NotLetIn
@@ -42,6 +43,7 @@ from shoal.lwm2m.state import Begun
 from shoal.lwm2m.value import Link
 
 __all__ = [
+    "About",
     "Access",
     "Account",
     "Asked",

@@ -22,6 +22,7 @@ from typing import Literal, Protocol, Self
 
 from shoal._core import DeviceConfig, DeviceHost, DeviceOccurrence
 from shoal.errors import Rejected, Unavailable
+from shoal.lwm2m.about import ERROR_CODE, NO_ERROR, About, DeviceObject, binding
 from shoal.lwm2m.certificates import Certificate, proof
 from shoal.lwm2m.factory import factory_account, server_object, without_accounts
 from shoal.lwm2m.host import Host
@@ -55,7 +56,8 @@ class Device(Orders):
     certificates by itself, the first one by its key. `version` is the newest
     LwM2M version that it speaks: with a server that does not know it, it falls back. Its objects live below `root`. `objects`
     say what its values are, when that is more than this build knows: see `load_objects`. With `bootstrap`, `server` is a
-    bootstrap server that says whom it is to register with: see docs/python.md. `state` is a file that keeps what servers
+    bootstrap server that says whom it is to register with: see docs/python.md. `about` is what it says of itself (object 3),
+    as far as the program does not set that. `state` is a file that keeps what servers
     wrote, made, deleted and set, and what was recorded and not sent yet, over a restart. It is read when the device
     starts: `Rejected` if it is damaged, and the caller may take it away. So is at once whatever else makes no sense.
     """
@@ -80,6 +82,7 @@ class Device(Orders):
         attributes: Mapping[str, str] | None = None,
         objects: Objects | None = None,
         bootstrap: bool = False,
+        about: About | None = None,
         state: FilePath | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -118,7 +121,11 @@ class Device(Orders):
             self._values["/26241/0/0"] = enclosure
         self._guards: dict[tuple[str, str], None] = {}
         self._declared: set[int] = set()
-        self._owner = Owner(endpoint, self.set, self._objects)
+        self._owner = Owner(endpoint, self._set, self._objects)
+        modes = binding(server, version, queue_mode=queue_mode, bootstrap=bootstrap)
+        self._device_object = DeviceObject(
+            about or About(), modes, self._owner, no_error=self._no_error, take_back=self.take_back
+        )
         self.journal = Journal() if journal is None else journal
         self._remembered = Remembered(state, self.journal, self._objects)
         self._sending = Sending(endpoint, self.journal, self._registered, self._report, self._remembered.recorded)
@@ -180,6 +187,9 @@ class Device(Orders):
             self._lose(gone)
         if accounts := remembered.accounts():
             self._values = without_accounts(self._values) | accounts
+        self._values |= self._device_object.begin(self._values, remembered.values())
+        for guard in DeviceObject.GUARDS:
+            self._guard(*guard)
         for path, value in self._values.items():
             self._put(handle, path, value)
         for instance, values in remembered.made().items():
@@ -225,6 +235,10 @@ class Device(Orders):
         Raises:
             Rejected: no resource, or not a value of its type. Of a device that does not run yet, when it is started.
         """
+        self._set(path, value)
+        self._device_object.give_way(Path.parse(path))
+
+    def _set(self, path: str, value: Scalar) -> None:
         name = str(Path.parse(path))
         if self._handle is not None:
             self._put(self._handle, name, value)
@@ -241,6 +255,7 @@ class Device(Orders):
         """Takes away a resource or a whole instance; the server and whoever observes it are told."""
         self.take_back(path)
         self._remembered.owner_unset(Path.parse(path))
+        self._device_object.give_way(Path.parse(path))
 
     def take_back(self, path: str) -> None:
         """The same of an instance that is not made after all; what is kept of it from before a restart stays."""
@@ -248,6 +263,14 @@ class Device(Orders):
         if self._handle is not None:
             self._host.core.unset(self._handle, str(above))
         self._drop(above)
+
+    def _no_error(self) -> None:
+        """A server executed Reset Error Code, and the program leaves that to us."""
+        for error in [at for at in map(Path.parse, self._values) if ERROR_CODE.contains(at) and at != NO_ERROR]:
+            self._owner.removed(error)
+            self.unset(str(error))
+        self.set(str(NO_ERROR), 0)
+        self._owner.note_value(NO_ERROR, 0)
 
     def _lose(self, above: Path) -> None:
         """A server took this away."""
@@ -425,6 +448,7 @@ class Device(Orders):
                 value = decoded(path, json.loads(occurrence.value or b"null"), self._objects)
                 self._values[str(path)] = value
                 self._remembered.written(str(path), value)
+                self._device_object.written(path)
                 self._owner.note_value(path, value)
                 self._owner.tell(path, value)
             case "created" if path is not None:

@@ -63,7 +63,10 @@ async def result_of(value: Awaitable[_T] | _T) -> _T:
 
 @dataclass
 class Owner:
-    """The functions of one device's owner. `put` sets a value that a source measured; `objects` say what values are."""
+    """The functions of one device's owner. `put` sets a value that a source measured; `objects` say what values are.
+
+    `at_last` is a check that is asked after all others, wherever the core asks.
+    """
 
     endpoint: str
     put: Callable[[str, Scalar], None]
@@ -74,6 +77,7 @@ class Owner:
     on_receiving: list[tuple[Path, OnReceiving]] = field(default_factory=list)
     on_removed: list[tuple[Path, OnRemoved]] = field(default_factory=list)
     checks: list[tuple[Path, Check]] = field(default_factory=list)
+    at_last: Check | None = None
     sources: dict[Path, Source] = field(default_factory=dict)
     makers: dict[int, Maker] = field(default_factory=dict)
     every: dict[Path, timedelta] = field(default_factory=dict)
@@ -164,6 +168,8 @@ class Owner:
         for above, check in self.checks:
             if any(above.contains(one) or (operation == "delete" and one.contains(above)) for one in touched):
                 await result_of(check(asked))
+        if self.at_last is not None:
+            await result_of(self.at_last(asked))
         if operation == "create" and (maker := self.makers.get(touched[0].object)) is not None:
             await result_of(maker(path, values))
 

@@ -50,11 +50,14 @@ def load(file: FilePath) -> State:
     """The state in a file; an empty one when there is no file.
 
     Raises:
-        Rejected: it is damaged, or of a newer program. Whoever wants to begin afresh takes the file away.
+        Rejected: it is damaged, or of a newer program, or in a folder that is not there. Whoever wants to begin afresh
+            takes the file away.
     """
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if not file.parent.is_dir():
+            raise Rejected("state", f"{file} cannot be kept: make its folder first") from error
         return State()
     except OSError as error:
         raise Rejected("state", f"{file} cannot be read: {error.strerror}") from error

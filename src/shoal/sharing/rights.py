@@ -90,7 +90,7 @@ def differ(found: Acl, wants: Acl, own: int | None, target: Target) -> bool:
 
 
 def ours(found: Acl, own: int, owner: int | None, target: Target) -> int:
-    """What we may ourselves: by our own entry, or all of it as the owner, or like everybody (Core 1.1 §8.1, §8.2)."""
+    """What we may ourselves: by our own entry, or all of it as the owner, or like everybody (Core 1.1 §8.2)."""
     if own not in found and owner == own:
         return target.bits
     return effective(found, own) & target.bits
@@ -99,7 +99,7 @@ def ours(found: Acl, own: int, owner: int | None, target: Target) -> int:
 def to_write(wants: Acl, found: Acl, own: int) -> dict[int, int]:
     """The whole list as it is written.
 
-    An owner without an entry has all rights (Core 1.1 §8.1), but clients are about that grant them only while the list is
+    An owner without an entry has all rights (Core 1.1 §8.2), but clients are about that grant them only while the list is
     empty: so that nobody is locked out, our own entry goes with those of others. One that is there stays.
     """
     return {OTHERS: 0, **wants, own: found.get(own, EVERYTHING)}

@@ -33,6 +33,11 @@ def test_no_file_is_an_empty_state(tmp_path: Path) -> None:
     assert load(tmp_path / "none") == State()
 
 
+def test_a_folder_that_is_not_there_is_told_before_anything_is_lost(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="make its folder first"):
+        load(tmp_path / "none" / "state.json")
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"\xff\xfe", b"[]", b'{"format": "one"}', b'{"values": {"/3/0/14": 7}}', b'{"readings": [[1]]}'],
