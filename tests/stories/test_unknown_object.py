@@ -26,10 +26,12 @@ async def shoal(tmp_path: Path) -> AsyncIterator[Product]:
 async def test_bytes_of_an_object_that_nobody_defined_are_bytes_everywhere(shoal: Product) -> None:
     made = await shoal.post("/devices", {"endpoint": NAME, "security": {"mode": "psk", "identity": NAME}})
     tree, said = f"/devices/{made['id']}/objects", base64.b64encode(BYTES).decode()
-    async with Device(NAME, shoal.coaps, identity=NAME, key=bytes.fromhex(made["security"]["key"])) as device:
-        device.set("/49000/0/3", BYTES)
-        device.set("/49000/0/4", Link(3303, 0))
-        device.set("/49000/0/5", "calm")
+    device = Device(NAME, shoal.coaps, identity=NAME, key=bytes.fromhex(made["security"]["key"]))
+    # Before it is switched on: its first registration lists the object.
+    device.set("/49000/0/3", BYTES)
+    device.set("/49000/0/4", Link(3303, 0))
+    device.set("/49000/0/5", "calm")
+    async with device:
         await device.registered(timedelta(seconds=60))
 
         await device.send("/49000/0")
