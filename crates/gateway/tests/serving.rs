@@ -125,7 +125,7 @@ fn bytes_and_links_that_nobody_defined_are_told_as_such_however_they_travel() {
         let events = world.events_of("readings").into_iter().filter(|event| event["via"] == via);
         events.flat_map(|event| event["readings"].as_array().unwrap().clone()).collect::<Vec<_>>()
     };
-    assert_eq!(told("notify"), [bytes.clone()]);
+    assert_eq!(told("notify"), std::slice::from_ref(&bytes));
     assert_eq!(told("send"), [bytes.clone(), link.clone()]);
     assert_eq!(told("read"), [bytes, link]);
 }
