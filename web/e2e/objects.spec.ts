@@ -349,6 +349,13 @@ test("an object that nobody defined is shown with what the device told", async (
   await expect(unknown).toContainText("Nothing defines it: types are those of the values that came.");
   await expect(resource(page, "/32009/0/0")).toContainText("Resource 0integer");
   await expect(resource(page, "/32009/0/1")).toContainText("kelp");
+  const bytes = resource(page, "/32009/0/2");
+  await expect(bytes).toContainText("3\u202fB: 00 01 02");
+  await expect(bytes.getByRole("button", { name: "Save Resource 2 as a file" })).toBeVisible();
+  await bytes.getByRole("button", { name: "Read Resource 2" }).click();
+  await expect(bytes.getByRole("button", { name: "Save what was read of /32009/0/2 as a file" })).toBeVisible();
+  await expect(resource(page, "/32009/0/3")).toContainText("/3303/0");
+  await expect(resource(page, "/32009/0/3")).toContainText("object link");
 });
 
 test("a viewer sees the tree, and nothing to change it with", async ({ page }) => {
@@ -359,7 +366,7 @@ test("a viewer sees the tree, and nothing to change it with", async ({ page }) =
   await expect(objects).toContainText("Viewers may look, but not change anything.");
   await expect(resource(page, "/1/0/1")).toContainText("Lifetime");
 
-  await expect(objects.getByRole("button")).toHaveText(["Save Recipe as a file"]);
+  await expect(objects.getByRole("button")).toHaveText(["Save Recipe as a file", "Save Resource 2 as a file"]);
 });
 
 test("three hundred resources are there at once, and a search finds one of them while typing", async ({ page }) => {

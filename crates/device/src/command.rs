@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dtls::OwnCertificate;
-use lwm2m::{Definitions, Path, Record, Value, Version};
+use lwm2m::{Definitions, Kind, Path, Record, Value, Version};
 use zeroize::Zeroizing;
 
 /// How it proves who it is, and how its server does.
@@ -71,8 +71,8 @@ pub struct Config {
     pub seed: u64,
 }
 
-/// A value as its owner writes it: JSON, `{"opaque": "<hex>"}` for bytes. Typed by the definition of the resource, by the
-/// JSON itself where there is none.
+/// A value as its owner writes it: JSON, `{"opaque": "<hex>"}` for bytes. Typed by the definition of the resource; where
+/// there is none by what stands beside it, `{"objlnk": "3303:0"}` or `{"time": 1764000000}`, or by the JSON itself.
 pub fn parse_value(definitions: &Definitions, path: &str, json: &[u8]) -> Result<(Path, Value), String> {
     let parsed = Path::parse(path).map_err(|error| format!("{path:.40}: {error}"))?;
     if parsed.depth() < 3 {
@@ -82,11 +82,18 @@ pub fn parse_value(definitions: &Definitions, path: &str, json: &[u8]) -> Result
     if let Some(hex) = json.get("opaque").and_then(serde_json::Value::as_str) {
         return bytes_of_hex(hex).map(|bytes| (parsed, Value::Opaque(bytes))).ok_or_else(|| "not hex".to_owned());
     }
-    let value = match definitions.kind(&parsed) {
-        Some(kind) => Value::from_json(&json, kind).map_err(|error| format!("{path}: {error}"))?,
-        None => guessed(&json).ok_or_else(|| format!("{path}: {json} is no value"))?,
+    let (json, said) = said_kind(&json).map_or((&json, None), |(value, kind)| (value, Some(kind)));
+    let value = match definitions.kind(&parsed).or(said) {
+        Some(kind) => Value::from_json(json, kind).map_err(|error| format!("{path}: {error}"))?,
+        None => guessed(json).ok_or_else(|| format!("{path}: {json} is no value"))?,
     };
     Ok((parsed, value))
+}
+
+/// A value and the kind that stands beside it.
+fn said_kind(json: &serde_json::Value) -> Option<(&serde_json::Value, Kind)> {
+    let (name, value) = json.as_object().filter(|members| members.len() == 1)?.iter().next()?;
+    Some((value, Kind::from_name(name).filter(|kind| kind.is_lost_in_json())?))
 }
 
 fn guessed(json: &serde_json::Value) -> Option<Value> {
@@ -130,6 +137,12 @@ mod tests {
         assert_eq!(value("/40000/0/1", "true"), Ok(Value::Boolean(true)));
         assert_eq!(value("/40000/0/1", "1.5"), Ok(Value::Float(1.5)));
         assert_eq!(value("/40000/0/1", r#"{"opaque":"00ff"}"#), Ok(Value::Opaque(vec![0, 255])));
+        assert_eq!(value("/40000/0/1", r#"{"objlnk":"3303:0"}"#), Ok(Value::Link { object: 3303, instance: 0 }));
+        assert_eq!(value("/40000/0/1", r#"{"time":1764000000}"#), Ok(Value::Time(1_764_000_000)));
+        assert_eq!(value("/26242/0/2", r#"{"time":1764000000}"#), Ok(Value::Time(1_764_000_000)));
+        assert!(value("/3/0/0", r#"{"time":1764000000}"#).is_err(), "a definition is stronger");
+        assert!(value("/40000/0/1", r#"{"objlnk":"3303"}"#).is_err());
+        assert!(value("/40000/0/1", r#"{"float":1}"#).is_err());
         assert!(value("/40000/0/1", "[1]").is_err());
         assert!(value("/40000/0", "1").is_err());
     }

@@ -97,15 +97,17 @@ pub(crate) fn write_failures(body: &mut Vec<u8>, failed: &[Failure]) {
     body.extend_from_slice(b"]}");
 }
 
-/// Appends one value: `{"path":"/3/0/9","value":87,"type":"integer","time":...}`.
+/// Appends one value: `{"path":"/3/0/9","value":87,"type":"integer","time":...}`; without its type as a reading is told,
+/// which has a `kind` where JSON does not tell it.
 pub(crate) fn write_record(body: &mut Vec<u8>, record: &Record, has_type: bool) {
     body.extend_from_slice(b"{\"path\":\"");
     record.path.write(body);
     body.extend_from_slice(b"\",\"value\":");
     record.value.to_json(body);
-    if has_type {
-        body.extend_from_slice(b",\"type\":");
-        write_text(body, record.value.kind().name());
+    let kind = record.value.kind();
+    if has_type || kind.is_lost_in_json() {
+        body.extend_from_slice(if has_type { b",\"type\":" } else { b",\"kind\":" });
+        write_text(body, kind.name());
     }
     if let Some(time) = record.time.filter(|time| time.is_finite()) {
         body.extend_from_slice(b",\"time\":");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use coap::Code;
 use coap::message::Message;
 use device::{Event, Value};
-use gateway::{FileEntry, Files as _, Operation, Outcome, Request};
+use gateway::{DeviceEntry, FileEntry, Files as _, Operation, Outcome, Request};
 use world::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,6 +101,33 @@ fn a_send_in_any_format_is_read() {
     );
     assert_eq!(world.events_of("readings")[0]["readings"][0]["time"], 1_764_000_000.5);
     assert_eq!(world.events_of("refused").len(), 4);
+}
+
+#[test]
+fn bytes_and_links_that_nobody_defined_are_told_as_such_however_they_travel() {
+    let observed = DeviceEntry { observe: vec![("/49000/0/3".to_owned(), String::new())], ..entry(1) };
+    let mut world = World::new(options());
+    world.put(&observed);
+    world.add(config(1));
+    world.set(0, "/49000/0/3", Value::Opaque(vec![0, 1, 2]));
+    world.set(0, "/49000/0/4", Value::Link { object: 3303, instance: 0 });
+    world.power_on(0);
+    world.run(SECOND);
+    let now = world.now().monotonic;
+
+    world.hosts[0].device.send(now, 1, vec![path("/49000/0")]);
+    world.submit(request(1, Operation::Read, "/49000/0"));
+    world.run(SECOND);
+
+    let bytes = serde_json::json!({"path": "/49000/0/3", "value": "AAEC", "kind": "opaque"});
+    let link = serde_json::json!({"path": "/49000/0/4", "value": "3303:0", "kind": "objlnk"});
+    let told = |via: &str| {
+        let events = world.events_of("readings").into_iter().filter(|event| event["via"] == via);
+        events.flat_map(|event| event["readings"].as_array().unwrap().clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("notify"), std::slice::from_ref(&bytes));
+    assert_eq!(told("send"), [bytes.clone(), link.clone()]);
+    assert_eq!(told("read"), [bytes, link]);
 }
 
 #[test]
@@ -199,7 +226,7 @@ fn received(world: &World) -> Vec<u64> {
     world.hosts[0].events.iter().filter_map(of).collect()
 }
 
-fn with_package(entry: &gateway::DeviceEntry, config: device::Config, size: u64) -> World {
+fn with_package(entry: &DeviceEntry, config: device::Config, size: u64) -> World {
     let mut world = World::with_registered(options(), entry, config);
     world.set(0, "/5/0/0", Value::Opaque(Vec::new()));
     world.gateway.put_file(&file("image", size)).unwrap();

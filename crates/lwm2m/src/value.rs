@@ -219,6 +219,12 @@ impl Kind {
         }
     }
 
+    /// Whether JSON does not tell it: bytes and links are text there, a time is a number. So are CoRE links text, but no
+    /// payload tells them from other text either.
+    pub fn is_lost_in_json(self) -> bool {
+        matches!(self, Self::Opaque | Self::Time | Self::Link)
+    }
+
     /// The kind of that word.
     pub fn from_name(name: &str) -> Option<Self> {
         const KINDS: [Kind; 9] = [

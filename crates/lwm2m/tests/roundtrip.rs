@@ -117,6 +117,11 @@ fn read_both_ways(format: u16, base: &Path, payload: &[u8]) -> Result<(), TestCa
                 record.value.to_json(&mut value);
                 prop_assert_eq!(reading["path"].as_str().unwrap(), record.path.to_string());
                 prop_assert_eq!(&reading["value"], &serde_json::from_slice::<serde_json::Value>(&value).unwrap());
+                let kind = record.value.kind();
+                prop_assert_eq!(
+                    reading.get("kind").and_then(serde_json::Value::as_str),
+                    kind.is_lost_in_json().then(|| kind.name())
+                );
                 prop_assert_eq!(reading.get("time").and_then(serde_json::Value::as_f64), record.time);
             }
         }

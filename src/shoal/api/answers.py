@@ -57,7 +57,8 @@ TimeToLive: TypeAlias = Annotated[
 class Answer(BaseModel):
     """What a device answered, or what was last known of it (`source`).
 
-    `trip_ms` is how long the device took to answer. `is_cut`: of a value that was last known only the beginning is kept;
+    `kinds` are, by path, the types of what JSON does not tell: `opaque` (bytes in Base64), `objlnk` (an object link) and
+    `time` (Unix seconds). `trip_ms` is how long the device took to answer. `is_cut`: of a value that was last known only the beginning is kept;
     what a device answers is whole.
     """
 
@@ -65,6 +66,7 @@ class Answer(BaseModel):
     value: JsonValue = None
     is_cut: bool = False
     type: str = ""
+    kinds: dict[str, str] = {}
     at: datetime
     source: str = "device"
     command: str | None = None

@@ -1,6 +1,6 @@
 """Commands: what was asked of devices, and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -21,6 +21,9 @@ router = APIRouter(tags=["commands"])
 
 # A number of a command as text: more digits than any table will have rows.
 _NUMBER_DIGITS_MAX: Final = 18
+
+# Types of values that JSON has no form of its own for.
+_UNTOLD: Final = frozenset({"opaque", "objlnk", "time"})
 
 # What each operation takes; the gateway's words are finer than what can be granted.
 GRANTED: Final[Mapping[Operation, Granted]] = {
@@ -44,7 +47,7 @@ GRANTED: Final[Mapping[Operation, Granted]] = {
 class CommandShown(BaseModel):
     """`state` is queued, sent, answered, refused, expired or cancelled.
 
-    `path` is `/` for a composite, whose `paths` are those that it is about. `value` is what is to be written, what was read, or what was discovered: attributes by path. `expected_at` is when a device that sleeps is thought to wake.
+    `path` is `/` for a composite, whose `paths` are those that it is about. `value` is what is to be written, what was read, or what was discovered: attributes by path; `kinds` as in `Answer`. `expected_at` is when a device that sleeps is thought to wake.
     """
 
     id: str
@@ -57,6 +60,7 @@ class CommandShown(BaseModel):
     code: str | None
     detail: str
     value: JsonValue
+    kinds: dict[str, str] = {}
     at: datetime
     sent_at: datetime | None
     finished_at: datetime | None
@@ -139,6 +143,7 @@ def command_shown(command: Command, expected: datetime | None) -> CommandShown:
         code=command.code,
         detail=command.detail or ("the device did not answer" if is_lost else ""),
         value=_value(command),
+        kinds=kinds_of(answer_of(command).get("content", [])),
         at=command.created_at,
         sent_at=command.sent_at,
         finished_at=command.finished_at,
@@ -161,6 +166,11 @@ def nested(path: str, content: list[dict[str, Any]]) -> JsonValue:
             branch = below if isinstance(below, dict) else branch
         branch[parts[-1]] = item["value"]
     return tree
+
+
+def kinds_of(content: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Of what was read, by path, what JSON does not tell: bytes and object links are text there, times are numbers."""
+    return {str(item["path"]): str(item["type"]) for item in content if item.get("type") in _UNTOLD}
 
 
 def answer_of(command: Command) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from shoal.api.access import DeviceKey, HeldAsking
 from shoal.api.answers import TIME_TO_LIVE, TimeToLive, Wait, ask
-from shoal.api.commands import answer_of
+from shoal.api.commands import answer_of, kinds_of
 from shoal.api.context import HeldRooms
 from shoal.api.object_tree import Meanings
 from shoal.api.objects import ASKED, MEMBERS_MAX, finished_at, moment, waiting
@@ -48,9 +48,10 @@ class Failed(BaseModel):
 
 
 class CompositeAnswer(BaseModel):
-    """Values of resources by path."""
+    """Values of resources by path; `kinds` as in `Answer`."""
 
     values: dict[str, JsonValue]
+    kinds: dict[str, str] = {}
     failed: list[Failed] = []
     at: datetime
     source: str = "device"
@@ -73,8 +74,10 @@ async def read_composite(
     if command.state.is_unfinished:
         return await waiting(rooms, found, command)
     answer = answer_of(command)
+    content = answer.get("content", [])
     return CompositeAnswer(
-        values={item["path"]: item["value"] for item in answer.get("content", [])},
+        values={item["path"]: item["value"] for item in content},
+        kinds=kinds_of(content),
         failed=[Failed.model_validate(one) for one in answer.get("failed", [])],
         at=finished_at(command),
         command=command.id,

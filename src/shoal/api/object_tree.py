@@ -152,6 +152,11 @@ def last_known(values: Iterable[LastValue], path: Path) -> list[LastValue]:
     return [value for value in values if path.contains(Path.parse(value.path))]
 
 
+def told_type(value: LastValue) -> str:
+    """What kind of value the device told, in a word: all that we know where no definition says."""
+    return value.kind or _TYPES.get(type(value.value), "")
+
+
 def unit_of(units: str) -> str:
     """A unit as callers are told it."""
     return _UNITS.get(units, units)
@@ -215,7 +220,7 @@ def _undefined(path: Path, said: Sequence[LastValue], is_of_unknown: bool) -> Re
     known of the object: only the device knows what it takes."""
     return ResourceDefined(
         name="",
-        type=next((_TYPES.get(type(one.value), "") for one in said), ""),
+        type=next((told_type(one) for one in said), ""),
         operations="RW" if is_of_unknown else "R",
         multiple=any(Path.parse(one.path) != path for one in said),
         mandatory=False,

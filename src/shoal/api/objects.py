@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, JsonValue
 from shoal.access.policy import Operation as Granted
 from shoal.api.access import Asking, DeviceKey, HeldAsking
 from shoal.api.answers import TIME_TO_LIVE, Answer, TimeToLive, Wait, ask, created_path
-from shoal.api.commands import CommandShown, answer_of, command_shown, expected_at, nested
+from shoal.api.commands import CommandShown, answer_of, command_shown, expected_at, kinds_of, nested
 from shoal.api.context import HeldRooms, Rooms
-from shoal.api.object_tree import Meanings, ObjectShown, last_known, tree_of, word_of
+from shoal.api.object_tree import Meanings, ObjectShown, last_known, told_type, tree_of, word_of
 from shoal.api.paging import Listed
 from shoal.commands.command import Command, Operation, State
 from shoal.errors import NotFound, Rejected
@@ -249,6 +249,7 @@ async def _said(rooms: Rooms, device: Device, command: Command) -> Answer | JSON
         path=command.path,
         value=nested(command.path, content) if command.operation is Operation.READ else _value_of(command),
         type=word_of(str(content[0].get("type", ""))) if is_one else meanings.type_of(command.path),
+        kinds=kinds_of(content),
         at=taken_at(content[0].get("time"), finished) if is_one else finished,
         command=command.id,
         trip_ms=command.trip_ms,
@@ -267,11 +268,14 @@ async def _last_known(rooms: Rooms, device: Device, path: Path) -> Answer:
     known = last_known(await rooms.history.last_values(device.id), path)
     if not known:
         raise NotFound(str(path), "the device never reported it")
+    content = [{"path": value.path, "value": value.value, "type": value.kind} for value in known]
+    is_one = len(known) == 1 and known[0].path == str(path)
     return Answer(
         path=str(path),
-        value=nested(str(path), [{"path": value.path, "value": value.value} for value in known]),
+        value=nested(str(path), content),
         is_cut=any(value.is_cut for value in known),
-        type=Meanings(rooms.objects, device).type_of(path),
+        type=Meanings(rooms.objects, device).type_of(path) or (told_type(known[0]) if is_one else ""),
+        kinds=kinds_of(content),
         at=max(value.time for value in known),
         source="last-known",
     )

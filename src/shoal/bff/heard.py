@@ -212,7 +212,10 @@ class Security(Heard):
 
 
 class Command(Heard):
-    """Something asked of a device. `expected_at` is when it is thought to wake; `paths` are those of a composite."""
+    """Something asked of a device. `expected_at` is when it is thought to wake; `paths` are those of a composite.
+
+    `kinds` are, by path, the types of what was read where JSON does not tell them.
+    """
 
     id: str
     device: str = ""
@@ -224,6 +227,7 @@ class Command(Heard):
     code: str = ""
     detail: str = ""
     value: JsonValue = None
+    kinds: dict[str, str] = {}
     at: datetime | None = None
     expires_at: datetime | None = None
     expected_at: datetime | None = None

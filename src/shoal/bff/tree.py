@@ -73,12 +73,13 @@ class UnobserveAsked(PathAsked):
 class Outcome(BaseModel):
     """`done` with the device's answer, or `waiting` with the command that waits for it to wake.
 
-    What a Discover found are attributes by path.
+    What a Discover found are attributes by path. `type` is that of a single value, where anything tells it.
     """
 
     state: Literal["done", "waiting"]
     path: str
     value: JsonValue = None
+    type: str = ""
     at: datetime | None = None
     source: str = ""
     trip_ms: float | None = None
@@ -165,6 +166,7 @@ def _outcome(path: str, said: heard.Answer | heard.Command) -> Outcome:
                 state="done",
                 path=said.path or path,
                 value=exact(said.value),
+                type=said.type,
                 at=said.at,
                 source=said.source,
                 trip_ms=said.trip_ms,

@@ -20,10 +20,15 @@ NOT_APPROVED: Final = "not_approved"
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that a device sent, however it travelled. `time` is the device's own clock, Unix seconds."""
+    """A value that a device sent, however it travelled. `time` is the device's own clock, Unix seconds.
+
+    `kind` is there where JSON does not tell it: `opaque`, bytes in Base64; `objlnk`, text such as `3303:0`; `time`, Unix
+    seconds. The payload told it, or else the definition: SenML has numbers and no times.
+    """
 
     path: str
     value: Scalar
+    kind: str | None = None
     time: float | None = None
 
 

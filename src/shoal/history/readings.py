@@ -29,7 +29,7 @@ def is_cut(value: Scalar) -> bool:
 class Sample(msgspec.Struct, frozen=True):
     """One reading with the moment it counts for. The exact value is in `raw`; `value` is what a chart can draw.
 
-    `is_device_time`: the moment is by the device's own clock, not when the reading came.
+    `is_device_time`: the moment is by the device's own clock, not when the reading came. `kind` is that of the reading.
     """
 
     device: str
@@ -39,6 +39,7 @@ class Sample(msgspec.Struct, frozen=True):
     text: str | None
     raw: Scalar
     is_device_time: bool = False
+    kind: str | None = None
 
 
 def samples(event: ReadingsReported) -> Iterator[Sample]:
@@ -52,9 +53,10 @@ def samples(event: ReadingsReported) -> Iterator[Sample]:
         is_own = time != event.time
         if isinstance(reading.value, str):
             text = reading.value[:TEXT_CHARACTERS_MAX]
-            yield Sample(event.device, reading.path, time, None, text, text, is_own)
+            yield Sample(event.device, reading.path, time, None, text, text, is_own, reading.kind)
         else:
-            yield Sample(event.device, reading.path, time, float(reading.value), None, reading.value, is_own)
+            number = float(reading.value)
+            yield Sample(event.device, reading.path, time, number, None, reading.value, is_own, reading.kind)
 
 
 def taken_at(device_time_s: float | None, received_at: datetime) -> datetime:

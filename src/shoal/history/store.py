@@ -67,6 +67,8 @@ last_values: Final = Table(
     Column("time", Timestamp, nullable=False),
     # The moment is by the device's own clock, not when it came.
     Column("is_device_time", Boolean, nullable=False, server_default=false()),
+    # What kind of value it is, where JSON does not tell (`Reading.kind`).
+    Column("kind", Text),
     sqlite_with_rowid=False,
 )
 # Whoever holds a device in the hand reads its serial number; without this all values would be looked at.
@@ -104,12 +106,16 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class LastValue(msgspec.Struct, frozen=True):
-    """The latest value of a path. `is_device_time`: when that was, the device's own clock says."""
+    """The latest value of a path. `is_device_time`: when that was, the device's own clock says.
+
+    `kind` is that of the reading; values that came before readings had one have none.
+    """
 
     path: str
     value: Scalar
     time: datetime
     is_device_time: bool = False
+    kind: str | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -159,7 +165,7 @@ class History:
         """What the device said last, by path."""
         columns = last_values.c
         query = (
-            select(columns.path, columns.value, columns.time, columns.is_device_time)
+            select(columns.path, columns.value, columns.time, columns.is_device_time, columns.kind)
             .where(columns.device_id == device)
             .order_by(columns.path)
             .limit(LAST_VALUES_MAX)
@@ -270,6 +276,7 @@ async def write_last_values(tx: Transaction, samples: Sequence[Sample]) -> None:
             "value": sample.raw,
             "time": sample.time,
             "is_device_time": sample.is_device_time,
+            "kind": sample.kind,
         }
         for sample in samples
     ]

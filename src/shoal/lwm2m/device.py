@@ -36,7 +36,7 @@ from shoal.lwm2m.renewal import Renewal
 from shoal.lwm2m.renewing import Answer, Renewing
 from shoal.lwm2m.sending import Answer as Sent
 from shoal.lwm2m.sending import Sending
-from shoal.lwm2m.value import Scalar, decoded, encoded
+from shoal.lwm2m.value import Scalar, decoded, encoded_at
 
 
 class Attachable(Protocol):
@@ -247,7 +247,7 @@ class Device(Orders):
 
     def _put(self, handle: int, path: str, value: Scalar) -> None:
         try:
-            self._host.core.set(handle, path, encoded(value), self._objects.core)
+            self._host.core.set(handle, path, encoded_at(path, value, self._objects), self._objects.core)
         except ValueError as error:
             raise Rejected(path, str(error).removeprefix(f"{path}: ")) from error
 
@@ -377,7 +377,8 @@ class Device(Orders):
         Raises:
             Rejected: no resource, or not a value of its type.
         """
-        name, content = str(Path.parse(path)), encoded(value)
+        name = str(Path.parse(path))
+        content = encoded_at(name, value, self._objects)
         try:
             DeviceHost.check(name, content, self._objects.core)
         except ValueError as error:

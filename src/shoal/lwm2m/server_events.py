@@ -1,5 +1,6 @@
 """What a server tells of its devices, as the core writes it: a line of JSON each."""
 
+import base64
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -54,14 +55,19 @@ class Expired(_Event, frozen=True, kw_only=True, tag="expired"):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A value at a path, opaque ones in base64; `time` is the device's clock in Unix seconds, where it said one."""
+    """A value at a path; `time` is the device's clock in Unix seconds, where it said one.
+
+    `kind` tells what Python does not: `opaque`, whose value is bytes; `objlnk`, text such as `3303:0` (`Link.parse`);
+    `time`, Unix seconds. The payload told it, or else the definition: SenML has numbers and no times.
+    """
 
     path: str
-    value: bool | int | float | str | None
+    value: bool | int | float | str | bytes | None
+    kind: str | None = None
     time: float | None = None
 
 
-class Reported(_Event, frozen=True, kw_only=True, tag="readings"):
+class Reported(_Event, frozen=True, kw_only=True):
     """Readings of a device: `via` is send, notify or read."""
 
     via: str
@@ -106,12 +112,37 @@ class Security(_Event, frozen=True, kw_only=True, tag="security"):
     count: int = 1
 
 
-ServerEvent: TypeAlias = (
-    Registered | Updated | Heard | Deregistered | Expired | Reported | Observation | Refused | Downloaded | Security
+class _ReadingLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading as the core writes it: bytes are text in Base64."""
+
+    path: str
+    value: bool | int | float | str | None
+    kind: str | None = None
+    time: float | None = None
+
+    def read(self) -> Reading:
+        said = self.value
+        value = base64.b64decode(said) if self.kind == "opaque" and isinstance(said, str) else said
+        return Reading(path=self.path, value=value, kind=self.kind, time=self.time)
+
+
+class _ReportedLine(_Event, frozen=True, kw_only=True, tag="readings"):
+    via: str
+    readings: list[_ReadingLine]
+
+    def read(self) -> Reported:
+        readings = [reading.read() for reading in self.readings]
+        return Reported(time=self.time, endpoint=self.endpoint, via=self.via, readings=readings)
+
+
+_Other: TypeAlias = (
+    Registered | Updated | Heard | Deregistered | Expired | Observation | Refused | Downloaded | Security
 )
-_DECODER: Final[msgspec.json.Decoder[ServerEvent]] = msgspec.json.Decoder(ServerEvent)
+ServerEvent: TypeAlias = _Other | Reported
+_DECODER: Final[msgspec.json.Decoder[_Other | _ReportedLine]] = msgspec.json.Decoder(_Other | _ReportedLine)
 
 
 def event_of(line: bytes) -> ServerEvent:
     """An event from its line."""
-    return _DECODER.decode(line)
+    told = _DECODER.decode(line)
+    return told.read() if isinstance(told, _ReportedLine) else told

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
@@ -37,6 +38,9 @@ class Link(NamedTuple):
         return cls(int(parts[0]), int(parts[1]))
 
 
+# Types whose JSON is that of another type, as definitions call them.
+_KINDS: Final[Mapping[type, str]] = {Link: "objlnk", datetime: "time"}
+
 Scalar: TypeAlias = bool | int | float | str | bytes | datetime | Link | None
 
 
@@ -61,6 +65,18 @@ def encoded(value: Scalar) -> bytes:
             return json.dumps(value).encode()
         case _:
             raise Rejected("value", f"a {type(value).__name__} is no value of LwM2M")
+
+
+def encoded_at(path: str, value: Scalar, objects: Objects) -> bytes:
+    """The value as the core takes it at a path; with its type where no definition has one: `{"objlnk": "3303:0"}`.
+
+    Raises:
+        Rejected: no value of LwM2M.
+    """
+    content, kind = encoded(value), _KINDS.get(type(value))
+    if kind is None or objects.resource_at(path) is not None:
+        return content
+    return b'{"%s": %s}' % (kind.encode(), content)
 
 
 def decoded(path: Path, value: object, objects: Objects) -> Scalar:

@@ -34,6 +34,21 @@ async def test_several_paths_are_read_at_once(company: Company, admin: httpx.Asy
     assert command["value"] == said["values"]
 
 
+async def test_of_several_paths_it_is_told_what_json_does_not(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.registered(objects=("/3/0", "/49000/0"))
+    company.gateway.answers["read_composite", "/"] = {
+        "content": [
+            {"path": "/3/0/9", "value": 87, "type": "integer"},
+            {"path": "/49000/0/3", "value": "AAEC", "type": "opaque"},
+        ]
+    }
+
+    answer = await admin.post(f"/devices/{device.id}:read-composite", json={"paths": ["/3/0/9", "/49000/0/3"]})
+
+    said = answer.json()
+    assert (said["values"], said["kinds"]) == ({"/3/0/9": 87, "/49000/0/3": "AAEC"}, {"/49000/0/3": "opaque"})
+
+
 async def test_several_resources_are_written_at_once(company: Company, admin: httpx.AsyncClient) -> None:
     device = await company.registered()
     company.gateway.answers["write_composite", "/"] = {}

@@ -89,6 +89,32 @@ async def test_an_object_that_nobody_defined_shows_what_was_said_of_it(company: 
     assert [one.type for one in resources] == ["string", "integer", "float", "boolean"]
 
 
+async def test_an_object_that_nobody_defined_has_the_types_that_the_payload_told(company: Company) -> None:
+    device = await registered(company, (("/49000/0", None),))
+    values = [
+        LastValue("/49000/0/1", "AAEC", NOW, kind="opaque"),
+        LastValue("/49000/0/2", "3303:0", NOW, kind="objlnk"),
+        LastValue("/49000/0/3", 1_764_000_000, NOW, kind="time"),
+        LastValue("/49000/0/4/0", "AAEC", NOW, kind="opaque"),
+        # Kept before readings told it.
+        LastValue("/49000/0/5", "AAEC", NOW),
+    ]
+
+    [unknown] = tree_of(device, OBSERVED, values, OBJECTS)
+
+    types = [one.type for one in unknown.instances[0].resources]
+    assert types == ["opaque", "objlnk", "time", "opaque", "string"]
+
+
+async def test_a_definition_says_the_type_whatever_came(company: Company) -> None:
+    device = await registered(company, (("/3/0", None),))
+
+    [shown] = tree_of(device, OBSERVED, [LastValue("/3/0/0", "AAEC", NOW, kind="opaque")], OBJECTS)
+
+    maker = shown.instances[0].resources[0]
+    assert (maker.name, maker.type, maker.value) == ("Manufacturer", "string", "AAEC")
+
+
 async def test_what_lies_beneath_an_observed_instance_is_observed(company: Company) -> None:
     device = await registered(company, (("/3303/0", None), ("/3303/4", None)))
 

@@ -9,6 +9,7 @@ import pytest
 
 from shoal.bff import heard
 from shoal.commands.command import Operation, State
+from shoal.events.device import Reading, ReadingsReported
 from shoal.ids import CommandId
 from tests.unit.api.company import Company
 
@@ -167,6 +168,39 @@ async def test_what_was_last_known_asks_nobody(company: Company, admin: httpx.As
     )
     assert unknown.status_code == 404
     assert await company.commands.unfinished(0) == []
+
+
+async def test_what_nobody_defined_has_the_types_that_the_device_told(
+    company: Company, admin: httpx.AsyncClient
+) -> None:
+    device = await company.registered(objects=("/3/0", "/49000/0"))
+    told = [("/49000/0/3", "AAEC", "opaque"), ("/49000/0/4", "3303:0", "objlnk"), ("/49000/0/5", "calm", None)]
+    readings = [Reading(path=path, value=value, kind=kind) for path, value, kind in told]
+    await company.hear(ReadingsReported(**company.head(device, "readings"), via="send", readings=readings))
+    company.gateway.answers["read", "/49000/0"] = {
+        "content": [{"path": path, "value": value, "type": kind or "string"} for path, value, kind in told]
+    }
+    company.gateway.answers["read", "/49000/0/3"] = {
+        "content": [{"path": "/49000/0/3", "value": "AAEC", "type": "opaque"}]
+    }
+    at = f"/devices/{device.id}/objects"
+
+    tree = (await admin.get(at)).json()["items"]
+    known = (await admin.get(f"{at}/49000/0?source=last-known")).json()
+    bytes_known = (await admin.get(f"{at}/49000/0/3?source=last-known")).json()
+    read = (await admin.get(f"{at}/49000/0")).json()
+    bytes_read = (await admin.get(f"{at}/49000/0/3")).json()
+    command = (await admin.get(f"/commands/{read['command']}")).json()
+
+    [unknown] = [one for one in tree if one["object"] == 49_000]
+    types = {one["path"]: one["type"] for one in unknown["instances"][0]["resources"]}
+    assert types == {"/49000/0/3": "opaque", "/49000/0/4": "objlnk", "/49000/0/5": "string"}
+    kinds = {"/49000/0/3": "opaque", "/49000/0/4": "objlnk"}
+    for answer in (known, read, command):
+        assert answer["value"] == {"3": "AAEC", "4": "3303:0", "5": "calm"}
+        assert answer["kinds"] == kinds
+    for answer in (bytes_known, bytes_read):
+        assert (answer["value"], answer["type"], answer["kinds"]) == ("AAEC", "opaque", {"/49000/0/3": "opaque"})
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,14 @@ def did(world: FakeFarm, device: Row, operation: str, path: str, value: Any) -> 
     if operation == "write_attributes":
         kept = world.attributes.get((key, path), {}) | value
         world.attributes[key, path] = {name: one for name, one in kept.items() if one is not None}
-    known = {r["path"]: r["value"] for o in tree(world, device) for i in o["instances"] for r in i["resources"]}
+    rows = [r for o in tree(world, device) for i in o["instances"] for r in i["resources"]]
+    known, types = {r["path"]: r["value"] for r in rows}, {r["path"]: r["type"] for r in rows}
     if operation == "write":
         world.written[key, path] = {"value": _exact(value), "at": now}
     if operation == "write_partial":
         world.written[key, path] = {"value": (known.get(path) or {}) | _exact(value), "at": now}
     if path in known:
-        return {"value": world.written.get((key, path), {}).get("value", known[path])}
+        return {"value": world.written.get((key, path), {}).get("value", known[path]), "type": types[path]}
     beneath = {one: said for one, said in known.items() if one.startswith(f"{path}/") and said is not None}
     return {"value": _nested(path, beneath)}
 
@@ -242,7 +243,12 @@ def _feeder(device: Row) -> Listed:
 
 
 def _unknown() -> Listed:
-    values = [_row(0, "", "integer", "R", 7), _row(1, "", "string", "R", "kelp")]
+    values = [
+        _row(0, "", "integer", "R", 7),
+        _row(1, "", "string", "R", "kelp"),
+        _row(2, "", "opaque", "R", "AAEC"),
+        _row(3, "", "objlnk", "R", "3303:0"),
+    ]
     return UNKNOWN, "", f"urn:oma:lwm2m:x:{UNKNOWN}", True, values
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.bff.conftest import Pages
 from tests.unit.bff.fake_farm import FakeFarm
-from tests.unit.bff.fake_tree import FEEDER, LARGEST
+from tests.unit.bff.fake_tree import FEEDER, LARGEST, UNKNOWN
 
 
 def awake(farm: FakeFarm, kind: str = "camera") -> str:
@@ -29,6 +29,14 @@ async def test_a_device_that_is_awake_answers_at_once(ida: Pages) -> None:
     assert [answer.json()["state"] for answer in (wrote, read, executed)] == ["done"] * 3
     assert read.json()["value"] == 600
     assert read.json()["source"] == "device"
+
+
+async def test_what_is_read_comes_with_its_type(ida: Pages) -> None:
+    device = awake(ida.farm)
+
+    read = await ida.do(f"actions/devices/{device}/read", {"path": f"/{UNKNOWN}/0/2"})
+
+    assert (read.json()["value"], read.json()["type"]) == ("AAEC", "opaque")
 
 
 async def test_for_a_device_that_sleeps_the_command_waits_and_can_be_withdrawn(ida: Pages) -> None:

@@ -22,7 +22,9 @@ async def test_a_reading_is_in_the_log_when_the_device_hears_that_it_is(site: Si
         await client.send("/3303/0/5700")
 
         sent = [event for event in await site.heard(device.id, "readings") if event["via"] == "send"]
-        assert [event["readings"] for event in sent] == [[{"path": "/3303/0/5700", "value": 9.5, "time": None}]]
+        assert [event["readings"] for event in sent] == [
+            [{"path": "/3303/0/5700", "value": 9.5, "kind": None, "time": None}]
+        ]
 
 
 async def test_while_the_log_is_away_devices_keep_their_data_and_say_it_later(

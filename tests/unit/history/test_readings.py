@@ -41,6 +41,21 @@ def test_numbers_can_be_drawn_and_texts_are_kept_as_they_are() -> None:
     ]
 
 
+def test_what_json_does_not_tell_of_a_value_stays_with_it() -> None:
+    readings = [
+        Reading(path="/49000/0/3", value="AAEC", kind="opaque"),
+        Reading(path="/49000/0/4", value=1_764_000_000, kind="time"),
+        Reading(path="/49000/0/5", value="AAEC"),
+    ]
+    event = ReadingsReported(id="r-1", time=NOON, device="dev-1", via="send", readings=readings)
+
+    assert [(one.raw, one.kind) for one in samples(event)] == [
+        ("AAEC", "opaque"),
+        (1_764_000_000, "time"),
+        ("AAEC", None),
+    ]
+
+
 def test_what_says_nothing_or_comes_from_nobody_is_left_out() -> None:
     assert list(samples(report(("/3303/0/5700", None, None)))) == []
     assert list(samples(report(("/3303/0/5700", 8.1, None), device=None))) == []

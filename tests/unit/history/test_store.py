@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,19 @@ async def test_the_newest_value_stands_in_whatever_order_they_come(database: Dat
     found = await history.last_values_of(["dev-1", "dev-2", "dev-3"], [PATH])
     assert {key: value.value for key, value in found.items()} == {("dev-1", PATH): 5, ("dev-2", PATH): 9}
     assert await history.last_values_of([], [PATH]) == {}
+
+
+async def test_the_kind_of_a_value_is_that_of_the_newest(database: Database, history: History) -> None:
+    told = sample(0, "AAEC", path="/49000/0/3")
+    await keep(database, msgspec.structs.replace(told, kind="opaque"), sample(0, "3303:0", path="/49000/0/4"))
+    assert [(one.value, one.kind) for one in await history.last_values("dev-1")] == [
+        ("AAEC", "opaque"),
+        ("3303:0", None),
+    ]
+
+    await keep(database, sample(1, "calm", path="/49000/0/3"))
+
+    assert (await history.last_values("dev-1"))[0] == LastValue("/49000/0/3", "calm", NOON + MINUTE)
 
 
 async def test_a_timeline_is_read_page_by_page_newest_first(database: Database, history: History) -> None:

@@ -149,6 +149,21 @@ async def test_what_a_device_sends_is_reported(device: Device, listener: Listene
     assert {(reading.path, reading.value) for reading in event.readings} == {("/3/0/9", 87), ("/3303/0/5700", 4.5)}
 
 
+async def test_what_nobody_defined_is_reported_with_its_type(device: Device, listener: Listener) -> None:
+    device.set("/49000/0/1", b"\x02\xff")
+    device.set("/49000/0/2", Link(3303, 0))
+    device.set("/49000/0/3", "calm")
+
+    await device.send("/49000/0")
+
+    event = await listener.hears(Reported)
+    assert {(one.path, one.value, one.kind) for one in event.readings} == {
+        ("/49000/0/1", b"\x02\xff", "opaque"),
+        ("/49000/0/2", "3303:0", "objlnk"),
+        ("/49000/0/3", "calm", None),
+    }
+
+
 async def test_a_device_can_be_asked_while_its_registration_is_handled() -> None:
     async with Server(SECURE, credentials={"oxy-0417": KEY}) as server, sensor(server):
         async for event in server.events():

@@ -8,7 +8,7 @@ import pytest
 from shoal.errors import Rejected
 from shoal.lwm2m import Link, Path
 from shoal.lwm2m.objects import known_objects
-from shoal.lwm2m.value import Scalar, decoded, encoded, typed
+from shoal.lwm2m.value import Scalar, decoded, encoded, encoded_at, typed
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,20 @@ from shoal.lwm2m.value import Scalar, decoded, encoded, typed
 )
 def test_every_value_has_its_form(value: Scalar, json: bytes) -> None:
     assert encoded(value) == json
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "json"),
+    [
+        ("/49000/0/1", Link(3303, 4), b'{"objlnk": "3303:4"}'),
+        ("/49000/0/1", datetime(2026, 1, 1, tzinfo=UTC), b'{"time": 1767225600}'),
+        ("/49000/0/1", "3303:4", b'"3303:4"'),
+        ("/49000/0/1", b"\xff", b'{"opaque": "ff"}'),
+        ("/3/0/13", datetime(2026, 1, 1, tzinfo=UTC), b"1767225600"),
+    ],
+)
+def test_what_no_definition_knows_says_its_type_to_the_core(path: str, value: Scalar, json: bytes) -> None:
+    assert encoded_at(path, value, known_objects()) == json
 
 
 def test_a_time_without_a_zone_is_none() -> None:

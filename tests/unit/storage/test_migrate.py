@@ -274,6 +274,29 @@ def test_what_a_bootstrap_handed_out_is_known_by_its_column_afterwards(empty: st
     assert [(by, bool(is_from)) for by, is_from in kept] == [(None, True), ("Ida Vik", False), (None, False)]
 
 
+def test_values_that_came_before_readings_had_a_kind_have_none(empty: str, tmp_path: Path) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    versions = folder / "versions"
+    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0018"]
+    for name in later:
+        (versions / name).rename(tmp_path / name)
+    upgrade(empty, folder=folder)
+    with engine_of(empty) as engine, engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO last_values (device_id, path, value, time) VALUES ('dev-1', '/49000/0/3', :value, 5)"),
+            {"value": '"AAEC"'},
+        )
+
+    for name in later:
+        (tmp_path / name).rename(versions / name)
+    upgrade(empty, folder=folder)
+
+    with engine_of(empty) as engine, engine.connect() as connection:
+        kept = connection.execute(text("SELECT device_id, path, value, time, kind FROM last_values")).all()
+    assert [tuple(row) for row in kept] == [("dev-1", "/49000/0/3", '"AAEC"', 5, None)]
+
+
 def test_nothing_is_left_to_migrate_on_either_engine(empty: str, defined: MetaData) -> None:
     upgrade(empty)
     with engine_of(empty) as engine, engine.connect() as connection:

@@ -2230,7 +2230,8 @@ export interface components {
          * CommandShown
          * @description Something asked of a device that has not answered yet, or how it ended.
          *
-         *     `paths` are those of a composite, whose own path is `/`.
+         *     `paths` are those of a composite, whose own path is `/`. `type` is that of a value that was read, where JSON does not
+         *     tell it.
          */
         CommandShown: {
             /** By */
@@ -2253,6 +2254,8 @@ export interface components {
             paths: string[];
             /** State */
             state: string;
+            /** Type */
+            type: string;
             value: components["schemas"]["JsonValue"];
         };
         /**
@@ -3066,7 +3069,7 @@ export interface components {
          * Outcome
          * @description `done` with the device's answer, or `waiting` with the command that waits for it to wake.
          *
-         *     What a Discover found are attributes by path.
+         *     What a Discover found are attributes by path. `type` is that of a single value, where anything tells it.
          */
         Outcome: {
             /** At */
@@ -3086,6 +3089,11 @@ export interface components {
             state: "done" | "waiting";
             /** Trip Ms */
             trip_ms?: number | null;
+            /**
+             * Type
+             * @default
+             */
+            type: string;
             value?: components["schemas"]["JsonValue"];
         };
         /** PathAsked */

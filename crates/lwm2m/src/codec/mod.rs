@@ -18,7 +18,7 @@ use coap::content_format::{CBOR, JSON, LWM2M_CBOR, OCTET_STREAM, SENML_CBOR, SEN
 use crate::error::{DecodeError, EncodeError};
 use crate::object::Definitions;
 use crate::path::Path;
-use crate::value::{Value, ValueError};
+use crate::value::{Kind, Value, ValueError};
 use senml::{Bases, Fields, Resolved, Resolver, TIME_ABSOLUTE_FROM_S};
 
 /// Most records of one payload. The largest recorded tree (a camera with all its lenses) has 600 resources.
@@ -95,6 +95,8 @@ pub fn decode(
 /// Appends the readings of a payload as `{"path":"/3303/0/5700","value":9.1,"time":1764000000.5},{...}`, without
 /// brackets; says how many. The time is there only if the payload gave one. On an error the caller truncates `out`.
 ///
+/// A value whose kind is lost in JSON has it beside it: `"value":"AAEC","kind":"opaque"` ([`Kind::is_lost_in_json`]).
+///
 /// The same as [`decode`] followed by [`Value::to_json`], but SenML CBOR gets there without allocating.
 pub fn readings_json(
     format: u16,
@@ -110,7 +112,7 @@ pub fn readings_json(
         each_record(format, base, payload, now_unix_s, |record| {
             open_reading(count, &record.path, out);
             record.value.to_json(&record.path, out)?;
-            close_reading(record.time, out);
+            close_reading(record.value.kind_lost_in_json(), record.time, out);
             count += 1;
             Ok(())
         })?;
@@ -119,7 +121,7 @@ pub fn readings_json(
     for record in decode(format, base, payload, now_unix_s, definitions)? {
         open_reading(count, &record.path, out);
         record.value.to_json(out);
-        close_reading(record.time, out);
+        close_reading(Some(record.value.kind()).filter(|kind| kind.is_lost_in_json()), record.time, out);
         count += 1;
     }
     Ok(count)
@@ -286,7 +288,12 @@ fn open_reading(count: u32, path: &Path, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"value\":");
 }
 
-fn close_reading(time: Option<f64>, out: &mut Vec<u8>) {
+fn close_reading(kind: Option<Kind>, time: Option<f64>, out: &mut Vec<u8>) {
+    if let Some(kind) = kind {
+        out.extend_from_slice(b",\"kind\":\"");
+        out.extend_from_slice(kind.name().as_bytes());
+        out.push(b'"');
+    }
     if let Some(time) = time {
         out.extend_from_slice(b",\"time\":");
         Value::Float(time).to_json(out);

@@ -72,6 +72,16 @@ impl Scalar<'_> {
         })
     }
 
+    /// The kind of the value, where JSON does not tell it ([`Kind::is_lost_in_json`]).
+    pub(super) fn kind_lost_in_json(&self) -> Option<Kind> {
+        match self {
+            Self::Number(_) | Self::Text(_) | Self::Boolean(_) => None,
+            Self::Bytes(_) => Some(Kind::Opaque),
+            Self::Link(_) => Some(Kind::Link),
+            Self::Time(number) => Some(number.into_time().kind()).filter(|kind| kind.is_lost_in_json()),
+        }
+    }
+
     /// Appends what [`Value::to_json`] would, without making the value first.
     pub(super) fn to_json(&self, path: &Path, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         match self {

@@ -39,7 +39,8 @@ class RegistrationShown(BaseModel):
 class CommandShown(BaseModel):
     """Something asked of a device that has not answered yet, or how it ended.
 
-    `paths` are those of a composite, whose own path is `/`.
+    `paths` are those of a composite, whose own path is `/`. `type` is that of a value that was read, where JSON does not
+    tell it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class CommandShown(BaseModel):
     code: str
     detail: str
     value: JsonValue
+    type: str
     expires_at: datetime | None
     expected_at: datetime | None
 
@@ -203,6 +205,7 @@ def command_shown(command: heard.Command) -> CommandShown:
         code=command.code,
         detail=command.detail,
         value=exact(command.value),
+        type=command.kinds.get(command.path, ""),
         expires_at=command.expires_at,
         expected_at=command.expected_at,
     )

@@ -108,6 +108,14 @@ def test_a_command_that_waits_says_what_it_is_and_until_when() -> None:
     )
 
 
+def test_what_was_read_has_the_type_that_json_does_not_tell() -> None:
+    said = {"id": "cmd-1", "operation": "read", "path": "/49000/0/3", "value": "AAEC", "state": "answered"}
+    told = heard.Command.model_validate(said | {"kinds": {"/49000/0/3": "opaque"}})
+
+    assert device.command_shown(told).type == "opaque"
+    assert device.command_shown(heard.Command.model_validate(said)).type == ""
+
+
 def test_a_composite_that_waits_names_its_paths() -> None:
     said = {"id": "cmd-1", "operation": "read_composite", "path": "/", "paths": ["/3/0/9", "/3303/0"]}
     screen = device.device_screen(NOW, heard.Device.model_validate({"id": "dev-1", "waiting": [said]}), [], [], None)

@@ -17,6 +17,7 @@ function said(more: Partial<Shown["CommandShown"]>): string | null {
     code: "",
     detail: "",
     value: null,
+    type: "",
     expires_at: null,
     expected_at: null,
     ...more,

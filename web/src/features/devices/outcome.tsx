@@ -75,9 +75,10 @@ export function Outcome({
   if (outcome.state === "waiting" && outcome.command) {
     return <WaitingFor command={outcome.command} asked={asked} shape={shape} onGone={onGone} />;
   }
+  const told = toldShape(shape, outcome.type);
   return (
     <p className={css.done}>
-      {doneText(asked, outcome.value, outcome.path, shape, name)}
+      {doneText(asked, outcome.value, outcome.path, told, name)}
       {asked.operation === "read" && `, ${outcome.source === "last-known" ? "last known" : `from ${name}`}`}
       {outcome.at && (
         <>
@@ -85,9 +86,14 @@ export function Outcome({
         </>
       )}
       {typeof outcome.trip_ms === "number" && `, after ${quantity(Math.round(outcome.trip_ms), "ms")}`}
-      <SaveRead asked={asked} value={outcome.value} shape={shape} />
+      <SaveRead asked={asked} value={outcome.value} shape={told} />
     </p>
   );
+}
+
+/** What was read is of the type that it came with, whatever was thought of the resource before. */
+function toldShape(shape: Shape, type: string): Shape {
+  return type ? { ...shape, type } : shape;
 }
 
 /** What a device answered is whole, however much of it is kept. */
@@ -138,6 +144,7 @@ function WaitingFor({
   const cancel = useCancelCommand(device);
   const queries = useQueryClient();
   const { data } = useQuery({ ...commandQuery(command.id), initialData: command });
+  const told = toldShape(shape, data.type);
   const found = data.state === "answered" && asked.operation === "discover" ? data.value : null;
   useEffect(() => {
     if (found) keepFound(queries, device, found);
@@ -146,8 +153,8 @@ function WaitingFor({
     case "answered":
       return (
         <p className={css.done}>
-          {name} woke: {doneText(asked, data.value, asked.path, shape, name)}.
-          <SaveRead asked={asked} value={data.value} shape={shape} />
+          {name} woke: {doneText(asked, data.value, asked.path, told, name)}.
+          <SaveRead asked={asked} value={data.value} shape={told} />
         </p>
       );
     case "refused":
