@@ -71,21 +71,21 @@ class Api:
 
     # -- logging in ------------------------------------------------------------------------------------------------
 
-    async def log_in(self, email: str, password: str) -> heard.Session:
-        return await self._send(heard.Session, "POST", "/sessions", body={"email": email, "password": password})
+    async def log_in(self, email: str, password: str) -> heard_access.Session:
+        return await self._send(heard_access.Session, "POST", "/sessions", body={"email": email, "password": password})
 
     async def invitation(self, secret: str) -> heard.Invitation:
         return await self._send(heard.Invitation, "POST", "/invitations:look", body={"secret": secret})
 
-    async def accept(self, secret: str, email: str, name: str, password: str) -> heard.Session:
+    async def accept(self, secret: str, email: str, name: str, password: str) -> heard_access.Session:
         body = {"secret": secret, "email": email, "name": name, "password": password}
-        return await self._send(heard.Session, "POST", "/invitations:accept", body=body)
+        return await self._send(heard_access.Session, "POST", "/invitations:accept", body=body)
 
     async def log_out(self) -> None:
         await self._answer("DELETE", "/sessions/current")
 
-    async def me(self) -> heard.Me:
-        return await self._get(heard.Me, "/me")
+    async def me(self) -> heard_access.Me:
+        return await self._get(heard_access.Me, "/me")
 
     # -- screens ---------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, model_validator
 
 
 class Heard(BaseModel):
@@ -452,50 +452,3 @@ class Answer(Heard):
     at: datetime | None = None
     source: str = "device"
     trip_ms: float | None = None
-
-
-def _named(value: object) -> object:
-    """A tenant or a user may be an id, or an object with a name."""
-    if isinstance(value, dict):
-        return value.get("name") or value.get("email") or value.get("id") or ""
-    return value
-
-
-AnyName = Annotated[str, BeforeValidator(_named)]
-
-
-class May(Heard):
-    """An operation that is allowed somewhere; without places, everywhere."""
-
-    operation: str
-    places: list[str] = []
-
-
-class Me(Heard):
-    id: str = ""
-    user: AnyName = ""
-    role: str = ""
-    operations: list[str] = Field([], description="What is allowed for the tenant as a whole")
-    may: list[May] = []
-
-    @property
-    def administers(self) -> bool:
-        return "administer" in self.operations
-
-    @model_validator(mode="before")
-    @classmethod
-    def _own_id(cls, data: object) -> object:
-        if isinstance(data, dict) and isinstance(user := data.get("user"), dict):
-            return {"id": user.get("id"), **data}
-        return data
-
-    tenant: AnyName = Field("", description="The tenant's name")
-
-
-class Session(Heard):
-    """What a login at the API returns. The token never leaves this process."""
-
-    token: str
-    user: AnyName = ""
-    role: str = "viewer"
-    expires_at: datetime

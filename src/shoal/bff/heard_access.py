@@ -1,8 +1,58 @@
-"""What the API answers about people, roles and policies."""
+"""What the API answers about people, roles and policies, and to whom it answers."""
 
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from shoal.bff.heard import Heard
+
+
+def _named(value: object) -> object:
+    """A tenant or a user may be an id, or an object with a name."""
+    if isinstance(value, dict):
+        return value.get("name") or value.get("email") or value.get("id") or ""
+    return value
+
+
+AnyName = Annotated[str, BeforeValidator(_named)]
+
+
+class May(Heard):
+    """An operation that is allowed somewhere; without places, everywhere."""
+
+    operation: str
+    places: list[str] = []
+
+
+class Me(Heard):
+    id: str = ""
+    user: AnyName = ""
+    role: str = ""
+    operations: list[str] = Field([], description="What is allowed for the tenant as a whole")
+    may: list[May] = []
+
+    @property
+    def administers(self) -> bool:
+        return "administer" in self.operations
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_id(cls, data: object) -> object:
+        if isinstance(data, dict) and isinstance(user := data.get("user"), dict):
+            return {"id": user.get("id"), **data}
+        return data
+
+    tenant: AnyName = Field("", description="The tenant's name")
+
+
+class Session(Heard):
+    """What a login at the API returns. The token never leaves this process."""
+
+    token: str
+    user: AnyName = ""
+    role: str = "viewer"
+    expires_at: datetime
 
 
 class User(Heard):

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from shoal.bff import heard
+from shoal.bff import heard_access
 from shoal.bff.api import Api, ProblemAnswered
 from shoal.bff.context import Bff, HeldBff, HeldLogin, WritingLogin, address_of, cookie_name, same_origin
 from shoal.bff.logins import Login
@@ -100,7 +100,7 @@ async def _leave(bff: Bff, request: Request) -> None:
             await Api(bff.api, before.token, address_of(request)).log_out()
 
 
-async def _let_in(session: heard.Session, response: Response, bff: Bff) -> Person:
+async def _let_in(session: heard_access.Session, response: Response, bff: Bff) -> Person:
     """Gives the browser a cookie with the token in it."""
     login = bff.logins.open(session)
     response.set_cookie(

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from shoal.bff import heard
+from shoal.bff import heard_access
 
 LOGIN_ID_BYTES: Final = 16
 # Tabs share one stream; a few more are browsers without locks, or a reconnect that overtook its end.
@@ -42,7 +42,7 @@ class Logins:
         self._csrf_key = _derived(secret, b"csrf")
         self._streams: Counter[str] = Counter()
 
-    def open(self, session: heard.Session) -> Login:
+    def open(self, session: heard_access.Session) -> Login:
         """The login of somebody whom the API has just let in."""
         return Login(
             id=secrets.token_urlsafe(LOGIN_ID_BYTES),

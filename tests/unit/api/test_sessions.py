@@ -3,7 +3,7 @@
 import httpx
 
 from shoal.access.policy import Role
-from shoal.bff import heard
+from shoal.bff import heard_access
 from tests.unit.api.company import PASSWORD, Company
 
 
@@ -24,11 +24,11 @@ async def test_a_person_logs_in_and_is_known_from_then_on(company: Company) -> N
     answer, client = await logged_in(company)
     me = await client.get("/me")
 
-    session = heard.Session.model_validate(answer.json())
+    session = heard_access.Session.model_validate(answer.json())
     assert answer.status_code == 201
     assert (session.user, session.role) == ("Ida Vik", "administrator")
     assert session.expires_at > company.clock.now()
-    said = heard.Me.model_validate(me.json())
+    said = heard_access.Me.model_validate(me.json())
     assert (said.user, said.role, said.tenant) == ("Ida Vik", "administrator", "Nordvik Seafarms")
     assert "write" in me.json()["operations"]
 

@@ -1,4 +1,4 @@
-from shoal.bff import heard
+from shoal.bff import heard, heard_access
 
 
 def test_a_null_counts_as_not_said() -> None:
@@ -40,5 +40,8 @@ def test_those_asleep_are_healthy_and_not_counted_twice() -> None:
 
 
 def test_a_tenant_or_a_user_may_be_a_name_or_a_thing_with_one() -> None:
-    assert heard.Me.model_validate({"user": {"id": "usr-1", "name": "Ida Vik"}, "tenant": "Nordvik"}).user == "Ida Vik"
-    assert heard.Me.model_validate({"user": {"email": "ida@nordvik.example"}}).user == "ida@nordvik.example"
+    assert (
+        heard_access.Me.model_validate({"user": {"id": "usr-1", "name": "Ida Vik"}, "tenant": "Nordvik"}).user
+        == "Ida Vik"
+    )
+    assert heard_access.Me.model_validate({"user": {"email": "ida@nordvik.example"}}).user == "ida@nordvik.example"

@@ -3,14 +3,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shoal.bff import heard, logins
+from shoal.bff import heard_access, logins
 from shoal.bff.logins import Logins
 
 NOW = datetime(2026, 11, 21, 14, 0, tzinfo=UTC)
 
 
-def session(token: str = "t") -> heard.Session:
-    return heard.Session(token=token, user="Ida", role="operator", expires_at=NOW + timedelta(hours=1))
+def session(token: str = "t") -> heard_access.Session:
+    return heard_access.Session(token=token, user="Ida", role="operator", expires_at=NOW + timedelta(hours=1))
 
 
 def test_a_login_is_in_its_cookie_until_it_expires() -> None:
