@@ -61,6 +61,8 @@ async def reporting(shoal: Product, count: int, server: str, *, secure: bool) ->
             credential = {"identity": endpoint, "key": bytes.fromhex(key)} if secure else {}
             device = Device(endpoint, server, **credential)
             device.set(PATH, 0.0)
+            # Its profile observes the battery of whoever has a Device object.
+            device.set("/3/0/9", 90)
             await stack.enter_async_context(device)
             reporters.append(Reporter(made["id"], device))
         tasks = [asyncio.create_task(reporter.report()) for reporter in reporters]

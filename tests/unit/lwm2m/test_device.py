@@ -433,6 +433,8 @@ async def test_what_the_owner_takes_away_stays_away(server: Server, listener: Li
         await device.registered(PATIENCE)
         for instance in (4, 5):
             await server.create("buoy-1", f"/3303/{instance}", {5700: 2.5})
+        # The server's answer may be here before the owner is told.
+        await until(lambda: "/3303/5" in device._remembered.made())
         device.unset("/3303/4")
 
     refuses.append("buoy-1")
