@@ -39,19 +39,21 @@ pub enum HelloRefused {
 ///
 /// Fragments after the first are ClientHellos too.
 pub fn is_client_hello(datagram: &[u8]) -> bool {
-    datagram.len() > HEADER_BYTES
-        && datagram[0] == HANDSHAKE
-        && datagram[1] == VERSION_DTLS10[0]
-        && datagram[3..5] == [0, 0]
-        && datagram[HEADER_BYTES] == CLIENT_HELLO
+    begins_with(datagram, CLIENT_HELLO)
 }
 
 /// Whether this record is a HelloVerifyRequest, in the clear.
 pub(crate) fn is_hello_verify(record: &[u8]) -> bool {
+    begins_with(record, HELLO_VERIFY_REQUEST)
+}
+
+/// Whether a record begins with a message of this type, of epoch 0.
+fn begins_with(record: &[u8], message: u8) -> bool {
     record.len() > HEADER_BYTES
         && record[0] == HANDSHAKE
+        && record[1] == VERSION_DTLS10[0]
         && record[3..5] == [0, 0]
-        && record[HEADER_BYTES] == HELLO_VERIFY_REQUEST
+        && record[HEADER_BYTES] == message
 }
 
 /// Whether a ClientHello offers a suite of ours with a pre-shared key, which is then chosen: the handshake is a cheap one,
