@@ -208,6 +208,10 @@ impl Directory {
         let profile = Arc::new(Profile::parse(entry)?);
         let already = self.by_id(&entry.device).or_else(|| self.enrolled_as(entry));
         self.check_is_free(entry, already)?;
+        let is_stranger = already.and_then(|index| self.get(index)).is_some_and(|device| device.is_enrolled);
+        if is_stranger && self.len() - self.enrolled >= DEVICES_MAX {
+            return Err(EntryError::TooMany { entries_max: DEVICES_MAX });
+        }
         match already {
             Some(index) => Ok(self.replace(index, entry, profile, partition)),
             None => self.insert(entry, profile, is_enrolled, partition),
