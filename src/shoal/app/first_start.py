@@ -266,7 +266,7 @@ async def _tenant(inventory: Inventory, wanted: str | None) -> TenantId:
 
 async def _found(inventory: Inventory, wanted: str) -> Tenant | None:
     """By id or name, capital letters or not: who types "main" does not mean another tenant beside "Main"."""
-    for tenant in (await inventory.tenants(limit=TENANTS_LOOKED_AT_MAX)).items:
-        if wanted == tenant.id or wanted.casefold() == tenant.name.casefold():
-            return tenant
-    return None
+    tenants = (await inventory.tenants(limit=TENANTS_LOOKED_AT_MAX)).items
+    exact = (tenant for tenant in tenants if wanted in {tenant.id, tenant.name})
+    alike = (tenant for tenant in tenants if wanted.casefold() == tenant.name.casefold())
+    return next(exact, None) or next(alike, None)

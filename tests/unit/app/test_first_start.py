@@ -60,6 +60,15 @@ async def test_a_tenant_is_made_when_it_is_missing_and_found_when_it_is_there(
     assert len((await inventory.tenants()).items) == 2
 
 
+async def test_of_two_tenants_that_differ_in_capitals_each_is_found_by_its_own_name(
+    database: Database, inventory: Inventory
+) -> None:
+    async with database.transaction() as tx:
+        made = [await inventory.create_tenant(tx, name) for name in ("Main", "main")]
+
+    assert [await first_start.tenant_named(database, inventory, tenant.name) for tenant in made] == made
+
+
 async def test_the_first_administrator_can_log_in_and_is_told_once(
     database: Database, inventory: Inventory, identity: Identity
 ) -> None:
