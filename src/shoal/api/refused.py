@@ -20,7 +20,7 @@ from shoal.api.access import address_of
 from shoal.api.context import Rooms, rooms_of
 from shoal.api.explaining import verdict
 from shoal.api.names import named_in
-from shoal.errors import Forbidden, Rejected, ShoalError, Unavailable
+from shoal.errors import Forbidden, Rejected, ShoalError
 from shoal.events.device import host_of
 from shoal.history.refusal import NOBODY, Refusal, legible
 from shoal.identity.login import TooManyAttempts, Unauthenticated
@@ -84,6 +84,7 @@ async def write_refused(rooms: Rooms) -> None:
 
     Raises:
         Unavailable: the database is away.
+        Conflict: another process wrote the same a moment ago.
     """
     entries = rooms.refused.take()
     if not entries:
@@ -103,10 +104,10 @@ async def write_now_and_then(rooms: Rooms) -> None:
             await asyncio.sleep(WRITE_EVERY.total_seconds())
             try:
                 await write_refused(rooms)
-            except Unavailable as error:
-                log.warning("refused.waits", extra={"neighbour": error.neighbour, "reason": error.reason})
+            except ShoalError as error:
+                log.warning("refused.waits", extra={"reason": str(error)})
     finally:
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(ShoalError):
             await write_refused(rooms)
 
 
