@@ -201,6 +201,19 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'shoal.db'}" if request.param == "sqlite" else databases.empty_url()
 
 
+@contextmanager
+def before(revision: str, url: str, tmp_path: Path) -> Iterator[None]:
+    """The database as it was before a revision; what is put into it is brought forward at the end."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (folder / "versions").glob("[0-9]*.py"):
+        if path.name >= revision:
+            path.unlink()
+    upgrade(url, folder=folder)
+    yield
+    upgrade(url)
+
+
 def test_an_older_database_keeps_a_row_of_everything(empty: str, tmp_path: Path) -> None:
     folder = migrations(tmp_path)
     shutil.copy(MIGRATIONS / "versions" / "0001_first.py", folder / "versions")
@@ -216,15 +229,8 @@ def test_an_older_database_keeps_a_row_of_everything(empty: str, tmp_path: Path)
 
 
 def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Path) -> None:
-    folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    versions = folder / "versions"
-    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0009"]
-    for name in later:
-        (versions / name).rename(tmp_path / name)
-    upgrade(empty, folder=folder)
     keys = [(f"dev-{number}", f"sn-{number}", None if number == 2 else b"sealed") for number in range(3)]
-    with engine_of(empty) as engine, engine.begin() as connection:
+    with before("0009", empty, tmp_path), engine_of(empty) as engine, engine.begin() as connection:
         for device, identity, key in keys:
             connection.execute(
                 text(
@@ -233,10 +239,6 @@ def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Pat
                 ),
                 {"device": device, "identity": identity, "key": key},
             )
-
-    for name in later:
-        (tmp_path / name).rename(versions / name)
-    upgrade(empty, folder=folder)
 
     with engine_of(empty) as engine, engine.connect() as connection:
         kept = connection.execute(
@@ -248,14 +250,7 @@ def test_every_device_goes_on_with_the_key_that_it_has(empty: str, tmp_path: Pat
 
 
 def test_what_a_bootstrap_handed_out_is_known_by_its_column_afterwards(empty: str, tmp_path: Path) -> None:
-    folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    versions = folder / "versions"
-    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0016"]
-    for name in later:
-        (versions / name).rename(tmp_path / name)
-    upgrade(empty, folder=folder)
-    with engine_of(empty) as engine, engine.begin() as connection:
+    with before("0016", empty, tmp_path), engine_of(empty) as engine, engine.begin() as connection:
         for number, by in enumerate(("bootstrap", "Ida Vik", None)):
             connection.execute(
                 text(
@@ -265,32 +260,17 @@ def test_what_a_bootstrap_handed_out_is_known_by_its_column_afterwards(empty: st
                 {"id": f"crd-{number}", "by": by},
             )
 
-    for name in later:
-        (tmp_path / name).rename(versions / name)
-    upgrade(empty, folder=folder)
-
     with engine_of(empty) as engine, engine.connect() as connection:
         kept = connection.execute(text("SELECT created_by, is_from_bootstrap FROM credentials ORDER BY id")).all()
     assert [(by, bool(is_from)) for by, is_from in kept] == [(None, True), ("Ida Vik", False), (None, False)]
 
 
 def test_values_that_came_before_readings_had_a_kind_have_none(empty: str, tmp_path: Path) -> None:
-    folder = tmp_path / "migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    versions = folder / "versions"
-    later = [path.name for path in versions.glob("[0-9]*.py") if path.name >= "0019"]
-    for name in later:
-        (versions / name).rename(tmp_path / name)
-    upgrade(empty, folder=folder)
-    with engine_of(empty) as engine, engine.begin() as connection:
+    with before("0019", empty, tmp_path), engine_of(empty) as engine, engine.begin() as connection:
         connection.execute(
             text("INSERT INTO last_values (device_id, path, value, time) VALUES ('dev-1', '/49000/0/3', :value, 5)"),
             {"value": '"AAEC"'},
         )
-
-    for name in later:
-        (tmp_path / name).rename(versions / name)
-    upgrade(empty, folder=folder)
 
     with engine_of(empty) as engine, engine.connect() as connection:
         kept = connection.execute(text("SELECT device_id, path, value, time, kind FROM last_values")).all()
