@@ -146,6 +146,15 @@ class Pair:
         for gateway in [*self.gateways, *self.gateways]:
             await gateway.nodes.look(gateway.core, gateway._adopt)
 
+    async def lose_the_first(self) -> Gateway:
+        """The first gateway ends, and all datagrams go to the other; that one."""
+        dead, heir = self.gateways
+        await dead.close()
+        await self.databases[0].close()
+        self.gateways.remove(dead)
+        self.balancer.choose = lambda _: 1
+        return heir
+
     def counted(self, name: str) -> list[int]:
         return [gateway.core.stats()[name] for gateway in self.gateways]
 
@@ -259,12 +268,8 @@ async def test_a_device_that_begins_anew_at_another_gateway_is_forgotten_by_the_
 @needs_two_writers
 async def test_what_a_gateway_leaves_behind_another_takes_over_when_it_has_waited_long_enough(tmp_path: Path) -> None:
     async with pair(tmp_path) as here:
-        dead, heir = here.gateways
         await here.site.shoal.settle()
-        await dead.close()
-        await here.databases[0].close()
-        here.gateways.remove(dead)
-        here.balancer.choose = lambda _: 1
+        heir = await here.lose_the_first()
 
         await here.look()
         here.clock.advance(PATIENCE)
@@ -282,12 +287,8 @@ async def test_what_a_gateway_leaves_behind_another_takes_over_when_it_has_waite
 @needs_two_writers
 async def test_what_could_not_be_taken_up_whole_is_taken_up_again(tmp_path: Path) -> None:
     async with pair(tmp_path) as here:
-        dead, heir = here.gateways
         await here.site.shoal.settle()
-        await dead.close()
-        await here.databases[0].close()
-        here.gateways.remove(dead)
-        here.balancer.choose = lambda _: 1
+        heir = await here.lose_the_first()
 
         async def breaks_off(_node: int, _start: int) -> None:
             raise Unavailable("database", "gone", "Bring it back")
@@ -309,11 +310,7 @@ async def test_who_came_over_before_its_gateway_was_given_up_stays_and_an_empty_
     tmp_path: Path,
 ) -> None:
     async with pair(tmp_path) as here:
-        dead, heir = here.gateways
-        await dead.close()
-        await here.databases[0].close()
-        here.gateways.remove(dead)
-        here.balancer.choose = lambda _: 1
+        heir = await here.lose_the_first()
         async with Device("oxy-0101", here.balancer.uri, identity="oxy-0101", key=here.site.keys["oxy-0101"]) as again:
             await again.registered(SOON)
             await here.look()
