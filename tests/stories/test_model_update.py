@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shoal.campaigns import store
+from shoal.campaigns.facts import DeviceFacts
 from shoal.campaigns.update import Update, UpdateState
 from shoal.errors import Conflict
 from shoal.events.campaign import UpdateChanged
@@ -56,10 +58,16 @@ class Farm:
         return camera
 
     async def update(self, camera: FirmwareDevice) -> Update:
-        return await self.shoal.campaigns.start_update(self.tenant, camera.device.id, self.artifact, by="usr-1")
+        return await self.shoal.campaigns.start_update(camera.device, self.artifact, by="usr-1")
 
     async def look(self, update: Update) -> Update:
         return await self.shoal.campaigns.update(self.tenant, update.id)
+
+    async def facts(self, camera: FirmwareDevice) -> DeviceFacts:
+        """What campaigns know of a camera."""
+        async with self.shoal.database.transaction() as tx:
+            [(facts, _)] = (await store.load_facts(tx, [camera.device.id])).values()
+        return facts
 
     async def told(self, update: Update) -> list[str]:
         """The states that others heard of, each once."""
@@ -91,7 +99,7 @@ async def test_a_camera_pulls_a_new_model_and_is_confirmed_by_the_version_that_i
     assert (done.state, done.reason) == (UpdateState.CONFIRMED, f"it reports {NEW}, and stayed well for 30 min")
     assert (done.from_version, done.bytes, done.attempts, done.installs) == (OLD, len(MODEL), 1, 1)
     assert await farm.told(update) == ["waiting", "downloading", "downloaded", "installing", "trial", "confirmed"]
-    facts = await farm.shoal.campaigns.facts(farm.tenant, camera.device.id)
+    facts = await farm.facts(camera)
     assert facts.package_version is not None
     assert facts.package_version.value == NEW
 
@@ -107,7 +115,7 @@ async def test_a_camera_that_falls_back_is_seen_on_its_old_version(farm: Farm) -
     assert confirmed.state is UpdateState.CONFIRMED
     assert rolled_back.state is UpdateState.ROLLED_BACK
     assert rolled_back.reason == f"the update failed; it went back to {OLD}"
-    facts = await farm.shoal.campaigns.facts(farm.tenant, bad.device.id)
+    facts = await farm.facts(bad)
     assert facts.package_version is not None
     assert (facts.package_version.value, bad.version) == (OLD, OLD)
 

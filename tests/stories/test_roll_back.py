@@ -73,7 +73,7 @@ class Farm:
 
     async def update(self, version: str, soak_s: float | None = None) -> Update:
         return await self.shoal.campaigns.start_update(
-            self.tenant, self.camera.device.id, self.models[version], soak_s=soak_s, by="usr-1"
+            self.camera.device, self.models[version], soak_s=soak_s, by="usr-1"
         )
 
     async def roll_back(self, update: Update) -> Update:

@@ -77,14 +77,14 @@ async def start(
     A roll back is refused with 409 when the update goes on, changed nothing, was replaced since, or when nothing that
     came from here was confirmed on the device before.
     """
-    asking.may(Operation.UPDATE_FIRMWARE, (await rooms.inventory.device(asking.tenant, device)).place)
+    known = await rooms.inventory.device(asking.tenant, device)
+    asking.may(Operation.UPDATE_FIRMWARE, known.place)
     asking.tells(device, after=asked.model_dump(exclude_none=True))
     if asked.roll_back is not None:
         update = await rooms.campaigns.roll_back(asking.tenant, device, asked.roll_back, by=asking.name)
     else:
         update = await rooms.campaigns.start_update(
-            asking.tenant,
-            device,
+            known,
             asked.artifact or "",
             delivery=asked.delivery,
             soak_s=asked.soak_s,

@@ -19,6 +19,7 @@ from shoal.campaigns.update import Update, UpdateState
 from shoal.clock import Clock
 from shoal.errors import Gone, NotFound, Rejected
 from shoal.ids import Prefix, new_id
+from shoal.inventory.device import Device
 from shoal.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -96,20 +97,19 @@ class Campaigns:
 
     async def start_update(
         self,
-        tenant: str,
-        device: str,
+        device: Device,
         artifact: str,
         *,
         delivery: str = Wish.AUTOMATIC,
         soak_s: float | None = None,
         by: str | None = None,
     ) -> Update:
-        """Begins the update of one device; from now on it goes on by itself.
+        """Begins the update of one device; from now on it goes on by itself, also when nothing was heard of it yet.
 
         `soak_s` is how long the device is watched once it runs the new version; None: as its profile suggests.
 
         Raises:
-            NotFound: no such artifact, or a device that was never heard of; or the artifact's bytes are gone.
+            NotFound: the device's tenant has no such artifact, or its bytes are gone.
             Conflict: another update of this device is running, or the artifact's bytes are damaged.
             Rejected: a delivery that we do not know, or a watch that is too long.
             Unavailable: the database is away.
@@ -117,20 +117,21 @@ class Campaigns:
         wish = parse_wish(delivery)
         if soak_s is not None and not 0 <= soak_s <= SOAK_S_MAX:
             raise Rejected("soak_s", f"0 to {SOAK_S_MAX} seconds")
-        chosen = await self.artifact(tenant, artifact)
+        chosen = await self.artifact(device.tenant, artifact)
         await self._files.checked(chosen.sha256)
-        facts = await self.facts(tenant, device)
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            history = await store.history_of(tx, device, chosen.kind)
+            found = await store.load_facts(tx, [device.id])
+            facts, partition = found.get(device.id, (_unheard(device), 0))
+            history = await store.history_of(tx, device.id, chosen.kind)
             before = rollback.confirmed_before(history, chosen.kind, chosen.id)
             update = Update(
-                id=await store.name(tx, device, artifact, now),
-                tenant=tenant,
-                farm=facts.farm,
-                enclosure=facts.enclosure,
-                device=device,
-                endpoint=facts.endpoint,
+                id=await store.name(tx, device.id, artifact, now),
+                tenant=device.tenant,
+                farm=device.farm,
+                enclosure=device.enclosure,
+                device=device.id,
+                endpoint=device.endpoint,
                 artifact=chosen.id,
                 kind=chosen.kind,
                 name=chosen.name,
@@ -144,9 +145,8 @@ class Campaigns:
                 soak_s=soak_s,
                 previous=before.artifact if before else None,
                 previous_version=before.version if before else None,
-                open_before=await store.open_conditions_of(tx, device),
+                open_before=await store.open_conditions_of(tx, device.id),
             )
-            partition = await store.partition_of(tx, device)
             return await self._conductor.begin(tx, update, chosen, facts, partition, now)
 
     async def roll_back(self, tenant: str, device: str, update: str, by: str | None = None) -> Update:
@@ -252,18 +252,6 @@ class Campaigns:
                 tx, known, step(known, facts, Progressed(count), now), facts, partition, now
             )
 
-    async def facts(self, tenant: str, device: str) -> DeviceFacts:
-        """What a device last said that matters for updates: its versions, its battery, whether it is registered.
-
-        Raises:
-            NotFound: nothing was ever heard of it.
-            Unavailable: the database is away.
-        """
-        facts = await store.facts_of(self._database, tenant, device)
-        if facts is None:
-            raise NotFound("device", "nothing was ever heard of it")
-        return facts
-
     async def counts(self, tenant: str) -> dict[UpdateState, int]:
         """How many updates of a tenant are in which state.
 
@@ -271,3 +259,10 @@ class Campaigns:
             Unavailable: the database is away.
         """
         return await store.counts(self._database, tenant)
+
+
+def _unheard(device: Device) -> DeviceFacts:
+    """What is known of a device of whose events none came here yet."""
+    return DeviceFacts(
+        device=device.id, tenant=device.tenant, farm=device.farm, enclosure=device.enclosure, endpoint=device.endpoint
+    )

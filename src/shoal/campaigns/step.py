@@ -114,7 +114,7 @@ def step(update: Update, facts: DeviceFacts, happening: Happening, now: datetime
     at_hand = _Work(update, facts, now)
     match happening:
         case Begin():
-            return at_hand.entered_waiting()
+            return at_hand.begun()
         case Worsened(condition, severity, says):
             at_hand.update = landing.worsened(update, condition, severity, says, now)
             return landing.trial(at_hand) if landing.is_watched(update) else Step(at_hand.update)
@@ -199,6 +199,11 @@ class _Work(Desk):
         if update.state is UpdateState.WAITING and update.attempts > 0 and not is_pushed:
             return self._taken_up()
         return self.looked_at()
+
+    def begun(self) -> Step:
+        """A new update says from the start what it waits for."""
+        self.update = replace(self.update, reason=self.update.reason or self._not_ready() or "")
+        return self.entered_waiting()
 
     def entered_waiting(self) -> Step:
         """Asks the device how it is, so that nothing old decides."""

@@ -223,14 +223,6 @@ async def whose_ever(database: Database, update: str) -> Update:
     return _found(found)
 
 
-async def facts_of(database: Database, tenant: str, device: str) -> DeviceFacts | None:
-    """What a device last said that matters for updates: its versions, for one."""
-    query = select(device_facts.c.facts).where(device_facts.c.tenant_id == tenant, device_facts.c.device_id == device)
-    async with database.reading() as connection:
-        found = await connection.scalar(query)
-    return found if isinstance(found, DeviceFacts) else None
-
-
 async def name(tx: Transaction, device: str, artifact: str, at: datetime) -> str:
     """The id of a new update."""
     ids = [
@@ -330,12 +322,6 @@ async def save_update(tx: Transaction, update: Update, partition: int) -> None:
         "body": update,
     }
     await upsert(tx, updates, [row], ["id"])
-
-
-async def partition_of(tx: Transaction, device: str) -> int:
-    """The partition in which a device's events come, and so its timers are judged."""
-    found = await tx.scalar(select(device_facts.c.partition).where(device_facts.c.device_id == device))
-    return int(found or 0)
 
 
 async def counts(database: Database, tenant: str) -> dict[UpdateState, int]:

@@ -32,6 +32,16 @@ async def test_an_update_is_started_followed_and_stopped(company: Company, admin
     assert (await admin.get(f"{path}/{said.id}")).json()["state"] == "cancelled"
 
 
+async def test_a_device_that_never_spoke_is_updated_when_it_does(company: Company, admin: httpx.AsyncClient) -> None:
+    device = await company.installation.create_device(company.tenant, "cam-new")
+
+    started = await admin.post(f"/devices/{device.id}/updates", json={"artifact": await artifact(admin)})
+
+    said = heard.Update.model_validate(started.json())
+    assert started.status_code == 201, started.text
+    assert (said.state, said.reason) == ("waiting", "it is not registered")
+
+
 async def test_one_update_of_a_device_runs_at_a_time(company: Company, admin: httpx.AsyncClient) -> None:
     device = await company.registered(objects=OBJECTS)
     wish = {"artifact": await artifact(admin)}

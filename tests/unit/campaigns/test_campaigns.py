@@ -11,6 +11,7 @@ from shoal.errors import Conflict, NotFound, Rejected
 from shoal.ids import TenantId
 from shoal.inventory.device import Device, Kind
 from tests.harness.installation import Installation
+from tests.harness.voices import Voice
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -65,7 +66,7 @@ async def test_an_update_begins_with_its_file_on_offer_and_the_device_asked(shoa
     tenant = await shoal.create_tenant()
     device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
 
-    update = await shoal.campaigns.start_update(tenant, device.id, artifact, by="usr-1")
+    update = await shoal.campaigns.start_update(device, artifact, by="usr-1")
 
     commands = await shoal.commands.of_device(tenant, device.id)
     assert (update.state, update.by, update.endpoint, update.version) == (
@@ -87,15 +88,14 @@ async def test_an_update_needs_a_device_and_an_artifact_of_the_tenant(shoal: Ins
     tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
     device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
     stranger, foreign = await camera(shoal, other), await upload(shoal, other)
-    unheard = await shoal.create_device(tenant, "cam-new")
 
-    for of, with_ in ((stranger, artifact), (device, foreign), (unheard, artifact)):
+    for of, with_ in ((stranger, artifact), (device, foreign)):
         with pytest.raises(NotFound):
-            await shoal.campaigns.start_update(tenant, of.id, with_)
+            await shoal.campaigns.start_update(of, with_)
     with pytest.raises(Rejected):
-        await shoal.campaigns.start_update(tenant, device.id, artifact, delivery="carrier pigeon")
+        await shoal.campaigns.start_update(device, artifact, delivery="carrier pigeon")
     with pytest.raises(Rejected):
-        await shoal.campaigns.start_update(tenant, device.id, artifact, soak_s=SOAK_S_MAX + 1)
+        await shoal.campaigns.start_update(device, artifact, soak_s=SOAK_S_MAX + 1)
 
     assert (await shoal.campaigns.updates(tenant)).items == []
     assert await shoal.offered() == []
@@ -104,12 +104,12 @@ async def test_an_update_needs_a_device_and_an_artifact_of_the_tenant(shoal: Ins
 async def test_a_second_update_of_a_device_is_refused_and_asks_nothing(shoal: Installation) -> None:
     tenant = await shoal.create_tenant()
     device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
-    await shoal.campaigns.start_update(tenant, device.id, artifact)
+    await shoal.campaigns.start_update(device, artifact)
     asked = len(await shoal.commands.of_device(tenant, device.id))
     newer = await upload(shoal, tenant, b"newer", "2.2.0")
 
     with pytest.raises(Conflict):
-        await shoal.campaigns.start_update(tenant, device.id, newer)
+        await shoal.campaigns.start_update(device, newer)
 
     assert len(await shoal.commands.of_device(tenant, device.id)) == asked
     assert len(await shoal.offered()) == 1
@@ -122,13 +122,13 @@ async def test_a_damaged_or_lost_file_is_not_sent_to_a_device(shoal: Installatio
 
     path.write_bytes(b"weighty")
     with pytest.raises(Conflict, match="damaged"):
-        await shoal.campaigns.start_update(tenant, device.id, artifact)
+        await shoal.campaigns.start_update(device, artifact)
     path.unlink()
     with pytest.raises(NotFound):
-        await shoal.campaigns.start_update(tenant, device.id, artifact)
+        await shoal.campaigns.start_update(device, artifact)
     await upload(shoal, tenant)
 
-    assert (await shoal.campaigns.start_update(tenant, device.id, artifact)).state is UpdateState.WAITING
+    assert (await shoal.campaigns.start_update(device, artifact)).state is UpdateState.WAITING
 
 
 async def test_the_files_of_running_updates_are_on_offer_those_that_are_there(shoal: Installation) -> None:
@@ -137,7 +137,7 @@ async def test_the_files_of_running_updates_are_on_offer_those_that_are_there(sh
     for n in range(3):
         device = await camera(shoal, tenant, f"cam-{n}")
         artifact = await upload(shoal, tenant, f"weights {n}".encode(), f"2.{n}")
-        updates.append(await shoal.campaigns.start_update(tenant, device.id, artifact))
+        updates.append(await shoal.campaigns.start_update(device, artifact))
     await shoal.campaigns.cancel_update(tenant, updates[0].id)
     shoal.files.path((await shoal.campaigns.artifact(tenant, updates[1].artifact)).sha256).unlink()
 
@@ -147,7 +147,7 @@ async def test_the_files_of_running_updates_are_on_offer_those_that_are_there(sh
 async def test_an_update_can_be_stopped_once_by_its_own_tenant(shoal: Installation) -> None:
     tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
     device, artifact = await camera(shoal, tenant), await upload(shoal, tenant)
-    update = await shoal.campaigns.start_update(tenant, device.id, artifact)
+    update = await shoal.campaigns.start_update(device, artifact)
 
     with pytest.raises(NotFound):
         await shoal.campaigns.cancel_update(other, update.id)
@@ -160,8 +160,19 @@ async def test_an_update_can_be_stopped_once_by_its_own_tenant(shoal: Installati
     assert (await shoal.campaigns.updates(tenant, states=[UpdateState.CANCELLED])).items == [stopped]
 
 
-async def test_a_device_that_was_never_heard_of_has_no_facts(shoal: Installation) -> None:
+async def test_a_device_may_be_told_to_update_before_anything_was_heard_of_it(shoal: Installation) -> None:
     tenant = await shoal.create_tenant()
+    new, artifact = await shoal.create_device(tenant, "cam-new"), await upload(shoal, tenant)
 
-    with pytest.raises(NotFound):
-        await shoal.campaigns.facts(tenant, "dev-NOBODY00")
+    update = await shoal.campaigns.start_update(new, artifact)
+    await shoal.settle()
+
+    assert (update.state, update.reason, update.endpoint) == (
+        UpdateState.WAITING,
+        "it is not registered",
+        "cam-new",
+    )
+    voice = Voice(new.id, tenant=tenant, farm=None, enclosure=None, endpoint="cam-new")
+    await shoal.hear(voice.registered(shoal.clock.now(), objects=("/3/0", "/5/0")))
+    await shoal.settle()
+    assert (await shoal.campaigns.update(tenant, update.id)).reason == "it has not said whether it is idle"

@@ -11,7 +11,6 @@ from shoal.campaigns.store import device_facts
 from shoal.campaigns.update import Update, UpdateState
 from shoal.commands.command import trigger_for
 from shoal.commands.store import Mark
-from shoal.errors import NotFound
 from shoal.events.device import (
     DeviceEvent,
     DeviceRegistered,
@@ -121,7 +120,7 @@ async def bench(shoal: Installation) -> Bench:
     await shoal.hear(made.registered())
     await shoal.settle()
     shoal.clock.advance(timedelta(seconds=1))
-    made.update = await shoal.campaigns.start_update(made.tenant, made.device.id, artifact.id)
+    made.update = await shoal.campaigns.start_update(made.device, artifact.id)
     await shoal.settle()
     shoal.clock.advance(timedelta(seconds=1))
     return made
@@ -198,8 +197,8 @@ async def test_a_device_that_goes_takes_its_update_and_its_facts_with_it(bench: 
 
     ended = await bench.look()
     assert (ended.state, ended.reason) == (UpdateState.FAILED, "the device was removed")
-    with pytest.raises(NotFound):
-        await bench.shoal.campaigns.facts(bench.tenant, bench.device.id)
+    async with bench.shoal.database.transaction() as tx:
+        assert await store.load_facts(tx, [bench.device.id]) == {}
 
 
 async def test_a_whole_life_in_one_batch_ends_as_it_would_have_in_many(bench: Bench) -> None:
@@ -243,9 +242,8 @@ async def test_a_device_that_says_the_same_all_day_costs_no_write(bench: Bench) 
 
 
 async def test_facts_are_there_before_the_first_update(bench: Bench) -> None:
-    facts = await bench.shoal.campaigns.facts(bench.tenant, bench.device.id)
+    async with bench.shoal.database.transaction() as tx:
+        [(facts, partition)] = (await store.load_facts(tx, [bench.device.id])).values()
 
     assert (facts.is_registered, facts.has_firmware_object, facts.report_every_s) == (True, True, 60)
-    assert facts.endpoint == "cam-1"
-    async with bench.shoal.database.transaction() as tx:
-        assert await store.partition_of(tx, bench.device.id) == 0
+    assert (facts.endpoint, partition) == ("cam-1", 0)
