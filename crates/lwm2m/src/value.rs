@@ -259,7 +259,7 @@ pub(crate) fn write_link(object: u16, instance: u16, out: &mut Vec<u8>) {
 /// Appends a float as the shortest JSON number that reads back the same; null where JSON has no number.
 pub(crate) fn write_json_float(number: f64, out: &mut Vec<u8>) {
     if number.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(number).as_bytes());
+        out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
     } else {
         out.extend_from_slice(b"null");
     }

@@ -7,7 +7,7 @@ pub(super) fn from_single(single: f32) -> f64 {
     if !single.is_finite() || single.fract() == 0.0 {
         return exact;
     }
-    ryu::Buffer::new().format_finite(single).parse().unwrap_or(exact)
+    zmij::Buffer::new().format_finite(single).parse().unwrap_or(exact)
 }
 
 /// The same number in 32 bits, if whoever reads it gets the same one back: we by the rule above, others exactly.

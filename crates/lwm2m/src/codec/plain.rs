@@ -65,7 +65,7 @@ pub(super) fn write_text(base: &Path, entries: &[Entry<'_>], out: &mut Vec<u8>) 
 
 /// Core 1.1 appendix C: a decimal without an exponent. The shortest text that reads back the same.
 fn write_decimal(number: f64, out: &mut Vec<u8>) {
-    let mut buffer = ryu::Buffer::new();
+    let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(number);
     if shortest.contains('e') {
         out.extend_from_slice(number.to_string().as_bytes());
