@@ -1,5 +1,6 @@
 //! What we answered lately, so that a request that comes twice runs once (RFC 7252 §4.5).
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::message::Token;
@@ -19,14 +20,14 @@ pub const ANSWER_BYTES_MAX: usize = 1280;
 /// full size: with NSTART 1 a copy is nearly always one of the newest.
 pub const ANSWERS_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX;
 
-/// An entry: message id, digest of the token, age, length of the answer.
-const ENTRY_BYTES: usize = 10;
-
 /// In place of a length: the answer is not out yet.
 const PENDING: u16 = u16::MAX;
 
 /// Ages are kept in milliseconds since `base`, which moves on before they run out of bits.
 const AGE_MS_MAX: u32 = 1 << 31;
+
+/// What processors fetch at once, nearly all of them.
+const CACHE_LINE_BYTES: usize = 64;
 
 /// What is known of a request that just came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,22 +49,25 @@ pub enum Seen<'a> {
 #[derive(Debug, Default)]
 pub struct Answers {
     base: Option<Instant>,
-    /// Entries one after another, oldest first: a handful per peer and many thousand peers.
-    entries: Vec<u8>,
+    /// The headers of all entries, oldest first, then their answers in the same order: a handful per peer and many
+    /// thousand peers, and each request looks through the headers.
+    bytes: Vec<u8>,
+    /// How many entries.
+    count: u8,
 }
 
 impl Answers {
     /// Nothing seen yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { base: None, entries: Vec::new() }
+        Self { base: None, bytes: Vec::new(), count: 0 }
     }
 
     /// Did this request come before?
     pub fn seen(&mut self, now: Instant, id: u16, token: Token) -> Seen<'_> {
         self.forget_expired(now);
-        let Some(entry) = self.find(id, token) else { return Seen::New };
-        if entry.length == PENDING { Seen::Pending } else { Seen::Answered(&self.entries[entry.answer()]) }
+        let Some(at) = self.find(id, token) else { return Seen::New };
+        if self.header(at).length == PENDING { Seen::Pending } else { Seen::Answered(&self.bytes[self.answer(at)]) }
     }
 
     /// The request runs; copies of it are met with silence until [`Answers::answered`].
@@ -80,8 +84,8 @@ impl Answers {
     /// it, and it saves a kilobyte per peer that downloads.
     pub fn answered(&mut self, now: Instant, id: u16, token: Token, answer: &[u8]) {
         self.forget_expired(now);
-        if let Some(entry) = self.find(id, token) {
-            self.entries.drain(entry.at..entry.end());
+        if let Some(at) = self.find(id, token) {
+            self.remove(at);
         }
         if answer.len() <= ANSWER_BYTES_MAX {
             self.append(now, id, token, answer.len() as u16, answer);
@@ -97,108 +101,141 @@ impl Answers {
     /// When everything known now has expired: a good time for [`Answers::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let newest = self.iter().last()?;
+        let newest = self.header(self.count().checked_sub(1)?);
         Some(self.base? + Duration::from_millis(u64::from(newest.age_ms)) + EXCHANGE_LIFETIME)
     }
 
     /// Nothing is remembered.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.entries.is_empty()
+        self.count == 0
+    }
+
+    /// Reads what the next request of this peer reads, so that it is in the processor's cache by then.
+    #[must_use]
+    pub fn touch(&self) -> u8 {
+        self.bytes.iter().step_by(CACHE_LINE_BYTES).fold(0, |sum, byte| sum ^ byte)
     }
 
     fn append(&mut self, now: Instant, id: u16, token: Token, length: u16, answer: &[u8]) {
-        let needed = ENTRY_BYTES + answer.len();
-        while self.iter().count() >= ANSWERS_MAX || self.entries.len() + needed > ANSWERS_BYTES_MAX {
-            let Some(oldest) = self.iter().next() else { break };
-            self.entries.drain(oldest.at..oldest.end());
+        let needed = HEADER_BYTES + answer.len();
+        while self.count > 0 && (self.count() >= ANSWERS_MAX || self.bytes.len() + needed > ANSWERS_BYTES_MAX) {
+            self.remove(0);
         }
         let base = *self.base.get_or_insert(now);
         let age_ms = u32::try_from(now.saturating_duration_since(base).as_millis()).unwrap_or(u32::MAX);
+        let (at, end) = (self.headers_end(), self.bytes.len());
         // Exactly what is needed: growth by doubling would double the memory of every peer.
-        self.entries.reserve_exact(needed);
-        self.entries.extend_from_slice(&id.to_le_bytes());
-        self.entries.extend_from_slice(&token.digest().to_le_bytes());
-        self.entries.extend_from_slice(&age_ms.to_le_bytes());
-        self.entries.extend_from_slice(&length.to_le_bytes());
-        self.entries.extend_from_slice(answer);
+        self.bytes.reserve_exact(needed);
+        self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        self.bytes.copy_within(at..end, at + HEADER_BYTES);
+        let header = Header { id, digest: token.digest(), age_ms, length };
+        self.bytes[at..at + HEADER_BYTES].copy_from_slice(&header.bytes());
+        self.bytes.extend_from_slice(answer);
+        self.count += 1;
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.bytes.drain(self.answer(at));
+        self.bytes.drain(at * HEADER_BYTES..(at + 1) * HEADER_BYTES);
+        self.count -= 1;
     }
 
     fn forget_expired(&mut self, now: Instant) {
         let Some(base) = self.base else { return };
-        let age_ms = now.saturating_duration_since(base).as_millis();
-        let is_expired = |entry: &Entry| u128::from(entry.age_ms) + EXCHANGE_LIFETIME.as_millis() <= age_ms;
-        let expired = self.iter().take_while(is_expired).last().map_or(0, |entry| entry.end());
-        if expired > 0 {
-            self.entries.drain(..expired);
-            self.give_back();
+        let age_ms = now.saturating_duration_since(base).as_millis() as u64;
+        let is_expired = |header: Header| u64::from(header.age_ms) + EXCHANGE_LIFETIME.as_millis() as u64 <= age_ms;
+        if self.count == 0 || !is_expired(self.header(0)) {
+            return self.rebase(base);
         }
+        while self.count > 0 && is_expired(self.header(0)) {
+            self.remove(0);
+        }
+        self.give_back();
         self.rebase(base);
     }
 
     /// Gives memory back when most of it is unused.
     fn give_back(&mut self) {
-        if self.entries.is_empty() {
+        if self.count == 0 {
             *self = Self::new();
-        } else if self.entries.capacity() > 2 * self.entries.len() + 64 {
-            self.entries.shrink_to_fit();
+        } else if self.bytes.capacity() > 2 * self.bytes.len() + 64 {
+            self.bytes.shrink_to_fit();
         }
     }
 
     /// A peer that never pauses for 247 s would run out of milliseconds after 49 days.
     fn rebase(&mut self, base: Instant) {
-        let Some(oldest) = self.iter().next().filter(|oldest| oldest.age_ms >= AGE_MS_MAX) else { return };
-        self.base = Some(base + Duration::from_millis(u64::from(oldest.age_ms)));
-        for entry in self.iter().collect::<Vec<_>>() {
-            let age_ms = entry.age_ms - oldest.age_ms;
-            self.entries[entry.at + 4..entry.at + 8].copy_from_slice(&age_ms.to_le_bytes());
+        if self.count == 0 || self.header(0).age_ms < AGE_MS_MAX {
+            return;
+        }
+        let oldest = self.header(0).age_ms;
+        self.base = Some(base + Duration::from_millis(u64::from(oldest)));
+        for at in 0..self.count() {
+            let header = self.header(at);
+            let header = Header { age_ms: header.age_ms - oldest, ..header };
+            self.bytes[at * HEADER_BYTES..][..HEADER_BYTES].copy_from_slice(&header.bytes());
         }
     }
 
-    fn find(&self, id: u16, token: Token) -> Option<Entry> {
-        let digest = token.digest();
-        self.iter().find(|entry| entry.id == id && entry.digest == digest)
+    fn count(&self) -> usize {
+        usize::from(self.count)
     }
 
-    fn iter(&self) -> impl Iterator<Item = Entry> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let entry = Entry::read(&self.entries, at)?;
-            at = entry.end();
-            Some(entry)
-        })
+    fn headers_end(&self) -> usize {
+        self.count() * HEADER_BYTES
     }
-}
 
-/// Where an entry is and what its header says.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    at: usize,
-    id: u16,
-    digest: u16,
-    age_ms: u32,
-    length: u16,
-}
+    /// Where the entry of a request is: most likely among the newest.
+    fn find(&self, id: u16, token: Token) -> Option<usize> {
+        let wanted = Header { id, digest: token.digest(), age_ms: 0, length: 0 }.bytes();
+        let mut headers = self.bytes[..self.headers_end()].chunks_exact(HEADER_BYTES);
+        headers.rposition(|header| header[..NAME_BYTES] == wanted[..NAME_BYTES])
+    }
 
-impl Entry {
-    fn read(entries: &[u8], at: usize) -> Option<Self> {
-        let [id0, id1, digest0, digest1, a0, a1, a2, a3, l0, l1] = *entries.get(at..)?.first_chunk::<ENTRY_BYTES>()?;
-        Some(Self {
-            at,
+    fn header(&self, at: usize) -> Header {
+        let [id0, id1, digest0, digest1, a0, a1, a2, a3, l0, l1] =
+            self.bytes[at * HEADER_BYTES..].first_chunk().copied().unwrap_or_default();
+        Header {
             id: u16::from_le_bytes([id0, id1]),
             digest: u16::from_le_bytes([digest0, digest1]),
             age_ms: u32::from_le_bytes([a0, a1, a2, a3]),
             length: u16::from_le_bytes([l0, l1]),
-        })
+        }
     }
 
-    fn answer(&self) -> std::ops::Range<usize> {
-        let length = if self.length == PENDING { 0 } else { usize::from(self.length) };
-        self.at + ENTRY_BYTES..self.at + ENTRY_BYTES + length
+    /// Where the answer of an entry is.
+    fn answer(&self, at: usize) -> Range<usize> {
+        let start = (0..at).fold(self.headers_end(), |start, before| start + self.header(before).answer_bytes());
+        start..start + self.header(at).answer_bytes()
+    }
+}
+
+/// What stands about a request before the answers.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    id: u16,
+    /// Of the token.
+    digest: u16,
+    /// Since the base.
+    age_ms: u32,
+    /// Of the answer, in bytes.
+    length: u16,
+}
+
+/// Of a [`Header`]. The first of them name the request.
+const HEADER_BYTES: usize = 10;
+const NAME_BYTES: usize = 4;
+
+impl Header {
+    fn bytes(&self) -> [u8; HEADER_BYTES] {
+        let ([id0, id1], [digest0, digest1]) = (self.id.to_le_bytes(), self.digest.to_le_bytes());
+        let ([a0, a1, a2, a3], [l0, l1]) = (self.age_ms.to_le_bytes(), self.length.to_le_bytes());
+        [id0, id1, digest0, digest1, a0, a1, a2, a3, l0, l1]
     }
 
-    fn end(&self) -> usize {
-        self.answer().end
+    fn answer_bytes(&self) -> usize {
+        if self.length == PENDING { 0 } else { usize::from(self.length) }
     }
 }
 
@@ -249,7 +286,7 @@ mod tests {
 
         answers.handle_timeout(answers.poll_timeout().unwrap());
         assert!(answers.is_idle());
-        assert_eq!(answers.entries.capacity(), 0);
+        assert_eq!(answers.bytes.capacity(), 0);
         assert_eq!(answers.poll_timeout(), None);
     }
 
@@ -259,15 +296,15 @@ mod tests {
         for id in 0..100 {
             answers.answered(now, id, token(0), b"a short answer");
         }
-        assert_eq!(answers.iter().count(), ANSWERS_MAX);
+        assert_eq!(answers.count(), ANSWERS_MAX);
         assert_eq!(answers.seen(now, 83, token(0)), Seen::New);
         assert_eq!(answers.seen(now, 84, token(0)), Seen::Answered(b"a short answer"));
 
         for id in 200..300 {
             answers.answered(now, id, token(0), &[0; 700]);
-            assert!(answers.entries.capacity() <= ANSWERS_BYTES_MAX);
+            assert!(answers.bytes.capacity() <= ANSWERS_BYTES_MAX);
         }
-        assert_eq!(answers.iter().count(), 3);
+        assert_eq!(answers.count(), 3);
         answers.answered(now, 300, token(0), &[0; ANSWER_BYTES_MAX + 1]);
         assert_eq!(answers.seen(now, 300, token(0)), Seen::New);
     }
@@ -279,12 +316,12 @@ mod tests {
             answers.answered(now, step as u16, token(step), &step.to_be_bytes());
             now += Duration::from_secs(200);
             assert_eq!(answers.seen(now, step as u16, token(step)), Seen::Answered(&step.to_be_bytes()), "{step}");
-            assert!(answers.entries.len() <= 2 * (ENTRY_BYTES + 4));
+            assert!(answers.bytes.len() <= 2 * (HEADER_BYTES + 4));
         }
     }
 
     #[test]
     fn an_idle_peer_is_cheap() {
-        assert!(size_of::<Answers>() + size_of::<super::super::Requests<u64>>() <= 150);
+        assert!(size_of::<Answers>() + size_of::<super::super::Requests<u64>>() <= 160);
     }
 }
