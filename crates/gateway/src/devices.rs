@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ahash::RandomState;
-use lwm2m::{Definitions, Path};
+use lwm2m::Definitions;
 use zeroize::Zeroizing;
 
 use crate::bootstrap::Pack;
@@ -17,12 +17,9 @@ use crate::credential::{Bearer, Bearers, Proof, Security};
 use crate::dialog::Dialog;
 use crate::error::EntryError;
 use crate::formats::Refused;
-use crate::intent::{Intent, Pattern};
-use crate::limits::{
-    ACK_TIMEOUT_MAX, DEVICES_MAX, ENROLLED_MAX, OBSERVATIONS_PER_DEVICE_MAX, RANDOM_FACTOR_MAX, READS_PER_DEVICE_MAX,
-    RETRANSMIT_MAX,
-};
+use crate::limits::{DEVICES_MAX, ENROLLED_MAX};
 use crate::peers::PeerKey;
+use crate::profile::{Profile, Profiles};
 use crate::registrations::{Registration, RegistrationId};
 use crate::timers::Slot;
 
@@ -71,42 +68,6 @@ impl Device {
     }
 }
 
-/// What we want of a device; many share one.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Profile {
-    pub(crate) intents: Vec<Intent>,
-    pub(crate) unobserved: Vec<Path>,
-    pub(crate) reads: Vec<Pattern>,
-    pub(crate) awake_window: Duration,
-    pub(crate) grace: Option<Duration>,
-    pub(crate) ack_timeout: Duration,
-    pub(crate) random_factor: f32,
-    pub(crate) max_retransmit: u8,
-}
-
-impl Profile {
-    fn parse(entry: &DeviceEntry) -> Result<Self, EntryError> {
-        if entry.observe.len().max(entry.unobserved.len()) > OBSERVATIONS_PER_DEVICE_MAX {
-            return Err(EntryError::TooManyPaths { paths_max: OBSERVATIONS_PER_DEVICE_MAX });
-        }
-        if entry.read.len() > READS_PER_DEVICE_MAX {
-            return Err(EntryError::TooManyPaths { paths_max: READS_PER_DEVICE_MAX });
-        }
-        let path = |path: &String| Path::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
-        let read = |path: &String| Pattern::parse(path).map_err(|error| EntryError::Path { path: path.clone(), error });
-        Ok(Self {
-            intents: Intent::parse_all(entry)?,
-            unobserved: entry.unobserved.iter().map(path).collect::<Result<_, _>>()?,
-            reads: entry.read.iter().map(read).collect::<Result<_, _>>()?,
-            awake_window: entry.awake_window,
-            grace: entry.grace,
-            ack_timeout: entry.ack_timeout.min(ACK_TIMEOUT_MAX),
-            random_factor: entry.random_factor.clamp(1.0, RANDOM_FACTOR_MAX),
-            max_retransmit: entry.max_retransmit.min(RETRANSMIT_MAX),
-        })
-    }
-}
-
 /// What changed by a new entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Put {
@@ -128,6 +89,7 @@ pub(crate) struct Directory {
     /// How many devices with a credential use an endpoint name: it is then closed to those without.
     credentialed: HashMap<Arc<str>, u32, RandomState>,
     enrolled: usize,
+    profiles: Profiles,
 }
 
 impl Directory {
@@ -139,8 +101,9 @@ impl Directory {
             bearers: Bearers::new(hasher.clone()),
             by_endpoint: HashMap::with_hasher(hasher.clone()),
             by_registration: HashMap::with_hasher(hasher.clone()),
-            credentialed: HashMap::with_hasher(hasher),
+            credentialed: HashMap::with_hasher(hasher.clone()),
             enrolled: 0,
+            profiles: Profiles::new(hasher),
         }
     }
 
@@ -205,7 +168,7 @@ impl Directory {
         if !is_fragment(&entry.context) {
             return Err(EntryError::ContextInvalid);
         }
-        let profile = Arc::new(Profile::parse(entry)?);
+        let profile = self.profiles.parse(entry)?;
         let already = self.by_id(&entry.device).or_else(|| self.enrolled_as(entry));
         self.check_is_free(entry, already)?;
         let is_stranger = already.and_then(|index| self.get(index)).is_some_and(|device| device.is_enrolled);
@@ -387,7 +350,10 @@ pub(crate) fn is_fragment(context: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a test that cannot go on should stop
+    use std::time::Duration;
+
     use super::*;
+    use crate::limits::READS_PER_DEVICE_MAX;
 
     fn directory() -> Directory {
         Directory::new(RandomState::with_seeds(1, 2, 3, 4))

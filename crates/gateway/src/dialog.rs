@@ -8,7 +8,6 @@ use lwm2m::{Definitions, Path};
 use serde_json::Value as Json;
 
 use crate::command::{Answer, Operation, Outcome, Request};
-use crate::devices::Profile;
 use crate::files::ROOT;
 use crate::formats::{Choose, Content, Refused, choose, choose_timed};
 use crate::intent::{Target, Wish};
@@ -16,6 +15,7 @@ use crate::limits::BODY_BYTES_MAX;
 use crate::observations::{Observation, Rest};
 use crate::parts::Parts;
 use crate::peers::PeerKey;
+use crate::profile::Profile;
 
 /// The talk with one device that we began. It belongs to the device and outlives its registrations.
 pub(crate) struct Dialog {

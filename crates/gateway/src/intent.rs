@@ -5,13 +5,13 @@ use std::sync::Arc;
 use lwm2m::{Attributes, Path, PathError, Version};
 
 use crate::command::DeviceEntry;
-use crate::devices::Profile;
 use crate::error::EntryError;
 use crate::limits::OBSERVATIONS_PER_DEVICE_MAX;
+use crate::profile::Profile;
 use crate::registrations::Objects;
 
 /// A path whose instance may be `*`: every one that the device registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Pattern {
     /// With instance 0 in place of the `*`.
     path: Path,
@@ -38,7 +38,7 @@ impl Pattern {
 }
 
 /// What to observe, and when the device should report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Intent {
     pattern: Pattern,
     /// As in `pmin=10&pmax=60`; empty for none.

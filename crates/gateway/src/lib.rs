@@ -39,6 +39,7 @@ mod outbox;
 mod page;
 mod parts;
 mod peers;
+mod profile;
 mod random;
 mod refusals;
 mod registering;

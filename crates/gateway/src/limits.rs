@@ -208,6 +208,9 @@ pub const RETRANSMIT_MAX: u8 = 8;
 /// Paths read after each Register.
 pub const READS_PER_DEVICE_MAX: usize = 32;
 
+/// Different wishes of devices that are kept interned; devices with one profile share theirs.
+pub const PROFILES_MAX: usize = 4_096;
+
 /// Different object lists that are kept interned; devices of one make share theirs.
 pub const OBJECT_LISTS_MAX: usize = 4_096;
 
