@@ -229,16 +229,14 @@ impl Gateway {
 
     /// The events of this page are in the log: its answers may leave.
     pub fn handle_committed(&mut self, now: Now, page: u64) {
-        for held in self.pages.release(page) {
-            self.deliver(now, held, true);
-        }
+        let held = self.pages.release(page);
+        self.deliver_all(now, &held, true);
     }
 
     /// The log refused this page: its answers become 5.03.
     pub fn handle_refused(&mut self, now: Now, page: u64) {
-        for held in self.pages.release(page) {
-            self.deliver(now, held, false);
-        }
+        let held = self.pages.release(page);
+        self.deliver_all(now, &held, false);
     }
 
     /// Everything that is due.

@@ -8,6 +8,7 @@
 //! Nothing in here reads a clock, opens a socket or rolls dice: the time and the seed are passed in.
 
 mod admission;
+mod ahead;
 mod arrival;
 mod awake;
 mod bootstrap;

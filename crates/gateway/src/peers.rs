@@ -211,8 +211,18 @@ impl Peers {
         place.peer.as_ref().map(|_| PeerKey { index, generation: place.generation })
     }
 
+    /// The peer in a place.
+    pub(crate) fn peer_at(&self, index: u32) -> Option<&Peer> {
+        self.places.get(index as usize)?.peer.as_ref()
+    }
+
+    /// Where the peer at an address is, if it is known: nearly always. What would prove it is not looked at.
+    pub(crate) fn likely_by_address(&self, socket: Socket, address: SocketAddr) -> Option<u32> {
+        self.by_address.find(hash(&self.hasher, socket, address), |_| true).copied()
+    }
+
     pub(crate) fn by_address(&self, socket: Socket, address: SocketAddr) -> Option<PeerKey> {
-        let hash = self.hasher.hash_one((socket, address));
+        let hash = hash(&self.hasher, socket, address);
         let index = self.by_address.find(hash, |index| is_at(&self.places, *index, socket, address))?;
         self.at(*index)
     }
@@ -220,13 +230,14 @@ impl Peers {
     /// From now on this address means the peer in this place, which has it already.
     fn learn_address(&mut self, index: u32, socket: Socket, address: SocketAddr) {
         let Self { by_address, hasher, places, .. } = self;
-        let hash = hasher.hash_one((socket, address));
+        let hash_of = |socket, address| hash(hasher, socket, address);
+        let hash = hash_of(socket, address);
         match by_address.find_mut(hash, |other| is_at(places, *other, socket, address)) {
             Some(former) => *former = index,
             None => {
                 let rehash = |index: &u32| {
                     let peer = places.get(*index as usize).and_then(|place| place.peer.as_ref());
-                    peer.map_or(0, |peer| hasher.hash_one((peer.socket, peer.address)))
+                    peer.map_or(0, |peer| hash_of(peer.socket, peer.address))
                 };
                 by_address.insert_unique(hash, index, rehash);
             }
@@ -235,10 +246,14 @@ impl Peers {
 
     /// The address of this peer means nobody any more, unless it means another by now. Before the peer leaves it.
     fn forget_address(&mut self, index: u32, socket: Socket, address: SocketAddr) {
-        let hash = self.hasher.hash_one((socket, address));
+        let hash = hash(&self.hasher, socket, address);
         if let Ok(entry) = self.by_address.find_entry(hash, |other| *other == index) {
             entry.remove();
         }
+    }
+
+    pub(crate) fn likely_by_connection_id(&self, id: ConnectionId) -> Option<u32> {
+        self.by_connection_id.get(&id).copied()
     }
 
     pub(crate) fn by_connection_id(&self, id: ConnectionId) -> Option<PeerKey> {
@@ -342,6 +357,16 @@ impl Peers {
     pub(crate) fn places(&self) -> usize {
         self.places.len()
     }
+}
+
+/// The hash of an address: in as few steps as hold all of it.
+fn hash(hasher: &RandomState, socket: Socket, address: SocketAddr) -> u64 {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    let node = socket.node.map_or(0, |node| u64::from(node) + 1);
+    hasher.hash_one((ip, node << 24 | u64::from(socket.number) << 16 | u64::from(address.port())))
 }
 
 /// Whether the peer in a place has this address.

@@ -87,12 +87,14 @@ impl Link {
         let Self { socket, keyed, own, taken_over, room, .. } = self;
         let is_ours = |node: u16| node == *own || taken_over.contains(&node);
         for _ in 0..CALLS_PER_TURN_MAX {
-            let received = room.receive(socket.as_fd(), |_, _, frame| {
-                match frame.and_then(|frame| read(keyed, frame)).filter(|(_, receiver)| is_ours(*receiver)) {
+            let received = room.receive(socket.as_fd());
+            refused.strange += room.too_long() as u64;
+            for (_, frame) in room.datagrams() {
+                match read(keyed, frame).filter(|(_, receiver)| is_ours(*receiver)) {
                     Some((handover, _)) => take(handover),
                     None => refused.strange += 1,
                 }
-            });
+            }
             match received {
                 Ok(DATAGRAMS_PER_CALL_MAX) => {}
                 Ok(_) => return,

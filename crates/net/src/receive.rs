@@ -11,22 +11,31 @@ pub(crate) const DATAGRAMS_PER_CALL_MAX: usize = 64;
 /// Room for the datagrams of one call, each at most `BYTES` long.
 pub(crate) struct Room<const BYTES: usize> {
     buffers: Box<[[u8; BYTES]; DATAGRAMS_PER_CALL_MAX]>,
+    arrived: Vec<Arrived>,
+}
+
+/// One datagram of the newest call.
+struct Arrived {
+    from: SocketAddr,
+    buffer: usize,
+    /// Nothing if it is longer than its room.
+    length: Option<usize>,
 }
 
 impl<const BYTES: usize> Default for Room<BYTES> {
     fn default() -> Self {
-        Self { buffers: Box::new([[0; BYTES]; DATAGRAMS_PER_CALL_MAX]) }
+        Self {
+            buffers: Box::new([[0; BYTES]; DATAGRAMS_PER_CALL_MAX]),
+            arrived: Vec::with_capacity(DATAGRAMS_PER_CALL_MAX),
+        }
     }
 }
 
 impl<const BYTES: usize> Room<BYTES> {
-    /// Takes what is there, without waiting, up to the bound of one call; how many there were. Each is given with whether
-    /// the call was full, so that more may wait. A datagram that is longer than its room is given as `None`.
-    pub(crate) fn receive(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        mut take: impl FnMut(bool, SocketAddr, Option<&[u8]>),
-    ) -> io::Result<usize> {
+    /// Takes what is there, without waiting, up to the bound of one call, in place of what the call before took; how many
+    /// there were.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.arrived.clear();
         // SAFETY: the kernel writes into buffers and names that live until the end of this block, each no longer than
         // its length says; zeroes are valid for all of these structures.
         unsafe {
@@ -51,13 +60,23 @@ impl<const BYTES: usize> Room<BYTES> {
                 std::ptr::null_mut(),
             );
             let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
-            for ((header, name), buffer) in headers.iter().zip(&names).zip(self.buffers.iter()).take(got) {
+            for (buffer, (header, name)) in headers.iter().zip(&names).take(got).enumerate() {
                 let Some(from) = address(name) else { continue };
                 let is_whole = header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
-                take(got == DATAGRAMS_PER_CALL_MAX, from, is_whole.then(|| &buffer[..header.msg_len as usize]));
+                self.arrived.push(Arrived { from, buffer, length: is_whole.then_some(header.msg_len as usize) });
             }
             Ok(got)
         }
+    }
+
+    /// What the newest call took, without what is longer than its room.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> + Clone {
+        self.arrived.iter().filter_map(|arrived| Some((arrived.from, &self.buffers[arrived.buffer][..arrived.length?])))
+    }
+
+    /// How many of the newest call were longer than their room.
+    pub(crate) fn too_long(&self) -> usize {
+        self.arrived.iter().filter(|arrived| arrived.length.is_none()).count()
     }
 }
 

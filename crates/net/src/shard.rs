@@ -17,7 +17,7 @@ use crate::link::{Link, Refused};
 use crate::listener::Listener;
 use crate::questions::Questions;
 use crate::tcp::Connections;
-use crate::udp::{Losses, Room, send_all};
+use crate::udp::{CALLS_PER_TURN_MAX, Losses, Room, send_all};
 
 /// The thread looks up this often even when nothing is due.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -170,10 +170,14 @@ impl Shard {
             _ if number > u64::from(SocketNumber::MAX) => connections.handle_ready(now, epoll, number, flags, gateway),
             Some(_) if self.phase != Phase::Open => {}
             Some(Listener::Udp(listener)) => {
-                listener.receive(&mut self.room, &mut self.losses, |more_waits, from, datagram| {
+                for _ in 0..CALLS_PER_TURN_MAX {
+                    let more_waits = listener.receive(&mut self.room, &mut self.losses);
                     gateway.set_more_waits(more_waits);
-                    gateway.handle_datagram(now, socket, from, datagram);
-                });
+                    gateway.handle_datagrams(now, socket, self.room.datagrams());
+                    if !more_waits {
+                        break;
+                    }
+                }
             }
             Some(Listener::Tcp(listener)) => connections.accept(now, epoll, socket, listener, gateway),
             None => {}

@@ -19,7 +19,7 @@ use crate::uri::Uri;
 /// Largest datagram that is taken: the record bound of the DTLS layer. A longer one is dropped, never cut.
 pub(crate) const DATAGRAM_BYTES_MAX: usize = 4096;
 /// Full calls of one socket before the others, and the answers, get their turn: 256 datagrams.
-const CALLS_PER_TURN_MAX: usize = 4;
+pub(crate) const CALLS_PER_TURN_MAX: usize = 4;
 /// What the kernel keeps for us while the shard is busy: a hundred milliseconds of 100,000 datagrams a second. Where the
 /// system's own bound (net.core.rmem_max) is smaller, we get that.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
@@ -79,19 +79,16 @@ impl Listener {
         Ok(Uri { is_secure: self.is_secure, is_tcp: false, address: self.socket.local_addr()? })
     }
 
-    /// Hands every datagram that is there to `take`, up to the bound of one turn, each with whether more may wait behind it.
-    pub(crate) fn receive(&self, room: &mut Room, losses: &mut Losses, mut take: impl FnMut(bool, SocketAddr, &[u8])) {
-        for _ in 0..CALLS_PER_TURN_MAX {
-            let received = room.receive(self.as_fd(), |more_waits, from, datagram| match datagram {
-                Some(datagram) => take(more_waits, from, datagram),
-                None => losses.too_long += 1,
-            });
-            match received {
-                Ok(DATAGRAMS_PER_CALL_MAX) => {}
-                // That was all.
-                Ok(_) => return,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => losses.receive_failed += 1,
+    /// Takes what is there into the room, up to the bound of one call; whether more may wait behind it.
+    pub(crate) fn receive(&self, room: &mut Room, losses: &mut Losses) -> bool {
+        let received = room.receive(self.as_fd());
+        losses.too_long += room.too_long() as u64;
+        match received {
+            Ok(count) => count == DATAGRAMS_PER_CALL_MAX,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(_) => {
+                losses.receive_failed += 1;
+                true
             }
         }
     }
@@ -196,7 +193,10 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(10);
         while all.len() < count && Instant::now() < until {
             let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&SEND_WAIT));
-            listener.receive(&mut Room::default(), losses, |_, _, datagram| all.push(datagram.to_vec()));
+            let mut room = Room::default();
+            while listener.receive(&mut room, losses) || room.datagrams().next().is_some() {
+                all.extend(room.datagrams().map(|(_, datagram)| datagram.to_vec()));
+            }
         }
         all
     }
