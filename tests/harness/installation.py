@@ -87,6 +87,7 @@ class Installation:
         enqueue = queue_for_campaigns(self.commands)
         # What a gateway would serve now, and to whom.
         self.offered = files_for_devices(database, self.files)
+        self.campaign_handler = CampaignHandler(enqueue, server)
         self.campaigns = Campaigns(database, clock, self.files, enqueue, server)
         self.relay = Relay(database, log)
         self.access = AccessPolicies(database, clock)
@@ -99,7 +100,7 @@ class Installation:
                 InventoryHandler(self.inventory, policies_for_inventory(self.access)),
                 clock,
             ),
-            Worker(log, database, CampaignHandler(enqueue, server), clock),
+            Worker(log, database, self.campaign_handler, clock),
             Worker(log, database, CredentialHandler(self.credentials, devices_for_credentials(self.inventory)), clock),
             Worker(log, database, SharingHandler(sharing), clock),
         ]

@@ -240,9 +240,12 @@ async def load_facts(tx: Transaction, devices: Collection[str]) -> dict[str, tup
     return {row.facts.device: (row.facts, row.partition) for row in await tx.rows(query)}
 
 
-async def save_facts(tx: Transaction, facts: Collection[DeviceFacts], partition: int) -> None:
-    """Writes what devices said."""
-    rows = [{"device_id": one.device, "tenant_id": one.tenant, "partition": partition, "facts": one} for one in facts]
+async def save_facts(tx: Transaction, facts: Collection[tuple[DeviceFacts, int]]) -> None:
+    """Writes what devices said, each with the partition that its events come in."""
+    rows = [
+        {"device_id": one.device, "tenant_id": one.tenant, "partition": partition, "facts": one}
+        for one, partition in facts
+    ]
     await upsert(tx, device_facts, rows, ["device_id"])
 
 

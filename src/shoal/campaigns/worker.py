@@ -100,7 +100,7 @@ class _Pass:
         self._conductor = conductor
         self._tx = tx
         self._partition = partition
-        # Of devices that are known: that in which their own events come, whoever tells of them.
+        # That in which the events of a device come, whoever tells of it.
         self._partitions: dict[str, int] = {}
         self._facts: dict[str, DeviceFacts] = {}
         self._updates: dict[str, Update] = {}
@@ -121,6 +121,7 @@ class _Pass:
         if isinstance(event, DeviceRemoved):
             await self._forget(device, event.time)
             return
+        self._partitions[device] = self._partition
         before = self._facts.get(device) or new_facts(event)
         if before is None:
             return
@@ -166,8 +167,12 @@ class _Pass:
 
     async def write(self) -> None:
         """Writes what devices said."""
-        kept = [self._facts[device] for device in sorted(self._changed) if device in self._facts]
-        await store.save_facts(self._tx, kept, self._partition)
+        kept = [
+            (self._facts[device], self._partitions.get(device, self._partition))
+            for device in sorted(self._changed)
+            if device in self._facts
+        ]
+        await store.save_facts(self._tx, kept)
         await store.forget_facts(self._tx, self._removed)
 
     async def _forget(self, device: str, at: datetime) -> None:

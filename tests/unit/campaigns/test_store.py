@@ -169,8 +169,8 @@ async def test_timers_are_found_when_they_are_due_in_their_own_partition(shoal: 
 async def test_facts_are_kept_with_the_partition_that_they_come_in(shoal: Installation) -> None:
     facts = DeviceFacts(device="dev-1", tenant="ten-1", state=Said(2, START), package_version=Said("2.0.3", START))
     async with shoal.database.transaction() as tx:
-        await store.save_facts(tx, [DeviceFacts(device="dev-1", tenant="ten-1")], 3)
-        await store.save_facts(tx, [facts], 3)
+        await store.save_facts(tx, [(DeviceFacts(device="dev-1", tenant="ten-1"), 3)])
+        await store.save_facts(tx, [(facts, 3)])
 
         assert await store.load_facts(tx, {"dev-1", "dev-9"}) == {"dev-1": (facts, 3)}
         await store.forget_facts(tx, set())

@@ -19,9 +19,11 @@ from shoal.events.device import (
     ReadingsReported,
     Scalar,
 )
-from shoal.events.topics import DEAD
+from shoal.events.topics import DEAD, DEVICE
 from shoal.ids import TenantId
 from shoal.inventory.device import Device, Kind
+from shoal.stream.log import Record
+from shoal.stream.worker import Batch
 from tests.harness.installation import Installation
 
 
@@ -247,3 +249,22 @@ async def test_facts_are_there_before_the_first_update(bench: Bench) -> None:
 
     assert (facts.is_registered, facts.has_firmware_object, facts.report_every_s) == (True, True, 60)
     assert (facts.endpoint, partition) == ("cam-1", 0)
+
+
+async def test_the_timers_of_a_device_are_judged_where_it_is_heard(bench: Bench) -> None:
+    """Also when its update began before anything was heard of it."""
+    shoal, now = bench.shoal, bench.shoal.clock.now()
+    bench.device = await shoal.create_device(bench.tenant, "cam-2", kind=Kind.CAMERA)
+    update = await shoal.campaigns.start_update(bench.device, bench.update.artifact)
+    registered = bench.registered()
+    record = Record(DEVICE.name, 3, 0, registered.key, now, b"")
+
+    async with shoal.database.transaction() as tx:
+        before = await store.due(tx, 0, now + timedelta(days=1))
+        await shoal.campaign_handler.handle(tx, Batch(DEVICE, 3, [(record, registered)], now, is_caught_up=True))
+        after = await store.due(tx, 3, now + timedelta(days=1))
+        [(_, partition)] = (await store.load_facts(tx, [bench.device.id])).values()
+
+    assert update.id in {one.id for one in before}
+    assert [one.id for one in after] == [update.id]
+    assert partition == 3
