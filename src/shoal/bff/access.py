@@ -70,7 +70,9 @@ class AccessPreview(BaseModel):
 @router.get("/screens/access")
 async def access_screen(api: HeldApi, bff: HeldBff) -> access.AccessScreen:
     """Who may do what where. For administrators: the API says so to all others."""
-    users, tokens, roles, policies = await gather(api.users(), api.tokens(), api.roles(), api.access_policies())
+    # One question before all others: who may not ask it is refused once.
+    users = await api.users()
+    tokens, roles, policies = await gather(api.tokens(), api.roles(), api.access_policies())
     farms, enclosures, me = await gather(api.farms(), api.enclosures(), api.me())
     return access.access_screen(
         bff.clock.now(), me.id, users, tokens, roles, policies, access.places_of(farms, enclosures)

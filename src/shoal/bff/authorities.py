@@ -41,7 +41,9 @@ class RevocationWritten(BaseModel):
 @router.get("/screens/authorities")
 async def authorities_screen(api: HeldApi, bff: HeldBff) -> authorities.AuthoritiesScreen:
     """The tenant's own authorities. For administrators: the API says so to all others."""
-    own, known, use = await gather(api.authorities(), api.anchors(), api.anchor_use())
+    # One question before all others: who may not ask it is refused once.
+    own = await api.authorities()
+    known, use = await gather(api.anchors(), api.anchor_use())
     return authorities.authorities_screen(bff.clock.now(), own, known, use)
 
 
@@ -56,8 +58,8 @@ async def authority_screen(
 ) -> authorities.AuthorityScreen:
     """One of them with a page of what it issued, in the order of its end: what lives, what ends soon, or all."""
     now = bff.clock.now()
-    own, known, use, page = await gather(
-        api.authorities(),
+    own = await api.authorities()
+    known, use, page = await gather(
         api.anchors(),
         api.anchor_use(),
         api.certificates(

@@ -67,7 +67,10 @@ def create_fake_api(farm: FakeFarm, heartbeat_s: float = 15) -> FastAPI:
         )
         if request.method != "GET" and not may_change:
             return problem(403, "forbidden", "Viewers may look, but not change anything")
-        return await call_next(request)  # type: ignore[no-any-return]
+        answer: Response = await call_next(request)
+        if answer.status_code == 403:
+            farm.refused.append(request.url.path)
+        return answer
 
     @api.exception_handler(HTTPException)
     async def wrong(_: Request, error: HTTPException) -> JSONResponse:

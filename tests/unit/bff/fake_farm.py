@@ -48,6 +48,8 @@ class FakeFarm:
     # What a roll back leads to, whatever is undone.
     previous_artifact: str = "art-7Q2M4XA"
     commands: dict[str, Row] = field(default_factory=dict)
+    # What people asked for without being allowed to.
+    refused: list[str] = field(default_factory=list)
     written: dict[tuple[str, str], Row] = field(default_factory=dict)
     # Instances that were made, and those that were deleted, of (device, path).
     made: dict[tuple[str, str], Row] = field(default_factory=dict)

@@ -33,6 +33,7 @@ async def test_who_may_not_administer_is_told_so(pages: Pages) -> None:
     answer = await pages.browser.get("/bff/screens/access")
 
     assert answer.status_code == 403
+    assert pages.farm.refused == ["/api/v1/users"], "the security log counts one look, not one for each question"
     assert (await pages.browser.get("/bff/me")).json()["may"] == ["read"]
 
 
