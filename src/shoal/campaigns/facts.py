@@ -8,6 +8,7 @@ import msgspec
 from shoal.campaigns.artifact import ArtifactKind
 from shoal.events.device import (
     AnyDeviceEvent,
+    CommandChanged,
     DeviceDeregistered,
     DeviceRegistered,
     ProfileChanged,
@@ -91,8 +92,10 @@ def is_about_updates(path: str) -> bool:
 
 
 def new_facts(event: AnyDeviceEvent) -> DeviceFacts | None:
-    """What the first event of a device tells; None when it does not say whose device it is."""
-    if event.device is None or event.tenant is None:
+    """What the first event of a device tells; None when it does not say whose device it is, or does not come of the
+    device: commands are cancelled when it is gone already.
+    """
+    if event.device is None or event.tenant is None or isinstance(event, CommandChanged):
         return None
     return DeviceFacts(device=event.device, tenant=event.tenant)
 

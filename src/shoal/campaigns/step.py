@@ -213,10 +213,14 @@ class _Work(Desk):
             self.update,
             since=self.now,
             not_before=self.now + pause if pause else None,
-            deadline=self.now + pause + timers.patience,
+            deadline=self._gives_up_at(self.now),
             poll_at=self.now + max(pause, timers.poll),
         )
         return Step(update, polls(update))
+
+    def _gives_up_at(self, since: datetime) -> datetime:
+        """When a wait is over that began at `since`."""
+        return since + self.timers.retry_after(self.update.attempts) + self.timers.patience
 
     def command_ended(self, ended: CommandEnded) -> Step | None:
         """What the end of a command means; None: only what the facts say."""
@@ -281,7 +285,10 @@ class _Work(Desk):
             return Step(moved(update, Trigger.FAIL, now, f"it takes only what {what} (/5/0/9)"))
         reason = self._not_ready()
         if reason is not None:
-            return Step(replace(update, reason=reason, not_before=None))
+            # How patient we are follows how often it reports, which may have been told only since we wait. Never less:
+            # who is told a day may come on the last minute of it.
+            deadline = max(update.deadline or now, self._gives_up_at(update.since))
+            return Step(replace(update, reason=reason, not_before=None, deadline=deadline))
         if update.from_version is None and isinstance(version, str):
             self.update = replace(update, from_version=version)
         state = self.state_since(update.since)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,21 @@ def test_a_device_that_is_away_is_waited_for_a_day() -> None:
 
     assert waiting == (UpdateState.WAITING, "it is not registered")
     assert (way.state, way.update.reason) == (UpdateState.FAILED, "not ready in time: it is not registered")
+
+
+def test_patience_follows_what_is_told_only_later_of_how_often_it_reports() -> None:
+    way = Way(is_registered=False)
+    at_first = way.update.deadline
+
+    way.facts = msgspec.structs.replace(way.facts, report_every_s=1_800)
+    way.happens(Reported())
+    rarely = way.update.deadline
+    way.facts = msgspec.structs.replace(way.facts, report_every_s=10)
+    way.happens(Reported())
+
+    assert at_first == NOW + MINUTE + 24 * HOUR
+    assert rarely == NOW + MINUTE + 30 * 24 * HOUR
+    assert way.update.deadline == rarely, "what was promised is not taken back"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,8 @@ async def bench(shoal: Installation) -> Bench:
     made = Bench()
     made.shoal = shoal
     made.tenant = await shoal.create_tenant()
-    made.device = await shoal.create_device(made.tenant, "cam-1", kind=Kind.CAMERA)
+    pen = await shoal.create_enclosure(made.tenant, await shoal.create_farm(made.tenant))
+    made.device = await shoal.create_device(made.tenant, "cam-1", pen, Kind.CAMERA)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"weights"
@@ -195,6 +196,8 @@ async def test_timers_wait_for_the_gateway_to_have_been_there(bench: Bench) -> N
 async def test_a_device_that_goes_takes_its_update_and_its_facts_with_it(bench: Bench) -> None:
     async with bench.shoal.database.transaction() as tx:
         await bench.shoal.inventory.delete_device(tx, bench.tenant, bench.device.id)
+        # What is called back is told after the device is gone.
+        await bench.shoal.commands.cancel_all(tx, bench.tenant, bench.device.id)
     await bench.shoal.settle()
 
     ended = await bench.look()
