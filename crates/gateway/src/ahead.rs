@@ -1,9 +1,10 @@
 //! Memory is waited for once for many datagrams, and not once for each.
 //!
 //! With ten thousand devices nearly nothing of the one that speaks is in the processor's caches. What is known of it is
-//! found step by step: its peer by its address, its device by the peer, the words about its place by the device; each step
-//! waits for memory that the step before named. Datagrams that came together take each step together, before the first
-//! of them is looked at: then the processor fetches for all of them side by side. Nothing is decided here: what is read is thrown away (a prefetch instruction would be `unsafe`).
+//! found step by step: its peer by its address, its device by the peer, the words about its place by the device; each
+//! step waits for memory that the step before named. Datagrams that came together take each step together, before the
+//! first of them is looked at: then the processor fetches for all of them side by side. Nothing is decided here: what is
+//! read is thrown away (an instruction to prefetch would be `unsafe`).
 
 use std::hint::black_box;
 use std::net::SocketAddr;

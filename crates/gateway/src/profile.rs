@@ -46,7 +46,11 @@ impl Profile {
             awake_window: entry.awake_window,
             grace: entry.grace,
             ack_timeout: entry.ack_timeout.min(ACK_TIMEOUT_MAX),
-            random_factor: entry.random_factor.clamp(1.0, RANDOM_FACTOR_MAX),
+            random_factor: if entry.random_factor.is_nan() {
+                1.0
+            } else {
+                entry.random_factor.clamp(1.0, RANDOM_FACTOR_MAX)
+            },
             max_retransmit: entry.max_retransmit.min(RETRANSMIT_MAX),
         })
     }
@@ -54,37 +58,47 @@ impl Profile {
 
 impl Hash for Profile {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.intents, &self.unobserved, &self.reads, self.awake_window, self.grace).hash(state);
-        (self.ack_timeout, self.random_factor.to_bits(), self.max_retransmit).hash(state);
+        let Self { intents, unobserved, reads, awake_window, grace, ack_timeout, random_factor, max_retransmit } = self;
+        (intents, unobserved, reads, awake_window, grace).hash(state);
+        (ack_timeout, random_factor.to_bits(), max_retransmit).hash(state);
     }
 }
+
+/// Room is looked for once for so many that found none: that reads all there are.
+const LOOKED_FOR_EVERY: usize = 256;
 
 /// Those that devices share.
 pub(crate) struct Profiles {
     all: HashTable<Arc<Profile>>,
+    /// That found no room since it was last looked for.
+    unshared: usize,
     hasher: RandomState,
 }
 
 impl Profiles {
     pub(crate) fn new(hasher: RandomState) -> Self {
-        Self { all: HashTable::new(), hasher }
+        Self { all: HashTable::new(), unshared: 0, hasher }
     }
 
     /// What an entry wants.
     pub(crate) fn parse(&mut self, entry: &DeviceEntry) -> Result<Arc<Profile>, EntryError> {
-        let Self { all, hasher } = self;
+        let Self { all, unshared, hasher } = self;
         let profile = Profile::parse(entry)?;
         let hash = hasher.hash_one(&profile);
         if let Some(known) = all.find(hash, |known| **known == profile) {
             return Ok(Arc::clone(known));
         }
         let profile = Arc::new(profile);
-        if all.len() >= PROFILES_MAX {
-            // What nobody wants any more makes room; if all are wanted, this one is simply not shared.
+        if all.len() >= PROFILES_MAX && unshared.is_multiple_of(LOOKED_FOR_EVERY) {
+            // What nobody wants any more makes room.
             all.retain(|known| Arc::strong_count(known) > 1);
         }
         if all.len() < PROFILES_MAX {
+            *unshared = 0;
             all.insert_unique(hash, Arc::clone(&profile), |known| hasher.hash_one(&**known));
+        } else {
+            // All are wanted: this one is simply not shared.
+            *unshared += 1;
         }
         Ok(profile)
     }
@@ -132,13 +146,15 @@ mod tests {
     fn what_nobody_wants_any_more_is_forgotten_before_it_is_too_many() {
         let mut profiles = Profiles::new(RandomState::with_seeds(1, 2, 3, 4));
         let kept = profiles.parse(&entry(0)).unwrap();
-        let numbers = || (1..60_000).take(PROFILES_MAX + 1);
-        numbers().for_each(|number| drop(profiles.parse(&entry(number)).unwrap()));
-        assert!(profiles.all.len() < PROFILES_MAX);
+        let numbers = 1..=PROFILES_MAX;
+        numbers.clone().for_each(|number| drop(profiles.parse(&entry(number)).unwrap()));
+        assert!(profiles.all.len() < PROFILES_MAX, "the last one found all but the first unwanted");
         assert!(Arc::ptr_eq(&kept, &profiles.parse(&entry(0)).unwrap()));
 
-        let all: Vec<_> = numbers().map(|number| profiles.parse(&entry(number)).unwrap()).collect();
+        let all: Vec<_> = numbers.map(|number| profiles.parse(&entry(number)).unwrap()).collect();
+        let last = profiles.parse(&entry(PROFILES_MAX)).unwrap();
 
-        assert_eq!((profiles.all.len(), all.len()), (PROFILES_MAX, PROFILES_MAX + 1));
+        assert_eq!(profiles.all.len(), PROFILES_MAX);
+        assert!(!Arc::ptr_eq(&all[PROFILES_MAX - 1], &last), "one too many is not shared");
     }
 }

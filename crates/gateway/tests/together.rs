@@ -64,7 +64,7 @@ fn a_crowd_with_strangers_copies_and_noise_in_it_is_answered_alike() {
     datagrams.insert(3, (address(200), send(200, 2)));
     datagrams.insert(5, (address(3), send(3, 2)));
     datagrams.insert(6, (address(4), vec![0xff; 3]));
-    // A device that comes and is gone before the others are looked at.
+    // A device that moves before its own Send is looked at.
     datagrams.insert(0, (address(201), register(7, "urn:dev:1").to_bytes()));
     let (mut first, mut second) = (everybody(), everybody());
 

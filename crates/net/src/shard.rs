@@ -17,8 +17,10 @@ use crate::link::{Link, Refused};
 use crate::listener::Listener;
 use crate::questions::Questions;
 use crate::tcp::Connections;
-use crate::udp::{CALLS_PER_TURN_MAX, Losses, Room, send_all};
+use crate::udp::{Losses, Room, send_all};
 
+/// Full calls of one socket before the others, and the answers, get their turn: 256 datagrams.
+const CALLS_PER_TURN_MAX: usize = 4;
 /// The thread looks up this often even when nothing is due.
 const NAP_MAX: Duration = Duration::from_secs(1);
 /// What epoll calls the inbox and the link to other gateways; listeners and connections are their numbers.

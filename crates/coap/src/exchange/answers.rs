@@ -18,7 +18,7 @@ pub const ANSWER_BYTES_MAX: usize = 1280;
 
 /// All that is remembered per peer; the oldest goes first. Sixteen answers of the usual 20 to 60 bytes fit, or two of
 /// full size: with NSTART 1 a copy is nearly always one of the newest.
-pub const ANSWERS_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX;
+pub const ANSWERS_BYTES_MAX: usize = 2 * (HEADER_BYTES + ANSWER_BYTES_MAX);
 
 /// In place of a length: the answer is not out yet.
 const PENDING: u16 = u16::MAX;
