@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security
@@ -65,6 +65,14 @@ async def ids_of_endpoints(tx: Transaction, tenant: TenantId, endpoints: Sequenc
         devices.c.security == Security.NONE.value,
     )
     return {row.endpoint: DeviceId(row.id) for row in await tx.rows(query)}
+
+
+async def count_unproven(tx: Transaction, tenant: TenantId, most: int) -> int:
+    """How many devices without security a tenant has; beyond `most` nobody counts."""
+    of_tenant = devices.c.tenant_id == tenant, devices.c.security == Security.NONE.value
+    return int(
+        await tx.scalar(select(func.count()).select_from(select(devices.c.id).where(*of_tenant).limit(most).subquery()))
+    )
 
 
 async def known_tenants(tx: Transaction, ids: Sequence[str]) -> set[str]:

@@ -16,7 +16,14 @@ from shoal.inventory.device import Device, Kind, Security
 from shoal.inventory.device_rows import hold
 from shoal.inventory.observation_store import keep_standings
 from shoal.inventory.place_store import name_of, owners, place_in
-from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
+from shoal.inventory.registration_store import (
+    count_unproven,
+    ids_of_endpoints,
+    keep,
+    known_tenants,
+    profile_for,
+    tracks,
+)
 from shoal.inventory.store import Inventory
 from shoal.inventory.telling import publish_place, put_in_directory
 from shoal.inventory.tracking import Track, changes_more, on_event, take_place
@@ -26,7 +33,8 @@ from shoal.stream.worker import Batch
 log = logging.getLogger(__name__)
 
 GROUP: Final = "inventory"
-
+# Devices without security that a tenant has before strangers make no more: anybody can send a thousand names.
+STRANGERS_MAX: Final = 10_000
 
 # Whether policies let a device say that it is there.
 MayClaim: TypeAlias = Callable[[Device, Place], Awaitable[bool]]
@@ -97,12 +105,19 @@ class InventoryHandler:
             if _is_nameless(event) and isinstance(event, DeviceRegistered) and not event.secure and event.endpoint
         ]
         tenants = await known_tenants(tx, sorted({event.tenant or "" for event in strangers}))
+        room: dict[TenantId, int] = {}
         for event in strangers:
-            named = event.tenant or "", event.endpoint or ""
-            if event.tenant in tenants and named not in found:
-                device = await self._enrol(tx, TenantId(named[0]), named[1])
-                if device is not None:
-                    found[named] = device
+            tenant, endpoint = TenantId(event.tenant or ""), event.endpoint or ""
+            if tenant not in tenants or (tenant, endpoint) in found:
+                continue
+            if tenant not in room:
+                room[tenant] = STRANGERS_MAX - await count_unproven(tx, tenant, STRANGERS_MAX)
+                if room[tenant] == 0:
+                    log.warning("enrolment.full", extra={"tenant": tenant, "devices_max": STRANGERS_MAX})
+            device = await self._enrol(tx, tenant, endpoint) if room[tenant] > 0 else None
+            if device is not None:
+                found[tenant, endpoint] = device
+                room[tenant] -= 1
         return [(device, event) for event in events if (device := _device(event, found))]
 
     async def _enrol(self, tx: Transaction, tenant: TenantId, endpoint: str) -> DeviceId | None:

@@ -9,7 +9,14 @@ from sqlalchemy import event
 from shoal.ids import DeviceId, TenantId
 from shoal.inventory.device import Security
 from shoal.inventory.presence import Registration
-from shoal.inventory.registration_store import ids_of_endpoints, keep, known_tenants, profile_for, tracks
+from shoal.inventory.registration_store import (
+    count_unproven,
+    ids_of_endpoints,
+    keep,
+    known_tenants,
+    profile_for,
+    tracks,
+)
 from shoal.inventory.tracking import Track
 from tests.harness.installation import START, Installation
 
@@ -86,6 +93,16 @@ async def test_only_the_tenants_own_devices_are_found(shoal: Installation) -> No
         assert await tracks(tx, {ours: {device}}) == {}
         assert await tracks(tx, {theirs: {device, DeviceId("dev-NOBODY00")}}) != {}
         assert await known_tenants(tx, [ours, "ten-NOBODY00"]) == {ours}
+
+
+async def test_devices_without_security_are_counted_up_to_a_bound(shoal: Installation) -> None:
+    tenant, other = await shoal.create_tenant(), await shoal.create_tenant("Other")
+    await shoal.create_device(tenant, "secure")
+    await shoal.create_device(other, "plain", security=Security.NONE)
+    for number in range(3):
+        await shoal.create_device(tenant, f"plain-{number}", security=Security.NONE)
+    async with shoal.database.transaction() as tx:
+        assert [await count_unproven(tx, tenant, most) for most in (2, 3, 9)] == [2, 3, 3]
 
 
 async def test_a_device_with_a_credential_is_never_found_by_its_name(shoal: Installation) -> None:

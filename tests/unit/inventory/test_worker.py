@@ -20,6 +20,7 @@ from shoal.events.device import (
 )
 from shoal.events.topics import DEAD
 from shoal.ids import EnclosureId, TenantId
+from shoal.inventory import worker
 from shoal.inventory.claim import PlaceState, Via
 from shoal.inventory.device import Device, Security
 from shoal.inventory.presence import EndedBy
@@ -274,6 +275,25 @@ async def test_a_stranger_with_a_wrong_name_is_not_created_and_stops_nobody(
     assert await shoal.inventory.count_devices(pens.tenant) == 1
     assert (await look(shoal, pens)).registration is not None
     assert await shoal.events(DEAD) == []
+
+
+async def test_strangers_make_so_many_devices_and_no_more(
+    shoal: Installation, pens: Pens, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "STRANGERS_MAX", 3)
+    caplog.set_level(logging.WARNING)
+
+    def come(*numbers: int) -> list[DeviceRegistered]:
+        return [registered(shoal, tenant=pens.tenant, endpoint=f"bench-{n}", secure=False) for n in numbers]
+
+    await heard(shoal, *come(1, 2))
+    await heard(shoal, *come(3, 4, 5))
+    await heard(shoal, *come(6, 1), registered(shoal, pens.device))
+
+    found = {device.endpoint: device for device in (await shoal.inventory.devices(pens.tenant)).items}
+    assert set(found) == {"bench-1", "bench-2", "bench-3", pens.device.endpoint}
+    assert all(device.registration is not None for device in found.values()), "who is in stays in"
+    assert [record.message for record in caplog.records] == ["enrolment.full"]
 
 
 async def test_a_replay_of_everything_leads_to_the_same_inventory(shoal: Installation, pens: Pens) -> None:
