@@ -12,24 +12,18 @@ use std::time::{Duration, Instant};
 
 use coap::Code;
 use coap::exchange::Numbers;
-use coap::observe::Order;
 use dtls::{ConnectionId, NotSaved, RECORDS_SKIPPED, SavedSession};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::devices::{Device, DeviceIndex};
 use crate::gateway::Gateway;
 use crate::keyring::KeyRing;
 use crate::limits::{CHECKPOINT_AGAIN, CHECKPOINT_EVERY, CHECKPOINT_SOON, CHECKPOINTS_PER_BATCH_MAX};
-use crate::observations::Observation;
-use crate::outbox::Socket;
 use crate::peers::{Association, PeerKey};
 use crate::registrations::RegistrationId;
 use crate::reply::HeldAnswer;
+use crate::saved::{Checkpoint, SavedAssociation, SavedGoal, SavedWay};
 use crate::timers::{Now, Slot, Timer};
-
-/// Of the form of a checkpoint: one of another version is not read.
-pub(crate) const VERSION: u8 = 2;
 
 /// Records that a session may send beyond its newest safe checkpoint: half of what the next start skips, so that a
 /// goodbye more makes no difference.
@@ -140,48 +134,6 @@ impl Checkpoints {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.not_before.filter(|_| self.under_way.is_none() && !self.is_idle())
     }
-}
-
-/// What is written: no byte of it is believed before the owner has found it authentic.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Checkpoint<'a> {
-    pub(crate) start: u32,
-    pub(crate) registration: u64,
-    pub(crate) root: &'a str,
-    pub(crate) content_formats: Vec<u16>,
-    pub(crate) lacking: u8,
-    pub(crate) formats_refused: u16,
-    pub(crate) heard_unix_ms: u64,
-    pub(crate) way: Option<SavedWay>,
-    pub(crate) numbers: Option<(u16, u32, u32)>,
-    pub(crate) observations: Vec<SavedObservation>,
-    #[serde(borrow)]
-    pub(crate) session: Option<SavedAssociation<'a>>,
-}
-
-/// Where datagrams reach the device.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SavedWay {
-    pub(crate) socket: Socket,
-    pub(crate) address: std::net::SocketAddr,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SavedAssociation<'a> {
-    pub(crate) connection_id: [u8; dtls::CONNECTION_ID_BYTES],
-    pub(crate) session: &'a [u8],
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct SavedObservation {
-    pub(crate) paths: Vec<String>,
-    pub(crate) is_composite: bool,
-    pub(crate) token: Vec<u8>,
-    /// The newest notification: its number, and when it came.
-    pub(crate) newest: Option<(u32, u64)>,
-    pub(crate) attributes: String,
-    pub(crate) is_asked: bool,
-    pub(crate) in_request: bool,
 }
 
 impl Gateway {
@@ -386,6 +338,7 @@ impl Gateway {
         let registration = device.registration.as_ref()?;
         let way = key.and_then(|key| self.peers.get(key)).filter(|peer| peer.connected.is_none());
         let observations = device.dialog.iter().flat_map(|dialog| &dialog.observations);
+        let goals_refused = device.dialog.iter().flat_map(|dialog| &dialog.goals_refused);
         let checkpoint = Checkpoint {
             start,
             registration: registration.id.0,
@@ -397,11 +350,12 @@ impl Gateway {
             way: way.map(|peer| SavedWay { socket: peer.socket, address: peer.address }),
             numbers: device.dialog.as_ref().map(|dialog| numbers_out(dialog.requests.numbers())),
             observations: observations.map(|observation| observation.saved(now)).collect(),
+            goals_refused: goals_refused.map(SavedGoal::of).collect(),
             session: session
                 .as_ref()
                 .map(|(id, session, _)| SavedAssociation { connection_id: id.0, session: session.as_slice() }),
         };
-        let bytes = write(&checkpoint)?;
+        let bytes = checkpoint.write()?;
         let node = session.as_ref().map_or(self.options.node, |(id, _, _)| id.node());
         let session = session.as_ref().and_then(|(_, _, written)| Some((key?, *written)));
         Some((Taken { index, id: Arc::clone(&device.id), node, registration: registration.id, session }, bytes))
@@ -418,20 +372,6 @@ impl Gateway {
         // From now on it may be what the next start begins with.
         association.safe_up_to.get_or_insert(written + RECORDS_AHEAD_MAX);
         Ok(Some((association.connection_id, saved, written)))
-    }
-}
-
-impl Observation {
-    fn saved(&self, now: Now) -> SavedObservation {
-        SavedObservation {
-            paths: self.target.paths().iter().map(ToString::to_string).collect(),
-            is_composite: self.target.is_composite(),
-            token: self.token.as_slice().to_vec(),
-            newest: self.order.newest().map(|(value, at)| (value, unix_ms_of(now, at))),
-            attributes: self.attributes.to_string(),
-            is_asked: self.is_asked,
-            in_request: self.in_request,
-        }
     }
 }
 
@@ -455,25 +395,4 @@ fn is_wanted(device: &Device) -> bool {
 
 fn numbers_out(numbers: Numbers) -> (u16, u32, u32) {
     (numbers.next_id, numbers.next_token, numbers.token_key)
-}
-
-/// The bytes, in one piece that does not move: they hold keys.
-fn write(checkpoint: &Checkpoint<'_>) -> Option<Zeroizing<Vec<u8>>> {
-    let length = postcard::experimental::serialized_size(checkpoint).ok()?;
-    let mut bytes = Zeroizing::new(vec![0; 1 + length]);
-    bytes[0] = VERSION;
-    postcard::to_slice(checkpoint, &mut bytes[1..]).ok()?;
-    Some(bytes)
-}
-
-/// When something happened, by the wall clock.
-fn unix_ms_of(now: Now, at: Instant) -> u64 {
-    now.unix_ms.saturating_sub(now.monotonic.saturating_duration_since(at).as_millis() as u64)
-}
-
-/// The order of notifications as it was, if that is not so long ago that it means nothing.
-pub(crate) fn order_of(now: Now, newest: Option<(u32, u64)>) -> Order {
-    let age = |unix_ms| Duration::from_millis(now.unix_ms.saturating_sub(unix_ms));
-    let at = newest.and_then(|(value, unix_ms)| Some((value, now.monotonic.checked_sub(age(unix_ms))?)));
-    at.map_or_else(Order::new, |(value, at)| Order::of(value, at))
 }

@@ -215,12 +215,16 @@ impl Gateway {
             if let Some(device) = self.directory.get_mut(index) {
                 device.note_lacking(wish.proof);
             }
+            if !wish.has_set || answered.observe.is_none() {
+                self.note_goal_refused(index, &wish);
+            }
             self.begin_observation(now, index, &Terms::wished(&wish), answered);
             return self.drop_unwanted(index, &wish.target);
         } else if !wish.queries.is_empty() && matches!(answered.code, Code::BAD_REQUEST | Code::BAD_OPTION) {
             // It calls itself 1.2 and does not take attributes here: they are written as for 1.1.
             wish = Wish::new(wish.target, wish.attributes, |_| None);
         } else {
+            self.note_goal_refused(index, &wish);
             return self.end_refused(now, index, &wish.target, answered.code);
         }
         if let Some(dialog) = self.dialog(index) {

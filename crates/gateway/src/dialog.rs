@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::command::{Answer, Operation, Outcome, Request};
 use crate::files::ROOT;
 use crate::formats::{Choose, Content, Refused, choose, choose_timed};
-use crate::intent::{Target, Wish};
+use crate::intent::{Goal, Target, Wish};
 use crate::limits::BODY_BYTES_MAX;
 use crate::observations::{Observation, Rest};
 use crate::parts::Parts;
@@ -26,6 +26,8 @@ pub(crate) struct Dialog {
     /// Our own: what follows from a registration.
     pub(crate) errands: VecDeque<Task>,
     pub(crate) observations: Vec<Observation>,
+    /// What it refused, in whole or its attributes: not asked again before it registers, or has other objects.
+    pub(crate) goals_refused: Vec<Goal>,
 }
 
 /// One thing to do, and how often it was tried.
@@ -217,6 +219,7 @@ impl Dialog {
             waiting: VecDeque::new(),
             errands: VecDeque::new(),
             observations: Vec::new(),
+            goals_refused: Vec::new(),
         }
     }
 

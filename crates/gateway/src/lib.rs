@@ -47,6 +47,7 @@ mod registering;
 mod registrations;
 mod reply;
 mod restoring;
+mod saved;
 mod security;
 mod separate;
 mod sessions;

@@ -98,7 +98,9 @@ impl Gateway {
                 observation.is_asked = false;
                 observation.attributes == attributes
             });
-            if is_on_its_way || is_as_wanted {
+            let is_refused =
+                dialog.goals_refused.iter().any(|refused| (&refused.0, &refused.1) == (&target, &attributes));
+            if is_on_its_way || is_as_wanted || is_refused {
                 continue;
             }
             let wish = if travels_with_request(version, &target, &attributes) {
@@ -130,6 +132,22 @@ impl Gateway {
         });
         if let Some(dialog) = self.dialog(index).filter(|_| !is_wanted) {
             dialog.errands.push_back(Errand::Cancel(target.clone()).into());
+        }
+    }
+
+    /// The device does not want what we want, or not with these attributes: asking again would be answered alike.
+    pub(crate) fn note_goal_refused(&mut self, index: DeviceIndex, wish: &Wish) {
+        let Some(dialog) = self.dialog(index) else { return };
+        dialog.goals_refused.retain(|(target, _)| *target != wish.target);
+        if dialog.goals_refused.len() < OBSERVATIONS_PER_DEVICE_MAX {
+            dialog.goals_refused.push((wish.target.clone(), Arc::clone(&wish.attributes)));
+        }
+    }
+
+    /// What it refused it may want now.
+    pub(crate) fn forget_goals_refused(&mut self, index: DeviceIndex) {
+        if let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) {
+            dialog.goals_refused.clear();
         }
     }
 
@@ -234,6 +252,7 @@ impl Gateway {
     /// A Register ends what was observed before. What we want begins anew; what the caller asked for does not.
     pub(crate) fn lose_observations(&mut self, now: Now, index: DeviceIndex) {
         let Some(dialog) = self.directory.get_mut(index).and_then(|device| device.dialog.as_mut()) else { return };
+        dialog.goals_refused.clear();
         for observation in std::mem::take(&mut dialog.observations) {
             if observation.is_asked {
                 self.note_observation(now, index, &observation.target, "lost", None, "");

@@ -240,6 +240,7 @@ impl Gateway {
         let (partition, id) = (device.partition, registration.id);
         event.finish();
         if change.objects.is_some() {
+            self.forget_goals_refused(index);
             self.reconcile(now, index);
         }
         Reply::AfterCommit { partition, peer, response: Response { location: Some(id), ..Code::CHANGED.into() } }

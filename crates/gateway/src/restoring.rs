@@ -1,26 +1,23 @@
 //! Taking up what an earlier start left: see [`crate::checkpoints`].
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use coap::exchange::Numbers;
-use coap::message::Token;
 use dtls::ConnectionId;
-use lwm2m::Path;
 
-use crate::checkpoints::{Checkpoint, SavedAssociation, SavedObservation, SavedWay, Standing, VERSION, order_of};
+use crate::checkpoints::Standing;
 use crate::credential::Security;
 use crate::devices::{Device, DeviceIndex};
 use crate::error::NotTakenUp;
 use crate::formats::Refused;
 use crate::gateway::Gateway;
-use crate::intent::Target;
 use crate::keyring::KeyRing;
-use crate::limits::{CHECKPOINT_BYTES_MAX, OBSERVATIONS_PER_DEVICE_MAX, PEERS_MAX, SESSIONS_MAX};
+use crate::limits::{OBSERVATIONS_PER_DEVICE_MAX, PEERS_MAX, SESSIONS_MAX};
 use crate::observations::Observation;
 use crate::outbox::{Socket, SocketNumber};
 use crate::peers::{Association, Peer, PeerKey};
 use crate::registrations::RegistrationId;
+use crate::saved::{Checkpoint, SavedAssociation, SavedGoal, SavedWay};
 use crate::sessions::new_peer;
 use crate::timers::Now;
 
@@ -39,7 +36,7 @@ impl Gateway {
         if device.peer.is_some() {
             return Ok(());
         }
-        let checkpoint = read(bytes)?;
+        let checkpoint = Checkpoint::read(bytes)?;
         // One of this start or a later one: the count was set back, and with it what must not come twice.
         let starts =
             start.checked_sub(checkpoint.start).filter(|starts| *starts > 0).ok_or(NotTakenUp::CountSetBack)?;
@@ -82,6 +79,8 @@ impl Gateway {
             dialog.requests.go_on(Numbers { next_id, next_token, token_key });
             let observations = saved.observations.iter().take(OBSERVATIONS_PER_DEVICE_MAX);
             dialog.observations = observations.filter_map(|saved| Observation::restored(now, saved)).collect();
+            let refused = saved.goals_refused.iter().take(OBSERVATIONS_PER_DEVICE_MAX);
+            dialog.goals_refused = refused.filter_map(SavedGoal::goal).collect();
         }
         Some(id)
     }
@@ -141,34 +140,5 @@ impl Gateway {
         let fits = |number: &SocketNumber| self.sends_datagrams(*number, is_secure);
         let number = Some(saved.number).filter(fits).or_else(|| (0..=SocketNumber::MAX).find(fits))?;
         Some(number.into())
-    }
-}
-
-impl Observation {
-    fn restored(now: Now, saved: &SavedObservation) -> Option<Self> {
-        let paths: Vec<Path> = saved.paths.iter().map(|path| Path::parse(path).ok()).collect::<Option<_>>()?;
-        let target = match (paths.as_slice(), saved.is_composite) {
-            ([path], false) => Target::Single(*path),
-            (_, true) => Target::composite(&paths),
-            _ => return None,
-        };
-        Some(Self {
-            target,
-            token: Token::new(&saved.token).ok()?,
-            order: order_of(now, saved.newest),
-            attributes: Arc::from(saved.attributes.as_str()),
-            is_asked: saved.is_asked,
-            in_request: saved.in_request,
-        })
-    }
-}
-
-fn read(bytes: &[u8]) -> Result<Checkpoint<'_>, NotTakenUp> {
-    match bytes.split_first() {
-        Some((&VERSION, rest)) if bytes.len() <= CHECKPOINT_BYTES_MAX => {
-            postcard::from_bytes(rest).map_err(|_| NotTakenUp::Damaged)
-        }
-        Some((version, _)) if *version != VERSION => Err(NotTakenUp::Version),
-        _ => Err(NotTakenUp::Damaged),
     }
 }

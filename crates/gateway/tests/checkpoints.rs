@@ -293,6 +293,34 @@ fn what_a_register_said_of_formats_and_root_is_known_after_a_restart() {
 }
 
 #[test]
+fn what_a_device_refused_to_observe_is_not_asked_again_by_the_next_start() {
+    // A path that it has not; a condition on a value that is none; and one that it observes.
+    let observe = [("/3303/0/5999", "pmax=60"), ("/3/0/15", "gt=5"), ("/3/0/9", "pmin=1")];
+    let observe = observe.map(|(path, attributes)| (path.to_owned(), attributes.to_owned())).to_vec();
+    let entry = DeviceEntry { observe, ..secure_entry(1) };
+    let mut world = World::with_registered(start(1), &entry, secure_config(1));
+    world.run(90 * SECOND);
+    let told = world.observations_by_path();
+    assert_eq!(told, ["/3/0/9 established", "/3/0/15 established", "/3303/0/5999 refused"]);
+    let attributes = |world: &World, at: &str| {
+        let newest = world.events_of("observation").into_iter().rfind(|event| event["path"] == at);
+        newest.map(|event| event["attributes"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!([attributes(&world, "/3/0/9"), attributes(&world, "/3/0/15")].map(Option::unwrap), ["pmin=1", ""]);
+    let before = world.downlinks;
+
+    assert!(restart(&mut world, 2, std::slice::from_ref(&entry)).is_empty());
+    world.put(&entry);
+    world.run(5 * SECOND);
+    assert_eq!(world.downlinks, before, "nothing was asked again");
+    world.hosts[0].device.lose_power();
+    world.power_on(0);
+    world.run(5 * SECOND);
+
+    assert_eq!(world.observations_by_path().len(), 2 * told.len(), "whoever registers anew may have changed its mind");
+}
+
+#[test]
 fn a_device_that_sleeps_is_asked_within_its_window_and_not_after_it() {
     let sleeping = || device::Config { queue_mode: true, ..secure_config(1) };
     for (silence, outcome) in [(SECOND, Some(Outcome::Answered)), (30 * SECOND, None)] {
