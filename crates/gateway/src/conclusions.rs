@@ -224,7 +224,10 @@ impl Gateway {
             // It calls itself 1.2 and does not take attributes here: they are written as for 1.1.
             wish = Wish::new(wish.target, wish.attributes, |_| None);
         } else {
-            self.note_goal_refused(index, &wish);
+            // RFC 7252 §5.9: with 4.xx the device has decided, with 5.xx it could not.
+            if answered.code.class() == 4 {
+                self.note_goal_refused(index, &wish);
+            }
             return self.end_refused(now, index, &wish.target, answered.code);
         }
         if let Some(dialog) = self.dialog(index) {

@@ -319,3 +319,31 @@ fn a_client_in_the_clear_that_comes_back_from_another_port_gets_what_waits() {
     let codes: Vec<Code> = sent.iter().map(|datagram| Message::parse(datagram).unwrap().code).collect();
     assert!(codes.contains(&Code::GET) && codes.contains(&Code::CHANGED), "{codes:?}");
 }
+
+#[test]
+fn a_refusal_to_be_observed_holds_and_one_that_says_not_now_does_not() {
+    for (code, asked_again) in [
+        (Code::METHOD_NOT_ALLOWED, ["/3/0/13"].as_slice()),
+        (Code::SERVICE_UNAVAILABLE, ["/3/0/9", "/3/0/13"].as_slice()),
+    ] {
+        let observing = |paths: &[&str]| gateway::DeviceEntry {
+            observe: paths.iter().map(|path| ((*path).to_owned(), String::new())).collect(),
+            ..entry(1)
+        };
+        let mut client = ByHand::register("lwm2m=1.0", "</3/0>");
+        client.world.put(&observing(&["/3/0/9"]));
+        let asked = client.asked();
+        client.answer(&asked, code, None, b"");
+        client.world.run(SECOND);
+
+        client.world.put(&observing(&["/3/0/9", "/3/0/13"]));
+        let mut paths = Vec::new();
+        while let Some(asked) = client.world.inbox.remove(&client.from).map(|mut all| all.remove(0)) {
+            let segments: Vec<_> = Message::parse(&asked).unwrap().path().map(<[u8]>::to_vec).collect();
+            paths.push(format!("/{}", String::from_utf8(segments.join(&b"/"[..])).unwrap()));
+            client.answer(&asked, Code::NOT_FOUND, None, b"");
+        }
+
+        assert_eq!(paths, asked_again, "after {code}");
+    }
+}
