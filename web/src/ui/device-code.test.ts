@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { codeText, scanned } from "./device-code";
+import vectors from "./device-code.vectors.json";
 
 const KEY = "00112233445566778899aabbccddeeff";
 
@@ -39,6 +40,11 @@ describe("the code of a new device", () => {
     { endpoint: "cam-1", mode: "x509", enclosure: "enc-7K3M2QX" } as const,
   ])("is read as it was written: %o", (code) => {
     expect(scanned(codeText(code))).toMatchObject({ is: "new device", code });
+  });
+
+  it.each(vectors)("is written as the server writes it: $text", ({ text, ...code }) => {
+    expect(codeText(code)).toBe(text);
+    expect(scanned(text)).toMatchObject({ is: "new device", code });
   });
 
   it.each([
