@@ -149,7 +149,7 @@ test("an alert shows who was told by what, what failed, who is next and by whose
     /Jon Aas call in \d/,
     /Ida Vik and Kari Moe mail/,
   ]);
-  await expect(told).toContainText(/To be taken by \d\d:\d\d, in \d/);
+  await expect(told).toContainText(/To be taken by (tomorrow )?\d\d:\d\d, in \d/);
   await page
     .getByRole("article")
     .getByRole("button", { name: /Acknowledge/ })
@@ -157,7 +157,7 @@ test("an alert shows who was told by what, what failed, who is next and by whose
   await page.keyboard.press("Enter");
 
   await expect(told.getByRole("listitem")).toHaveCount(3);
-  await expect(told).toContainText(/To be resolved by \d\d:\d\d/);
+  await expect(told).toContainText(/To be resolved by (tomorrow )?\d\d:\d\d/);
   await told.getByRole("link", { name: "Night shift" }).click();
   await expect(page.getByLabel("Name")).toHaveValue("Night shift");
 });

@@ -17,7 +17,7 @@ import { useKeys } from "../../ui/keys";
 import { Failed, Skeleton, Wrong } from "../../ui/notice";
 import { SeverityBar, SeverityTag } from "../../ui/severity";
 import { Timeline } from "../../ui/timeline";
-import { capital, clockTime, moment, until } from "../../ui/words";
+import { ahead, capital, clockTime, moment, until } from "../../ui/words";
 import css from "./detail.module.css";
 
 type Screen = Shown["AlertScreen"];
@@ -271,9 +271,24 @@ const ABOUT: Record<string, string | undefined> = {
   resolved: "that it is over",
 };
 
+/** The moment, and within the last hour how long that is; nothing is said twice. */
+function By({ at }: { at: string }) {
+  const now = useNow();
+  const says = until(new Date(at), now);
+  return (
+    <>
+      <Time at={at} text={says} />
+      {ahead(new Date(at), now) !== says && (
+        <>
+          , <Ahead at={at} />
+        </>
+      )}
+    </>
+  );
+}
+
 /** By when somebody has to take it, or to resolve it; and who says so. */
 function Frames({ screen }: { screen: Screen }) {
-  const now = useNow();
   const { alert } = screen;
   const due =
     alert.state === "open" ? screen.acknowledge_due : alert.state === "acknowledged" ? alert.taken_until : null;
@@ -281,8 +296,7 @@ function Frames({ screen }: { screen: Screen }) {
     <>
       {due && (
         <p className={css.due}>
-          {alert.state === "open" ? "To be taken by" : "To be resolved by"}{" "}
-          <Time at={due} text={moment(new Date(due), now)} />, <Ahead at={due} />
+          {alert.state === "open" ? "To be taken by" : "To be resolved by"} <By at={due} />
         </p>
       )}
       {screen.policy && (
