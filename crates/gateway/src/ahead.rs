@@ -13,7 +13,6 @@ use dtls::ConnectionId;
 
 use crate::gateway::Gateway;
 use crate::outbox::{Socket, SocketNumber};
-use crate::reply::HeldAnswer;
 use crate::timers::Now;
 
 /// What processors fetch at once, nearly all of them.
@@ -46,8 +45,8 @@ impl Gateway {
     }
 
     /// The log has the events of a page, or has refused them: its answers may leave.
-    pub(crate) fn deliver_all(&mut self, now: Now, held: &[HeldAnswer], is_committed: bool) {
-        for some in held.chunks(AHEAD_MAX) {
+    pub(crate) fn deliver_page(&mut self, now: Now, page: u64, is_committed: bool) {
+        for some in self.pages.release(page).chunks(AHEAD_MAX) {
             let places = Places::of(some.iter().map(|held| held.peer.index));
             self.look_at_peers(&places);
             some.iter().for_each(|held| self.deliver(now, *held, is_committed));
@@ -59,7 +58,7 @@ impl Gateway {
             black_box((peer.heard_at, peer.address.port(), peer.answers.is_idle(), peer.responses.is_idle()));
         }
         for peer in places.iter().filter_map(|index| self.peers.peer_at(index)) {
-            black_box(peer.answers.touch());
+            bring_near(peer.answers.memory());
             if let Some(association) = &peer.security {
                 black_box((association.is_established, association.session.is_established()));
             }
@@ -77,13 +76,18 @@ impl Gateway {
             black_box((device.awake_until, device.checkpoint.is_kept));
         }
         for device in devices() {
-            black_box(device.id.as_bytes().first().copied());
-            black_box(device.context.as_bytes().iter().step_by(CACHE_LINE_BYTES).fold(0_u8, |sum, byte| sum ^ byte));
+            bring_near(device.id.as_bytes());
+            bring_near(device.context.as_bytes());
             if let Some(registration) = &device.registration {
                 black_box((registration.queue_mode, registration.expires_at));
             }
         }
     }
+}
+
+/// Reads a byte of each line.
+fn bring_near(memory: &[u8]) {
+    black_box(memory.iter().step_by(CACHE_LINE_BYTES).fold(0_u8, |sum, byte| sum ^ byte));
 }
 
 /// Where the peers of some datagrams are.

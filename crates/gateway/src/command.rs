@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coap::Code;
+use coap::{Code, Transmission};
 use lwm2m::Path;
 
 use crate::credential::Security;
+use crate::limits::AWAKE_WINDOW;
 
 /// A device that may register, and what we want of it.
 #[derive(Debug, Clone)]
@@ -37,6 +38,29 @@ pub struct DeviceEntry {
     pub random_factor: f32,
     /// RFC 7252 §4.8, MAX_RETRANSMIT: how often a message to it is repeated.
     pub max_retransmit: u8,
+}
+
+impl DeviceEntry {
+    /// A device of which nothing is wanted, that listens and repeats as clients do by default.
+    #[must_use]
+    pub fn new(device: &str, endpoint: &str, security: Security) -> Self {
+        let usual = Transmission::default();
+        Self {
+            device: device.to_owned(),
+            endpoint: endpoint.to_owned(),
+            security,
+            is_waiting: false,
+            context: String::new(),
+            observe: Vec::new(),
+            unobserved: Vec::new(),
+            read: Vec::new(),
+            awake_window: AWAKE_WINDOW,
+            grace: None,
+            ack_timeout: usual.ack_timeout,
+            random_factor: usual.random_factor,
+            max_retransmit: usual.max_retransmit,
+        }
+    }
 }
 
 /// A registration from before a restart.

@@ -350,8 +350,6 @@ pub(crate) fn is_fragment(context: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a test that cannot go on should stop
-    use std::time::Duration;
-
     use super::*;
     use crate::limits::READS_PER_DEVICE_MAX;
 
@@ -360,21 +358,7 @@ mod tests {
     }
 
     fn entry(device: &str, security: Security) -> DeviceEntry {
-        DeviceEntry {
-            device: device.to_owned(),
-            endpoint: format!("urn:{device}"),
-            security,
-            is_waiting: false,
-            context: String::new(),
-            observe: Vec::new(),
-            unobserved: Vec::new(),
-            read: Vec::new(),
-            awake_window: Duration::from_secs(93),
-            grace: None,
-            ack_timeout: Duration::from_secs(2),
-            random_factor: 1.5,
-            max_retransmit: 4,
-        }
+        DeviceEntry::new(device, &format!("urn:{device}"), security)
     }
 
     fn psk(identity: &str) -> Security {

@@ -229,14 +229,12 @@ impl Gateway {
 
     /// The events of this page are in the log: its answers may leave.
     pub fn handle_committed(&mut self, now: Now, page: u64) {
-        let held = self.pages.release(page);
-        self.deliver_all(now, &held, true);
+        self.deliver_page(now, page, true);
     }
 
     /// The log refused this page: its answers become 5.03.
     pub fn handle_refused(&mut self, now: Now, page: u64) {
-        let held = self.pages.release(page);
-        self.deliver_all(now, &held, false);
+        self.deliver_page(now, page, false);
     }
 
     /// Everything that is due.

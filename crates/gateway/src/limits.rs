@@ -248,7 +248,7 @@ pub const CHECKPOINT_AGAIN: Duration = Duration::from_secs(1);
 /// Checkpoints in one batch: half a megabyte, written within a few milliseconds.
 pub const CHECKPOINTS_PER_BATCH_MAX: usize = 512;
 
-/// Longest checkpoint that is read: 64 observations of long paths, and a session with a certificate.
+/// Longest checkpoint that is read: 64 observations and as many refusals, of long paths, and a session with a certificate.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
 
 /// Node numbers that one gateway knows: more gateways than any installation has, and a heartbeat that names all stays short.

@@ -88,7 +88,9 @@ impl Gateway {
                 dialog.errands.push_back(Errand::Cancel(observation.target.clone()).into());
             }
         }
-        for (target, attributes) in goals {
+        for goal in goals {
+            let is_refused = dialog.goals_refused.contains(&goal);
+            let (target, attributes) = goal;
             let is_on_its_way = matches!(
                 dialog.under_way().map(|task| &task.errand),
                 Some(Errand::Observe(wish)) if wish.target == target && wish.attributes == attributes
@@ -98,8 +100,6 @@ impl Gateway {
                 observation.is_asked = false;
                 observation.attributes == attributes
             });
-            let is_refused =
-                dialog.goals_refused.iter().any(|refused| (&refused.0, &refused.1) == (&target, &attributes));
             if is_on_its_way || is_as_wanted || is_refused {
                 continue;
             }

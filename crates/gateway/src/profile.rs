@@ -111,21 +111,8 @@ mod tests {
     use crate::credential::Security;
 
     fn entry(observed: usize) -> DeviceEntry {
-        DeviceEntry {
-            device: "dev-1".to_owned(),
-            endpoint: "probe".to_owned(),
-            security: Security::None,
-            is_waiting: false,
-            context: String::new(),
-            observe: vec![(format!("/3303/{observed}/5700"), "pmin=10".to_owned())],
-            unobserved: Vec::new(),
-            read: Vec::new(),
-            awake_window: Duration::from_secs(93),
-            grace: None,
-            ack_timeout: Duration::from_secs(2),
-            random_factor: 1.5,
-            max_retransmit: 4,
-        }
+        let observe = vec![(format!("/3303/{observed}/5700"), "pmin=10".to_owned())];
+        DeviceEntry { observe, ..DeviceEntry::new("dev-1", "probe", Security::None) }
     }
 
     #[test]

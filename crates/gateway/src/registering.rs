@@ -11,7 +11,7 @@ use crate::credential::Security;
 use crate::devices::DeviceIndex;
 use crate::event::{foreign, write_attributes, write_text};
 use crate::gateway::{Gateway, device_event};
-use crate::limits::{AWAKE_WINDOW, CLAIM_BYTES_MAX};
+use crate::limits::CLAIM_BYTES_MAX;
 use crate::peers::{Peer, PeerKey};
 use crate::registrations::{Claim, ClaimVia, Objects, Registration, RegistrationId};
 use crate::reply::{Reply, Response};
@@ -119,21 +119,10 @@ impl Gateway {
         }
         fragment.extend_from_slice(b"\"endpoint\":");
         write_text(&mut fragment, endpoint);
-        let usual = coap::Transmission::default();
         let entry = DeviceEntry {
-            device: endpoint.to_owned(),
-            endpoint: endpoint.to_owned(),
-            security: Security::None,
-            is_waiting: false,
             context: String::from_utf8(fragment).ok()?,
-            observe: Vec::new(),
-            unobserved: Vec::new(),
-            read: Vec::new(),
-            awake_window: AWAKE_WINDOW,
             grace: self.options.enrolment_grace,
-            ack_timeout: usual.ack_timeout,
-            random_factor: usual.random_factor,
-            max_retransmit: usual.max_retransmit,
+            ..DeviceEntry::new(endpoint, endpoint, Security::None)
         };
         let partition = self.pages.partition_of(endpoint);
         self.directory.by_id(endpoint).is_none().then_some(())?;

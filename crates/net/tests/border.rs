@@ -20,21 +20,9 @@ fn server() -> Server {
 
 fn server_of(options: GatewayOptions) -> Server {
     let server = Server::start(&["coaps://127.0.0.1:0".to_owned()], None, options, device::definitions()).unwrap();
-    let refused = server.put_devices(vec![DeviceEntry {
-        device: "dev-1".to_owned(),
-        endpoint: "oxy-0417".to_owned(),
-        security: Security::by("crd-1", Proof::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() }),
-        is_waiting: false,
-        context: String::new(),
-        observe: Vec::new(),
-        unobserved: Vec::new(),
-        read: Vec::new(),
-        awake_window: Duration::from_secs(93),
-        grace: None,
-        ack_timeout: Duration::from_secs(2),
-        random_factor: 1.5,
-        max_retransmit: 4,
-    }]);
+    let proof = Proof::Psk { identity: b"oxy-0417".to_vec(), key: KEY.to_vec().into() };
+    let security = Security::by("crd-1", proof);
+    let refused = server.put_devices(vec![DeviceEntry::new("dev-1", "oxy-0417", security)]);
     assert!(refused.is_empty(), "{refused:?}");
     server
 }

@@ -27,21 +27,7 @@ const PONG: [u8; 3] = [0x01, 0xe3, 0x03];
 
 fn server(listen: &str) -> Server {
     let server = Server::start(&[listen.to_owned()], None, GatewayOptions::default(), device::definitions()).unwrap();
-    let refused = server.put_devices(vec![DeviceEntry {
-        device: "dev-1".to_owned(),
-        endpoint: "x".to_owned(),
-        security: Security::None,
-        is_waiting: false,
-        context: String::new(),
-        observe: Vec::new(),
-        unobserved: Vec::new(),
-        read: Vec::new(),
-        awake_window: Duration::from_secs(93),
-        grace: None,
-        ack_timeout: Duration::from_secs(2),
-        random_factor: 1.5,
-        max_retransmit: 4,
-    }]);
+    let refused = server.put_devices(vec![DeviceEntry::new("dev-1", "x", Security::None)]);
     assert!(refused.is_empty(), "{refused:?}");
     server
 }

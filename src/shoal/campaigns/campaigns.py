@@ -121,8 +121,7 @@ class Campaigns:
         await self._files.checked(chosen.sha256)
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            found = await store.load_facts(tx, [device.id])
-            facts, partition = found.get(device.id, (_unheard(device), 0))
+            facts, partition = await store.heard_of(tx, _unheard(device))
             history = await store.history_of(tx, device.id, chosen.kind)
             before = rollback.confirmed_before(history, chosen.kind, chosen.id)
             update = Update(
@@ -164,8 +163,7 @@ class Campaigns:
                 raise NotFound("update", "the device has no such update")
             rollback.check(undone, await store.history_of(tx, device, undone.kind))
             artifact = await store.artifact_of(tx, tenant, undone.previous or "")
-            found = await store.load_facts(tx, [device])
-            facts, partition = found.get(device, (DeviceFacts(device=device, tenant=tenant), 0))
+            facts, partition = await store.heard_of(tx, DeviceFacts(device=device, tenant=tenant))
             if not undone.state.is_end:
                 await self._conductor.carry_out(tx, undone, given_up(undone, by, now), facts, partition, now)
             return await self._conductor.undo(tx, undone, artifact, facts, partition, now, by=by)
@@ -210,8 +208,7 @@ class Campaigns:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             known = await store.update_of(tx, tenant, update)
-            found = await store.load_facts(tx, [known.device])
-            facts, partition = found.get(known.device, (DeviceFacts(device=known.device, tenant=tenant), 0))
+            facts, partition = await store.heard_of(tx, DeviceFacts(device=known.device, tenant=tenant))
             stopped = cancelled(known, by, now)
             return await self._conductor.carry_out(tx, known, stopped, facts, partition, now)
 
@@ -246,8 +243,7 @@ class Campaigns:
             known = await store.update_by_id(tx, update)
             if known.state not in _FETCHING:
                 return
-            found = await store.load_facts(tx, [known.device])
-            facts, partition = found.get(known.device, (DeviceFacts(device=known.device, tenant=known.tenant), 0))
+            facts, partition = await store.heard_of(tx, DeviceFacts(device=known.device, tenant=known.tenant))
             await self._conductor.carry_out(
                 tx, known, step(known, facts, Progressed(count), now), facts, partition, now
             )

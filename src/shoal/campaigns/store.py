@@ -240,6 +240,11 @@ async def load_facts(tx: Transaction, devices: Collection[str]) -> dict[str, tup
     return {row.facts.device: (row.facts, row.partition) for row in await tx.rows(query)}
 
 
+async def heard_of(tx: Transaction, unheard: DeviceFacts) -> tuple[DeviceFacts, int]:
+    """The facts of one device and the partition that its events come in; `unheard` while none came."""
+    return (await load_facts(tx, [unheard.device])).get(unheard.device, (unheard, 0))
+
+
 async def save_facts(tx: Transaction, facts: Collection[tuple[DeviceFacts, int]]) -> None:
     """Writes what devices said, each with the partition that its events come in."""
     rows = [

@@ -173,6 +173,9 @@ async def test_facts_are_kept_with_the_partition_that_they_come_in(shoal: Instal
         await store.save_facts(tx, [(facts, 3)])
 
         assert await store.load_facts(tx, {"dev-1", "dev-9"}) == {"dev-1": (facts, 3)}
+        assert await store.heard_of(tx, DeviceFacts(device="dev-1", tenant="ten-1")) == (facts, 3)
+        unheard = DeviceFacts(device="dev-9", tenant="ten-1", endpoint="cam-9")
+        assert await store.heard_of(tx, unheard) == (unheard, 0)
         await store.forget_facts(tx, set())
         await store.forget_facts(tx, {"dev-1"})
 

@@ -20,14 +20,15 @@ pub const ANSWER_BYTES_MAX: usize = 1280;
 /// full size: with NSTART 1 a copy is nearly always one of the newest.
 pub const ANSWERS_BYTES_MAX: usize = 2 * (HEADER_BYTES + ANSWER_BYTES_MAX);
 
+/// Of a [`Header`]: message id and digest of the token, which name the request, age, length of the answer.
+const HEADER_BYTES: usize = 10;
+const NAME_BYTES: usize = 4;
+
 /// In place of a length: the answer is not out yet.
 const PENDING: u16 = u16::MAX;
 
 /// Ages are kept in milliseconds since `base`, which moves on before they run out of bits.
 const AGE_MS_MAX: u32 = 1 << 31;
-
-/// What processors fetch at once, nearly all of them.
-const CACHE_LINE_BYTES: usize = 64;
 
 /// What is known of a request that just came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,10 +112,10 @@ impl Answers {
         self.count == 0
     }
 
-    /// Reads what the next request of this peer reads, so that it is in the processor's cache by then.
+    /// The memory that the next request of this peer reads, for whoever wants it in the processor's cache by then.
     #[must_use]
-    pub fn touch(&self) -> u8 {
-        self.bytes.iter().step_by(CACHE_LINE_BYTES).fold(0, |sum, byte| sum ^ byte)
+    pub fn memory(&self) -> &[u8] {
+        &self.bytes
     }
 
     fn append(&mut self, now: Instant, id: u16, token: Token, length: u16, answer: &[u8]) {
@@ -145,13 +146,13 @@ impl Answers {
         let Some(base) = self.base else { return };
         let age_ms = now.saturating_duration_since(base).as_millis() as u64;
         let is_expired = |header: Header| u64::from(header.age_ms) + EXCHANGE_LIFETIME.as_millis() as u64 <= age_ms;
-        if self.count == 0 || !is_expired(self.header(0)) {
-            return self.rebase(base);
-        }
+        let before = self.count;
         while self.count > 0 && is_expired(self.header(0)) {
             self.remove(0);
         }
-        self.give_back();
+        if self.count < before {
+            self.give_back();
+        }
         self.rebase(base);
     }
 
@@ -222,10 +223,6 @@ struct Header {
     /// Of the answer, in bytes.
     length: u16,
 }
-
-/// Of a [`Header`]. The first of them name the request.
-const HEADER_BYTES: usize = 10;
-const NAME_BYTES: usize = 4;
 
 impl Header {
     fn bytes(&self) -> [u8; HEADER_BYTES] {

@@ -121,19 +121,9 @@ pub fn address(number: u8) -> SocketAddr {
 /// An entry for a device without a credential.
 pub fn entry(number: u8) -> DeviceEntry {
     DeviceEntry {
-        device: format!("d{number}"),
-        endpoint: format!("urn:dev:{number}"),
-        security: Security::None,
-        is_waiting: false,
         context: CONTEXT.replace("urn:dev:1", &format!("urn:dev:{number}")),
-        observe: Vec::new(),
-        unobserved: Vec::new(),
-        read: Vec::new(),
         awake_window: Duration::from_secs(20),
-        grace: None,
-        ack_timeout: Duration::from_secs(2),
-        random_factor: 1.5,
-        max_retransmit: 4,
+        ..DeviceEntry::new(&format!("d{number}"), &format!("urn:dev:{number}"), Security::None)
     }
 }
 
